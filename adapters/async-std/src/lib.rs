@@ -1,0 +1,1 @@
+//! A NATS client for async-std and other futures-io runtimes.

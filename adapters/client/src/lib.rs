@@ -1,0 +1,1 @@
+//! What applications hold of a NATS connection, and what its drivers share.

@@ -1,0 +1,1 @@
+//! A blocking NATS client over std sockets.

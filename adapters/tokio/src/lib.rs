@@ -1,0 +1,1 @@
+//! A NATS client for tokio.

@@ -1,0 +1,3 @@
+//! The life of a NATS connection as a pure state machine.
+#![no_std]
+#![forbid(unsafe_code)]

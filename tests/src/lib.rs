@@ -1,0 +1,1 @@
+//! The laboratory: a strict model server, simulated links, real servers, one suite for every adapter.
