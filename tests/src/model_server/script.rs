@@ -1,0 +1,90 @@
+//! What a model server does wrong, on purpose.
+
+/// One thing that a server does when something happens on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When.
+    pub when: When,
+    /// What, in this order.
+    pub deeds: Vec<Deed>,
+    /// Whether the usual answer stays away.
+    pub instead: bool,
+}
+
+impl Step {
+    /// Besides the usual, before it.
+    pub fn also(when: When, deeds: impl Into<Vec<Deed>>) -> Self {
+        Self {
+            when,
+            deeds: deeds.into(),
+            instead: false,
+        }
+    }
+
+    /// Instead of the usual.
+    pub fn instead(when: When, deeds: impl Into<Vec<Deed>>) -> Self {
+        Self {
+            when,
+            deeds: deeds.into(),
+            instead: true,
+        }
+    }
+}
+
+/// A moment in the life of a link. Numbers count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// The link was opened; the usual answer is INFO.
+    Accept,
+    /// CONNECT came, and would be accepted.
+    Connect,
+    /// The n-th PING of the client came; the first is that of the handshake. The usual answer is PONG, behind
+    /// the first of them the INFO about the connection.
+    Ping(u64),
+    /// The n-th PING came, or a later one.
+    PingFrom(u64),
+    /// The n-th publish came; the usual answer is to deliver it.
+    Publish(u64),
+    /// The n-th SUB came; the usual answer is to take it.
+    Subscribe(u64),
+}
+
+/// What a server does then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// These bytes are sent.
+    Send(Vec<u8>),
+    /// An `-ERR` with this text is sent; the link stays.
+    Error(String),
+    /// INFO as it would be now, is sent.
+    Info,
+    /// PONG is sent.
+    Pong,
+    /// PING is sent.
+    Ping,
+    /// What was sent is still delivered, then the link is closed.
+    Close,
+    /// The link is torn down; what was not delivered is lost.
+    Reset,
+    /// Nothing is sent any more, nothing is executed any more, and the link stays open.
+    Silence,
+    /// The deed is done so many nanoseconds later, if the link is still there.
+    Later(u64, Box<Deed>),
+}
+
+impl Deed {
+    /// Text to send.
+    pub fn send(text: &str) -> Self {
+        Self::Send(text.as_bytes().to_vec())
+    }
+
+    /// An `-ERR` text to send.
+    pub fn error(text: &str) -> Self {
+        Self::Error(text.to_owned())
+    }
+
+    /// The deed, later by these nanoseconds.
+    pub fn later(nanos: u64, deed: Deed) -> Self {
+        Self::Later(nanos, Box::new(deed))
+    }
+}
