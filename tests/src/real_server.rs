@@ -24,19 +24,25 @@
 mod cluster;
 mod config;
 mod folder;
+mod jwt;
 mod monitor;
 mod port;
 mod server;
+mod start_error;
 mod tls_files;
+mod user;
 mod version;
 mod wait;
 
 pub use cluster::Cluster;
-pub use config::{ClusterSection, ServerConfig, ServerTls, User};
+pub use config::{ClusterSection, ServerConfig, ServerTls};
 pub use folder::TestFolder;
+pub use jwt::{Account, AccountUser, Operator};
 pub use port::ClaimedPort;
-pub use server::{RealServer, StartError};
+pub use server::RealServer;
+pub use start_error::StartError;
 pub use tls_files::TlsFiles;
+pub use user::User;
 pub use version::{Version, for_each_version};
 pub use wait::{try_wait_for, wait_for};
 

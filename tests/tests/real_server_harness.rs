@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use nats_conn_tests::on_every_server;
 use nats_conn_tests::real_server::{
-    ClaimedPort, Cluster, ClusterSection, RealServer, ServerConfig, ServerTls, TlsFiles, User, wait_for,
+    AccountUser, ClaimedPort, Cluster, ClusterSection, Operator, RealServer, ServerConfig, ServerTls,
+    TlsFiles, User, wait_for,
 };
 use serde_json::Value;
 
@@ -141,10 +142,39 @@ on_every_server! {
         Wire::connected(&server, r#"{"auth_token":"s3cr3t"}"#);
     }
 
-    fn a_user_with_an_nkey_makes_the_server_offer_a_nonce(version) {
-        let key = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
-        let server = RealServer::start(version, ServerConfig::new().user(User::with_nkey(key)));
-        assert!(server.info()["nonce"].is_string());
+    fn a_user_with_an_nkey_signs_the_servers_nonce(version) {
+        let user = AccountUser::nkey_only();
+        let server = RealServer::start(version, ServerConfig::new().user(User::with_nkey(&user.public_key())));
+        Wire::signed_in(&server, &user);
+    }
+
+    fn users_of_accounts_sign_in_with_their_jwt_and_only_see_their_account(version) {
+        let mut operator = Operator::new();
+        let (one, two) = (operator.account("one"), operator.account("two"));
+        let server = RealServer::start(version, operator.configure(ServerConfig::new()));
+        let limited = one.user_with("b", serde_json::json!({ "pub": { "deny": ["no"] } }), None);
+        let mut same = Wire::signed_in(&server, &one.user("a"));
+        let mut foreign = Wire::signed_in(&server, &two.user("c"));
+        let mut sender = Wire::signed_in(&server, &limited);
+        for wire in [&mut same, &mut foreign] {
+            wire.send("SUB > 1\r\nPING\r\n");
+            wire.expect("PONG");
+        }
+        sender.send("PUB yes 0\r\n\r\nPUB no 0\r\n\r\n");
+        sender.expect("-ERR 'Permissions Violation for Publish to \"no\"'");
+        same.expect("MSG yes 1 0");
+        foreign.send("PING\r\n");
+        foreign.expect("PONG");
+        Wire::signed_in(&server, &operator.system_account().user("admin"));
+    }
+
+    fn a_user_that_expired_is_refused(version) {
+        let mut operator = Operator::new();
+        let user = operator.account("one").user_until("late", 1_000_000_000);
+        let server = RealServer::start(version, operator.configure(ServerConfig::new()));
+        let mut wire = Wire::open(&server);
+        wire.sign_in(&user);
+        wire.expect("-ERR 'Authorization Violation'");
     }
 
     fn limits_and_intervals_reach_the_server(version) {
@@ -312,6 +342,7 @@ fn known_nodes(cluster: &Cluster, info: &Value) -> Vec<usize> {
 /// A bare socket that speaks lines.
 struct Wire {
     stream: BufReader<TcpStream>,
+    info: Value,
 }
 
 impl Wire {
@@ -321,9 +352,13 @@ impl Wire {
         stream.set_read_timeout(Some(SOON)).expect("a timeout");
         let mut wire = Self {
             stream: BufReader::new(stream),
+            info: Value::Null,
         };
-        let info = wire.line();
-        assert!(info.starts_with("INFO "), "{info}");
+        let line = wire.line();
+        let info = line
+            .strip_prefix("INFO ")
+            .unwrap_or_else(|| panic!("not INFO: {line}"));
+        wire.info = serde_json::from_str(info).expect("INFO is JSON");
         wire
     }
 
@@ -335,6 +370,25 @@ impl Wire {
         wire.send(&format!("CONNECT {options}\r\nPING\r\n"));
         wire.expect("PONG");
         wire
+    }
+
+    /// A whole handshake in the name of a user with a key.
+    fn signed_in(server: &RealServer, user: &AccountUser) -> Self {
+        let mut wire = Self::open(server);
+        wire.sign_in(user);
+        wire.expect("PONG");
+        wire
+    }
+
+    fn sign_in(&mut self, user: &AccountUser) {
+        let signature = user.sign(self.info["nonce"].as_str().expect("the server offers a nonce"));
+        let mut options = serde_json::json!({ "verbose": false, "sig": signature });
+        if user.jwt().is_empty() {
+            options["nkey"] = user.public_key().into();
+        } else {
+            options["jwt"] = user.jwt().into();
+        }
+        self.send(&format!("CONNECT {options}\r\nPING\r\n"));
     }
 
     fn send(&mut self, text: &str) {

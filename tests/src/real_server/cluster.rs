@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::server::{RealServer, StartError};
-use super::{ClusterSection, ServerConfig, Version, wait_for};
+use super::{ClusterSection, RealServer, ServerConfig, StartError, Version, wait_for};
 
 /// Routes are there some 20 ms after the start; a server that found nobody tries again after 1 s.
 const LIMIT: Duration = Duration::from_secs(60);

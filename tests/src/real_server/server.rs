@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
-use super::{ClaimedPort, ServerConfig, TestFolder, Version, monitor, try_wait_for, wait_for};
+use super::{ClaimedPort, ServerConfig, StartError, TestFolder, Version, monitor, try_wait_for, wait_for};
 
 /// What a server may take to start, to reload or to go, on a machine that is busy with other tests.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -410,41 +410,6 @@ impl Drop for RealServer {
         }
     }
 }
-
-/// Why a server did not start, with what it logged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartError {
-    version: Version,
-    reason: String,
-    log: String,
-}
-
-impl StartError {
-    /// What the server logged before it gave up; empty where there was no process.
-    pub fn log(&self) -> &str {
-        &self.log
-    }
-
-    fn new(version: Version, reason: String, log: &str) -> Self {
-        Self {
-            version,
-            reason,
-            log: log.to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nats-server {} did not start: {}", self.version, self.reason)?;
-        if !self.log.is_empty() {
-            write!(f, "\n{}", self.log)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for StartError {}
 
 fn on_loopback(port: &ClaimedPort) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port.number()))
