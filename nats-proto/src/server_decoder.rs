@@ -1,0 +1,457 @@
+//! Reads what a client sends, as a server does.
+
+use alloc::boxed::Box;
+
+use bytes::{Buf, Bytes, BytesMut};
+use memchr::memchr;
+use thiserror::Error;
+
+use crate::client_op::MAX_CONTROL_LINE;
+use crate::connect::Connect;
+use crate::control_line::{Fields, Span, decimal, is_blank, trim, without_end};
+use crate::server_info::ServerInfo;
+
+/// Cuts operations from the front of a read buffer, in the server role: for test servers and proxies.
+///
+/// It takes and refuses what a real server does (`parser.go`): operations in any case, runs of blanks and tabs, a
+/// bare LF behind a control line, any bytes behind `PING`, `PONG` and `+OK`; but no blank lines, no payload without
+/// CRLF, no size of more than nine digits. Where a real server depends on how the bytes were split, as with a CR
+/// in the middle of a line, this one refuses.
+///
+/// ```
+/// use nats_proto::{ClientFrame, ServerDecoder};
+///
+/// let mut wire = bytes::BytesMut::from("SUB a.* 1\r\npub a.b 2\nhi\r\n");
+/// let mut decoder = ServerDecoder::default();
+/// let Some(ClientFrame::Subscribe { subject, sid, queue: None }) = decoder.decode(&mut wire)? else { panic!() };
+/// assert_eq!((&subject[..], &sid[..]), (&b"a.*"[..], &b"1"[..]));
+/// let Some(ClientFrame::Publish { payload, .. }) = decoder.decode(&mut wire)? else { panic!() };
+/// assert_eq!(payload, "hi");
+/// # Ok::<(), nats_proto::ServerDecodeError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ServerDecoder {
+    limits: ServerLimits,
+    /// How many bytes at the front of the buffer are known to hold no line feed.
+    scanned: usize,
+    /// How many bytes the buffer must hold for the frame whose line has arrived; 0 if no line has.
+    wanted: usize,
+    failed: Option<ServerDecodeError>,
+}
+
+/// How much a client may send at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerLimits {
+    /// The most bytes of arguments in a control line: `max_control_line`. Default: 4096.
+    pub control_line: usize,
+    /// The most bytes of headers and payload: `max_payload`. Default: 1 MiB.
+    pub payload: usize,
+}
+
+/// An operation that a client sent, as the [`ServerDecoder`] reads it. Subjects and sids are as they came: a
+/// server checks only what it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientFrame {
+    /// `CONNECT`.
+    Connect(Box<Connect>),
+    /// `PING`.
+    Ping,
+    /// `PONG`.
+    Pong,
+    /// `PUB`, or `HPUB` if there are headers.
+    Publish {
+        /// Where it goes.
+        subject: Bytes,
+        /// Where an answer is to go.
+        reply: Option<Bytes>,
+        /// The header block as it came.
+        headers: Option<Bytes>,
+        /// The payload.
+        payload: Bytes,
+    },
+    /// `SUB`.
+    Subscribe {
+        /// The name of the subscription; any bytes without blanks.
+        sid: Bytes,
+        /// What is asked for.
+        subject: Bytes,
+        /// The group that shares the messages.
+        queue: Option<Bytes>,
+    },
+    /// `UNSUB`.
+    Unsubscribe {
+        /// The name of the subscription.
+        sid: Bytes,
+        /// After how many messages; what is no positive number means at once, so it is none.
+        max: Option<u64>,
+    },
+    /// `+OK`, which a server ignores.
+    Ok,
+    /// `INFO` with valid JSON, which a server ignores.
+    Info(Box<ServerInfo>),
+}
+
+/// Why a server closes the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ServerDecodeError {
+    /// No operation of a client, or a payload that is not followed by CRLF.
+    #[error("not an operation of a client")]
+    UnknownOperation,
+    /// More bytes of arguments than [`ServerLimits::control_line`].
+    #[error("a control line has more than {limit} bytes of arguments")]
+    ControlLineTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// More bytes of headers and payload than [`ServerLimits::payload`].
+    #[error("a message is larger than {limit} bytes")]
+    PayloadTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A CONNECT with a `protocol` that is neither 0 nor 1.
+    #[error("a CONNECT with a protocol that is neither 0 nor 1")]
+    ClientProtocol,
+    /// A wrong number of fields, or a size that is none. Servers close without a word.
+    #[error("an operation with wrong fields")]
+    Arguments,
+    /// A CONNECT that is not JSON. Servers close without a word.
+    #[error("a CONNECT that is not JSON")]
+    ConnectJson,
+    /// An INFO that is not JSON. Servers close without a word.
+    #[error("an INFO that is not JSON")]
+    InfoJson,
+    /// An `-ERR`, which only servers send. Servers close without a word.
+    #[error("an -ERR from a client")]
+    ErrFromClient,
+}
+
+impl ServerDecodeError {
+    /// What a real server says in `-ERR` before it closes; nothing if it closes without a word.
+    pub fn text(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownOperation => Some("Unknown Protocol Operation"),
+            Self::ControlLineTooLong { .. } => Some("maximum control line exceeded"),
+            Self::PayloadTooLarge { .. } => Some("Maximum Payload Violation"),
+            Self::ClientProtocol => Some("invalid client protocol"),
+            Self::Arguments | Self::ConnectJson | Self::InfoJson | Self::ErrFromClient => None,
+        }
+    }
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            control_line: MAX_CONTROL_LINE,
+            payload: 1 << 20,
+        }
+    }
+}
+
+impl ServerLimits {
+    /// With another limit for control lines.
+    #[must_use]
+    pub const fn with_control_line(self, control_line: usize) -> Self {
+        Self { control_line, ..self }
+    }
+
+    /// With another limit for headers and payload.
+    #[must_use]
+    pub const fn with_payload(self, payload: usize) -> Self {
+        Self { payload, ..self }
+    }
+}
+
+impl ServerDecoder {
+    /// A decoder for one stream from its first byte.
+    pub fn new(limits: ServerLimits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
+    /// Cuts the next operation from the front of `buffer`, or nothing if it has not arrived whole.
+    ///
+    /// A message that is too large is refused as soon as its control line is there.
+    ///
+    /// # Errors
+    /// [`ServerDecodeError`]; all later calls give the same.
+    pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<ClientFrame>, ServerDecodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        if buffer.len() < self.wanted {
+            return Ok(None);
+        }
+        let unseen = buffer.get(self.scanned..).unwrap_or_default();
+        match memchr(b'\n', unseen) {
+            Some(at) => self.decode_line(buffer, self.scanned.saturating_add(at).saturating_add(1)),
+            None => self.incomplete_line(buffer),
+        }
+        .inspect_err(|error| self.failed = Some(*error))
+    }
+
+    fn decode_line(
+        &mut self,
+        buffer: &mut BytesMut,
+        line_len: usize,
+    ) -> Result<Option<ClientFrame>, ServerDecodeError> {
+        let line = without_end(buffer.get(..line_len).unwrap_or_default());
+        let word = Word::of(line).ok_or(ServerDecodeError::UnknownOperation)?;
+        let limit = self.limits.control_line;
+        if trim_start(word.behind(line)).len() > limit {
+            return Err(ServerDecodeError::ControlLineTooLong { limit });
+        }
+        if let Word::Pub | Word::Hpub = word {
+            return self.decode_publish(buffer, line_len, word);
+        }
+        let line = Bytes::copy_from_slice(line);
+        let frame = decode_control(word, &line)?;
+        buffer.advance(line_len);
+        self.scanned = 0;
+        self.wanted = 0;
+        Ok(Some(frame))
+    }
+
+    fn decode_publish(
+        &mut self,
+        buffer: &mut BytesMut,
+        line_len: usize,
+        word: Word,
+    ) -> Result<Option<ClientFrame>, ServerDecodeError> {
+        let publish = PublishLine::parse(without_end(buffer.get(..line_len).unwrap_or_default()), word)?;
+        if publish.total_len > self.limits.payload {
+            return Err(ServerDecodeError::PayloadTooLarge {
+                limit: self.limits.payload,
+            });
+        }
+        let payload_at = line_len.saturating_add(publish.headers_len);
+        let end = line_len.saturating_add(publish.total_len);
+        let frame_len = end.saturating_add(2);
+        if buffer.len() < frame_len {
+            self.scanned = line_len.saturating_sub(1);
+            self.wanted = frame_len;
+            return Ok(None);
+        }
+        if buffer.get(end..frame_len) != Some(b"\r\n") {
+            return Err(ServerDecodeError::UnknownOperation);
+        }
+        let frame = buffer.split_to(frame_len).freeze();
+        self.scanned = 0;
+        self.wanted = 0;
+        let headers = frame.get(line_len..payload_at).filter(|block| !block.is_empty());
+        let payload = frame.get(payload_at..end).unwrap_or_default();
+        Ok(Some(ClientFrame::Publish {
+            subject: piece(&frame, publish.subject),
+            reply: publish.reply.map(|reply| piece(&frame, reply)),
+            headers: headers.map(|block| frame.slice_ref(block)),
+            payload: frame.slice_ref(payload),
+        }))
+    }
+
+    fn incomplete_line(&mut self, buffer: &BytesMut) -> Result<Option<ClientFrame>, ServerDecodeError> {
+        // The longest word and what may stand behind it.
+        const LONGEST: usize = 9;
+        let limit = self.limits.control_line;
+        match Word::of(buffer) {
+            None if buffer.len() > LONGEST => return Err(ServerDecodeError::UnknownOperation),
+            // The CR of the line end may be among the bytes.
+            Some(word) if trim_start(word.behind(buffer)).len() > limit.saturating_add(1) => {
+                return Err(ServerDecodeError::ControlLineTooLong { limit });
+            }
+            _ => {}
+        }
+        self.scanned = buffer.len();
+        Ok(None)
+    }
+}
+
+/// The word with which an operation begins.
+#[derive(Clone, Copy)]
+enum Word {
+    Connect,
+    Ping,
+    Pong,
+    Pub,
+    Hpub,
+    Sub,
+    Unsub,
+    Ok,
+    Info,
+    Err,
+}
+
+impl Word {
+    /// The word at the beginning of `line`, with what must stand behind it.
+    fn of(line: &[u8]) -> Option<Self> {
+        let words = [
+            Self::Pub,
+            Self::Hpub,
+            Self::Sub,
+            Self::Unsub,
+            Self::Ping,
+            Self::Pong,
+            Self::Connect,
+            Self::Ok,
+            Self::Info,
+            Self::Err,
+        ];
+        words.into_iter().find(|word| {
+            let begins = |start: &[u8]| start.eq_ignore_ascii_case(word.text());
+            let blank_behind = word.behind(line).first().is_some_and(|byte| is_blank(*byte));
+            line.get(..word.text().len()).is_some_and(begins) && (!word.needs_blank() || blank_behind)
+        })
+    }
+
+    fn text(self) -> &'static [u8] {
+        match self {
+            Self::Connect => b"CONNECT",
+            Self::Ping => b"PING",
+            Self::Pong => b"PONG",
+            Self::Pub => b"PUB",
+            Self::Hpub => b"HPUB",
+            Self::Sub => b"SUB",
+            Self::Unsub => b"UNSUB",
+            Self::Ok => b"+OK",
+            Self::Info => b"INFO",
+            Self::Err => b"-ERR",
+        }
+    }
+
+    /// `CONNECT{}` is taken without a blank; behind PING and the like anything is swallowed.
+    fn needs_blank(self) -> bool {
+        matches!(
+            self,
+            Self::Pub | Self::Hpub | Self::Sub | Self::Unsub | Self::Info | Self::Err
+        )
+    }
+
+    fn behind(self, line: &[u8]) -> &[u8] {
+        line.get(self.text().len()..).unwrap_or_default()
+    }
+}
+
+/// What the line of a `PUB` or `HPUB` says.
+struct PublishLine {
+    subject: Span,
+    reply: Option<Span>,
+    headers_len: usize,
+    total_len: usize,
+}
+
+impl PublishLine {
+    fn parse(line: &[u8], word: Word) -> Result<Self, ServerDecodeError> {
+        let fields = fields(line, word)?;
+        let size = |field: Span| parse_size(field.of(line));
+        let (subject, reply, headers_len, total_len) = match (word, fields) {
+            (Word::Pub, [Some(subject), Some(total), None, ..]) => (subject, None, 0, size(total)?),
+            (Word::Pub, [Some(subject), Some(reply), Some(total), None, _]) => {
+                (subject, Some(reply), 0, size(total)?)
+            }
+            (Word::Hpub, [Some(subject), Some(headers), Some(total), None, _]) => {
+                (subject, None, size(headers)?, size(total)?)
+            }
+            (Word::Hpub, [Some(subject), Some(reply), Some(headers), Some(total), None]) => {
+                (subject, Some(reply), size(headers)?, size(total)?)
+            }
+            _ => return Err(ServerDecodeError::Arguments),
+        };
+        if headers_len > total_len {
+            return Err(ServerDecodeError::Arguments);
+        }
+        Ok(Self {
+            subject,
+            reply,
+            headers_len,
+            total_len,
+        })
+    }
+}
+
+/// Every operation without a payload.
+fn decode_control(word: Word, line: &Bytes) -> Result<ClientFrame, ServerDecodeError> {
+    match word {
+        Word::Ping => Ok(ClientFrame::Ping),
+        Word::Pong => Ok(ClientFrame::Pong),
+        Word::Ok => Ok(ClientFrame::Ok),
+        Word::Err => Err(ServerDecodeError::ErrFromClient),
+        Word::Info => {
+            let info = ServerInfo::parse(word.behind(line)).map_err(|_| ServerDecodeError::InfoJson)?;
+            Ok(ClientFrame::Info(Box::new(info)))
+        }
+        Word::Connect => {
+            let json = trim(word.behind(line));
+            let connect = Connect::parse(json).map_err(|_| ServerDecodeError::ConnectJson)?;
+            match connect.protocol {
+                0 | 1 => Ok(ClientFrame::Connect(Box::new(connect))),
+                _ => Err(ServerDecodeError::ClientProtocol),
+            }
+        }
+        Word::Sub => match fields(line, word)? {
+            [Some(subject), Some(sid), None, ..] => Ok(ClientFrame::Subscribe {
+                sid: piece(line, sid),
+                subject: piece(line, subject),
+                queue: None,
+            }),
+            [Some(subject), Some(queue), Some(sid), None, _] => {
+                let queue = Some(piece(line, queue));
+                Ok(ClientFrame::Subscribe {
+                    sid: piece(line, sid),
+                    subject: piece(line, subject),
+                    queue,
+                })
+            }
+            _ => Err(ServerDecodeError::Arguments),
+        },
+        Word::Unsub => match fields(line, word)? {
+            [Some(sid), None, ..] => Ok(ClientFrame::Unsubscribe {
+                sid: piece(line, sid),
+                max: None,
+            }),
+            [Some(sid), Some(max), None, ..] => {
+                let max = decimal(max.of(line)).ok().filter(|max| *max > 0);
+                Ok(ClientFrame::Unsubscribe {
+                    sid: piece(line, sid),
+                    max,
+                })
+            }
+            _ => Err(ServerDecodeError::Arguments),
+        },
+        Word::Pub | Word::Hpub => Err(ServerDecodeError::Arguments),
+    }
+}
+
+/// The fields behind the word, five at most; a CR among them is refused.
+fn fields(line: &[u8], word: Word) -> Result<[Option<Span>; 5], ServerDecodeError> {
+    if memchr(b'\r', line).is_some() {
+        return Err(ServerDecodeError::Arguments);
+    }
+    let mut fields = Fields::new(line, word.text().len());
+    Ok(core::array::from_fn(|_| fields.next()))
+}
+
+/// A size as `parseSize` of `util.go` reads it: one to nine digits.
+fn parse_size(digits: &[u8]) -> Result<usize, ServerDecodeError> {
+    let size = decimal(digits)
+        .ok()
+        .filter(|_| digits.len() <= 9)
+        .and_then(|size| usize::try_from(size).ok());
+    size.ok_or(ServerDecodeError::Arguments)
+}
+
+fn piece(frame: &Bytes, span: Span) -> Bytes {
+    frame.slice_ref(span.of(frame))
+}
+
+fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes
+        && is_blank(*first)
+    {
+        bytes = rest;
+    }
+    bytes
+}

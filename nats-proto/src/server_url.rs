@@ -1,0 +1,351 @@
+//! Where a server is, as people write it.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+use thiserror::Error;
+
+use crate::secret::Secret;
+
+/// Where a server is: scheme, host and port, and perhaps the credentials that stood in the URL.
+///
+/// ```text
+/// url = [ ( "nats" | "tls" ) "://" ] [ userinfo "@" ] host [ ":" [ port ] ] [ "/" ]
+/// userinfo = token | user ":" password              (percent-encoded)
+/// host = name | IPv4 address | "[" IPv6 address "]"
+/// ```
+///
+/// Blanks around it are cut off; the port is 4222 if there is none. The host is kept in lower case. Neither
+/// Display nor Debug shows the userinfo.
+///
+/// ```
+/// use nats_proto::{Scheme, ServerUrl};
+///
+/// let url = ServerUrl::parse("tls://alice:hunter2@Example.com/")?;
+/// assert_eq!((url.scheme(), url.host(), url.port()), (Scheme::Tls, "example.com", 4222));
+/// assert_eq!(url.to_string(), "tls://example.com:4222");
+/// assert_eq!(ServerUrl::parse_list("a, nats://[::1]:4333")?.len(), 2);
+/// # Ok::<(), nats_proto::UrlError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ServerUrl {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    userinfo: Option<UserInfo>,
+}
+
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// `nats`: in clear text, unless the server wants TLS.
+    Nats,
+    /// `tls`: only with TLS.
+    Tls,
+}
+
+/// The credentials of a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UserInfo {
+    /// What stands before the `@` without a colon.
+    Token(Secret),
+    /// What stands before the `@` with a colon.
+    Password {
+        /// Before the colon.
+        user: Secret,
+        /// Behind the colon; it may be empty.
+        password: Secret,
+    },
+}
+
+/// Why a text is no URL of a server. Never shows userinfo.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// There is no text, or nothing but commas and blanks.
+    #[error("the server URL is empty; give for example `nats://localhost:4222`")]
+    Empty,
+    /// A WebSocket URL.
+    #[error("`{scheme}://` is not supported yet; use `nats://` or `tls://` and the port of plain clients")]
+    WebSocket {
+        /// `ws` or `wss`.
+        scheme: String,
+    },
+    /// Another scheme.
+    #[error("`{scheme}://` is not a scheme of NATS; use `nats://` or `tls://`")]
+    Scheme {
+        /// The scheme.
+        scheme: String,
+    },
+    /// There is no host, or it has a character that none can have.
+    #[error("the server URL has no usable host; give for example `nats://localhost:4222`")]
+    Host,
+    /// What stands in brackets is no IPv6 address, or one stands without brackets.
+    #[error("the server URL has a bad IPv6 address; write it in brackets, as in `nats://[::1]:4222`")]
+    Ipv6,
+    /// The port is not a number from 1 to 65535.
+    #[error("the server URL has a port that is not a number from 1 to 65535")]
+    Port,
+    /// The userinfo has a `%` that is not followed by two hexadecimal digits, or does not decode to UTF-8.
+    #[error("the server URL has userinfo that is not percent-encoded UTF-8; write `%25` for `%`")]
+    Userinfo,
+    /// Something stands behind host and port.
+    #[error("the server URL has something behind host and port; remove it, or percent-encode the password")]
+    Path,
+}
+
+const DEFAULT_PORT: u16 = 4222;
+
+impl ServerUrl {
+    /// Reads one URL.
+    ///
+    /// # Errors
+    /// [`UrlError`] says what to change.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(UrlError::Empty);
+        }
+        let (scheme, rest) = split_scheme(text)?;
+        let (userinfo, place) = match rest.rsplit_once('@') {
+            Some((userinfo, place)) => (parse_userinfo(userinfo)?, place),
+            None => (None, rest),
+        };
+        let place = place.strip_suffix('/').unwrap_or(place);
+        if place.contains(['/', '?', '#']) {
+            return Err(UrlError::Path);
+        }
+        let (host, port) = split_port(place)?;
+        Ok(Self {
+            scheme,
+            host,
+            port: parse_port(port)?,
+            userinfo,
+        })
+    }
+
+    /// Reads a list separated by commas. Empty pieces are passed over.
+    ///
+    /// # Errors
+    /// [`UrlError`] of the first piece that is no URL; [`UrlError::Empty`] if there is none at all.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, UrlError> {
+        let pieces = text.split(',').filter(|piece| !piece.trim().is_empty());
+        let urls = pieces.map(Self::parse).collect::<Result<Vec<_>, _>>()?;
+        if urls.is_empty() {
+            Err(UrlError::Empty)
+        } else {
+            Ok(urls)
+        }
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host in lower case; an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The credentials, if there are any.
+    pub fn userinfo(&self) -> Option<&UserInfo> {
+        self.userinfo.as_ref()
+    }
+
+    /// Whether both name the same server: host and port are the same. Scheme and userinfo do not matter.
+    pub fn has_identity_of(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port
+    }
+
+    /// The same with other credentials, or without.
+    #[must_use]
+    pub fn with_userinfo(self, userinfo: Option<UserInfo>) -> Self {
+        Self { userinfo, ..self }
+    }
+
+    /// The same with another scheme.
+    #[must_use]
+    pub fn with_scheme(self, scheme: Scheme) -> Self {
+        Self { scheme, ..self }
+    }
+
+    /// Whether the host is literally this machine: `localhost`, 127.0.0.0/8 or `::1`. No name is resolved.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.address().is_some_and(|address| address.is_loopback())
+    }
+
+    /// Whether the host is an address and no name.
+    pub fn is_ip(&self) -> bool {
+        self.address().is_some()
+    }
+
+    /// The host as an address; the zone of an IPv6 address is left out.
+    fn address(&self) -> Option<IpAddr> {
+        let host = self
+            .host
+            .split_once('%')
+            .map_or(self.host.as_str(), |(address, _)| address);
+        host.parse().ok()
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            scheme, host, port, ..
+        } = self;
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{port}")
+        } else {
+            write!(f, "{scheme}://{host}:{port}")
+        }
+    }
+}
+
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nats => "nats",
+            Self::Tls => "tls",
+        })
+    }
+}
+
+/// The scheme and what is behind it. What could not be a scheme is none: it may be a password with `://` in it.
+fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) else {
+        return Ok((Scheme::Nats, text));
+    };
+    match scheme.to_ascii_lowercase() {
+        scheme if scheme == "nats" => Ok((Scheme::Nats, rest)),
+        scheme if scheme == "tls" => Ok((Scheme::Tls, rest)),
+        scheme if scheme == "ws" || scheme == "wss" => Err(UrlError::WebSocket { scheme }),
+        scheme => Err(UrlError::Scheme { scheme }),
+    }
+}
+
+fn parse_userinfo(text: &str) -> Result<Option<UserInfo>, UrlError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(match text.split_once(':') {
+        None => UserInfo::Token(percent_decoded(text)?),
+        Some((user, password)) => UserInfo::Password {
+            user: percent_decoded(user)?,
+            password: percent_decoded(password)?,
+        },
+    }))
+}
+
+fn percent_decoded(text: &str) -> Result<Secret, UrlError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let (digits, behind) = tail.split_at_checked(2).ok_or(UrlError::Userinfo)?;
+        let digits = core::str::from_utf8(digits)
+            .ok()
+            .filter(|digits| !digits.starts_with('+'));
+        let byte = digits
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .ok_or(UrlError::Userinfo)?;
+        bytes.push(byte);
+        rest = behind;
+    }
+    String::from_utf8(bytes)
+        .map(Secret::from)
+        .map_err(|_| UrlError::Userinfo)
+}
+
+/// The host, checked and in its usual form, and the text of the port.
+fn split_port(place: &str) -> Result<(String, &str), UrlError> {
+    if let Some(rest) = place.strip_prefix('[') {
+        let (address, behind) = rest.split_once(']').ok_or(UrlError::Ipv6)?;
+        let port = match behind.strip_prefix(':') {
+            Some(port) => port,
+            None if behind.is_empty() => "",
+            None => return Err(UrlError::Path),
+        };
+        return Ok((parse_ipv6(address)?, port));
+    }
+    let (host, port) = place.split_once(':').unwrap_or((place, ""));
+    if port.contains(':') {
+        // More than one colon: an IPv6 address without brackets, of which the port cannot be told.
+        return Err(UrlError::Ipv6);
+    }
+    let usable = |character: char| character.is_alphanumeric() || matches!(character, '-' | '.' | '_');
+    if host.is_empty() || !host.chars().all(usable) {
+        return Err(UrlError::Host);
+    }
+    let host = host.to_ascii_lowercase();
+    Ok((
+        host.parse::<Ipv4Addr>()
+            .map_or(host, |address| address.to_string()),
+        port,
+    ))
+}
+
+/// An address, with a zone (`%eth0`) kept as it is.
+fn parse_ipv6(text: &str) -> Result<String, UrlError> {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (text, None),
+    };
+    let address: Ipv6Addr = address.parse().map_err(|_| UrlError::Ipv6)?;
+    let mut host = address.to_string();
+    if let Some(zone) = zone {
+        let usable = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+        if zone.is_empty() || !zone.bytes().all(usable) {
+            return Err(UrlError::Ipv6);
+        }
+        host.push('%');
+        host.push_str(zone);
+    }
+    Ok(host)
+}
+
+fn parse_port(text: &str) -> Result<u16, UrlError> {
+    if text.is_empty() {
+        return Ok(DEFAULT_PORT);
+    }
+    let only_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|port| only_digits && *port != 0)
+        .ok_or(UrlError::Port)
+}

@@ -1,0 +1,386 @@
+//! Bytes on their way out: flat for small, by reference for large payloads, with known frame boundaries.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::{Buf, Bytes};
+
+use crate::wire_sink::WireSink;
+
+/// From how many bytes on a shared payload is kept by reference instead of being copied.
+pub const SHARED_MIN: usize = 4096;
+
+/// Bytes on their way out: flat, interrupted by shared payloads of at least [`SHARED_MIN`] bytes that are not
+/// copied.
+///
+/// It is written with [`ClientOp::encode`](crate::ClientOp::encode) and read as a [`Buf`], which only moves a
+/// cursor: everything stays until [`clear`](Self::clear). Whoever fills it says where each frame ends, with a tag
+/// of any kind, so that after a transport has failed in the middle [`sent`](Self::sent) tells the frames that went
+/// out whole from the one that was cut and those that never left.
+///
+/// ```
+/// use bytes::Buf;
+/// use nats_proto::{ClientOp, TransmitBuf};
+///
+/// let mut buffer = TransmitBuf::new();
+/// ClientOp::Ping.encode(&mut buffer)?;
+/// buffer.end_frame("first");
+/// ClientOp::Pong.encode(&mut buffer)?;
+/// buffer.end_frame("second");
+/// buffer.advance(8); // what a transport took
+/// let whole: Vec<_> = buffer.frames().filter(|frame| frame.end <= buffer.sent()).collect();
+/// assert_eq!((whole.len(), whole[0].tag), (1, "first"));
+/// assert_eq!(buffer.cut_frame().map(|frame| frame.tag), Some("second"));
+/// # Ok::<(), nats_proto::EncodeError>(())
+/// ```
+#[derive(Clone)]
+pub struct TransmitBuf<T = ()> {
+    /// Everything but the shared payloads, unless it is frozen.
+    flat: Vec<u8>,
+    /// Everything but the shared payloads, once it is shared itself; then `flat` is empty.
+    frozen: Bytes,
+    insertions: Vec<Insertion>,
+    /// The end and the tag of each frame, in order.
+    ends: Vec<(usize, T)>,
+    len: usize,
+    sent: usize,
+}
+
+/// A shared payload within the flat bytes.
+#[derive(Clone)]
+struct Insertion {
+    /// Before which flat byte it stands.
+    flat_at: usize,
+    /// Where it begins, counted over all bytes.
+    start: usize,
+    bytes: Bytes,
+}
+
+/// Where a frame lies in a [`TransmitBuf`], counted from its first byte, and its tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Frame<T = ()> {
+    /// The offset of its first byte.
+    pub start: usize,
+    /// The offset behind its last byte. It went out whole if [`TransmitBuf::sent`] is at least that.
+    pub end: usize,
+    /// What [`TransmitBuf::end_frame`] was given.
+    pub tag: T,
+}
+
+impl<T: Copy> TransmitBuf<T> {
+    /// An empty buffer that has allocated nothing.
+    pub const fn new() -> Self {
+        Self {
+            flat: Vec::new(),
+            frozen: Bytes::new(),
+            insertions: Vec::new(),
+            ends: Vec::new(),
+            len: 0,
+            sent: 0,
+        }
+    }
+
+    /// An empty buffer with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            flat: Vec::with_capacity(bytes),
+            ..Self::new()
+        }
+    }
+
+    /// Says that the bytes since the end of the last frame are one frame. Nothing happens if there are none.
+    #[inline]
+    pub fn end_frame(&mut self, tag: T) {
+        if self.len > self.framed() {
+            self.ends.push((self.len, tag));
+        }
+    }
+
+    /// How many bytes there are, sent or not.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no bytes, sent or not. For what is left to send ask [`Buf::has_remaining`].
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many bytes were sent: how far [`Buf::advance`] got.
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// How many flat bytes there is room for without allocating.
+    pub fn capacity(&self) -> usize {
+        self.flat.capacity()
+    }
+
+    /// The frames in order. Bytes that no [`end_frame`](Self::end_frame) has covered belong to none.
+    pub fn frames(&self) -> impl ExactSizeIterator<Item = Frame<T>> + '_ {
+        let mut start = 0;
+        self.ends.iter().map(move |(end, tag)| {
+            let frame = Frame {
+                start,
+                end: *end,
+                tag: *tag,
+            };
+            start = *end;
+            frame
+        })
+    }
+
+    /// How many frames there are.
+    pub fn frame_count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The last frame.
+    pub fn last_frame(&self) -> Option<Frame<T>> {
+        self.frame(self.ends.len().checked_sub(1)?)
+    }
+
+    /// The tag of the last frame.
+    pub fn last_tag(&self) -> Option<T> {
+        self.ends.last().map(|(_, tag)| *tag)
+    }
+
+    /// The frame that was sent in part: its first byte was and its last byte was not.
+    pub fn cut_frame(&self) -> Option<Frame<T>> {
+        let index = self.ends.partition_point(|(end, _)| *end <= self.sent);
+        self.frame(index).filter(|frame| frame.start < self.sent)
+    }
+
+    /// Puts a copy of a frame of this buffer at the end of another, as a frame there with the same tag. Shared
+    /// payloads are not copied.
+    pub fn copy_frame(&self, frame: Frame<T>, into: &mut TransmitBuf<T>) {
+        for piece in self.pieces(frame.start, frame.end) {
+            match piece {
+                Piece::Flat(bytes) => into.put_slice(bytes),
+                Piece::Shared(bytes, from, to) => into.put_shared(bytes.slice(from..to)),
+            }
+        }
+        into.end_frame(frame.tag);
+    }
+
+    /// The beginning of a frame, up to its first shared payload or its end: the control line at least.
+    pub fn frame_head(&self, frame: Frame<T>) -> &[u8] {
+        self.pieces(frame.start, frame.end)
+            .next()
+            .map(Piece::into_slice)
+            .unwrap_or_default()
+    }
+
+    /// What is not sent yet, in order, as the pieces it consists of.
+    pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces(self.sent, self.len).map(Piece::into_slice)
+    }
+
+    /// Another buffer with the same bytes and frames and the same cursor, sharing the memory: nothing is copied
+    /// but the list of frames. What is written to either afterwards makes it copy its flat bytes first.
+    pub fn share(&mut self) -> Self {
+        if self.frozen.is_empty() {
+            self.frozen = core::mem::take(&mut self.flat).into();
+        }
+        self.clone()
+    }
+
+    /// Forgets everything. The room for flat bytes is kept for what comes next, unless it was shared.
+    pub fn clear(&mut self) {
+        self.flat.clear();
+        self.frozen = Bytes::new();
+        self.insertions.clear();
+        self.ends.clear();
+        self.len = 0;
+        self.sent = 0;
+    }
+
+    /// Gives back room beyond so many flat bytes.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.flat.shrink_to(bytes);
+    }
+
+    /// How many bytes belong to frames.
+    fn framed(&self) -> usize {
+        self.ends.last().map_or(0, |(end, _)| *end)
+    }
+
+    fn frame(&self, index: usize) -> Option<Frame<T>> {
+        let (end, tag) = *self.ends.get(index)?;
+        let start = index
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before))
+            .map_or(0, |(end, _)| *end);
+        Some(Frame { start, end, tag })
+    }
+
+    fn flat(&self) -> &[u8] {
+        if self.frozen.is_empty() {
+            &self.flat
+        } else {
+            &self.frozen
+        }
+    }
+
+    /// The pieces from one offset to another, none of them empty.
+    fn pieces(&self, start: usize, end: usize) -> Pieces<'_> {
+        let next = self
+            .insertions
+            .partition_point(|insertion| insertion.end() <= start);
+        let (passed, insertions) = self.insertions.split_at_checked(next).unwrap_or_default();
+        let before = passed
+            .last()
+            .map_or(0, |insertion| insertion.end().saturating_sub(insertion.flat_at));
+        Pieces {
+            flat: self.flat(),
+            insertions,
+            at: start,
+            end: end.min(self.len),
+            before,
+        }
+    }
+
+    /// Makes the flat bytes its own again after they were shared.
+    #[cold]
+    fn thaw(&mut self) {
+        self.flat = core::mem::take(&mut self.frozen).into();
+    }
+}
+
+impl<T: Copy> Default for TransmitBuf<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Copy> WireSink for TransmitBuf<T> {
+    #[inline]
+    fn reserve(&mut self, additional: usize) {
+        if !self.frozen.is_empty() {
+            self.thaw();
+        }
+        self.flat.reserve(additional);
+    }
+
+    #[inline]
+    fn put_slice(&mut self, bytes: &[u8]) {
+        if !self.frozen.is_empty() {
+            self.thaw();
+        }
+        self.flat.extend_from_slice(bytes);
+        self.len = self.len.saturating_add(bytes.len());
+    }
+
+    fn put_shared(&mut self, bytes: Bytes) {
+        if bytes.len() < SHARED_MIN {
+            return self.put_slice(&bytes);
+        }
+        let start = self.len;
+        self.len = self.len.saturating_add(bytes.len());
+        self.insertions.push(Insertion {
+            flat_at: self.flat().len(),
+            start,
+            bytes,
+        });
+    }
+}
+
+/// What is not sent yet. Advancing beyond the end stops there.
+impl<T: Copy> Buf for TransmitBuf<T> {
+    fn remaining(&self) -> usize {
+        self.len.saturating_sub(self.sent)
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.chunks().next().unwrap_or_default()
+    }
+
+    #[cfg(feature = "std")]
+    fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
+        let mut count = 0_usize;
+        for (slot, chunk) in slices.iter_mut().zip(self.chunks()) {
+            *slot = std::io::IoSlice::new(chunk);
+            count = count.saturating_add(1);
+        }
+        count
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.sent = self.sent.saturating_add(count).min(self.len);
+    }
+}
+
+/// Shows only lengths: a CONNECT with its secrets may lie in it.
+impl<T: Copy> fmt::Debug for TransmitBuf<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransmitBuf")
+            .field("len", &self.len)
+            .field("sent", &self.sent)
+            .field("frames", &self.ends.len())
+            .field("shared", &self.insertions.len())
+            .finish()
+    }
+}
+
+impl Insertion {
+    fn end(&self) -> usize {
+        self.start.saturating_add(self.bytes.len())
+    }
+}
+
+/// A run of bytes that lie together.
+enum Piece<'a> {
+    Flat(&'a [u8]),
+    /// From one offset to another within the shared bytes.
+    Shared(&'a Bytes, usize, usize),
+}
+
+impl<'a> Piece<'a> {
+    fn into_slice(self) -> &'a [u8] {
+        match self {
+            Self::Flat(bytes) => bytes,
+            Self::Shared(bytes, from, to) => bytes.get(from..to).unwrap_or_default(),
+        }
+    }
+}
+
+struct Pieces<'a> {
+    flat: &'a [u8],
+    /// Those that end behind `at`.
+    insertions: &'a [Insertion],
+    at: usize,
+    end: usize,
+    /// How many shared bytes lie before `at` in insertions that are passed.
+    before: usize,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        if self.at >= self.end {
+            return None;
+        }
+        let at = self.at;
+        if let Some((insertion, rest)) = self.insertions.split_first()
+            && insertion.start <= at
+        {
+            self.insertions = rest;
+            self.before = self.before.saturating_add(insertion.bytes.len());
+            self.at = insertion.end().min(self.end);
+            let (from, to) = (
+                at.saturating_sub(insertion.start),
+                self.at.saturating_sub(insertion.start),
+            );
+            return Some(Piece::Shared(&insertion.bytes, from, to));
+        }
+        let until = self
+            .insertions
+            .first()
+            .map_or(self.end, |insertion| insertion.start.min(self.end));
+        self.at = until;
+        let (from, to) = (at.saturating_sub(self.before), until.saturating_sub(self.before));
+        self.flat.get(from..to).map(Piece::Flat)
+    }
+}

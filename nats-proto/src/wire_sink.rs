@@ -1,0 +1,136 @@
+//! Where encoded operations go.
+
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+
+/// Where encoded operations go: a vector, a `BytesMut`, or a [`TransmitBuf`](crate::TransmitBuf), which keeps
+/// large payloads without copying them.
+pub trait WireSink {
+    /// Says that so many bytes are about to come, so that room is made once. Does nothing by default.
+    fn reserve(&mut self, additional: usize) {
+        let _ = additional;
+    }
+
+    /// Takes a copy of the bytes.
+    fn put_slice(&mut self, bytes: &[u8]);
+
+    /// Takes bytes that are shared. Copies them by default; a sink may keep the reference instead.
+    fn put_shared(&mut self, bytes: Bytes) {
+        self.put_slice(&bytes);
+    }
+}
+
+impl WireSink for Vec<u8> {
+    fn reserve(&mut self, additional: usize) {
+        Vec::reserve(self, additional);
+    }
+
+    #[inline]
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl WireSink for BytesMut {
+    fn reserve(&mut self, additional: usize) {
+        BytesMut::reserve(self, additional);
+    }
+
+    #[inline]
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// A payload to be sent: borrowed and copied, or shared and, from 4 KiB, not copied by a
+/// [`TransmitBuf`](crate::TransmitBuf).
+#[derive(Clone)]
+pub enum Payload<'a> {
+    /// Will be copied.
+    Borrowed(&'a [u8]),
+    /// May be kept by reference.
+    Shared(Bytes),
+}
+
+impl Payload<'_> {
+    /// The number of bytes.
+    pub fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
+    pub(crate) fn put(self, out: &mut impl WireSink) {
+        match self {
+            Self::Borrowed(bytes) => out.put_slice(bytes),
+            Self::Shared(bytes) => out.put_shared(bytes),
+        }
+    }
+}
+
+/// Shows only the length.
+impl core::fmt::Debug for Payload<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Payload({} bytes)", self.len())
+    }
+}
+
+impl<'a> From<&'a [u8]> for Payload<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a> From<&'a str> for Payload<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Payload<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl From<Bytes> for Payload<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Self::Shared(bytes)
+    }
+}
+
+impl From<&Bytes> for Payload<'_> {
+    fn from(bytes: &Bytes) -> Self {
+        Self::Shared(bytes.clone())
+    }
+}
+
+impl From<Vec<u8>> for Payload<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Shared(bytes.into())
+    }
+}
+
+impl From<alloc::string::String> for Payload<'_> {
+    fn from(text: alloc::string::String) -> Self {
+        Self::Shared(text.into())
+    }
+}
