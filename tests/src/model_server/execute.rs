@@ -120,6 +120,7 @@ impl Cluster {
         link.say(b"PONG\r\n");
         if link.stage == Stage::Asked {
             link.stage = Stage::Ready;
+            link.log.first_pong = Some(link.log.said);
             if self.servers[link.log.server].settings.connect_info {
                 self.send_info(peer, Kind::Connection);
             }

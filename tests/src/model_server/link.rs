@@ -118,6 +118,10 @@ pub struct LinkLog {
     pub cut: Vec<u8>,
     /// How many bytes came.
     pub bytes: u64,
+    /// How many bytes were said.
+    pub said: u64,
+    /// How many bytes had been said with the first PONG, the one that ends the handshake.
+    pub first_pong: Option<u64>,
 }
 
 impl LinkLog {
@@ -213,6 +217,7 @@ impl Link {
     pub(super) fn say(&mut self, bytes: &[u8]) {
         if !matches!(self.stage, Stage::Silent | Stage::Closing | Stage::Gone) {
             self.output.extend_from_slice(bytes);
+            self.log.said += bytes.len() as u64;
         }
     }
 
