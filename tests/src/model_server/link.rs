@@ -126,13 +126,16 @@ pub struct LinkLog {
 
 impl LinkLog {
     fn new(server: usize, now: u64) -> Self {
+        let (frames, cut) = (Vec::new(), Vec::new());
         Self {
             server,
             opened: now,
             ended: None,
-            frames: Vec::new(),
-            cut: Vec::new(),
+            frames,
+            cut,
             bytes: 0,
+            said: 0,
+            first_pong: None,
         }
     }
 
