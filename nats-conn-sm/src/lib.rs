@@ -1,3 +1,140 @@
-//! The life of a NATS connection as a pure state machine.
+//! The life of a NATS connection as a pure state machine: bytes, time and calls go in; bytes, actions, events
+//! and a deadline come out.
+//!
+//! It has no clock, no entropy, no sockets, threads or wakers, and keeps no secret. A driver owns the socket
+//! and the two buffers, and runs one loop:
+//!
+//! ```
+//! use nats_conn_sm::{Action, Config, Connection, ReceiveBuf, SendBuf, Timestamp};
+//! use nats_conn_sm::proto::ServerUrl;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let now = || Timestamp::ZERO;
+//! # let seed = [0; 32];
+//! let config = Config::new(vec![ServerUrl::parse("nats://127.0.0.1:4222")?]);
+//! let mut connection = Connection::new(config, seed, now())?;
+//! let link = connection.link().expect("the first attempt begins at once");
+//! let (mut rx, mut tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+//! # let mut turns = 0;
+//! loop {
+//!     while let Some(event) = connection.poll_event(now(), &mut rx) {
+//!         println!("{event:?}"); // a message, the end of a request, a disconnect, …
+//!     }
+//!     connection.handle_timeout(now());
+//!     while let Some(action) = connection.poll_action() {
+//!         match action {
+//!             Action::Connect { link, .. } => {
+//!                 // dial; then connection.handle_connected(now(), link)
+//!                 (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+//!             }
+//!             other => println!("{other:?}"),
+//!         }
+//!     }
+//!     while connection.poll_transmit(now(), &mut tx) {
+//!         // write all of tx, advancing it
+//!     }
+//!     let _until = connection.poll_timeout(); // sleep until then, or readable, or writable
+//!     // read into rx.buffer_mut()
+//! #   turns += 1; if turns == 2 { break Ok(()) }
+//! }
+//! # }
+//! ```
+//!
+//! # Invariants
+//!
+//! - Any call in any order, any bytes, any answer about a link that is gone: no panic, nothing lost.
+//! - Every id gets exactly one final event: subscriptions end once, requests are answered once, flushes settle
+//!   once, the connection closes once.
+//! - The five counters of [`PublishFates`] always add up to what was accepted.
+//! - The same seed and the same inputs give the same outputs, byte for byte.
+//! - Nothing but CONNECT, PING and PONG is written before the PONG of the handshake; then come the interest
+//!   that still holds, a PING, and what was queued, in order and in whole frames.
+//!
+//! # The life, as a grammar
+//!
+//! ```text
+//! life    = { attempt failed } ( closed | attempt connected session )
+//! attempt = [ backoff_wait ] connecting
+//! failed  = connect_failed
+//! session = { any } disconnected ( rest | closed )
+//! rest    = { attempt failed } ( attempt reconnected session )
+//! ```
+//!
+//! `closed` may stand anywhere outside a session and ends everything. `backoff_wait` and `connecting` may be cut
+//! short by it, by a forced reconnect or by a new pool.
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+extern crate alloc;
+
+mod action;
+mod attempts;
+mod backoff;
+mod buffers;
+mod closing;
+mod config;
+mod connection;
+mod delivery;
+mod departure;
+mod ending;
+mod error;
+mod event;
+mod explain;
+mod ids;
+mod interest;
+mod life;
+mod link;
+mod liveness;
+mod mailbox;
+mod operations;
+mod outbox;
+mod phase;
+mod pings;
+mod pool;
+mod publish;
+mod publishing;
+mod replies;
+mod requests;
+mod rng;
+mod servers;
+mod session;
+mod statistics;
+mod subscriptions;
+mod time;
+mod timers;
+mod transmit;
+
+pub use action::{Action, Credentials, TlsExpectation};
+pub use buffers::{ReceiveBuf, SendBuf};
+pub use config::{Backoff, CleartextPolicy, Config, Delivery, LameDuckPolicy, WhenFull};
+pub use connection::{Connection, Progress, State};
+pub use delivery::SeqRanges;
+pub use error::{
+    AttemptFailure, AuthError, ConfigError, ConnectError, DisconnectReason, FlushError, LinkEnd, Phase,
+    PublishError, RequestError, RequestStartError, StateError, SubscribeError, SubscriptionError,
+};
+pub use event::{ClosedReason, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session, WaitReason};
+pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, ServerId};
+pub use mailbox::{Mailbox, MailboxLimits};
+pub use nats_proto as proto;
+pub use publish::{Publish, RequestMany};
+pub use servers::{Server, ServerStatus};
+pub use statistics::{Fate, PublishFates, Statistics};
+pub use time::Timestamp;

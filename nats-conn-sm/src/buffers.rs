@@ -1,0 +1,140 @@
+//! The two buffers that belong to a driver: what was read from a link, and what is to be written to it.
+
+use core::fmt;
+
+use bytes::{Buf, BytesMut};
+use nats_proto::TransmitBuf;
+
+use crate::ids::LinkId;
+use crate::outbox::Tag;
+
+/// What a driver has read from one link and the machine has not yet parsed.
+///
+/// The driver appends to [`buffer_mut`](Self::buffer_mut) whatever its socket gives, and hands the whole to
+/// [`Connection::poll_event`](crate::Connection::poll_event), which cuts operations from the front. A new link
+/// begins with a new one: bytes of a link that is gone are never parsed.
+pub struct ReceiveBuf {
+    link: LinkId,
+    bytes: BytesMut,
+    /// How much of it the machine has already counted as received.
+    pub(crate) seen: usize,
+}
+
+impl ReceiveBuf {
+    /// An empty buffer for this link.
+    pub fn new(link: LinkId) -> Self {
+        Self {
+            link,
+            bytes: BytesMut::new(),
+            seen: 0,
+        }
+    }
+
+    /// The link whose bytes these are.
+    pub fn link(&self) -> LinkId {
+        self.link
+    }
+
+    /// Where to append what was read. Taking bytes out of it loses them.
+    pub fn buffer_mut(&mut self) -> &mut BytesMut {
+        &mut self.bytes
+    }
+
+    /// How many bytes were read and not yet parsed.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether everything that was read has been parsed.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The bytes that were read and not yet parsed, for a driver that takes the stream back.
+    pub fn into_bytes(self) -> BytesMut {
+        self.bytes
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for ReceiveBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReceiveBuf({:?}, {} bytes)", self.link, self.bytes.len())
+    }
+}
+
+/// What a driver is writing to one link: a block of at most 64 KiB, or one larger frame.
+///
+/// It reads as a [`Buf`]: write [`chunk`](Buf::chunk) or [`chunks`](Self::chunks) and
+/// [`advance`](Buf::advance) by what the transport took. Handed back empty to
+/// [`Connection::poll_transmit`](crate::Connection::poll_transmit), it means that all of it was taken; handed
+/// to [`Connection::handle_link_closed`](crate::Connection::handle_link_closed), what is left in it was not.
+pub struct SendBuf {
+    link: LinkId,
+    pub(crate) block: TransmitBuf<Tag>,
+    uncertain: bool,
+}
+
+impl SendBuf {
+    /// An empty buffer for this link.
+    pub fn new(link: LinkId) -> Self {
+        Self {
+            link,
+            block: TransmitBuf::new(),
+            uncertain: false,
+        }
+    }
+
+    /// The link that it is for.
+    pub fn link(&self) -> LinkId {
+        self.link
+    }
+
+    /// Whether the transport took all of it.
+    pub fn is_empty(&self) -> bool {
+        !self.block.has_remaining()
+    }
+
+    /// The slices that are still to be written, in order: for a vectored write.
+    pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        self.block.chunks()
+    }
+
+    /// Says that the driver cannot know how much of this block the transport took, because an operation that
+    /// owned it was given up. What is left in it then counts as unconfirmed rather than as not sent.
+    pub fn mark_uncertain(&mut self) {
+        self.uncertain = true;
+    }
+
+    pub(crate) fn is_uncertain(&self) -> bool {
+        self.uncertain
+    }
+}
+
+impl Buf for SendBuf {
+    fn remaining(&self) -> usize {
+        self.block.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.block.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.block.advance(count);
+    }
+}
+
+impl fmt::Debug for SendBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SendBuf({:?}, {} bytes to write)",
+            self.link,
+            self.block.remaining()
+        )
+    }
+}

@@ -1,0 +1,239 @@
+//! Drain and close.
+
+use crate::connection::{Connection, Stage};
+use crate::error::{DisconnectReason, FlushError, RequestError, StateError};
+use crate::event::{ClosedReason, EndReason, Event};
+use crate::life::{Closing, Drain, DrainStage, Life};
+use crate::link::Cause;
+use crate::phase::Phase;
+use crate::pings::PingKind;
+use crate::session::{Departure, Restore};
+use crate::subscriptions::Purpose;
+use crate::time::Timestamp;
+
+/// Drain.
+impl Connection {
+    /// Ends the connection without losing anything: subscriptions are drained, publishes and pending requests
+    /// go on, until [`finish_drain`](Self::finish_drain); then what is queued is written and confirmed. Ends with
+    /// [`ClosedReason::Drained`], after [`Config::drain_timeout`](crate::Config::drain_timeout) at the latest.
+    ///
+    /// # Errors
+    /// When closed, or draining already.
+    pub fn drain(&mut self, now: Timestamp) -> Result<(), StateError> {
+        let now = self.enter(now);
+        self.require_open()?;
+        self.tell(Event::Draining);
+        self.life = Life::Draining(Drain {
+            deadline: now + self.config.drain_timeout,
+            stage: DrainStage::Interest { consumed: false },
+            lost_before: self.delivery.lost(),
+        });
+        self.end_interest();
+        if self.session_link().is_none() {
+            let busy = self.present_link().is_some_and(|link| link.session().is_some());
+            if !busy && !self.go_on_draining_without_link(now) {
+                return Ok(());
+            }
+        }
+        self.go_on_draining(now);
+        Ok(())
+    }
+
+    /// Says that everything delivered has been consumed: all mailboxes are empty or dropped. Ignored unless a
+    /// drain is under way.
+    pub fn finish_drain(&mut self, now: Timestamp) {
+        let now = self.enter(now);
+        if let Life::Draining(Drain {
+            stage: DrainStage::Interest { consumed },
+            ..
+        }) = &mut self.life
+        {
+            *consumed = true;
+        }
+        self.go_on_draining(now);
+    }
+
+    /// UNSUB for all, or their end where the server knows nothing of them.
+    fn end_interest(&mut self) {
+        let mut told = false;
+        for sid in self.subscriptions.sids(|entry| entry.purpose == Purpose::Deliver) {
+            if self.tell_server(sid, None) {
+                told = true;
+                if let Some(entry) = self.subscriptions.get_mut(sid) {
+                    entry.purpose = Purpose::Drain;
+                }
+            } else {
+                self.subscriptions.remove(sid);
+                self.tell(Event::SubscriptionEnded {
+                    subscription: sid,
+                    reason: EndReason::Drained,
+                });
+            }
+        }
+        if told {
+            self.push_ping(PingKind::DrainAll);
+        }
+        if let Some(session) = self.up().and_then(crate::link::Link::session_mut) {
+            session.departure = Departure::None;
+        }
+    }
+
+    /// Whatever a drain waits for may have happened.
+    pub(crate) fn go_on_draining(&mut self, now: Timestamp) {
+        if self.session_link().is_none() {
+            return;
+        }
+        let Life::Draining(drain) = &mut self.life else {
+            return;
+        };
+        if drain.stage != (DrainStage::Interest { consumed: true })
+            || !self.subscriptions.is_empty()
+            || !self.requests.is_empty()
+        {
+            return;
+        }
+        drain.stage = DrainStage::Writes;
+        if let Some(inbox) = self.requests.inbox.take() {
+            self.tell_server(inbox.sid, None);
+            self.subscriptions.remove(inbox.sid);
+        }
+        let _ = now;
+        self.push_ping(PingKind::DrainWrites);
+    }
+
+    /// Without a link a drain goes on only for what is queued. Whether it does.
+    pub(crate) fn go_on_draining_without_link(&mut self, now: Timestamp) -> bool {
+        let Life::Draining(drain) = &mut self.life else {
+            return true;
+        };
+        if self.outbox.has_publishes() {
+            // The PING behind the writes died with its link: the next session begins that step anew.
+            if drain.stage == DrainStage::Writes {
+                drain.stage = DrainStage::Interest { consumed: true };
+            }
+            return true;
+        }
+        self.end_drained(now);
+        false
+    }
+
+    /// The PONG behind the last publish.
+    pub(crate) fn writes_are_drained(&mut self, now: Timestamp) {
+        if self.life.is_draining() {
+            self.end_drained(now);
+        }
+    }
+
+    /// The drain is over, completely or not.
+    pub(crate) fn end_drained(&mut self, now: Timestamp) {
+        let Life::Draining(drain) = &self.life else { return };
+        let all = self.delivery.queued() == 0
+            && !self.delivery.has_written()
+            && self.delivery.lost() == drain.lost_before;
+        self.shut(now, ClosedReason::Drained { complete: all }, true);
+    }
+
+    /// The deadline of the drain.
+    pub(crate) fn drain_is_overdue(&mut self, now: Timestamp) {
+        self.shut(now, ClosedReason::Drained { complete: false }, true);
+    }
+}
+
+/// Close.
+impl Connection {
+    /// Ends the connection: new calls are refused, subscriptions and requests end, whole frames that are queued
+    /// are written for at most [`Config::close_timeout`](crate::Config::close_timeout).
+    pub fn close(&mut self, now: Timestamp) {
+        let now = self.enter(now);
+        if !self.life.is_ending() {
+            self.shut(now, ClosedReason::Requested, false);
+        }
+    }
+
+    /// Ends the connection without writing anything more.
+    pub fn abort(&mut self, now: Timestamp) {
+        let now = self.enter(now);
+        match self.life {
+            Life::Closed => {}
+            Life::Closing(_) => self.leave_closed(now, true),
+            Life::Open | Life::Draining(_) => self.shut(now, ClosedReason::Requested, true),
+        }
+    }
+
+    fn shut(&mut self, now: Timestamp, reason: ClosedReason, at_once: bool) {
+        self.end_ids();
+        let up = match &mut self.stage {
+            Stage::Linked(link) => match &mut link.phase {
+                Phase::Ready(session) => {
+                    session.departure = Departure::None;
+                    session.restore = Restore::Done;
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        if !up {
+            self.give_up(now, Cause::Told, true);
+            return self.end(now, reason);
+        }
+        self.life = Life::Closing(Closing {
+            reason,
+            until: now + self.config.close_timeout,
+        });
+        if at_once {
+            self.leave_closed(now, false);
+        } else {
+            self.closing_is_written(now);
+        }
+    }
+
+    /// Everything that has an id ends.
+    fn end_ids(&mut self) {
+        for sid in self.subscriptions.sids(|_| true) {
+            let inbox = self
+                .subscriptions
+                .remove(sid)
+                .is_some_and(|entry| entry.purpose == Purpose::Inbox);
+            if !inbox {
+                self.tell(Event::SubscriptionEnded {
+                    subscription: sid,
+                    reason: EndReason::Closed,
+                });
+            }
+        }
+        self.requests.inbox = None;
+        for id in self.requests.ids(|_| true) {
+            self.settle_request(id, RequestError::Closed);
+        }
+        let mut pings: alloc::vec::Vec<PingKind> = self.outbox.pings().collect();
+        if let Stage::Linked(link) = &mut self.stage {
+            pings.extend(link.unanswered.kinds());
+            link.unanswered.forget_ids();
+        }
+        self.outbox.forget_pings();
+        for kind in pings {
+            self.flush_failed(kind, FlushError::Closed);
+        }
+    }
+
+    /// Leaves the link: nothing more is written.
+    pub(crate) fn leave_closed(&mut self, now: Timestamp, abort: bool) {
+        self.give_up(now, Cause::Decided(DisconnectReason::Closed), abort);
+    }
+
+    /// The end of everything. There is no link, or it is given up.
+    pub(crate) fn end(&mut self, _now: Timestamp, reason: ClosedReason) {
+        let reason = match (&self.life, reason) {
+            (Life::Draining(_), ClosedReason::Requested) => ClosedReason::Requested,
+            (Life::Draining(_), ClosedReason::Drained { complete }) => ClosedReason::Drained { complete },
+            (Life::Draining(_), _) => ClosedReason::Drained { complete: false },
+            (_, reason) => reason,
+        };
+        self.end_ids();
+        self.stage = Stage::Ended;
+        self.life = Life::Closed;
+        self.drop_queue();
+        self.tell(Event::Closed { reason });
+    }
+}

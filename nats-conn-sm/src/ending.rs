@@ -1,0 +1,412 @@
+//! The end of a link: who ended it, what its driver had not written, and what follows.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use crate::action::Action;
+use crate::buffers::SendBuf;
+use crate::config::Delivery;
+use crate::connection::{Connection, Stage};
+use crate::delivery::SeqRanges;
+use crate::error::{ConnectError, DisconnectReason, FlushError, LinkEnd, Phase as PublicPhase};
+use crate::event::{ClosedReason, DropReason, EndReason, Event, WaitReason};
+use crate::ids::LinkId;
+use crate::life::Life;
+use crate::link::{Cause, Cut, Ending, Handed, Link};
+use crate::outbox::{Dropped, Requeue, Tag, frame_len, message_size};
+use crate::phase::Phase;
+use crate::pings::PingKind;
+use crate::subscriptions::Purpose;
+use crate::time::Timestamp;
+
+/// How long a driver's last answer about a link is awaited.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// The beginning of the end.
+impl Connection {
+    /// Gives up the present link.
+    pub(crate) fn give_up(&mut self, now: Timestamp, cause: Cause, abort: bool) {
+        let Stage::Linked(link) = &mut self.stage else {
+            return;
+        };
+        if link.ending.is_some() {
+            return;
+        }
+        let id = link.id;
+        // A link that no driver has heard of needs no farewell, and gets no answer.
+        let unheard = self
+            .actions
+            .iter()
+            .position(|action| matches!(action, Action::Connect { link, .. } if *link == id));
+        let answer_by = unheard.is_none().then(|| now + ANSWER_WITHIN);
+        link.ending = Some(Ending {
+            cause,
+            at: now,
+            answer_by,
+            cut: None,
+        });
+        link.hello = None;
+        match unheard {
+            Some(place) => drop(self.actions.remove(place)),
+            None => {
+                // Questions about this link have become idle.
+                self.actions.retain(|action| !matches!(action, Action::UpgradeTls { link, .. } | Action::Authenticate { link, .. } if *link == id));
+                self.actions.push_back(Action::Disconnect { link: id, abort });
+            }
+        }
+    }
+
+    /// The one last answer.
+    pub(crate) fn link_closed(&mut self, now: Timestamp, id: LinkId, end: LinkEnd, unsent: &mut SendBuf) {
+        let Stage::Linked(link) = &mut self.stage else {
+            return;
+        };
+        if link.id != id
+            || link
+                .ending
+                .as_ref()
+                .is_some_and(|ending| ending.answer_by.is_none())
+        {
+            return;
+        }
+        match &mut link.ending {
+            Some(ending) => ending.answer_by = None,
+            None => {
+                link.ending = Some(Ending {
+                    cause: Cause::Link(end),
+                    at: now,
+                    answer_by: None,
+                    cut: None,
+                })
+            }
+        }
+        link.hello = None;
+        self.actions.retain(|action| !matches!(action, Action::UpgradeTls { link, .. } | Action::Authenticate { link, .. } | Action::Disconnect { link, .. } if *link == id));
+        self.settle_handed(Some(unsent));
+    }
+
+    /// No answer came in time: all that was handed out may have been written.
+    pub(crate) fn answer_is_overdue(&mut self) {
+        if let Stage::Linked(link) = &mut self.stage {
+            if let Some(ending) = &mut link.ending {
+                ending.answer_by = None;
+            }
+        }
+        self.settle_handed(None);
+    }
+
+    /// Tells written frames from those that go back to the queue.
+    fn settle_handed(&mut self, unsent: Option<&mut SendBuf>) {
+        let Stage::Linked(link) = &mut self.stage else {
+            return;
+        };
+        let Some(handed) = link.handed.take() else { return };
+        let id = link.id;
+        let known = unsent.filter(|tx| tx.link() == id && tx.block.len() == handed.len && !tx.is_uncertain());
+        let Some(tx) = known else {
+            let written = handed.unproven(None);
+            self.counters.out_messages = self.counters.out_messages.saturating_add(written.count());
+            return self.delivery.write(&written);
+        };
+        let sent = tx.block.sent();
+        self.counters.out_bytes = self.counters.out_bytes.saturating_add(sent as u64);
+        self.settle_frames(&handed, &tx.block, sent);
+        tx.block = nats_proto::TransmitBuf::new();
+    }
+
+    fn settle_frames(&mut self, handed: &Handed, block: &nats_proto::TransmitBuf<Tag>, sent: usize) {
+        let at_least_once = self.config.delivery == Delivery::AtLeastOnce;
+        let (mut written, mut back, mut ended) = (SeqRanges::default(), Requeue::default(), 0_u64);
+        let mut cut = None;
+        let frames = block.frames().filter(|frame| frame.tag.is_publish());
+        for (seq, frame) in handed.publishes.numbers().zip(frames) {
+            if handed.proven.is_some_and(|proven| seq <= proven) {
+                continue;
+            }
+            if frame.end <= sent {
+                written.push(seq);
+                continue;
+            }
+            if frame.start < sent {
+                let (message, _) = message_size(block.frame_head(frame));
+                cut = Some(Cut {
+                    seq,
+                    len: frame_len(frame),
+                    message,
+                });
+            }
+            if at_least_once {
+                // All of the block is kept, and goes back to the queue with the rest.
+                continue;
+            }
+            if frame.tag == Tag::Request && !self.requests.any(|pending| pending.seq == seq) {
+                ended = ended.saturating_add(1);
+            } else {
+                back.push(block, frame, seq);
+            }
+        }
+        self.counters.out_messages = self.counters.out_messages.saturating_add(written.count());
+        self.delivery.write(&written);
+        self.delivery.drop_queued(ended);
+        self.outbox.requeue(back);
+        if let Stage::Linked(link) = &mut self.stage {
+            if let Some(ending) = &mut link.ending {
+                ending.cut = cut;
+            }
+        }
+    }
+}
+
+/// The end itself, once its bytes are parsed and its answer has come.
+impl Connection {
+    /// The link is gone for good.
+    pub(crate) fn finish_link(&mut self, now: Timestamp) {
+        let Stage::Linked(link) = &self.stage else { return };
+        if link.session().is_none() {
+            return self.fail_ended_attempt(now, None);
+        }
+        let Stage::Linked(link) = core::mem::replace(&mut self.stage, Stage::Ended) else {
+            return;
+        };
+        let Some(ending) = link.ending.clone() else { return };
+        let reason = match &ending.cause {
+            Cause::Link(end) => link.reason_of(end),
+            Cause::Decided(reason) => reason.clone(),
+            Cause::Told => DisconnectReason::Eof,
+        };
+        self.pool.lose(link.server.id());
+        let flushes = self.flushes_of(&link);
+        let poisoned = self.is_poisoned(&link);
+        let unconfirmed = self.return_publishes(&link, ending.cut.filter(|_| poisoned), poisoned);
+        let closing = self.life.is_ending();
+        if closing {
+            self.drop_queue();
+        }
+        self.tell(Event::Disconnected {
+            server: link.server.clone(),
+            link: link.id,
+            reason: Box::new(reason.clone()),
+            unconfirmed,
+            queued: self.delivery.queued(),
+        });
+        for kind in flushes {
+            self.flush_failed(
+                kind,
+                if closing {
+                    FlushError::Closed
+                } else {
+                    FlushError::Disconnected
+                },
+            );
+        }
+        self.requests_lost_link(now);
+        for sid in self
+            .subscriptions
+            .sids(|subscription| subscription.purpose == Purpose::Drain)
+        {
+            self.subscriptions.remove(sid);
+            self.tell(Event::SubscriptionEnded {
+                subscription: sid,
+                reason: EndReason::Drained,
+            });
+        }
+        self.told_writable(false);
+        self.after_session(now, &link, &ending, &reason);
+    }
+
+    fn after_session(&mut self, now: Timestamp, link: &Link, ending: &Ending, reason: &DisconnectReason) {
+        if let Life::Closing(closing) = &self.life {
+            let reason = closing.reason.clone();
+            return self.end(now, reason);
+        }
+        let forced = matches!(reason, DisconnectReason::Forced);
+        if !self.config.reconnect && !forced {
+            return self.end(now, ClosedReason::NoReconnect);
+        }
+        if self.life.is_draining() && !self.go_on_draining_without_link(now) {
+            return;
+        }
+        let lived = link
+            .session()
+            .map_or(Duration::ZERO, |session| ending.at.since(session.since));
+        let moved = forced || matches!(reason, DisconnectReason::LameDuck);
+        self.pool.start_round();
+        if moved || lived >= self.config.min_stable {
+            self.rounds = 0;
+            return self.go_on(now);
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        self.wait(now, WaitReason::Flapping { rounds: self.rounds });
+    }
+
+    /// The link of an attempt is gone: tells why, unless that was told, and goes on.
+    pub(crate) fn fail_ended_attempt(&mut self, now: Timestamp, known: Option<(PublicPhase, ConnectError)>) {
+        let Stage::Linked(link) = &mut self.stage else {
+            return;
+        };
+        let phase = link.phase.public();
+        let Some(ending) = &mut link.ending else { return };
+        let told = match core::mem::replace(&mut ending.cause, Cause::Told) {
+            Cause::Link(end) => Some(known.unwrap_or_else(|| failure_of(phase, end))),
+            Cause::Decided(_) | Cause::Told => None,
+        };
+        if let Some((phase, error)) = told {
+            self.tell_failure(now, phase, error);
+        }
+        self.stage = Stage::Ended;
+        if self.life.is_ending() {
+            return;
+        }
+        if self.life.is_draining() && !self.go_on_draining_without_link(now) {
+            return;
+        }
+        self.go_on(now);
+    }
+
+    /// Puts back into the queue what may be sent again. The rest is unconfirmed.
+    fn return_publishes(&mut self, link: &Link, cut: Option<Cut>, poisoned: bool) -> SeqRanges {
+        self.outbox.drop_control();
+        if self.config.delivery == Delivery::AtLeastOnce {
+            return self.return_kept(poisoned);
+        }
+        let largest = link.session().map_or(0, |session| {
+            session.largest.iter().map(|&(_, size)| size).max().unwrap_or(0)
+        });
+        if let Some(cut) = cut.filter(|cut| cut.message >= largest) {
+            self.drop_poison(cut);
+        }
+        self.delivery.give_up_written()
+    }
+
+    fn return_kept(&mut self, poisoned: bool) -> SeqRanges {
+        let (mut back, mut lost, mut ended) = (Requeue::default(), SeqRanges::default(), 0_u64);
+        let mut largest: Option<Cut> = None;
+        for kept in self.delivery.take_kept() {
+            let frames = kept.block.frames().filter(|frame| frame.tag.is_publish());
+            for (seq, frame) in kept.publishes.numbers().zip(frames) {
+                if self.delivery.is_confirmed(seq) {
+                    continue;
+                }
+                let written = self.delivery.is_written(seq);
+                if frame.tag == Tag::Request && written && !self.config.requests_survive {
+                    lost.push(seq);
+                    continue;
+                }
+                if frame.tag == Tag::Request && !self.requests.any(|pending| pending.seq == seq) {
+                    if written {
+                        lost.push(seq);
+                    } else {
+                        ended = ended.saturating_add(1);
+                    }
+                    continue;
+                }
+                let (message, _) = message_size(kept.block.frame_head(frame));
+                if largest.is_none_or(|largest| message > largest.message) {
+                    largest = Some(Cut {
+                        seq,
+                        len: frame_len(frame),
+                        message,
+                    });
+                }
+                back.push(&kept.block, frame, seq);
+            }
+        }
+        self.delivery.requeue_written(&lost);
+        self.delivery.drop_queued(ended);
+        self.outbox.requeue(back);
+        if let Some(largest) = largest.filter(|_| poisoned) {
+            self.drop_poison(largest);
+        }
+        lost
+    }
+
+    /// Whether the server ended the link because of a message that it does not take.
+    fn is_poisoned(&self, link: &Link) -> bool {
+        link.last_error
+            .as_ref()
+            .is_some_and(|error| *error.kind() == nats_proto::ServerErrorKind::MaximumPayloadViolation)
+    }
+
+    fn drop_poison(&mut self, poison: Cut) {
+        if self.outbox.remove(poison.seq, poison.len) {
+            let mut dropped = Dropped::default();
+            dropped.push(poison.seq, poison.len);
+            self.tell_dropped(dropped, DropReason::TooLarge);
+        }
+    }
+
+    /// The flushes and measurements whose PONG will not come.
+    fn flushes_of(&self, link: &Link) -> alloc::vec::Vec<PingKind> {
+        link.unanswered
+            .kinds()
+            .chain(self.outbox.pings())
+            .filter(|kind| matches!(kind, PingKind::Flush(_) | PingKind::RoundTrip(_)))
+            .collect()
+    }
+
+    pub(crate) fn flush_failed(&mut self, kind: PingKind, error: FlushError) {
+        match kind {
+            PingKind::Flush(flush) => self.tell(Event::Flushed {
+                flush,
+                result: Err(error),
+            }),
+            PingKind::RoundTrip(flush) => self.tell(Event::RoundTrip {
+                flush,
+                result: Err(error),
+            }),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn leave_by_force(&mut self, now: Timestamp) {
+        self.rounds = 0;
+        match &self.stage {
+            Stage::Waiting { .. } | Stage::Choosing { .. } => self.go_on_now(now),
+            Stage::Linked(link) if link.ending.is_none() && link.session().is_some() => {
+                self.give_up(now, Cause::Decided(DisconnectReason::Forced), true);
+            }
+            Stage::Linked(link) if link.ending.is_none() => {
+                let Phase::Dialing(_) = link.phase else {
+                    return self.give_up(now, Cause::Told, true);
+                };
+                self.give_up(now, Cause::Told, true);
+            }
+            Stage::Linked(_) | Stage::Ended => self.hasten(),
+        }
+    }
+
+    /// A wait is cut short: its server is dialled now.
+    fn go_on_now(&mut self, now: Timestamp) {
+        if matches!(self.stage, Stage::Waiting { .. }) {
+            self.wait_is_over(now);
+        } else {
+            self.go_on(now);
+        }
+    }
+
+    /// The link is on its way out already: the next attempt is not to wait for having been so short.
+    fn hasten(&mut self) {
+        if let Stage::Linked(link) = &mut self.stage {
+            if link.session().is_some() {
+                if let Some(ending) = &mut link.ending {
+                    if matches!(
+                        ending.cause,
+                        Cause::Link(_) | Cause::Decided(DisconnectReason::Stale)
+                    ) {
+                        ending.cause = Cause::Decided(DisconnectReason::Forced);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What an attempt is said to have failed of when its driver ended it.
+fn failure_of(phase: PublicPhase, end: LinkEnd) -> (PublicPhase, ConnectError) {
+    match end {
+        LinkEnd::Resolve { .. } => (PublicPhase::Resolve, ConnectError::Link(end)),
+        LinkEnd::Dial { .. } => (PublicPhase::Dial, ConnectError::Link(end)),
+        LinkEnd::Tls { detail } => (PublicPhase::Tls, ConnectError::Tls { detail }),
+        end => (phase, ConnectError::Link(end)),
+    }
+}

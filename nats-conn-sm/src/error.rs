@@ -1,0 +1,435 @@
+//! What can go wrong, one small enum for each verb.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use nats_proto::{DecodeError, ServerError};
+use thiserror::Error;
+
+/// Settings that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The list of servers is empty.
+    #[error("no servers: give at least one URL, such as nats://127.0.0.1:4222")]
+    NoServers,
+    /// `max_reconnects` is 0.
+    #[error(
+        "max_reconnects is 0: use `reconnect = false` for no reconnecting, or at least 1 attempt a server"
+    )]
+    ZeroMaxReconnects,
+    /// `max_pings_out` is 0.
+    #[error("max_pings_out is 0: at least 1 PING must be allowed to be unanswered")]
+    ZeroMaxPingsOut,
+    /// A time that must not be zero is.
+    #[error("{setting} is zero: give it some time")]
+    ZeroDuration {
+        /// Which.
+        setting: &'static str,
+    },
+    /// `DropOldest` would drop what at-least-once has promised to deliver.
+    #[error("when_full = DropOldest contradicts delivery = AtLeastOnce: use Error or Off")]
+    DropOldestWithAtLeastOnce,
+}
+
+/// Why a publish was not accepted. Nothing was queued.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The connection is closed, or closing.
+    #[error("the connection is closed")]
+    Closed,
+    /// A drain has come to the point from where nothing more is taken.
+    #[error("the connection is draining")]
+    Draining,
+    /// The send buffer is full.
+    #[error("the send buffer is full ({limit} bytes): wait for room, or raise `send_buffer`")]
+    BufferFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// There is no link, and nothing is held over an outage (`when_full = Off`).
+    #[error("not connected, and publishes are not kept over an outage (when_full = Off)")]
+    NotConnected,
+    /// Headers and payload together are larger than the server takes.
+    #[error("headers and payload are {size} bytes, the server takes {max_payload}")]
+    TooLarge {
+        /// Headers and payload.
+        size: usize,
+        /// The server's limit.
+        max_payload: u64,
+    },
+    /// The server does not support headers.
+    #[error("the server does not support headers")]
+    HeadersUnsupported,
+    /// Subject and reply subject are longer than a server takes.
+    #[error("the control line would be {size} bytes long, a server takes {max}: shorten the subjects")]
+    ControlLineTooLong {
+        /// Its length.
+        size: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why a subscription was not made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The connection is closed, or closing.
+    #[error("the connection is closed")]
+    Closed,
+    /// The connection is draining.
+    #[error("the connection is draining")]
+    Draining,
+    /// Filter and queue group are longer than a server takes.
+    #[error("the control line would be {size} bytes long, a server takes {max}: shorten the subject")]
+    ControlLineTooLong {
+        /// Its length.
+        size: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why a call about a subscription changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SubscriptionError {
+    /// It has ended, or never was.
+    #[error("no such subscription: it has ended")]
+    Unknown,
+}
+
+/// Why a request was not made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestStartError {
+    /// The connection is draining.
+    #[error("the connection is draining")]
+    Draining,
+    /// The request could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// How a request that was made can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Nobody listens on the subject.
+    #[error("no responders: nobody is subscribed to the subject")]
+    NoResponders,
+    /// No reply within the deadline.
+    #[error("timed out")]
+    TimedOut {
+        /// Whether the request had been written to a server.
+        written: bool,
+    },
+    /// The link was lost.
+    #[error("disconnected{}", if *.written { " after the request was written" } else { "" })]
+    Disconnected {
+        /// Whether the request had been written to a server: then it may have been answered.
+        written: bool,
+    },
+    /// The connection was closed.
+    #[error("the connection was closed")]
+    Closed,
+    /// The server refused the request or the subscription to its reply.
+    #[error("refused by the permissions of the server")]
+    Refused,
+    /// The request was dropped before it was sent; see [`Event::PublishDropped`](crate::Event::PublishDropped).
+    #[error("the request was dropped before it was sent")]
+    Dropped,
+}
+
+impl RequestError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoResponders => "no_responders",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Closed => "closed",
+            Self::Refused => "refused",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// Whether the request had been written to a server, where that is known and matters.
+    pub const fn written(&self) -> Option<bool> {
+        match self {
+            Self::TimedOut { written } | Self::Disconnected { written } => Some(*written),
+            _ => None,
+        }
+    }
+}
+
+/// Why a flush, or a measurement of the round trip, failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// There is no link, or it was lost before the PONG.
+    #[error("disconnected before the server confirmed")]
+    Disconnected,
+    /// The connection was closed.
+    #[error("the connection was closed")]
+    Closed,
+}
+
+impl FlushError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Why a call about the whole connection changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The connection is closed, or closing.
+    #[error("the connection is closed")]
+    Closed,
+    /// The connection is draining.
+    #[error("the connection is draining")]
+    Draining,
+    /// The list of servers is empty.
+    #[error("no servers: give at least one URL")]
+    NoServers,
+}
+
+/// Where an attempt to connect was when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// The name was being resolved.
+    Resolve,
+    /// A socket was being connected.
+    Dial,
+    /// INFO was awaited.
+    Info,
+    /// TLS was under way, or wanted and not to be had.
+    Tls,
+    /// Credentials were worked out, or refused.
+    Auth,
+    /// CONNECT and PING were sent, PONG was awaited.
+    Connect,
+}
+
+impl Phase {
+    /// A stable name in snake case, for machines.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Dial => "dial",
+            Self::Info => "info",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// Why an attempt to connect failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The deadline over the whole attempt passed.
+    #[error("timed out")]
+    TimedOut,
+    /// The driver could not resolve, dial, or go on reading and writing.
+    #[error("{0}")]
+    Link(LinkEnd),
+    /// The server said so.
+    #[error("the server answered: {0}")]
+    Server(ServerError),
+    /// Something else than the NATS protocol was received.
+    #[error("this does not look like a NATS server: {0}")]
+    Protocol(#[from] DecodeError),
+    /// The first thing a server sends must be INFO.
+    #[error("this does not look like a NATS server: its first line is not INFO")]
+    ExpectedInfo,
+    /// TLS is required by us, and the server has none.
+    #[error("TLS is required, but the server does not offer it: use nats:// or enable TLS on the server")]
+    TlsNotOffered,
+    /// Clear text came between INFO and the TLS handshake, where somebody could have injected it.
+    #[error("clear text arrived between INFO and the TLS handshake")]
+    PlaintextBeforeTls,
+    /// The TLS handshake failed.
+    #[error("TLS handshake failed: {detail}")]
+    Tls {
+        /// What the TLS library said.
+        detail: Box<str>,
+    },
+    /// Credentials could not be had.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// A password or token would have left in clear text.
+    #[error(
+        "refusing to send a password or token without TLS to a host that is not loopback: \
+         use tls://, or set cleartext_credentials to allow"
+    )]
+    CleartextCredentials,
+    /// CONNECT would be longer than can be sent.
+    #[error("a forced reconnect, a new pool or a close ended the attempt")]
+    Abandoned,
+}
+
+impl ConnectError {
+    /// A stable name in snake case, for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed_out",
+            Self::Link(end) => end.code(),
+            Self::Server(error) => error.code(),
+            Self::Protocol(_) => "protocol",
+            Self::ExpectedInfo => "expected_info",
+            Self::TlsNotOffered => "tls_not_offered",
+            Self::PlaintextBeforeTls => "plaintext_before_tls",
+            Self::Tls { .. } => "tls_failed",
+            Self::Auth(error) => error.code(),
+            Self::CleartextCredentials => "cleartext_credentials",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Why a driver could not say who we are.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// An NKEY or JWT has to sign a nonce, and the server sent none.
+    #[error("the server sent no nonce to sign: it is not configured for NKEY or JWT authentication")]
+    NoNonce,
+    /// The credentials could not be read or are of no use.
+    #[error("credentials: {detail}")]
+    Unusable {
+        /// What is wrong with them; no secret in it.
+        detail: Box<str>,
+    },
+}
+
+impl AuthError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoNonce => "no_nonce",
+            Self::Unusable { .. } => "credentials_unusable",
+        }
+    }
+}
+
+/// How a link ended, as its driver saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LinkEnd {
+    /// The peer closed the stream.
+    #[error("the server closed the connection")]
+    Eof,
+    /// The driver gave it up because [`Action::Disconnect`](crate::Action::Disconnect) said so.
+    #[error("closed as asked")]
+    Requested,
+    /// The name could not be resolved.
+    #[error("cannot resolve the name: {detail}")]
+    Resolve {
+        /// What the system said.
+        detail: Box<str>,
+    },
+    /// No socket could be connected.
+    #[error("cannot connect: {detail}")]
+    Dial {
+        /// The kind of error, in snake case: `connection_refused`, `timed_out`, …
+        kind: &'static str,
+        /// What the system said.
+        detail: Box<str>,
+    },
+    /// The TLS handshake failed, or TLS cannot be had here.
+    #[error("TLS: {detail}")]
+    Tls {
+        /// What the TLS library said.
+        detail: Box<str>,
+    },
+    /// Reading or writing failed.
+    #[error("{detail}")]
+    Io {
+        /// The kind of error, in snake case: `connection_reset`, `broken_pipe`, …
+        kind: &'static str,
+        /// What the system said.
+        detail: Box<str>,
+    },
+}
+
+impl LinkEnd {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Eof => "eof",
+            Self::Requested => "requested",
+            Self::Resolve { .. } => "resolve_failed",
+            Self::Dial { kind, .. } | Self::Io { kind, .. } => kind,
+            Self::Tls { .. } => "tls_failed",
+        }
+    }
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The server closed the stream without a word.
+    #[error("the server closed the connection")]
+    Eof,
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(LinkEnd),
+    /// The server does not answer: PINGs went unanswered, or it said `Stale Connection`.
+    #[error("the server does not answer")]
+    Stale,
+    /// The server closed the stream behind an error that does so.
+    #[error("the server closed the connection: {0}")]
+    ServerError(ServerError),
+    /// What arrived is not the NATS protocol.
+    #[error("protocol: {0}")]
+    Protocol(DecodeError),
+    /// The link was left because its server is going.
+    #[error("the server is in lame duck mode")]
+    LameDuck,
+    /// The link was left because a reconnect was forced.
+    #[error("a reconnect was forced")]
+    Forced,
+    /// The connection was closed or drained.
+    #[error("closed")]
+    Closed,
+}
+
+impl DisconnectReason {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Eof => "eof",
+            Self::Io(_) => "io",
+            Self::Stale => "stale",
+            Self::ServerError(_) => "server_error",
+            Self::Protocol(_) => "protocol",
+            Self::LameDuck => "lame_duck",
+            Self::Forced => "forced",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A failed attempt, kept with its server and told by [`ClosedReason`](crate::ClosedReason).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptFailure {
+    /// The server as it prints: a URL without user information.
+    pub server: String,
+    /// Where the attempt was.
+    pub phase: Phase,
+    /// What went wrong.
+    pub error: ConnectError,
+}

@@ -1,0 +1,69 @@
+//! Whether the connection is open, being drained, or on its way to its end.
+
+use crate::event::ClosedReason;
+use crate::time::Timestamp;
+
+/// The life of the connection, whatever becomes of its links.
+///
+/// ```text
+///   Open ----> Draining ----> Closing ----> Closed
+///     \                          ^             ^
+///      +-------------------------+-------------+
+/// ```
+#[derive(Clone, Debug)]
+pub(crate) enum Life {
+    Open,
+    Draining(Drain),
+    /// What is queued is still written, if there is a session.
+    Closing(Closing),
+    Closed,
+}
+
+/// A drain under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Drain {
+    pub(crate) deadline: Timestamp,
+    pub(crate) stage: DrainStage,
+    /// How many publishes were lost when it began.
+    pub(crate) lost_before: u64,
+}
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DrainStage {
+    /// Subscriptions end, their messages are consumed, requests get their replies. Whether the holder has said
+    /// that everything delivered was consumed.
+    Interest { consumed: bool },
+    /// Nothing is taken any more; what is queued is written and confirmed.
+    Writes,
+}
+
+/// A close under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Closing {
+    pub(crate) reason: ClosedReason,
+    /// Until when what is queued may be written.
+    pub(crate) until: Timestamp,
+}
+
+impl Life {
+    /// Whether nothing new is taken for good.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self, Self::Closing(_) | Self::Closed)
+    }
+
+    /// Whether a drain has come to the point from where publishes are refused.
+    pub(crate) fn refuses_publishes(&self) -> bool {
+        matches!(
+            self,
+            Self::Draining(Drain {
+                stage: DrainStage::Writes,
+                ..
+            })
+        )
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        matches!(self, Self::Draining(_))
+    }
+}

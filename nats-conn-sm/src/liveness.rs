@@ -1,0 +1,163 @@
+//! Whether the peer is still there: keep-alive PINGs, counted from being handed out.
+
+use core::time::Duration;
+
+use crate::time::Timestamp;
+
+/// The keep-alive of one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Liveness {
+    interval: Duration,
+    max_out: u32,
+    /// When something is to be done if nothing is heard.
+    tick: Timestamp,
+    /// Keep-alives handed out since anything was heard.
+    unanswered: u32,
+    /// A keep-alive waits to be handed out, since then.
+    waiting: Option<Timestamp>,
+}
+
+/// What a tick asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tick {
+    Nothing,
+    /// Send a keep-alive.
+    Ping,
+    /// The peer is gone, unless there are bytes that were not looked at.
+    Stale,
+}
+
+impl Liveness {
+    pub(crate) fn new(now: Timestamp, interval: Duration, max_out: u32) -> Self {
+        Self {
+            interval,
+            max_out,
+            tick: now + interval,
+            unanswered: 0,
+            waiting: None,
+        }
+    }
+
+    /// When to call [`tick`](Self::tick).
+    pub(crate) fn deadline(&self) -> Timestamp {
+        self.tick
+    }
+
+    /// Bytes came in.
+    pub(crate) fn heard(&mut self, now: Timestamp) {
+        self.tick = now + self.interval;
+        self.unanswered = 0;
+        self.waiting = None;
+    }
+
+    /// Whether a keep-alive waits to be handed out.
+    pub(crate) fn wants_ping(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// The keep-alive was handed out.
+    pub(crate) fn ping_handed_out(&mut self) {
+        if self.waiting.take().is_some() {
+            self.unanswered = self.unanswered.saturating_add(1);
+        }
+    }
+
+    /// The deadline has come.
+    pub(crate) fn tick(&mut self, now: Timestamp) -> Tick {
+        let half = self.interval.checked_div(2).unwrap_or_default();
+        let late = now.since(self.tick) > half;
+        self.tick = now + self.interval;
+        if late {
+            return self.late(now);
+        }
+        match self.waiting {
+            Some(since) if now >= since + self.interval.saturating_mul(3) => Tick::Stale,
+            Some(_) => Tick::Nothing,
+            None if self.unanswered >= self.max_out => Tick::Stale,
+            None => self.ask(now),
+        }
+    }
+
+    /// The process slept: what it missed proves nothing about the peer.
+    fn late(&mut self, now: Timestamp) -> Tick {
+        if self.waiting.is_some() {
+            self.waiting = Some(now);
+            self.unanswered = 0;
+            return Tick::Nothing;
+        }
+        if self.unanswered > 0 {
+            self.unanswered = 1;
+            return Tick::Nothing;
+        }
+        self.ask(now)
+    }
+
+    fn ask(&mut self, now: Timestamp) -> Tick {
+        self.waiting = Some(now);
+        Tick::Ping
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(120);
+
+    fn at(intervals: f64) -> Timestamp {
+        Timestamp::ZERO + INTERVAL.mul_f64(intervals)
+    }
+
+    #[test]
+    fn two_unanswered_and_the_next_due_is_stale() {
+        let mut liveness = Liveness::new(Timestamp::ZERO, INTERVAL, 2);
+        for round in 1..=2 {
+            assert_eq!(liveness.tick(at(f64::from(round))), Tick::Ping);
+            liveness.ping_handed_out();
+        }
+        assert_eq!(liveness.deadline(), at(3.0));
+        assert_eq!(liveness.tick(at(3.0)), Tick::Stale);
+    }
+
+    #[test]
+    fn a_keep_alive_that_cannot_leave_for_three_intervals_is_stale() {
+        let mut liveness = Liveness::new(Timestamp::ZERO, INTERVAL, 2);
+        assert_eq!(liveness.tick(at(1.0)), Tick::Ping);
+        assert_eq!(liveness.tick(at(2.0)), Tick::Nothing);
+        assert_eq!(liveness.tick(at(3.0)), Tick::Nothing);
+        assert_eq!(liveness.tick(at(4.0)), Tick::Stale);
+    }
+
+    #[test]
+    fn inbound_bytes_begin_anew() {
+        let mut liveness = Liveness::new(Timestamp::ZERO, INTERVAL, 2);
+        liveness.tick(at(1.0));
+        liveness.ping_handed_out();
+        liveness.heard(at(1.5));
+        assert_eq!(liveness.deadline(), at(2.5));
+        assert_eq!(liveness.tick(at(2.5)), Tick::Ping);
+    }
+
+    #[test]
+    fn a_tick_hours_late_sends_one_ping_and_grants_the_whole_grace() {
+        let mut liveness = Liveness::new(Timestamp::ZERO, INTERVAL, 2);
+        assert_eq!(liveness.tick(at(240.0)), Tick::Ping);
+        liveness.ping_handed_out();
+        assert_eq!(liveness.tick(at(241.0)), Tick::Ping);
+        liveness.ping_handed_out();
+        assert_eq!(liveness.tick(at(242.0)), Tick::Stale);
+    }
+
+    #[test]
+    fn a_late_tick_with_two_unanswered_counts_one_and_sends_none() {
+        let mut liveness = Liveness::new(Timestamp::ZERO, INTERVAL, 2);
+        for round in 1..=2 {
+            liveness.tick(at(f64::from(round)));
+            liveness.ping_handed_out();
+        }
+        assert_eq!(liveness.tick(at(3.6)), Tick::Nothing);
+        assert_eq!(liveness.tick(at(4.6)), Tick::Ping);
+        liveness.ping_handed_out();
+        assert_eq!(liveness.tick(at(5.6)), Tick::Stale);
+    }
+}

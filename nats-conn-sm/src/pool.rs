@@ -1,0 +1,390 @@
+//! The servers that may be dialled, and which comes next.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use nats_proto::{ServerUrl, UrlError};
+
+use crate::error::{AttemptFailure, ConnectError, Phase};
+use crate::event::RemovalReason;
+use crate::ids::ServerId;
+use crate::rng::Rng;
+use crate::servers::{Server, ServerStatus};
+use crate::time::Timestamp;
+
+/// How long a server counts as in lame duck mode: as long as servers take by default (`lame_duck_duration`).
+const LAME_DUCK_MARK: Duration = Duration::from_secs(120);
+
+/// A server and its history.
+#[derive(Clone, Debug)]
+struct Entry {
+    server: Server,
+    discovered: bool,
+    failures: u32,
+    last_error: Option<Arc<AttemptFailure>>,
+    /// It had its turn in the present round.
+    tried: bool,
+    lame_duck: Option<LameDuck>,
+    auth_row: Option<AuthRow>,
+    /// The lowest max_payload of its last session.
+    max_payload: Option<u64>,
+    /// The warning about clear text was given.
+    warned: bool,
+}
+
+/// The mark of a server that goes.
+#[derive(Clone, Copy, Debug)]
+struct LameDuck {
+    until: Timestamp,
+    /// Another server's INFO has not named it since: when one does again, it is back.
+    unlisted: bool,
+}
+
+/// Equal authentication errors in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct AuthRow {
+    code: &'static str,
+    since: Timestamp,
+}
+
+/// What an INFO changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Discovery {
+    pub(crate) added: Vec<Server>,
+    pub(crate) removed: Vec<Server>,
+    pub(crate) skipped: Vec<(String, UrlError)>,
+}
+
+/// The pool. Explicit servers come first.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    entries: Vec<Entry>,
+    next_id: u64,
+    /// The server of the link that was lost last.
+    lost: Option<ServerId>,
+    /// A server left for another reason than authentication.
+    removed_otherwise: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(servers: &[ServerUrl], randomize: bool, rng: &mut Rng) -> Self {
+        let mut pool = Self {
+            entries: Vec::new(),
+            next_id: 1,
+            lost: None,
+            removed_otherwise: false,
+        };
+        pool.add_explicit(servers, randomize, rng);
+        pool
+    }
+
+    fn add_explicit(&mut self, servers: &[ServerUrl], randomize: bool, rng: &mut Rng) {
+        let mut order: Vec<&ServerUrl> = servers.iter().collect();
+        if randomize {
+            rng.shuffle(&mut order);
+        }
+        for url in order {
+            if !self
+                .entries
+                .iter()
+                .any(|entry| entry.server.url().has_identity_of(url))
+            {
+                let id = self.new_id();
+                self.entries.push(Entry::new(Server::new(id, url.clone()), false));
+            }
+        }
+    }
+
+    fn new_id(&mut self) -> ServerId {
+        let id = ServerId::from_u64(self.next_id);
+        self.next_id = self.next_id.saturating_add(1);
+        id
+    }
+
+    fn entry(&self, id: ServerId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.server.id() == id)
+    }
+
+    fn entry_mut(&mut self, id: ServerId) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.server.id() == id)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn get(&self, id: ServerId) -> Option<&Server> {
+        self.entry(id).map(|entry| &entry.server)
+    }
+
+    /// Whether every server that left did so for its authentication errors.
+    pub(crate) fn only_auth_removed(&self) -> bool {
+        !self.removed_otherwise
+    }
+
+    /// Who comes next in this round: fewest failures first, then pool order; the one just lost last among
+    /// equals; servers in lame duck mode last of all.
+    pub(crate) fn next(&self, now: Timestamp) -> Option<ServerId> {
+        self.entries
+            .iter()
+            .filter(|entry| !entry.tried)
+            .min_by_key(|entry| {
+                (
+                    entry.is_lame_duck(now),
+                    entry.failures,
+                    self.lost == Some(entry.server.id()),
+                )
+            })
+            .map(|entry| entry.server.id())
+    }
+
+    pub(crate) fn start_round(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.tried = false);
+    }
+
+    /// An attempt begins: its number for this server since it last worked.
+    pub(crate) fn begin_attempt(&mut self, id: ServerId) -> u32 {
+        let Some(entry) = self.entry_mut(id) else { return 1 };
+        entry.tried = true;
+        entry.failures.saturating_add(1)
+    }
+
+    /// The number that the next attempt will have.
+    pub(crate) fn attempt(&self, id: ServerId) -> u32 {
+        self.entry(id).map_or(1, |entry| entry.failures.saturating_add(1))
+    }
+
+    /// An attempt failed.
+    pub(crate) fn fail(&mut self, id: ServerId, failure: AttemptFailure) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.failures = entry.failures.saturating_add(1);
+            entry.last_error = Some(Arc::new(failure));
+        }
+    }
+
+    pub(crate) fn failures(&self, id: ServerId) -> u32 {
+        self.entry(id).map_or(0, |entry| entry.failures)
+    }
+
+    /// A handshake succeeded; `lame_duck` is what its INFO said.
+    pub(crate) fn succeed(&mut self, id: ServerId, lame_duck: bool) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.failures = 0;
+            entry.last_error = None;
+            entry.auth_row = None;
+            if !lame_duck {
+                entry.lame_duck = None;
+            }
+        }
+    }
+
+    pub(crate) fn lose(&mut self, id: ServerId) {
+        self.lost = Some(id);
+    }
+
+    /// An authentication error: whether it is the second of its kind, long enough after the first.
+    pub(crate) fn strike(&mut self, id: ServerId, code: &'static str, now: Timestamp, gap: Duration) -> bool {
+        let Some(entry) = self.entry_mut(id) else {
+            return false;
+        };
+        match &entry.auth_row {
+            Some(row) if row.code == code => now.since(row.since) >= gap,
+            _ => {
+                entry.auth_row = Some(AuthRow { code, since: now });
+                false
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: ServerId, reason: RemovalReason) -> Option<Server> {
+        let place = self.entries.iter().position(|entry| entry.server.id() == id)?;
+        self.removed_otherwise |= reason != RemovalReason::Auth;
+        Some(self.entries.remove(place).server)
+    }
+
+    pub(crate) fn mark_lame_duck(&mut self, id: ServerId, now: Timestamp) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.lame_duck = Some(LameDuck {
+                until: now + LAME_DUCK_MARK,
+                unlisted: false,
+            });
+        }
+    }
+
+    /// Whether there is a server to move to from this one.
+    pub(crate) fn has_healthy_other(&self, id: ServerId, now: Timestamp) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.server.id() != id && !entry.is_lame_duck(now))
+    }
+
+    /// The first time this is asked for a server: `true`.
+    pub(crate) fn warn_once(&mut self, id: ServerId) -> bool {
+        self.entry_mut(id)
+            .is_some_and(|entry| !core::mem::replace(&mut entry.warned, true))
+    }
+
+    pub(crate) fn max_payload(&self, id: ServerId) -> Option<u64> {
+        self.entry(id).and_then(|entry| entry.max_payload)
+    }
+
+    pub(crate) fn set_max_payload(&mut self, id: ServerId, max_payload: Option<u64>) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.max_payload = max_payload;
+        }
+    }
+
+    /// Takes the servers that `from` announces. An empty list changes nothing.
+    pub(crate) fn discover(
+        &mut self,
+        from: &Server,
+        urls: &[String],
+        randomize: bool,
+        rng: &mut Rng,
+    ) -> Discovery {
+        let mut discovery = Discovery::default();
+        let mut named: Vec<ServerUrl> = Vec::new();
+        for text in urls {
+            match ServerUrl::parse(text) {
+                Ok(url) => named.push(url),
+                Err(error) => discovery.skipped.push((text.clone(), error)),
+            }
+        }
+        if named.is_empty() {
+            return discovery;
+        }
+        self.note_listed(from, &named);
+        self.entries.retain(|entry| {
+            let stays = !entry.discovered
+                || entry.server.id() == from.id()
+                || named.iter().any(|url| url.has_identity_of(entry.server.url()));
+            if !stays {
+                discovery.removed.push(entry.server.clone());
+            }
+            stays
+        });
+        if randomize {
+            rng.shuffle(&mut named);
+        }
+        for url in named {
+            if !self
+                .entries
+                .iter()
+                .any(|entry| entry.server.url().has_identity_of(&url))
+            {
+                let server = from.announce(self.new_id(), url);
+                discovery.added.push(server.clone());
+                self.insert_discovered(Entry::new(server, true), randomize, rng);
+            }
+        }
+        discovery
+    }
+
+    /// Somewhere behind the explicit servers.
+    fn insert_discovered(&mut self, entry: Entry, randomize: bool, rng: &mut Rng) {
+        let first = self.entries.iter().take_while(|entry| !entry.discovered).count();
+        let places = self.entries.len().saturating_sub(first);
+        let place = if randomize {
+            first.saturating_add(rng.up_to(places as u64) as usize)
+        } else {
+            self.entries.len()
+        };
+        self.entries.insert(place.min(self.entries.len()), entry);
+    }
+
+    /// A server in lame duck mode that another server names again, after it did not, is back.
+    fn note_listed(&mut self, from: &Server, named: &[ServerUrl]) {
+        for entry in self
+            .entries
+            .iter_mut()
+            .filter(|entry| entry.server.id() != from.id())
+        {
+            let listed = named.iter().any(|url| url.has_identity_of(entry.server.url()));
+            match &mut entry.lame_duck {
+                Some(mark) if !listed => mark.unlisted = true,
+                Some(mark) if mark.unlisted => entry.lame_duck = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Replaces the pool. Returns the servers that are no longer in it.
+    pub(crate) fn replace(&mut self, servers: &[ServerUrl], randomize: bool, rng: &mut Rng) -> Vec<Server> {
+        let old = core::mem::take(&mut self.entries);
+        self.removed_otherwise = false;
+        self.add_explicit(servers, randomize, rng);
+        let mut gone = Vec::new();
+        for entry in old {
+            let known = self
+                .entries
+                .iter()
+                .any(|new| new.server.url().has_identity_of(entry.server.url()));
+            match self
+                .entries
+                .iter_mut()
+                .find(|new| new.server.url() == entry.server.url())
+            {
+                // The same server keeps its number, so that a link to it is still one to a server of the pool.
+                Some(new) => {
+                    new.server = entry.server;
+                    new.lame_duck = entry.lame_duck;
+                    new.max_payload = entry.max_payload;
+                    new.warned = entry.warned;
+                }
+                None if known => {}
+                None => gone.push(entry.server),
+            }
+        }
+        gone
+    }
+
+    pub(crate) fn status(
+        &self,
+        current: Option<ServerId>,
+        next: Option<ServerId>,
+        now: Timestamp,
+    ) -> Vec<ServerStatus> {
+        let status = |entry: &Entry| ServerStatus {
+            server: entry.server.clone(),
+            discovered: entry.discovered,
+            current: current == Some(entry.server.id()),
+            next: next == Some(entry.server.id()),
+            lame_duck: entry.is_lame_duck(now),
+            failures: entry.failures,
+            last_error: entry.last_error.clone(),
+        };
+        self.entries.iter().map(status).collect()
+    }
+}
+
+impl Entry {
+    fn new(server: Server, discovered: bool) -> Self {
+        Self {
+            server,
+            discovered,
+            failures: 0,
+            last_error: None,
+            tried: false,
+            lame_duck: None,
+            auth_row: None,
+            max_payload: None,
+            warned: false,
+        }
+    }
+
+    fn is_lame_duck(&self, now: Timestamp) -> bool {
+        self.lame_duck.is_some_and(|mark| now < mark.until)
+    }
+}
+
+impl AttemptFailure {
+    pub(crate) fn new(server: &Server, phase: Phase, error: ConnectError) -> Self {
+        Self {
+            server: server.to_string(),
+            phase,
+            error,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What is to be published, and what is asked of several repliers.
+
+use core::time::Duration;
+
+use nats_proto::{Headers, Payload, Subject};
+
+/// A message to publish.
+///
+/// ```
+/// use nats_conn_sm::Publish;
+/// use nats_proto::Subject;
+///
+/// let subject = Subject::from_static("orders.eu");
+/// let publish = Publish::new(&subject, "42");
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Publish<'a> {
+    /// Where to.
+    pub subject: &'a Subject,
+    /// Where replies go to. Default: nowhere.
+    pub reply: Option<&'a Subject>,
+    /// Headers. Default: none. An empty block counts as none.
+    pub headers: Option<&'a Headers>,
+    /// What it says. Shared payloads of 4 KiB or more are not copied.
+    pub payload: Payload<'a>,
+}
+
+impl<'a> Publish<'a> {
+    /// A message without headers or reply subject.
+    pub fn new(subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Self {
+        Self {
+            subject,
+            reply: None,
+            headers: None,
+            payload: payload.into(),
+        }
+    }
+
+    /// The same with a reply subject.
+    pub fn reply_to(mut self, reply: &'a Subject) -> Self {
+        self.reply = Some(reply);
+        self
+    }
+
+    /// The same with headers.
+    pub fn with_headers(mut self, headers: &'a Headers) -> Self {
+        self.headers = Some(headers);
+        self
+    }
+}
+
+/// When a request for several replies is done (ADR-47). Whatever comes first ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestMany {
+    /// The deadline over all of it.
+    pub timeout: Duration,
+    /// After so many replies. Default: no limit.
+    pub max: Option<u32>,
+    /// When no further reply came for so long after one. Default: no such limit.
+    pub stall: Option<Duration>,
+    /// At a reply with an empty payload. Default: `false`.
+    pub sentinel: bool,
+}
+
+impl RequestMany {
+    /// All replies until a deadline.
+    pub const fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            max: None,
+            stall: None,
+            sentinel: false,
+        }
+    }
+
+    /// The same, done after so many replies.
+    pub const fn max(mut self, replies: u32) -> Self {
+        self.max = Some(replies);
+        self
+    }
+
+    /// The same, done when no further reply came for so long.
+    pub const fn stall(mut self, stall: Duration) -> Self {
+        self.stall = Some(stall);
+        self
+    }
+
+    /// The same, done at a reply with an empty payload.
+    pub const fn sentinel(mut self) -> Self {
+        self.sentinel = true;
+        self
+    }
+}

@@ -1,0 +1,254 @@
+//! Requests and their replies.
+
+use core::time::Duration;
+
+use nats_proto::{Message, PermissionOperation, Reply};
+
+use crate::connection::Connection;
+use crate::error::{PublishError, RequestError, RequestStartError};
+use crate::event::{Event, RepliesEnd};
+use crate::ids::RequestId;
+use crate::outbox::Tag;
+use crate::publish::{Publish, RequestMany};
+use crate::requests::{Inbox, Pending};
+use crate::subscriptions::Purpose;
+use crate::time::Timestamp;
+
+impl Connection {
+    /// Asks a question: published with a reply subject of its own, settled by one
+    /// [`Event::Response`]. A reply subject in `request` is ignored.
+    ///
+    /// # Errors
+    /// When draining, or when it cannot be published.
+    pub fn request(
+        &mut self,
+        now: Timestamp,
+        request: Publish<'_>,
+        timeout: Duration,
+    ) -> Result<RequestId, RequestStartError> {
+        let now = self.enter(now);
+        self.ask(request, now + timeout, None)
+    }
+
+    /// Asks a question that several may answer (ADR-47): any number of [`Event::Reply`], then one
+    /// [`Event::RepliesEnded`].
+    ///
+    /// # Errors
+    /// When draining, or when it cannot be published.
+    pub fn request_many(
+        &mut self,
+        now: Timestamp,
+        request: Publish<'_>,
+        many: RequestMany,
+    ) -> Result<RequestId, RequestStartError> {
+        let now = self.enter(now);
+        self.ask(request, now + many.timeout, Some(many))
+    }
+
+    fn ask(
+        &mut self,
+        request: Publish<'_>,
+        deadline: Timestamp,
+        many: Option<RequestMany>,
+    ) -> Result<RequestId, RequestStartError> {
+        if self.life.is_draining() {
+            return Err(RequestStartError::Draining);
+        }
+        if self.life.is_ending() {
+            return Err(PublishError::Closed.into());
+        }
+        let limit = self.config.send_buffer;
+        let Some(id) = self.requests.next_id() else {
+            return Err(PublishError::BufferFull { limit }.into());
+        };
+        let Some(prefix) = self.inbox() else {
+            return Err(PublishError::Closed.into());
+        };
+        let reply = Reply::Inbox {
+            prefix: &prefix,
+            token: id.as_u64(),
+        };
+        let (seq, len) = self.enqueue(
+            request.subject,
+            Some(reply),
+            request.headers,
+            request.payload,
+            Tag::Request,
+        )?;
+        self.requests
+            .insert(id, request.subject.clone(), seq, len, deadline, many);
+        Ok(id)
+    }
+
+    /// The inbox, subscribed at the first use.
+    fn inbox(&mut self) -> Option<nats_proto::Subject> {
+        if let Some(inbox) = &self.requests.inbox {
+            return Some(inbox.subject.clone());
+        }
+        let (subject, filter) = Inbox::draw(&self.config.inbox_prefix, &mut self.rng)?;
+        let sid = self.add_subscription(filter, None, Purpose::Inbox);
+        self.requests.inbox = Some(Inbox {
+            sid,
+            subject: subject.clone(),
+        });
+        Some(subject)
+    }
+
+    /// Forgets a request; no event follows. Whether it was still pending. If its frame was not handed out, it
+    /// is not sent.
+    pub fn cancel_request(&mut self, now: Timestamp, request: RequestId) -> bool {
+        let now = self.enter(now);
+        let Some(pending) = self.requests.remove(request) else {
+            return false;
+        };
+        self.unsend(&pending);
+        self.request_is_settled(now);
+        true
+    }
+
+    /// Takes the frame of a request back out of the queue.
+    fn unsend(&mut self, pending: &Pending) {
+        if self.outbox.remove(pending.seq, pending.len) {
+            self.delivery.drop_queued(1);
+            self.told_writable(false);
+        }
+    }
+
+    /// A message in the inbox.
+    pub(crate) fn reply(&mut self, now: Timestamp, message: Message) -> Option<Event> {
+        let request = self.requests.inbox.as_ref()?.request_of(message.subject())?;
+        let pending = self.requests.get(request)?;
+        let nobody = message.is_no_responders();
+        let Some(many) = pending.many else {
+            self.requests.remove(request);
+            self.request_is_settled(now);
+            let result = if nobody {
+                Err(RequestError::NoResponders)
+            } else {
+                Ok(message)
+            };
+            return Some(Event::Response { request, result });
+        };
+        if nobody {
+            return self.end_replies(now, request, Err(RequestError::NoResponders));
+        }
+        if many.sentinel && message.payload().is_empty() {
+            return self.end_replies(now, request, Ok(RepliesEnd::Sentinel));
+        }
+        if self.requests.count_reply(request, now) {
+            if let Some(end) = self.end_replies(now, request, Ok(RepliesEnd::MaxReached)) {
+                self.events.push_front(end);
+            }
+        }
+        Some(Event::Reply { request, message })
+    }
+
+    fn end_replies(
+        &mut self,
+        now: Timestamp,
+        request: RequestId,
+        result: Result<RepliesEnd, RequestError>,
+    ) -> Option<Event> {
+        self.requests.remove(request)?;
+        self.request_is_settled(now);
+        Some(Event::RepliesEnded { request, result })
+    }
+
+    /// Ends a request that gets no reply.
+    pub(crate) fn settle_request(&mut self, request: RequestId, error: RequestError) {
+        let Some(pending) = self.requests.remove(request) else {
+            return;
+        };
+        self.tell(match pending.many {
+            Some(_) => Event::RepliesEnded {
+                request,
+                result: Err(error),
+            },
+            None => Event::Response {
+                request,
+                result: Err(error),
+            },
+        });
+    }
+
+    /// The deadline of a request has come.
+    pub(crate) fn request_is_overdue(&mut self, now: Timestamp, request: RequestId) {
+        let Some(pending) = self.requests.remove(request) else {
+            return;
+        };
+        let written = self.delivery.was_written(pending.seq);
+        self.unsend(&pending);
+        self.tell(match pending.many {
+            Some(many) if many.is_over(now) => Event::RepliesEnded {
+                request,
+                result: Ok(RepliesEnd::Deadline),
+            },
+            Some(_) => Event::RepliesEnded {
+                request,
+                result: Ok(RepliesEnd::Stalled),
+            },
+            None => Event::Response {
+                request,
+                result: Err(RequestError::TimedOut { written }),
+            },
+        });
+        self.request_is_settled(now);
+    }
+
+    /// The link is gone: requests that were written fail, unless they are to go on waiting.
+    pub(crate) fn requests_lost_link(&mut self, now: Timestamp) {
+        if self.config.requests_survive {
+            return;
+        }
+        for id in self
+            .requests
+            .ids(|pending| self.delivery.was_written(pending.seq))
+        {
+            self.settle_request(id, RequestError::Disconnected { written: true });
+        }
+        self.request_is_settled(now);
+    }
+
+    pub(crate) fn inbox_refused(&mut self, now: Timestamp) {
+        if let Some(inbox) = self.requests.inbox.take() {
+            self.subscriptions.remove(inbox.sid);
+        }
+        self.refuse_requests(now, |_| true);
+    }
+
+    /// A publish was refused: so are the requests on its subject.
+    pub(crate) fn requests_refused(&mut self, now: Timestamp, operation: PermissionOperation, subject: &str) {
+        let inbox = self.requests.inbox.as_ref().map(|inbox| inbox.subject.clone());
+        self.refuse_requests(now, |pending| match operation {
+            PermissionOperation::PublishReply => inbox
+                .as_ref()
+                .and_then(|inbox| {
+                    subject
+                        .strip_prefix(inbox.as_str())?
+                        .strip_prefix('.')?
+                        .parse::<u64>()
+                        .ok()
+                })
+                .is_some_and(|token| token == pending.id.as_u64()),
+            _ => pending.subject.as_str() == subject,
+        });
+    }
+
+    fn refuse_requests(&mut self, now: Timestamp, refused: impl Fn(&Pending) -> bool) {
+        for id in self.requests.ids(refused) {
+            if let Some(pending) = self.requests.get(id).cloned() {
+                self.unsend(&pending);
+            }
+            self.settle_request(id, RequestError::Refused);
+        }
+        self.request_is_settled(now);
+    }
+
+    /// Somebody may have waited for this request to be settled.
+    fn request_is_settled(&mut self, now: Timestamp) {
+        if !self.life.is_ending() {
+            self.departure_may_go_on(now);
+            self.go_on_draining(now);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Requests that wait for their replies, behind one inbox.
+
+use alloc::collections::BinaryHeap;
+use alloc::format;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::time::Duration;
+
+use nats_proto::{Sid, Subject, SubjectFilter};
+
+use crate::ids::{PublishSeq, RequestId};
+use crate::publish::RequestMany;
+use crate::rng::Rng;
+use crate::time::Timestamp;
+
+/// How many low bits of a [`RequestId`] say its place in the table; the rest counts, so that none comes twice.
+const PLACE_BITS: u32 = 24;
+const PLACE_MASK: u64 = (1 << PLACE_BITS) - 1;
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) id: RequestId,
+    pub(crate) subject: Subject,
+    pub(crate) seq: PublishSeq,
+    /// Bytes of its frame.
+    pub(crate) len: usize,
+    pub(crate) many: Option<Many>,
+    deadline: Timestamp,
+}
+
+/// What a request for several replies still waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Many {
+    left: Option<u32>,
+    stall: Option<Duration>,
+    pub(crate) sentinel: bool,
+    /// The deadline over all of it.
+    timeout: Timestamp,
+}
+
+/// The one subscription for all replies.
+#[derive(Clone, Debug)]
+pub(crate) struct Inbox {
+    pub(crate) sid: Sid,
+    /// `<prefix>.<token>`: what stands before the number of the request.
+    pub(crate) subject: Subject,
+}
+
+impl Inbox {
+    /// A subject that nobody else has, and the filter for what comes below it.
+    pub(crate) fn draw(prefix: &Subject, rng: &mut Rng) -> Option<(Subject, SubjectFilter)> {
+        let subject = format!("{prefix}.{}", rng.token());
+        let filter = format!("{subject}.*");
+        Some((Subject::new(&subject).ok()?, SubjectFilter::new(&filter).ok()?))
+    }
+
+    /// Which request a reply is for.
+    pub(crate) fn request_of(&self, subject: &[u8]) -> Option<RequestId> {
+        let token = subject
+            .strip_prefix(self.subject.as_bytes())?
+            .strip_prefix(b".")?;
+        if token.is_empty() || token.len() > 20 {
+            return None;
+        }
+        token
+            .iter()
+            .try_fold(0_u64, |number, &byte| {
+                let digit = byte.checked_sub(b'0').filter(|&digit| digit <= 9)?;
+                number.checked_mul(10)?.checked_add(u64::from(digit))
+            })
+            .map(RequestId::from_u64)
+    }
+}
+
+/// The table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) inbox: Option<Inbox>,
+    places: Vec<Option<Pending>>,
+    free: Vec<usize>,
+    issued: u64,
+    live: usize,
+    /// Deadlines; those of requests that are settled are removed when they come to the top, or are too many.
+    deadlines: BinaryHeap<Reverse<(Timestamp, RequestId)>>,
+}
+
+impl Requests {
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// The number that the next request will have, unless the table is full.
+    pub(crate) fn next_id(&self) -> Option<RequestId> {
+        let place = self.free.last().copied().unwrap_or(self.places.len()) as u64;
+        if place > PLACE_MASK {
+            return None;
+        }
+        let count = self.issued.checked_add(1)?.checked_shl(PLACE_BITS)?;
+        Some(RequestId::from_u64(count | place))
+    }
+
+    /// Enters the request that [`next_id`](Self::next_id) numbered.
+    pub(crate) fn insert(
+        &mut self,
+        id: RequestId,
+        subject: Subject,
+        seq: PublishSeq,
+        len: usize,
+        timeout: Timestamp,
+        many: Option<RequestMany>,
+    ) {
+        let many = many.map(|many| Many {
+            left: many.max,
+            stall: many.stall,
+            sentinel: many.sentinel,
+            timeout,
+        });
+        let pending = Pending {
+            id,
+            subject,
+            seq,
+            len,
+            many,
+            deadline: timeout,
+        };
+        self.issued = self.issued.saturating_add(1);
+        self.live = self.live.saturating_add(1);
+        match self.free.pop().and_then(|place| self.places.get_mut(place)) {
+            Some(place) => *place = Some(pending),
+            None => self.places.push(Some(pending)),
+        }
+        self.deadlines.push(Reverse((timeout, id)));
+    }
+
+    pub(crate) fn get(&self, id: RequestId) -> Option<&Pending> {
+        self.places
+            .get(place_of(id))?
+            .as_ref()
+            .filter(|pending| pending.id == id)
+    }
+
+    /// Counts a reply to a request for several. Whether it was the last one asked for.
+    pub(crate) fn count_reply(&mut self, id: RequestId, now: Timestamp) -> bool {
+        let Some(pending) = self.places.get_mut(place_of(id)).and_then(Option::as_mut) else {
+            return false;
+        };
+        let Some(many) = pending.many.as_mut() else {
+            return false;
+        };
+        if let Some(left) = &mut many.left {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                return true;
+            }
+        }
+        if let Some(stall) = many.stall {
+            pending.deadline = many.timeout.min(now + stall);
+            self.deadlines.push(Reverse((pending.deadline, id)));
+            self.tidy();
+        }
+        false
+    }
+
+    pub(crate) fn remove(&mut self, id: RequestId) -> Option<Pending> {
+        let place = place_of(id);
+        let pending = self.places.get_mut(place)?.take_if(|pending| pending.id == id)?;
+        self.free.push(place);
+        self.live = self.live.saturating_sub(1);
+        self.tidy();
+        Some(pending)
+    }
+
+    /// The ids of those for which this holds, oldest first.
+    pub(crate) fn ids(&self, holds: impl Fn(&Pending) -> bool) -> Vec<RequestId> {
+        let mut ids: Vec<RequestId> = self
+            .places
+            .iter()
+            .flatten()
+            .filter(|pending| holds(pending))
+            .map(|pending| pending.id)
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Whether a reply is awaited to something that has these properties.
+    pub(crate) fn any(&self, holds: impl Fn(&Pending) -> bool) -> bool {
+        self.live > 0 && self.places.iter().flatten().any(holds)
+    }
+
+    /// The next deadline.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.deadlines.peek().map(|Reverse((deadline, _))| *deadline)
+    }
+
+    /// A request whose deadline has come.
+    pub(crate) fn overdue(&self, now: Timestamp) -> Option<RequestId> {
+        self.deadlines
+            .peek()
+            .filter(|Reverse((deadline, _))| *deadline <= now)
+            .map(|Reverse((_, id))| *id)
+    }
+
+    /// Keeps a deadline that counts on top, and the heap no larger than twice what it stands for.
+    fn tidy(&mut self) {
+        while let Some(&Reverse(entry)) = self.deadlines.peek() {
+            if self.is_current(entry) {
+                break;
+            }
+            self.deadlines.pop();
+        }
+        if self.deadlines.len() > self.live.saturating_mul(2).saturating_add(64) {
+            let mut deadlines = core::mem::take(&mut self.deadlines);
+            deadlines.retain(|&Reverse(entry)| self.is_current(entry));
+            self.deadlines = deadlines;
+        }
+    }
+
+    fn is_current(&self, (deadline, id): (Timestamp, RequestId)) -> bool {
+        self.get(id).is_some_and(|pending| pending.deadline == deadline)
+    }
+}
+
+impl Many {
+    /// Whether the deadline over all of it has come, rather than the stall time.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        self.timeout <= now
+    }
+}
+
+fn place_of(id: RequestId) -> usize {
+    usize::try_from(id.as_u64() & PLACE_MASK).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insert(requests: &mut Requests, millis: u64) -> RequestId {
+        let id = requests.next_id().unwrap();
+        let subject = Subject::from_static("a");
+        requests.insert(
+            id,
+            subject,
+            PublishSeq::from_u64(1),
+            10,
+            Timestamp::from_millis(millis),
+            None,
+        );
+        id
+    }
+
+    #[test]
+    fn a_million_settled_requests_leave_nothing() {
+        let mut requests = Requests::default();
+        for round in 0..1_000_000 {
+            let id = insert(&mut requests, round);
+            assert!(requests.remove(id).is_some());
+            assert!(requests.remove(id).is_none());
+        }
+        assert!(requests.is_empty());
+        assert_eq!(requests.places.len(), 1);
+        assert!(requests.deadlines.len() <= 64);
+        assert_eq!(requests.deadline(), None);
+    }
+
+    #[test]
+    fn an_old_number_never_names_a_new_request() {
+        let mut requests = Requests::default();
+        let old = insert(&mut requests, 5);
+        requests.remove(old);
+        let new = insert(&mut requests, 5);
+        assert_ne!(old, new);
+        assert!(requests.get(old).is_none());
+    }
+
+    #[test]
+    fn the_earliest_deadline_that_counts_is_on_top() {
+        let mut requests = Requests::default();
+        let first = insert(&mut requests, 10);
+        let second = insert(&mut requests, 20);
+        assert_eq!(requests.overdue(Timestamp::from_millis(9)), None);
+        assert_eq!(requests.overdue(Timestamp::from_millis(10)), Some(first));
+        requests.remove(first);
+        assert_eq!(requests.deadline(), Some(Timestamp::from_millis(20)));
+        assert_eq!(requests.overdue(Timestamp::from_millis(20)), Some(second));
+    }
+
+    #[test]
+    fn replies_are_told_by_their_number_alone() {
+        let inbox = Inbox {
+            sid: Sid::new(1),
+            subject: Subject::from_static("_INBOX.abc"),
+        };
+        assert_eq!(inbox.request_of(b"_INBOX.abc.17"), Some(RequestId::from_u64(17)));
+        for odd in [
+            &b"_INBOX.abc."[..],
+            b"_INBOX.abc.x",
+            b"_INBOX.abc.1.2",
+            b"_INBOX.xyz.1",
+            b"",
+            b"_INBOX.abc.99999999999999999999",
+        ] {
+            assert_eq!(inbox.request_of(odd), None);
+        }
+    }
+}

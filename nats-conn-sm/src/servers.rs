@@ -1,0 +1,108 @@
+//! A server, and what is told of it.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use nats_proto::{Scheme, ServerUrl};
+
+use crate::error::AttemptFailure;
+use crate::ids::ServerId;
+
+/// A server of the pool, as actions and events name it. It prints as a URL without user information, and is
+/// cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Server {
+    id: ServerId,
+    url: Arc<ServerUrl>,
+    tls_name: Arc<str>,
+}
+
+impl Server {
+    pub(crate) fn new(id: ServerId, url: ServerUrl) -> Self {
+        let tls_name = Arc::from(url.host());
+        Self {
+            id,
+            url: Arc::new(url),
+            tls_name,
+        }
+    }
+
+    /// One that `self` announced: it inherits TLS, the user information, and for a bare address the TLS name.
+    pub(crate) fn announce(&self, id: ServerId, url: ServerUrl) -> Self {
+        let tls_name = if url.is_ip() {
+            Arc::clone(&self.tls_name)
+        } else {
+            Arc::from(url.host())
+        };
+        let url = url
+            .with_scheme(self.url.scheme())
+            .with_userinfo(self.url.userinfo().cloned());
+        Self {
+            id,
+            url: Arc::new(url),
+            tls_name,
+        }
+    }
+
+    /// Its number in the pool.
+    pub fn id(&self) -> ServerId {
+        self.id
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
+    /// The host to dial: a name or an address, an IPv6 address without brackets.
+    pub fn host(&self) -> &str {
+        self.url.host()
+    }
+
+    /// The port to dial.
+    pub fn port(&self) -> u16 {
+        self.url.port()
+    }
+
+    /// The name that its certificate must be for: the host that *we* dialled, never what INFO says
+    /// (RUSTSEC-2023-0027).
+    pub fn tls_name(&self) -> &str {
+        &self.tls_name
+    }
+
+    pub(crate) fn wants_tls(&self) -> bool {
+        self.url.scheme() == Scheme::Tls
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&*self.url, f)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({}, {})", self.id, self.url)
+    }
+}
+
+/// What is known of a server of the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerStatus {
+    /// The server.
+    pub server: Server,
+    /// Whether it was learned from INFO rather than configured.
+    pub discovered: bool,
+    /// Whether the present link is to it.
+    pub current: bool,
+    /// Whether it would come next.
+    pub next: bool,
+    /// Whether it announced that it goes, within the last 2 minutes.
+    pub lame_duck: bool,
+    /// Failed attempts in a row.
+    pub failures: u32,
+    /// Its last failed attempt, until one succeeds.
+    pub last_error: Option<Arc<AttemptFailure>>,
+}

@@ -1,0 +1,69 @@
+//! Numbers about a connection (ADR-40, and more).
+
+use core::time::Duration;
+
+/// Counters since the connection was made, and gauges of now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Messages received, those for subscriptions that are gone included.
+    pub in_messages: u64,
+    /// Bytes received from sockets, as the machine saw them (TLS not counted).
+    pub in_bytes: u64,
+    /// Publishes written whole.
+    pub out_messages: u64,
+    /// Bytes handed to sockets and taken by them.
+    pub out_bytes: u64,
+    /// Attempts that began.
+    pub attempts: u64,
+    /// Sessions that began.
+    pub connects: u64,
+    /// Sessions that began, but for the first.
+    pub reconnects: u64,
+    /// Bytes of frames held: queued, handed out and kept.
+    pub pending_bytes: u64,
+    /// Subscriptions that are alive, the request inbox not counted.
+    pub subscriptions: u64,
+    /// Requests that are pending.
+    pub requests: u64,
+    /// The last round trip that was measured: of a keep-alive, a flush or `rtt`.
+    pub round_trip: Option<Duration>,
+    /// The round trip smoothed over the last eight measurements (RFC 6298's first coefficient).
+    pub smoothed_round_trip: Option<Duration>,
+    /// The fates of what was published.
+    pub publishes: PublishFates,
+}
+
+/// What became of the publishes that were accepted: the five counters always add up to `accepted`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PublishFates {
+    /// Publishes that were accepted, those of requests included.
+    pub accepted: u64,
+    /// Waiting to be written.
+    pub queued: u64,
+    /// Handed wholly to a transport; a PONG or the end of the link will tell.
+    pub written: u64,
+    /// Processed by a server: a PONG answered a PING behind them.
+    pub confirmed: u64,
+    /// Written, and their link ended before a PONG told.
+    pub unconfirmed: u64,
+    /// Dropped without being sent.
+    pub dropped: u64,
+    /// The highest number up to which every fate is final.
+    pub settled: u64,
+}
+
+/// What one publish has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fate {
+    /// Waiting to be written.
+    Queued,
+    /// Handed wholly to a transport.
+    Written,
+    /// Final: confirmed, unconfirmed or dropped. Which of them was told by
+    /// [`Event::Disconnected`](crate::Event::Disconnected) and
+    /// [`Event::PublishDropped`](crate::Event::PublishDropped); in neither, it was confirmed.
+    Settled,
+}

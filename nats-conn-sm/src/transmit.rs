@@ -1,0 +1,315 @@
+//! What is handed to the transport, and in which order.
+
+use core::time::Duration;
+
+use nats_proto::{ClientOp, TransmitBuf};
+
+use crate::buffers::SendBuf;
+use crate::config::Delivery;
+use crate::connection::{Connection, Stage};
+use crate::ids::PublishSeq;
+use crate::life::Life;
+use crate::link::{Handed, Link};
+use crate::outbox::{BLOCK, Block, Tag};
+use crate::phase::Phase;
+use crate::pings::{Ping, PingKind};
+use crate::session::Restore;
+use crate::subscriptions::Purpose;
+use crate::time::Timestamp;
+
+/// At-least-once asks what the server has processed this long after something was handed out.
+const CONFIRM_AFTER: Duration = Duration::from_millis(100);
+/// And behind so many bytes.
+const CONFIRM_BYTES: usize = 64 * 1024;
+/// More PONGs than these wait for the next block.
+const PONGS: u32 = 1024;
+
+impl Connection {
+    pub(crate) fn next_transmit(&mut self, now: Timestamp, tx: &mut SendBuf) -> bool {
+        let Stage::Linked(link) = &self.stage else {
+            return false;
+        };
+        if tx.link() != link.id || !tx.is_empty() || link.ending.is_some() {
+            return false;
+        }
+        self.note_written(tx);
+        self.closing_is_written(now);
+        let Some(block) = self.next_block() else {
+            return false;
+        };
+        self.hand_out(now, block, tx);
+        true
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) would hand something out, or learn that something was
+    /// written: if so, wake the writer.
+    pub fn wants_transmit(&self) -> bool {
+        let Stage::Linked(link) = &self.stage else {
+            return false;
+        };
+        if link.ending.is_some() || !link.phase.may_write() {
+            return false;
+        }
+        let control = link.hello.is_some() || link.pongs_due > 0 || !link.urgent.is_empty();
+        let Some(session) = link.session() else {
+            return control;
+        };
+        control
+            || session.liveness.wants_ping()
+            || matches!(session.restore, Restore::Writing { .. })
+            || (!session.departure.holds_publishes() && !self.outbox.is_empty())
+    }
+
+    /// An empty buffer came back: the transport took all of the block.
+    fn note_written(&mut self, tx: &mut SendBuf) {
+        let Stage::Linked(link) = &mut self.stage else {
+            return;
+        };
+        let Some(handed) = link.handed.take() else { return };
+        let written = handed.unproven(None);
+        self.counters.out_bytes = self.counters.out_bytes.saturating_add(handed.len as u64);
+        self.counters.out_messages = self.counters.out_messages.saturating_add(written.count());
+        self.delivery.write(&written);
+        let block = core::mem::take(&mut tx.block);
+        if !handed.is_hello {
+            self.outbox.recycle(block);
+        }
+        self.told_writable(false);
+    }
+
+    fn next_block(&mut self) -> Option<Block> {
+        let Stage::Linked(link) = &mut self.stage else {
+            return None;
+        };
+        if !link.phase.may_write() {
+            return None;
+        }
+        if let Some(hello) = link.hello.take() {
+            let mut block = Block::from_bytes(hello);
+            block.pings.push(Self::hello_pings());
+            return Some(block);
+        }
+        if let Some(block) = urgent_block(link) {
+            return Some(block);
+        }
+        let session = link.session()?;
+        if matches!(session.restore, Restore::Writing { .. }) {
+            return Some(self.restore_block());
+        }
+        if session.departure.holds_publishes() {
+            return None;
+        }
+        self.outbox.take()
+    }
+
+    /// The next piece of the interest that earlier links had.
+    fn restore_block(&mut self) -> Block {
+        let mut bytes: TransmitBuf<Tag> = self.outbox.buffer();
+        let mut block = Block::default();
+        let inbox_only = self.life.is_draining();
+        let covers = self.delivery.last_accepted();
+        let Stage::Linked(link) = &mut self.stage else {
+            return block;
+        };
+        let (id, handed) = (link.id, link.handed_up_to.publish);
+        let Some(session) = link.session_mut() else {
+            return block;
+        };
+        let Restore::Writing {
+            mut after,
+            last,
+            mut restored,
+            refused,
+        } = session.restore
+        else {
+            return block;
+        };
+        let mut done = true;
+        while let Some(sid) = self.subscriptions.next_to_restore(after, last, inbox_only) {
+            let Some(subscription) = self.subscriptions.get_mut(sid) else {
+                break;
+            };
+            let subscribe = subscription.subscribe(sid);
+            if !bytes.is_empty()
+                && bytes.len().saturating_add(subscribe.encoded_len()) > BLOCK.saturating_sub(64)
+            {
+                done = false;
+                break;
+            }
+            push(&mut bytes, subscribe);
+            subscription.begin_on(id);
+            if let Some(rest) = subscription.unsubscribe_rest(sid) {
+                push(&mut bytes, rest);
+            }
+            restored = restored.saturating_add(u64::from(subscription.purpose != Purpose::Inbox));
+            block.last_sub = Some(sid);
+            after = sid;
+        }
+        if done {
+            push(&mut bytes, ClientOp::Ping);
+            block.pings.push(Ping {
+                kind: PingKind::Restore,
+                covers: handed.min(covers),
+                subs: last,
+            });
+            session.restore = Restore::Awaiting {
+                last,
+                restored,
+                refused,
+            };
+        } else {
+            session.restore = Restore::Writing {
+                after,
+                last,
+                restored,
+                refused,
+            };
+        }
+        block.bytes = bytes;
+        block
+    }
+
+    fn hand_out(&mut self, now: Timestamp, mut block: Block, tx: &mut SendBuf) {
+        let at_least_once = self.config.delivery == Delivery::AtLeastOnce;
+        let Stage::Linked(link) = &mut self.stage else {
+            return;
+        };
+        let last = block.publishes.last();
+        link.handed_up_to.publish = last.map_or(link.handed_up_to.publish, |last| {
+            last.max(link.handed_up_to.publish)
+        });
+        link.handed_up_to.sub = block
+            .last_sub
+            .map_or(link.handed_up_to.sub, |sid| sid.max(link.handed_up_to.sub));
+        let up_to = link.handed_up_to;
+        if let (Some(session), Some(last)) = (link.session_mut(), last) {
+            session.largest.push_back((last, block.largest));
+            if at_least_once {
+                session.confirm.bytes = session.confirm.bytes.saturating_add(block.publish_bytes);
+                if session.confirm.bytes >= CONFIRM_BYTES {
+                    push(&mut block.bytes, ClientOp::Ping);
+                    block.pings.push(Ping {
+                        kind: PingKind::Confirm,
+                        covers: up_to.publish,
+                        subs: up_to.sub,
+                    });
+                    session.confirm.bytes = 0;
+                } else if !session.confirm.outstanding && session.confirm.due.is_none() {
+                    session.confirm.due = Some(now + CONFIRM_AFTER);
+                }
+            }
+        }
+        for &ping in &block.pings {
+            link.unanswered.push(ping, now);
+        }
+        let is_hello = block.pings.iter().any(|ping| ping.kind == PingKind::Handshake);
+        link.handed = Some(Handed {
+            publishes: block.publishes.clone(),
+            publish_bytes: block.publish_bytes,
+            len: block.bytes.len(),
+            is_hello,
+            proven: None,
+        });
+        if at_least_once && last.is_some() {
+            self.delivery
+                .keep(block.bytes.share(), block.publishes, block.publish_bytes);
+        }
+        tx.block = block.bytes;
+    }
+
+    /// Bytes of publishes that are held: queued, handed out, and kept for sending again.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let handed = match self.config.delivery {
+            // What is handed out is also kept.
+            Delivery::AtLeastOnce => 0,
+            Delivery::AtMostOnce => self
+                .present_link()
+                .and_then(|link| link.handed.as_ref())
+                .map_or(0, |handed| handed.publish_bytes),
+        };
+        self.outbox
+            .publish_bytes()
+            .saturating_add(handed)
+            .saturating_add(self.delivery.kept_bytes())
+    }
+
+    /// The lowest number that is queued or handed out.
+    pub(crate) fn first_unwritten(&self) -> Option<PublishSeq> {
+        let handed = self
+            .present_link()
+            .and_then(|link| link.handed.as_ref())
+            .and_then(|handed| handed.unproven(None).first());
+        handed.or_else(|| self.outbox.first_publish())
+    }
+
+    /// Whether this publish is queued or handed out.
+    pub(crate) fn is_queued(&self, seq: PublishSeq) -> bool {
+        let handed = self.present_link().and_then(|link| link.handed.as_ref());
+        handed.is_some_and(|handed| handed.unproven(None).contains(seq)) || self.outbox.contains(seq)
+    }
+
+    /// At-least-once asks what the server has processed.
+    pub(crate) fn ask_confirmation(&mut self) {
+        let pending = self.delivery.has_written();
+        let Some(link) = self.up() else { return };
+        let handed = link.handed.is_some();
+        let Some(session) = link.session_mut() else { return };
+        session.confirm.due = None;
+        if (pending || handed) && !session.confirm.outstanding {
+            session.confirm.outstanding = true;
+            session.confirm.bytes = 0;
+            link.urgent.push(PingKind::Confirm);
+        }
+    }
+
+    pub(crate) fn confirmed(&mut self, now: Timestamp) {
+        let pending = self.delivery.has_written();
+        if let Some(session) = self.up().and_then(Link::session_mut) {
+            session.confirm.outstanding = false;
+            session.confirm.due = pending.then(|| now + CONFIRM_AFTER);
+        }
+    }
+
+    /// While closing: once nothing is left to write, the link goes.
+    pub(crate) fn closing_is_written(&mut self, now: Timestamp) {
+        let Life::Closing(_) = self.life else { return };
+        let Stage::Linked(link) = &self.stage else { return };
+        if link.is_up() && link.handed.is_none() && self.outbox.is_empty() {
+            self.leave_closed(now, false);
+        }
+    }
+}
+
+/// PONGs and PINGs that go in front of everything else.
+fn urgent_block(link: &mut Link) -> Option<Block> {
+    let mut block = Block::default();
+    let up_to = link.handed_up_to;
+    let pongs = link.pongs_due.min(PONGS);
+    for _ in 0..pongs {
+        push(&mut block.bytes, ClientOp::Pong);
+    }
+    link.pongs_due = link.pongs_due.saturating_sub(pongs);
+    if let Phase::Ready(session) = &mut link.phase {
+        let mut kinds = core::mem::take(&mut link.urgent);
+        if session.liveness.wants_ping() {
+            session.liveness.ping_handed_out();
+            kinds.push(PingKind::KeepAlive);
+        }
+        for kind in kinds {
+            push(&mut block.bytes, ClientOp::Ping);
+            block.pings.push(Ping {
+                kind,
+                covers: up_to.publish,
+                subs: up_to.sub,
+            });
+        }
+    }
+    (!block.bytes.is_empty()).then_some(block)
+}
+
+/// Writes a control frame; none of these has a limit that it could break.
+fn push(bytes: &mut TransmitBuf<Tag>, op: ClientOp<'_>) {
+    if op.encode_within(usize::MAX, bytes).is_ok() {
+        bytes.end_frame(Tag::Control);
+    }
+}
