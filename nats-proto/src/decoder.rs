@@ -158,7 +158,7 @@ impl Decoder {
         let line = without_end(buffer.get(..line_len).unwrap_or_default());
         let limits = self.limits.in_range();
         if line_len > limits.line {
-            check_line_length(line, line_len, limits)?;
+            check_long_line(line, line_len, limits)?;
         }
         match line {
             [b'M' | b'm', b'S' | b's', b'G' | b'g', b' ' | b'\t', ..] => {
@@ -229,11 +229,10 @@ impl Decoder {
     #[cold]
     fn incomplete_line(&mut self, buffer: &BytesMut) -> Result<Option<ServerOp>, DecodeError> {
         // One byte more than is shown, so that the CR of a short line is never among them.
-        if buffer.len() > Snippet::MAX && !is_known(buffer) {
-            return Err(DecodeError::UnknownOperation(Snippet::new(buffer)));
+        if buffer.len() > Snippet::MAX {
+            // The line feed to come counts too.
+            check_long_line(buffer, buffer.len().saturating_add(1), self.limits.in_range())?;
         }
-        // The line feed to come counts too.
-        check_line_length(buffer, buffer.len().saturating_add(1), self.limits.in_range())?;
         self.scanned = buffer.len();
         self.wanted = 0;
         self.need = 1;
@@ -292,7 +291,11 @@ fn is_known(line: &[u8]) -> bool {
         .any(begins)
 }
 
-fn check_line_length(line: &[u8], line_len: usize, limits: Limits) -> Result<(), DecodeError> {
+/// Judges a line by its beginning and its length, in this order, so that the end of the line need not be there.
+fn check_long_line(line: &[u8], line_len: usize, limits: Limits) -> Result<(), DecodeError> {
+    if !is_known(line) {
+        return Err(DecodeError::UnknownOperation(Snippet::new(line)));
+    }
     let limit = if info_json(line).is_some() {
         limits.info
     } else {

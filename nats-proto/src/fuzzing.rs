@@ -330,9 +330,12 @@ fn server_writes(subject: &Subject, number: u64, headers: Option<&Headers>, raw:
     let error_written = ServerFrame::Err(&String::from_utf8_lossy(raw))
         .encode(&mut wire)
         .is_ok();
-    let mut info = ServerInfo::default();
-    info.server_id = Some(String::from_utf8_lossy(raw).into_owned());
-    info.client_id = Some(number);
+    let server_id = Some(String::from_utf8_lossy(raw).into_owned());
+    let info = ServerInfo {
+        server_id,
+        client_id: Some(number),
+        ..ServerInfo::default()
+    };
     ServerFrame::Info(&info)
         .encode(&mut wire)
         .expect("JSON has no line ends");
