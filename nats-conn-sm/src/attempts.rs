@@ -217,10 +217,12 @@ impl Connection {
         self.rounds = 0;
         match &self.stage {
             Stage::Waiting { .. } | Stage::Choosing { .. } => self.go_on(now),
-            Stage::Linked(link) if link.session().is_none() && link.ending.is_none() => {
-                if self.pool.get(link.server.id()).is_none() {
-                    self.give_up(now, Cause::Told, true);
-                }
+            Stage::Linked(link)
+                if link.session().is_none()
+                    && link.ending.is_none()
+                    && self.pool.get(link.server.id()).is_none() =>
+            {
+                self.give_up(now, Cause::Told, true);
             }
             _ => {}
         }
@@ -248,11 +250,11 @@ impl Connection {
 
     pub(crate) fn tls_is_up(&mut self, now: Timestamp, id: LinkId) {
         let ask = self.config.ask_credentials;
-        if let Some(link) = self.link_mut(id) {
-            if matches!(link.phase, Phase::UpgradingTls(_)) {
-                link.encrypted = true;
-                self.step(now, Step::TlsDone { ask });
-            }
+        if let Some(link) = self.link_mut(id)
+            && matches!(link.phase, Phase::UpgradingTls(_))
+        {
+            link.encrypted = true;
+            self.step(now, Step::TlsDone { ask });
         }
     }
 

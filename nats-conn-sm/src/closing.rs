@@ -11,6 +11,17 @@ use crate::session::{Departure, Restore};
 use crate::subscriptions::Purpose;
 use crate::time::Timestamp;
 
+/// How a link is left when the connection closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Farewell {
+    /// What is queued is written first.
+    Written,
+    /// Nothing more is written; the socket is closed in order.
+    Short,
+    /// The socket is dropped.
+    None,
+}
+
 /// Drain.
 impl Connection {
     /// Ends the connection without losing anything: subscriptions are drained, publishes and pending requests
@@ -130,12 +141,12 @@ impl Connection {
         let all = self.delivery.queued() == 0
             && !self.delivery.has_written()
             && self.delivery.lost() == drain.lost_before;
-        self.shut(now, ClosedReason::Drained { complete: all }, true);
+        self.shut(now, ClosedReason::Drained { complete: all }, Farewell::Short);
     }
 
     /// The deadline of the drain.
     pub(crate) fn drain_is_overdue(&mut self, now: Timestamp) {
-        self.shut(now, ClosedReason::Drained { complete: false }, true);
+        self.shut(now, ClosedReason::Drained { complete: false }, Farewell::Short);
     }
 }
 
@@ -146,7 +157,7 @@ impl Connection {
     pub fn close(&mut self, now: Timestamp) {
         let now = self.enter(now);
         if !self.life.is_ending() {
-            self.shut(now, ClosedReason::Requested, false);
+            self.shut(now, ClosedReason::Requested, Farewell::Written);
         }
     }
 
@@ -156,11 +167,11 @@ impl Connection {
         match self.life {
             Life::Closed => {}
             Life::Closing(_) => self.leave_closed(now, true),
-            Life::Open | Life::Draining(_) => self.shut(now, ClosedReason::Requested, true),
+            Life::Open | Life::Draining(_) => self.shut(now, ClosedReason::Requested, Farewell::None),
         }
     }
 
-    fn shut(&mut self, now: Timestamp, reason: ClosedReason, at_once: bool) {
+    fn shut(&mut self, now: Timestamp, reason: ClosedReason, farewell: Farewell) {
         self.end_ids();
         let up = match &mut self.stage {
             Stage::Linked(link) => match &mut link.phase {
@@ -181,10 +192,10 @@ impl Connection {
             reason,
             until: now + self.config.close_timeout,
         });
-        if at_once {
-            self.leave_closed(now, false);
-        } else {
-            self.closing_is_written(now);
+        match farewell {
+            Farewell::Written => self.closing_is_written(now),
+            Farewell::Short => self.leave_closed(now, false),
+            Farewell::None => self.leave_closed(now, true),
         }
     }
 

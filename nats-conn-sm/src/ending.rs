@@ -14,7 +14,6 @@ use crate::ids::LinkId;
 use crate::life::Life;
 use crate::link::{Cause, Cut, Ending, Handed, Link};
 use crate::outbox::{Dropped, Requeue, Tag, frame_len, message_size};
-use crate::phase::Phase;
 use crate::pings::PingKind;
 use crate::subscriptions::Purpose;
 use crate::time::Timestamp;
@@ -87,10 +86,8 @@ impl Connection {
 
     /// No answer came in time: all that was handed out may have been written.
     pub(crate) fn answer_is_overdue(&mut self) {
-        if let Stage::Linked(link) = &mut self.stage {
-            if let Some(ending) = &mut link.ending {
-                ending.answer_by = None;
-            }
+        if let Some(ending) = self.ending_mut() {
+            ending.answer_by = None;
         }
         self.settle_handed(None);
     }
@@ -149,10 +146,15 @@ impl Connection {
         self.delivery.write(&written);
         self.delivery.drop_queued(ended);
         self.outbox.requeue(back);
-        if let Stage::Linked(link) = &mut self.stage {
-            if let Some(ending) = &mut link.ending {
-                ending.cut = cut;
-            }
+        if let Some(ending) = self.ending_mut() {
+            ending.cut = cut;
+        }
+    }
+
+    fn ending_mut(&mut self) -> Option<&mut Ending> {
+        match &mut self.stage {
+            Stage::Linked(link) => link.ending.as_mut(),
+            _ => None,
         }
     }
 }
@@ -365,12 +367,7 @@ impl Connection {
             Stage::Linked(link) if link.ending.is_none() && link.session().is_some() => {
                 self.give_up(now, Cause::Decided(DisconnectReason::Forced), true);
             }
-            Stage::Linked(link) if link.ending.is_none() => {
-                let Phase::Dialing(_) = link.phase else {
-                    return self.give_up(now, Cause::Told, true);
-                };
-                self.give_up(now, Cause::Told, true);
-            }
+            Stage::Linked(link) if link.ending.is_none() => self.give_up(now, Cause::Told, true),
             Stage::Linked(_) | Stage::Ended => self.hasten(),
         }
     }
@@ -386,17 +383,14 @@ impl Connection {
 
     /// The link is on its way out already: the next attempt is not to wait for having been so short.
     fn hasten(&mut self) {
-        if let Stage::Linked(link) = &mut self.stage {
-            if link.session().is_some() {
-                if let Some(ending) = &mut link.ending {
-                    if matches!(
-                        ending.cause,
-                        Cause::Link(_) | Cause::Decided(DisconnectReason::Stale)
-                    ) {
-                        ending.cause = Cause::Decided(DisconnectReason::Forced);
-                    }
-                }
-            }
+        let up = self.present_link().is_some_and(|link| link.session().is_some());
+        if let Some(ending) = self.ending_mut().filter(|_| up)
+            && matches!(
+                ending.cause,
+                Cause::Link(_) | Cause::Decided(DisconnectReason::Stale)
+            )
+        {
+            ending.cause = Cause::Decided(DisconnectReason::Forced);
         }
     }
 }

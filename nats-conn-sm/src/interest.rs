@@ -49,11 +49,11 @@ impl Connection {
         purpose: Purpose,
     ) -> Sid {
         let sid = self.subscriptions.insert(filter, queue, purpose);
-        if let Some(link) = self.session_link() {
-            if let Some(subscription) = self.subscriptions.get_mut(sid) {
-                subscription.begin_on(link);
-                self.outbox.push_control(subscription.subscribe(sid));
-            }
+        if let Some(link) = self.session_link()
+            && let Some(subscription) = self.subscriptions.get_mut(sid)
+        {
+            subscription.begin_on(link);
+            self.outbox.push_control(subscription.subscribe(sid));
         }
         sid
     }

@@ -146,11 +146,7 @@ impl Connection {
             (Phase::AwaitingInfo, _) => {
                 self.attempt_is_over(now, PublicPhase::Info, ConnectError::ExpectedInfo)
             }
-            (Phase::AwaitingPong, ServerOp::Pong) => {
-                if self.pong_answers_hello() {
-                    self.session_is_up(now);
-                }
-            }
+            (Phase::AwaitingPong, ServerOp::Pong) => self.pong_of_handshake(now),
             (_, ServerOp::Info(info)) => self.merge_info(*info),
             (_, ServerOp::Err(error)) => {
                 let phase = if error.is_authentication() {
@@ -236,20 +232,17 @@ impl Connection {
         self.learn_servers(&urls);
     }
 
-    fn pong_answers_hello(&mut self) -> bool {
+    fn pong_of_handshake(&mut self, now: Timestamp) {
         let Stage::Linked(link) = &mut self.stage else {
-            return false;
+            return;
         };
-        matches!(
-            link.unanswered.answer(),
-            Some((
-                Ping {
-                    kind: PingKind::Handshake,
-                    ..
-                },
-                _
-            ))
-        )
+        if link
+            .unanswered
+            .answer()
+            .is_some_and(|(ping, _)| ping.kind == PingKind::Handshake)
+        {
+            self.session_is_up(now);
+        }
     }
 
     /// The PONG of the handshake.

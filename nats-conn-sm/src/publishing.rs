@@ -130,14 +130,14 @@ impl Connection {
             bytes: known,
             reason: same,
         }) = self.events.back_mut()
+            && *same == reason
+            && publishes.last() < dropped.publishes.first()
         {
-            if *same == reason && publishes.last() < dropped.publishes.first() {
-                for &(first, last) in dropped.publishes.runs() {
-                    publishes.push_run(first, last);
-                }
-                *known = known.saturating_add(bytes);
-                return;
+            for &(first, last) in dropped.publishes.runs() {
+                publishes.push_run(first, last);
             }
+            *known = known.saturating_add(bytes);
+            return;
         }
         self.tell(Event::PublishDropped {
             publishes: dropped.publishes,

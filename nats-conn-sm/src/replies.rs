@@ -135,10 +135,10 @@ impl Connection {
         if many.sentinel && message.payload().is_empty() {
             return self.end_replies(now, request, Ok(RepliesEnd::Sentinel));
         }
-        if self.requests.count_reply(request, now) {
-            if let Some(end) = self.end_replies(now, request, Ok(RepliesEnd::MaxReached)) {
-                self.events.push_front(end);
-            }
+        if self.requests.count_reply(request, now)
+            && let Some(end) = self.end_replies(now, request, Ok(RepliesEnd::MaxReached))
+        {
+            self.events.push_front(end);
         }
         Some(Event::Reply { request, message })
     }
