@@ -1,1 +1,0 @@
-//! A NATS client for async-std and other futures-io runtimes.

@@ -1,1 +1,0 @@
-//! A blocking NATS client over std sockets.
