@@ -209,6 +209,46 @@ impl Delivery {
             .any(|&(first, last)| (first..=last).contains(&seq))
     }
 
+    /// The lowest number that is kept and was not written on this link.
+    pub(crate) fn first_kept_unwritten(&self) -> Option<PublishSeq> {
+        let written = self.written.back().map(|&(_, last)| last);
+        let floor = self
+            .confirmed_up_to
+            .max(written)
+            .unwrap_or(PublishSeq::from_u64(0));
+        let runs = self.kept.iter().flat_map(|kept| kept.publishes.runs());
+        runs.filter(|&&(_, last)| last > floor)
+            .map(|&(first, _)| first.max(floor.next()))
+            .next()
+    }
+
+    pub(crate) fn is_kept(&self, seq: PublishSeq) -> bool {
+        self.kept.iter().any(|kept| kept.publishes.contains(seq))
+    }
+
+    /// Takes a publish that was written back among those that are queued. Whether it was written.
+    pub(crate) fn take_back(&mut self, seq: PublishSeq) -> bool {
+        let Some(place) = self
+            .written
+            .iter()
+            .position(|&(first, last)| (first..=last).contains(&seq))
+        else {
+            return false;
+        };
+        let Some((first, last)) = self.written.remove(place) else {
+            return false;
+        };
+        if seq < last {
+            self.written.insert(place, (seq.next(), last));
+        }
+        if first < seq {
+            self.written.insert(place, (first, seq.previous()));
+        }
+        self.fates.written = self.fates.written.saturating_sub(1);
+        self.fates.queued = self.fates.queued.saturating_add(1);
+        true
+    }
+
     /// Whether a PONG told of this one, or of one behind it.
     pub(crate) fn is_confirmed(&self, seq: PublishSeq) -> bool {
         self.confirmed_up_to.is_some_and(|last| seq <= last)

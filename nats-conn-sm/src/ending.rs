@@ -12,8 +12,8 @@ use crate::error::{ConnectError, DisconnectReason, FlushError, LinkEnd, Phase as
 use crate::event::{ClosedReason, DropReason, EndReason, Event, WaitReason};
 use crate::ids::LinkId;
 use crate::life::Life;
-use crate::link::{Cause, Cut, Ending, Handed, Link};
-use crate::outbox::{Dropped, Requeue, Tag, frame_len, message_size};
+use crate::link::{Cause, Ending, Handed, Link};
+use crate::outbox::{Dropped, Largest, Requeue, Tag, frame_len, message_size};
 use crate::pings::PingKind;
 use crate::subscriptions::Purpose;
 use crate::time::Timestamp;
@@ -33,16 +33,15 @@ impl Connection {
         }
         let id = link.id;
         // A link that no driver has heard of needs no farewell, and gets no answer.
-        let unheard = self
-            .actions
-            .iter()
-            .position(|action| matches!(action, Action::Connect { link, .. } if *link == id));
+        let unheard = self.unheard(id);
+        let Stage::Linked(link) = &mut self.stage else {
+            return;
+        };
         let answer_by = unheard.is_none().then(|| now + ANSWER_WITHIN);
         link.ending = Some(Ending {
             cause,
             at: now,
             answer_by,
-            cut: None,
         });
         link.hello = None;
         match unheard {
@@ -53,6 +52,17 @@ impl Connection {
                 self.actions.push_back(Action::Disconnect { link: id, abort });
             }
         }
+    }
+
+    /// Where the action lies that asks for this link, if no driver has taken it.
+    fn unheard(&self, id: LinkId) -> Option<usize> {
+        self.actions
+            .iter()
+            .position(|action| matches!(action, Action::Connect { link, .. } if *link == id))
+    }
+
+    fn is_unheard(&self, id: LinkId) -> bool {
+        self.unheard(id).is_some()
     }
 
     /// The one last answer.
@@ -75,7 +85,6 @@ impl Connection {
                     cause: Cause::Link(end),
                     at: now,
                     answer_by: None,
-                    cut: None,
                 })
             }
         }
@@ -114,23 +123,25 @@ impl Connection {
     fn settle_frames(&mut self, handed: &Handed, block: &nats_proto::TransmitBuf<Tag>, sent: usize) {
         let at_least_once = self.config.delivery == Delivery::AtLeastOnce;
         let (mut written, mut back, mut ended) = (SeqRanges::default(), Requeue::default(), 0_u64);
-        let mut cut = None;
+        let mut largest: Option<Largest> = None;
         let frames = block.frames().filter(|frame| frame.tag.is_publish());
         for (seq, frame) in handed.publishes.numbers().zip(frames) {
             if handed.proven.is_some_and(|proven| seq <= proven) {
                 continue;
             }
+            if frame.start < sent {
+                let (message, _) = message_size(block.frame_head(frame));
+                if largest.is_none_or(|known| message > known.message) {
+                    largest = Some(Largest {
+                        seq,
+                        len: frame_len(frame),
+                        message,
+                    });
+                }
+            }
             if frame.end <= sent {
                 written.push(seq);
                 continue;
-            }
-            if frame.start < sent {
-                let (message, _) = message_size(block.frame_head(frame));
-                cut = Some(Cut {
-                    seq,
-                    len: frame_len(frame),
-                    message,
-                });
             }
             if at_least_once {
                 // All of the block is kept, and goes back to the queue with the rest.
@@ -146,8 +157,12 @@ impl Connection {
         self.delivery.write(&written);
         self.delivery.drop_queued(ended);
         self.outbox.requeue(back);
-        if let Some(ending) = self.ending_mut() {
-            ending.cut = cut;
+        // Of this block the server has seen no more than what was sent.
+        if let Stage::Linked(link) = &mut self.stage
+            && let (Some(session), Some(last)) = (link.session_mut(), handed.publishes.last())
+        {
+            session.largest.retain(|&(block, _)| block != last);
+            session.largest.extend(largest.map(|largest| (last, largest)));
         }
     }
 
@@ -178,8 +193,8 @@ impl Connection {
         };
         self.pool.lose(link.server.id());
         let flushes = self.flushes_of(&link);
-        let poisoned = self.is_poisoned(&link);
-        let unconfirmed = self.return_publishes(&link, ending.cut.filter(|_| poisoned), poisoned);
+        let poison = poison_of(&link);
+        let unconfirmed = self.return_publishes(poison);
         let closing = self.life.is_ending();
         if closing {
             self.drop_queue();
@@ -266,23 +281,19 @@ impl Connection {
     }
 
     /// Puts back into the queue what may be sent again. The rest is unconfirmed.
-    fn return_publishes(&mut self, link: &Link, cut: Option<Cut>, poisoned: bool) -> SeqRanges {
+    fn return_publishes(&mut self, poison: Option<Largest>) -> SeqRanges {
         self.outbox.drop_control();
         if self.config.delivery == Delivery::AtLeastOnce {
-            return self.return_kept(poisoned);
+            let lost = self.return_kept();
+            self.drop_poison(poison);
+            return lost;
         }
-        let largest = link.session().map_or(0, |session| {
-            session.largest.iter().map(|&(_, size)| size).max().unwrap_or(0)
-        });
-        if let Some(cut) = cut.filter(|cut| cut.message >= largest) {
-            self.drop_poison(cut);
-        }
+        self.drop_poison(poison);
         self.delivery.give_up_written()
     }
 
-    fn return_kept(&mut self, poisoned: bool) -> SeqRanges {
+    fn return_kept(&mut self) -> SeqRanges {
         let (mut back, mut lost, mut ended) = (Requeue::default(), SeqRanges::default(), 0_u64);
-        let mut largest: Option<Cut> = None;
         for kept in self.delivery.take_kept() {
             let frames = kept.block.frames().filter(|frame| frame.tag.is_publish());
             for (seq, frame) in kept.publishes.numbers().zip(frames) {
@@ -302,35 +313,19 @@ impl Connection {
                     }
                     continue;
                 }
-                let (message, _) = message_size(kept.block.frame_head(frame));
-                if largest.is_none_or(|largest| message > largest.message) {
-                    largest = Some(Cut {
-                        seq,
-                        len: frame_len(frame),
-                        message,
-                    });
-                }
                 back.push(&kept.block, frame, seq);
             }
         }
         self.delivery.requeue_written(&lost);
         self.delivery.drop_queued(ended);
         self.outbox.requeue(back);
-        if let Some(largest) = largest.filter(|_| poisoned) {
-            self.drop_poison(largest);
-        }
         lost
     }
 
-    /// Whether the server ended the link because of a message that it does not take.
-    fn is_poisoned(&self, link: &Link) -> bool {
-        link.last_error
-            .as_ref()
-            .is_some_and(|error| *error.kind() == nats_proto::ServerErrorKind::MaximumPayloadViolation)
-    }
-
-    fn drop_poison(&mut self, poison: Cut) {
-        if self.outbox.remove(poison.seq, poison.len) {
+    /// Drops the message for which the server ended the link, so that it does not end the next one.
+    fn drop_poison(&mut self, poison: Option<Largest>) {
+        let Some(poison) = poison else { return };
+        if self.outbox.remove(poison.seq, poison.len) || self.delivery.take_back(poison.seq) {
             let mut dropped = Dropped::default();
             dropped.push(poison.seq, poison.len);
             self.tell_dropped(dropped, DropReason::TooLarge);
@@ -367,7 +362,15 @@ impl Connection {
             Stage::Linked(link) if link.ending.is_none() && link.session().is_some() => {
                 self.give_up(now, Cause::Decided(DisconnectReason::Forced), true);
             }
-            Stage::Linked(link) if link.ending.is_none() => self.give_up(now, Cause::Told, true),
+            Stage::Linked(link) if link.ending.is_none() => {
+                let (id, server) = (link.id, link.server.id());
+                // Asked twice before the driver looked: the attempt of the first call is the one.
+                if !self.is_unheard(id) {
+                    self.pool.lose(server);
+                    self.pool.start_round();
+                    self.give_up(now, Cause::Told, true);
+                }
+            }
             Stage::Linked(_) | Stage::Ended => self.hasten(),
         }
     }
@@ -393,6 +396,16 @@ impl Connection {
             ending.cause = Cause::Decided(DisconnectReason::Forced);
         }
     }
+}
+
+/// The largest unconfirmed message, if the server ended the link because it does not take one.
+fn poison_of(link: &Link) -> Option<Largest> {
+    let violated = link
+        .last_error
+        .as_ref()
+        .is_some_and(|error| *error.kind() == nats_proto::ServerErrorKind::MaximumPayloadViolation);
+    let largest = link.session()?.largest.iter().map(|&(_, largest)| largest);
+    largest.max_by_key(|largest| largest.message).filter(|_| violated)
 }
 
 /// What an attempt is said to have failed of when its driver ended it.

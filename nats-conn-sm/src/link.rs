@@ -87,17 +87,6 @@ pub(crate) struct Ending {
     pub(crate) at: Timestamp,
     /// Until when its driver's last answer is awaited; none: it has come, or is no longer awaited.
     pub(crate) answer_by: Option<Timestamp>,
-    /// A publish of which the server got a part only.
-    pub(crate) cut: Option<Cut>,
-}
-
-/// A frame that was cut in the middle.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cut {
-    pub(crate) seq: PublishSeq,
-    pub(crate) len: usize,
-    /// Headers and payload.
-    pub(crate) message: usize,
 }
 
 /// Who ended it.

@@ -35,8 +35,7 @@ pub(crate) struct Block {
     /// The numbers of its publishes, in the order of their frames.
     pub(crate) publishes: SeqRanges,
     pub(crate) publish_bytes: usize,
-    /// The most bytes of headers and payload of one of them.
-    pub(crate) largest: usize,
+    pub(crate) largest: Option<Largest>,
     pub(crate) pings: SmallVec<[Ping; 1]>,
     /// The highest sid that a SUB in it names.
     pub(crate) last_sub: Option<Sid>,
@@ -164,7 +163,13 @@ impl Outbox {
         block.bytes.end_frame(shape.tag);
         block.publishes.push(seq);
         block.publish_bytes = block.publish_bytes.saturating_add(shape.len);
-        block.largest = block.largest.max(shape.message);
+        if block.largest.is_none_or(|known| shape.message > known.message) {
+            block.largest = Some(Largest {
+                seq,
+                len: shape.len,
+                message: shape.message,
+            });
+        }
         self.publish_bytes = self.publish_bytes.saturating_add(shape.len);
         self.largest_message = self.largest_message.max(shape.message);
         self.has_headers |= shape.has_headers;
@@ -336,9 +341,6 @@ impl Outbox {
     pub(crate) fn requeue(&mut self, mut frames: Requeue) {
         self.publish_bytes = self.publish_bytes.saturating_add(frames.bytes);
         self.largest_message = self.largest_message.max(frames.largest_message);
-        for block in &mut frames.blocks {
-            block.largest = frames.largest_message;
-        }
         self.has_headers |= frames.has_headers;
         while let Some(block) = frames.blocks.pop_back() {
             self.blocks.push_front(block);
@@ -403,6 +405,16 @@ pub(crate) struct Shape {
     pub(crate) has_headers: bool,
 }
 
+/// The publish of a block that has the most bytes of headers and payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Largest {
+    pub(crate) seq: PublishSeq,
+    /// Bytes of its frame.
+    pub(crate) len: usize,
+    /// Headers and payload.
+    pub(crate) message: usize,
+}
+
 /// Publishes that were dropped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dropped {
@@ -443,6 +455,13 @@ impl Requeue {
         block.publish_bytes = block.publish_bytes.saturating_add(frame_len(frame));
         self.bytes = self.bytes.saturating_add(frame_len(frame));
         let (message, has_headers) = message_size(from.frame_head(frame));
+        if block.largest.is_none_or(|known| message > known.message) {
+            block.largest = Some(Largest {
+                seq,
+                len: frame_len(frame),
+                message,
+            });
+        }
         self.largest_message = self.largest_message.max(message);
         self.has_headers |= has_headers;
     }

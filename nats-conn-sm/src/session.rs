@@ -6,6 +6,7 @@ use nats_proto::Sid;
 
 use crate::ids::PublishSeq;
 use crate::liveness::Liveness;
+use crate::outbox::Largest;
 use crate::time::Timestamp;
 
 /// The state of a session.
@@ -19,8 +20,8 @@ pub(crate) struct Session {
     pub(crate) restore: Restore,
     pub(crate) departure: Departure,
     pub(crate) confirm: Confirm,
-    /// The largest message of each block that was handed out and is not confirmed.
-    pub(crate) largest: VecDeque<(PublishSeq, usize)>,
+    /// The last publish of each block that was handed out and is not confirmed, and its largest message.
+    pub(crate) largest: VecDeque<(PublishSeq, Largest)>,
 }
 
 /// How far the interest of earlier links is restored.

@@ -183,7 +183,9 @@ impl Connection {
             .map_or(link.handed_up_to.sub, |sid| sid.max(link.handed_up_to.sub));
         let up_to = link.handed_up_to;
         if let (Some(session), Some(last)) = (link.session_mut(), last) {
-            session.largest.push_back((last, block.largest));
+            session
+                .largest
+                .extend(block.largest.map(|largest| (last, largest)));
             if at_least_once {
                 session.confirm.bytes = session.confirm.bytes.saturating_add(block.publish_bytes);
                 if session.confirm.bytes >= CONFIRM_BYTES {
@@ -239,13 +241,20 @@ impl Connection {
             .present_link()
             .and_then(|link| link.handed.as_ref())
             .and_then(|handed| handed.unproven(None).first());
-        handed.or_else(|| self.outbox.first_publish())
+        handed
+            .or_else(|| self.delivery.first_kept_unwritten())
+            .or_else(|| self.outbox.first_publish())
     }
 
     /// Whether this publish is queued or handed out.
     pub(crate) fn is_queued(&self, seq: PublishSeq) -> bool {
         let handed = self.present_link().and_then(|link| link.handed.as_ref());
-        handed.is_some_and(|handed| handed.unproven(None).contains(seq)) || self.outbox.contains(seq)
+        handed.is_some_and(|handed| handed.unproven(None).contains(seq))
+            || self
+                .delivery
+                .first_kept_unwritten()
+                .is_some_and(|first| seq >= first && self.delivery.is_kept(seq))
+            || self.outbox.contains(seq)
     }
 
     /// At-least-once asks what the server has processed.
