@@ -12,7 +12,12 @@ pub(crate) struct Rng(Xoshiro256PlusPlus);
 
 impl Rng {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        Self(Xoshiro256PlusPlus::from_seed(seed))
+        let mut generator = Xoshiro256PlusPlus::from_seed(seed);
+        // A seed of few bits, such as a small number, takes some rounds until its numbers look random.
+        (0..64).for_each(|_| {
+            generator.next_u64();
+        });
+        Self(generator)
     }
 
     /// A number in `0..=most`, each as likely as any other.
@@ -73,6 +78,16 @@ mod tests {
         assert!((0..=3).all(|number| drawn.contains(&number)));
         assert_eq!(rng.up_to(0), 0);
         rng.up_to(u64::MAX);
+    }
+
+    #[test]
+    fn small_seeds_give_numbers_from_the_whole_range() {
+        let first = |seed: u8| {
+            let mut bytes = [0; 32];
+            bytes[0] = seed;
+            Rng::new(bytes).up_to(1_000_000)
+        };
+        assert!((0..20).any(|seed| first(seed) > 900_000) && (0..20).any(|seed| first(seed) < 100_000));
     }
 
     #[test]
