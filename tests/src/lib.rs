@@ -1,6 +1,12 @@
 //! The laboratory: a strict model server, simulated links, real servers, one suite for every adapter.
 
+pub mod grammar;
+pub mod ledger;
 pub mod model_server;
 #[cfg(unix)]
 pub mod real_server;
+pub mod scenario;
+pub mod sim;
+pub mod story;
 pub mod tcp_server;
+pub mod wire;

@@ -104,7 +104,7 @@ pub(super) struct Counts {
 }
 
 /// What is remembered of a link, for as long as its cluster lives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LinkLog {
     /// The place of its server.
     pub server: usize,
@@ -116,6 +116,8 @@ pub struct LinkLog {
     pub frames: Vec<Frame>,
     /// What came behind the last whole frame before the end: it was never executed.
     pub cut: Vec<u8>,
+    /// The server ended it: what is in `cut` was not read, and may be whole.
+    pub server_ended: bool,
     /// How many bytes came.
     pub bytes: u64,
     /// How many bytes were said.
@@ -126,16 +128,10 @@ pub struct LinkLog {
 
 impl LinkLog {
     fn new(server: usize, now: u64) -> Self {
-        let (frames, cut) = (Vec::new(), Vec::new());
         Self {
             server,
             opened: now,
-            ended: None,
-            frames,
-            cut,
-            bytes: 0,
-            said: 0,
-            first_pong: None,
+            ..Self::default()
         }
     }
 
@@ -231,6 +227,7 @@ impl Link {
     }
 
     pub(super) fn close(&mut self) {
+        self.log.server_ended = true;
         if self.stage != Stage::Gone {
             self.stage = Stage::Closing;
         }
@@ -239,6 +236,7 @@ impl Link {
     }
 
     pub(super) fn reset(&mut self, now: u64) {
+        self.log.server_ended = true;
         self.output.clear();
         self.finish(now);
     }

@@ -1,0 +1,118 @@
+//! The grammar of the life of a connection, held against every event.
+//!
+//! ```text
+//! life      = { attempt failed } ( closed | attempt connected session )
+//! attempt   = [ backoff_wait ] connecting
+//! failed    = connect_failed
+//! session   = { any } disconnected ( rest | closed )
+//! rest      = { attempt failed } ( attempt reconnected session )
+//! ```
+//! `closed` may stand anywhere outside a session and ends everything. `backoff_wait` and `connecting` may be cut
+//! short by a forced reconnect or a new pool, and only by these.
+
+use nats_conn_sm::Event;
+
+use crate::story;
+
+/// Where in the grammar a connection is.
+#[derive(Clone, Debug, Default)]
+pub struct Grammar {
+    place: Place,
+    /// Whether there was a session before.
+    connected: bool,
+    /// How many forced reconnects and new pools may still cut an attempt or a wait short.
+    cuts: u32,
+    /// Whether `resubscribed` may come: once a session.
+    resubscribed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// Before the first `connecting`.
+    #[default]
+    Start,
+    /// Behind `connect_failed` or `disconnected`.
+    Between,
+    /// Behind `backoff_wait`.
+    Waiting,
+    /// Behind `connecting`.
+    Attempt,
+    Session,
+    Closed,
+}
+
+impl Grammar {
+    /// A forced reconnect or a new pool was asked for.
+    pub fn may_be_cut_short(&mut self) {
+        self.cuts += 1;
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// Why it must not stand here.
+    pub fn event(&mut self, event: &Event) -> Result<(), String> {
+        let name = story::name(event);
+        let next = match (self.place, event) {
+            (Place::Closed, _) => return Err(format!("{name} behind closed")),
+            (Place::Start | Place::Between | Place::Waiting, Event::Connecting { .. }) => Place::Attempt,
+            (Place::Between, Event::BackoffWait { .. }) => Place::Waiting,
+            (Place::Attempt, Event::ConnectFailed { .. }) => Place::Between,
+            (Place::Attempt, Event::Connected(_)) if !self.connected => Place::Session,
+            (Place::Attempt, Event::Reconnected(_)) if self.connected => Place::Session,
+            (Place::Session, Event::Disconnected { .. }) => Place::Between,
+            (Place::Start | Place::Between | Place::Waiting | Place::Attempt, Event::Closed { .. }) => {
+                Place::Closed
+            }
+            (Place::Waiting | Place::Attempt, Event::Connecting { .. } | Event::BackoffWait { .. }) => {
+                self.cuts = self.cuts.checked_sub(1).ok_or_else(|| self.misplaced(name))?;
+                if matches!(event, Event::Connecting { .. }) {
+                    Place::Attempt
+                } else {
+                    Place::Waiting
+                }
+            }
+            (place, other) if self.may_stand(other) => place,
+            _ => return Err(self.misplaced(name)),
+        };
+        self.enter(next);
+        Ok(())
+    }
+
+    fn enter(&mut self, next: Place) {
+        if next == Place::Session && self.place != Place::Session {
+            self.connected = true;
+            self.resubscribed = true;
+        }
+        self.place = next;
+    }
+
+    /// What is no step of the grammar: whether it may stand where we are.
+    fn may_stand(&mut self, event: &Event) -> bool {
+        let session = self.place == Place::Session;
+        match event {
+            Event::Connecting { .. }
+            | Event::ConnectFailed { .. }
+            | Event::Connected(_)
+            | Event::Reconnected(_)
+            | Event::Disconnected { .. }
+            | Event::BackoffWait { .. }
+            | Event::Closed { .. } => false,
+            Event::Resubscribed { .. } => session && std::mem::take(&mut self.resubscribed),
+            Event::DiscoveredServers { .. }
+            | Event::LameDuck { .. }
+            | Event::ServerInfoChanged { .. }
+            | Event::ServerError { .. }
+            | Event::PermissionDenied { .. }
+            | Event::Message { .. }
+            | Event::Reply { .. } => session,
+            Event::CleartextCredentials { .. } => self.place == Place::Attempt,
+            Event::ServerChoiceRejected { .. } => !session,
+            _ => true,
+        }
+    }
+
+    fn misplaced(&self, name: &str) -> String {
+        format!("{name} must not stand in {:?}", self.place)
+    }
+}
