@@ -1,1 +1,49 @@
 //! A NATS client for tokio.
+//!
+//! ```no_run
+//! use nats_conn_tokio::{Subject, SubjectFilter};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = nats_conn_tokio::connect("nats://127.0.0.1:4222").await?;
+//!     let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
+//!     client.publish(&Subject::from_static("orders.eu"), "42").await?;
+//!     if let Some(order) = orders.next().await {
+//!         println!("{}", String::from_utf8_lossy(order.payload()));
+//!     }
+//!     client.drain()?.await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
+//! subscribed, sends what was published meanwhile, and tells all of it with [`Events`].
+//!
+//! # Features
+//! None is on by default.
+//! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
+//!   `ClientConfig`. The process-wide provider is neither used nor set.
+//! * `system-roots`: `TlsOptions::system_roots`.
+//! * `nkeys`: NKEY seeds and `.creds` files.
+#![forbid(unsafe_code)]
+
+mod io;
+mod runtime;
+
+pub use io::{ByteStream, Stream};
+pub use nats_conn_client::*;
+pub use runtime::Tokio;
+
+/// The settings of a connection that lives on tokio.
+///
+/// [`start`](nats_conn_client::ConnectOptions::start) and [`connect`](nats_conn_client::ConnectOptions::connect) are
+/// to be called within a runtime.
+pub type ConnectOptions = nats_conn_client::ConnectOptions<Tokio>;
+
+/// Connects to a server, or to the first that answers of a comma-separated list, with default settings.
+///
+/// # Errors
+/// A URL cannot be used, or no server could be reached: [`ConnectFailure`] prints as one line that says what to do.
+pub async fn connect(urls: &str) -> Result<Client, ConnectFailure> {
+    ConnectOptions::from_url(urls)?.connect().await
+}

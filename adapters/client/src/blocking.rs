@@ -1,0 +1,112 @@
+//! Waiting on a thread: for adapters without an executor.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Instant;
+
+/// Waits on this thread until the future is done, or until the deadline: then `None`, and the future can be waited
+/// for again.
+pub fn wait<T>(deadline: Option<Instant>, mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    wait_for(deadline, |cx| future.as_mut().poll(cx))
+}
+
+/// The same for anything that is polled, such as
+/// [`Subscription::poll_message`](crate::Subscription::poll_message).
+pub fn wait_for<T>(
+    deadline: Option<Instant>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
+    THIS_THREAD.with(|parked| {
+        let waker = Waker::from(parked.clone());
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(answer) = poll(&mut cx) {
+                return Some(answer);
+            }
+            if !parked.park(deadline) {
+                return None;
+            }
+        }
+    })
+}
+
+thread_local! {
+    static THIS_THREAD: Arc<Parked> =
+        Arc::new(Parked { thread: std::thread::current(), woken: AtomicBool::new(false) });
+}
+
+struct Parked {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Parked {
+    /// Sleeps until woken; `false` if the deadline came first.
+    fn park(&self, deadline: Option<Instant>) -> bool {
+        while !self.woken.swap(false, Ordering::Acquire) {
+            match deadline {
+                None => std::thread::park(),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    std::thread::park_timeout(left);
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.woken.swap(true, Ordering::Release) {
+            self.thread.unpark();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn, ready};
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_future_that_is_done_is_not_waited_for() {
+        assert_eq!(wait(None, pin!(ready(7))), Some(7));
+    }
+
+    #[test]
+    fn a_waker_ends_the_wait() {
+        let mut polls = 0;
+        let woken = poll_fn(move |cx: &mut Context<'_>| {
+            polls += 1;
+            if polls == 3 {
+                return Poll::Ready(());
+            }
+            let waker = cx.waker().clone();
+            std::thread::spawn(move || waker.wake());
+            Poll::Pending
+        });
+        assert_eq!(wait(None, pin!(woken)), Some(()));
+    }
+
+    #[test]
+    fn a_deadline_ends_the_wait() {
+        let deadline = Instant::now() + Duration::from_millis(5);
+        assert_eq!(wait(Some(deadline), pin!(pending::<()>())), None);
+        assert!(Instant::now() >= deadline);
+    }
+}

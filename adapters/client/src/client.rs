@@ -1,0 +1,254 @@
+//! The handle by which an application uses a connection.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nats_conn_sm::{
+    ClosedReason, Fate, Publish, PublishError, PublishFates, PublishSeq, ServerStatus, State, StateError,
+    Statistics, SubscribeError,
+};
+use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter};
+use thiserror::Error;
+
+use crate::confirmation::{Flush, RoundTrip};
+use crate::events::Events;
+use crate::handle::Handle;
+use crate::publishing::{PublishFailure, Publishing};
+use crate::request::Request;
+use crate::shared::Shared;
+use crate::subscription::Subscription;
+
+/// A connection, as an application uses it. Clones share the connection; when the last client, subscription and
+/// pending request is dropped it closes.
+///
+/// Nothing here waits but what is awaited: the other calls take effect in the connection's state machine at once
+/// and return.
+#[derive(Clone, Debug)]
+pub struct Client {
+    handle: Arc<Handle>,
+    request_timeout: Duration,
+    publish_timeout: Option<Duration>,
+}
+
+/// Why a message was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RespondError {
+    /// Its sender does not wait for an answer, or gave a reply subject that nobody can publish to.
+    #[error("the message has no reply subject that can be published to")]
+    NoReplySubject,
+    /// The answer could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishFailure),
+}
+
+impl Client {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        request_timeout: Duration,
+        publish_timeout: Option<Duration>,
+    ) -> Self {
+        Self {
+            handle: Arc::new(Handle { shared }),
+            request_timeout,
+            publish_timeout,
+        }
+    }
+
+    /// Publishes, and waits for room in the send buffer if there is none.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use nats_conn_client::{Headers, Subject};
+    ///
+    /// let orders = Subject::from_static("orders.eu");
+    /// client.publish(&orders, "42").await?;
+    /// let headers = Headers::new();
+    /// client.publish(&orders, "43").headers(&headers).timeout(std::time::Duration::from_secs(1)).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn publish<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Publishing<'a> {
+        Publishing::new(&self.handle, Publish::new(subject, payload), self.publish_timeout)
+    }
+
+    /// Publishes at once or not at all.
+    ///
+    /// # Errors
+    /// See [`PublishError`]. [`PublishError::BufferFull`] is the one that waiting helps against.
+    pub fn try_publish(&self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
+        self.handle.shared.call(|core| core.connection.publish(publish))
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn respond(
+        &self,
+        request: &Message,
+        payload: impl Into<Payload<'_>>,
+    ) -> Result<PublishSeq, RespondError> {
+        let payload: Payload<'_> = payload.into();
+        let reply = reply_subject(request).ok_or(RespondError::NoReplySubject)?;
+        Ok(self.publish(&reply, payload).await?)
+    }
+
+    /// Asks, and waits for one reply: await it, or see [`Request`] for headers, timeout and several replies.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let time = nats_conn_client::Subject::from_static("time");
+    /// let reply = client.request(&time, "now?").await?;
+    /// println!("{}", String::from_utf8_lossy(reply.payload()));
+    /// # Ok(()) }
+    /// ```
+    pub fn request<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Request<'a> {
+        Request::new(&self.handle, Publish::new(subject, payload), self.request_timeout)
+    }
+
+    /// Subscribes to all subjects that match.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`]. What the server refuses ends the subscription later, as
+    /// [`EndReason::Refused`](nats_conn_sm::EndReason::Refused).
+    pub fn subscribe(&self, filter: impl Into<SubjectFilter>) -> Result<Subscription, SubscribeError> {
+        self.subscribe_as(filter.into(), None)
+    }
+
+    /// Subscribes as a member of a queue group: each message goes to one member of the group.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub fn queue_subscribe(
+        &self,
+        filter: impl Into<SubjectFilter>,
+        queue: QueueGroup,
+    ) -> Result<Subscription, SubscribeError> {
+        self.subscribe_as(filter.into(), Some(queue))
+    }
+
+    /// Asks the server to confirm that it has processed everything published so far. It has when this is done:
+    /// which is not to say that it was permitted, nor that somebody received it.
+    pub fn flush(&self) -> Flush {
+        Flush::flush(&self.handle)
+    }
+
+    /// Measures the round trip to the server.
+    pub fn rtt(&self) -> RoundTrip {
+        RoundTrip::round_trip(&self.handle)
+    }
+
+    /// Ends the connection in good order: every subscription is drained, what arrived is left to be consumed, then
+    /// what was published is written and confirmed. The future is done when the connection is closed; that takes
+    /// [`ConnectOptions::drain_timeout`](crate::ConnectOptions::drain_timeout) at most. The drain has begun even if
+    /// the future is not awaited.
+    ///
+    /// # Errors
+    /// The connection is closed or draining already.
+    pub fn drain(&self) -> Result<impl Future<Output = ClosedReason> + Send + Unpin + use<>, StateError> {
+        self.handle.shared.with(|connection, now| connection.drain(now))?;
+        Ok(self.closed())
+    }
+
+    /// Closes the connection. What is queued is still handed to an established link, for at most 500 ms. The
+    /// future is done when the connection is closed; the closing has begun even if it is not awaited.
+    pub fn close(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
+        self.handle.shared.with(|connection, now| connection.close(now));
+        self.closed()
+    }
+
+    /// Waits until the connection is closed, for whatever reason. It does not keep the connection open.
+    pub fn closed(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
+        let shared = self.handle.shared.clone();
+        std::future::poll_fn(move |cx| shared.poll_closed(cx))
+    }
+
+    /// Leaves the present server, or the present attempt or wait, and dials the next server at once.
+    ///
+    /// # Errors
+    /// The connection is closed or draining.
+    pub fn force_reconnect(&self) -> Result<(), StateError> {
+        self.handle
+            .shared
+            .with(|connection, now| connection.force_reconnect(now))
+    }
+
+    /// Replaces the pool of servers. The present link stays until it is lost.
+    ///
+    /// # Errors
+    /// The list is empty, or the connection is closed.
+    pub fn set_servers(&self, servers: Vec<ServerUrl>) -> Result<(), StateError> {
+        self.handle
+            .shared
+            .with(|connection, now| connection.set_servers(now, servers))
+    }
+
+    /// One more stream of events, from now on.
+    pub fn events(&self) -> Events {
+        self.handle.shared.hub().subscribe()
+    }
+
+    /// What the connection is doing, in one word.
+    pub fn state(&self) -> State {
+        self.handle.shared.look(|connection| connection.state())
+    }
+
+    /// What the connection is doing and what it waits for, in one sentence for people.
+    pub fn why(&self) -> String {
+        let now = self.handle.shared.now();
+        self.handle.shared.look(|connection| connection.why(now))
+    }
+
+    /// The pool of servers.
+    pub fn servers(&self) -> Vec<ServerStatus> {
+        self.handle.shared.look(|connection| connection.servers())
+    }
+
+    /// What the server said of itself last.
+    pub fn server_info(&self) -> Option<Arc<ServerInfo>> {
+        self.handle
+            .shared
+            .look(|connection| connection.server_info().cloned())
+    }
+
+    /// The largest headers and payload together that the server takes, in bytes, if there was one yet.
+    pub fn max_payload(&self) -> Option<u64> {
+        self.handle.shared.look(|connection| connection.max_payload())
+    }
+
+    /// Counters and gauges.
+    pub fn statistics(&self) -> Statistics {
+        self.handle.shared.look(|connection| connection.statistics())
+    }
+
+    /// What became of everything that was published.
+    pub fn publish_fates(&self) -> PublishFates {
+        self.handle.shared.look(|connection| connection.publish_fates())
+    }
+
+    /// What became of one publish, as far as it is known.
+    pub fn fate(&self, publish: PublishSeq) -> Option<Fate> {
+        self.handle.shared.look(|connection| connection.fate(publish))
+    }
+
+    /// What adapters and drivers use: the machine behind this handle.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    fn subscribe_as(
+        &self,
+        filter: SubjectFilter,
+        queue: Option<QueueGroup>,
+    ) -> Result<Subscription, SubscribeError> {
+        let mail = self.handle.shared.subscribe(filter, queue)?;
+        Ok(Subscription::new(mail, self.handle.clone()))
+    }
+}
+
+/// The reply subject of a message, if an answer can be published to it.
+pub(crate) fn reply_subject(message: &Message) -> Option<Subject> {
+    let reply = std::str::from_utf8(message.reply()?).ok()?;
+    Subject::new(reply).ok()
+}

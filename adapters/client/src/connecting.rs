@@ -1,0 +1,115 @@
+//! The first outcome of a connection.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use nats_conn_sm::{AttemptFailure, ClosedReason, ConnectError, Event, LinkEnd, Phase};
+use nats_proto::UrlError;
+use thiserror::Error;
+
+use crate::client::Client;
+use crate::events::{ClientEvent, Events};
+use crate::options::StartError;
+
+/// A connection to be: done at the first outcome.
+pub type Connecting = Pin<Box<dyn Future<Output = Result<Client, ConnectFailure>> + Send>>;
+
+/// Why there is no connection. It prints as one line that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectFailure {
+    /// The options cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// No server could be reached.
+    #[error("cannot connect: {}", Failures(.failures))]
+    Unreachable {
+        /// Every failed attempt, in order.
+        failures: Vec<AttemptFailure>,
+    },
+    /// The connection was closed before there was an outcome.
+    #[error("the connection was closed before it was up: {}", .0.code())]
+    Closed(ClosedReason),
+}
+
+impl From<UrlError> for ConnectFailure {
+    fn from(error: UrlError) -> Self {
+        Self::Start(error.into())
+    }
+}
+
+/// Waits for the first outcome of a connection that was started.
+pub(crate) fn connecting(started: Result<(Client, Events), StartError>, retry_initial: bool) -> Connecting {
+    Box::pin(async move {
+        let (client, mut events) = started?;
+        while let Some(event) = events.next().await {
+            if let Some(outcome) = outcome(&event, retry_initial) {
+                return outcome.map(|()| client);
+            }
+        }
+        Err(ConnectFailure::Closed(ClosedReason::Requested))
+    })
+}
+
+/// Whether this event is the first outcome of a connection, for `connect`: a session, the end, or, where the first
+/// connect is tried again, the wait after the first round.
+pub fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), ConnectFailure>> {
+    match event {
+        ClientEvent::Connection(Event::Connected(_)) => Some(Ok(())),
+        ClientEvent::Connection(Event::BackoffWait { .. }) if retry_initial => Some(Ok(())),
+        ClientEvent::Connection(Event::Closed {
+            reason: ClosedReason::ConnectFailed { failures },
+        }) => Some(Err(ConnectFailure::Unreachable {
+            failures: failures.clone(),
+        })),
+        ClientEvent::Connection(Event::Closed { reason }) => {
+            Some(Err(ConnectFailure::Closed(reason.clone())))
+        }
+        _ => None,
+    }
+}
+
+struct Failures<'a>(&'a [AttemptFailure]);
+
+impl fmt::Display for Failures<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, failure) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{}: {}", failure.server, failure.error)?;
+            if let Some(advice) = advice(failure.phase, &failure.error) {
+                write!(f, " ({advice})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a person could do about it.
+pub(crate) fn advice(phase: Phase, error: &ConnectError) -> Option<&'static str> {
+    Some(match (phase, error) {
+        (
+            _,
+            ConnectError::Link(LinkEnd::Dial {
+                kind: "connection_refused",
+                ..
+            }),
+        ) => "is a server running there, and is the port right?",
+        (_, ConnectError::Link(LinkEnd::Resolve { .. })) => "is the name spelled right?",
+        (Phase::Resolve | Phase::Dial, ConnectError::TimedOut) => {
+            "nothing answers there: check the address and the firewall, or raise connect_timeout"
+        }
+        (Phase::Info, ConnectError::TimedOut) => {
+            "something accepts connections there but does not greet as a NATS server does: check the port, \
+             and whether the server wants TLS first"
+        }
+        (_, ConnectError::Link(LinkEnd::Eof)) if phase == Phase::Info => {
+            "something accepts connections there and closes them without greeting: is it a NATS server?"
+        }
+        (_, ConnectError::Protocol(_) | ConnectError::ExpectedInfo) => "check host and port",
+        (_, ConnectError::Server(error)) if error.is_authentication() => {
+            "check user, password, token or credentials"
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,70 @@
+//! How to make TLS, as plain data that does not depend on any TLS library.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// How to make TLS. Whether it is made is said by the URL, by the server, and by
+/// [`ConnectOptions::tls_required`](crate::ConnectOptions::tls_required) and
+/// [`ConnectOptions::tls_first`](crate::ConnectOptions::tls_first).
+///
+/// No certificate is trusted unless it is said which: [`system_roots`](Self::system_roots) or
+/// [`ca_files`](Self::ca_files). Files are read at every handshake, and nothing is read for plain connections.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct TlsOptions {
+    /// Trust what the operating system trusts. Default: `false`. Needs the feature `system-roots`.
+    pub system_roots: bool,
+    /// PEM files of authorities to trust. Default: none.
+    pub ca_files: Vec<PathBuf>,
+    /// PEM files of the certificate chain and of the private key to show to the server. Default: none.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// A ready configuration, which is used instead of all the above. The name of the server is still that of
+    /// the URL.
+    #[cfg(feature = "rustls")]
+    pub config: Option<std::sync::Arc<rustls::ClientConfig>>,
+    /// The configuration that was built last, and from which bytes.
+    #[cfg(feature = "rustls")]
+    pub(crate) built: std::sync::Arc<std::sync::Mutex<Option<crate::rustls_config::Built>>>,
+}
+
+impl TlsOptions {
+    /// No authority is trusted yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts what the operating system trusts.
+    pub fn with_system_roots(mut self) -> Self {
+        self.system_roots = true;
+        self
+    }
+
+    /// Trusts the authorities in this PEM file, too.
+    pub fn with_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_files.push(path.into());
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one.
+    pub fn with_client_certificate(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.client_certificate = Some((chain.into(), key.into()));
+        self
+    }
+
+    /// Uses this configuration, whatever else is set here.
+    #[cfg(feature = "rustls")]
+    pub fn with_config(mut self, config: std::sync::Arc<rustls::ClientConfig>) -> Self {
+        self.config = Some(config);
+        self
+    }
+}
+
+impl fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsOptions")
+            .field("system_roots", &self.system_roots)
+            .field("ca_files", &self.ca_files)
+            .field("client_certificate", &self.client_certificate)
+            .finish_non_exhaustive()
+    }
+}
