@@ -209,7 +209,31 @@ impl ClientOp<'_> {
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
+    #[inline]
     pub fn encode_within(self, max_control_line: usize, out: &mut impl WireSink) -> Result<(), EncodeError> {
+        match self {
+            Self::Publish {
+                subject,
+                reply,
+                headers,
+                payload,
+            } => {
+                let publish = Publish {
+                    subject: subject.as_bytes(),
+                    reply,
+                    max_control_line,
+                };
+                match headers {
+                    None => publish.put(payload, out),
+                    Some(headers) => publish.put_with_headers(headers.as_block(), payload, out),
+                }
+            }
+            other => other.put_line(max_control_line, out),
+        }
+    }
+
+    /// Writes any operation that is only a line.
+    fn put_line(self, max_control_line: usize, out: &mut impl WireSink) -> Result<(), EncodeError> {
         match self {
             Self::Connect(connect) => {
                 let json = connect.to_json();
@@ -217,39 +241,31 @@ impl ClientOp<'_> {
                 out.reserve(json.len().saturating_add(10));
                 out.put_slice(b"CONNECT ");
                 out.put_slice(json.as_bytes());
-                out.put_slice(b"\r\n");
             }
-            Self::Ping => out.put_slice(b"PING\r\n"),
-            Self::Pong => out.put_slice(b"PONG\r\n"),
-            Self::Publish {
-                subject,
-                reply,
-                headers,
-                payload,
-            } => {
-                let publish = Publish::new(subject, reply, headers, payload.len());
-                publish.check(max_control_line)?;
-                publish.put(payload, out);
-            }
+            Self::Ping => out.put_slice(b"PING"),
+            Self::Pong => out.put_slice(b"PONG"),
             Self::Subscribe { sid, filter, queue } => {
                 check_line(subscribe_arguments(sid, filter, queue), max_control_line)?;
                 out.put_slice(b"SUB ");
                 out.put_slice(filter.as_bytes());
+                out.put_slice(b" ");
                 if let Some(queue) = queue {
-                    out.put_slice(b" ");
                     out.put_slice(queue.as_bytes());
+                    out.put_slice(b" ");
                 }
-                out.put_slice(Tail::new(sid.get()).as_bytes());
+                put_decimal(sid.get(), out);
             }
             Self::Unsubscribe { sid, max } => {
-                out.put_slice(b"UNSUB");
-                let mut tail = Tail::new(max.map_or(sid.get(), NonZeroU64::get));
-                if max.is_some() {
-                    tail.prepend(sid.get());
+                out.put_slice(b"UNSUB ");
+                put_decimal(sid.get(), out);
+                if let Some(max) = max {
+                    out.put_slice(b" ");
+                    put_decimal(max.get(), out);
                 }
-                out.put_slice(tail.as_bytes());
             }
+            Self::Publish { .. } => return Ok(()),
         }
+        out.put_slice(b"\r\n");
         Ok(())
     }
 
@@ -263,7 +279,22 @@ impl ClientOp<'_> {
                 reply,
                 headers,
                 payload,
-            } => Publish::new(subject, *reply, *headers, payload.len()).frame_len(),
+            } => {
+                let headers_len = headers.map(Headers::encoded_len);
+                let total_len = headers_len.unwrap_or(0).saturating_add(payload.len());
+                let sizes = headers_len.map_or(0, |len| decimal_len(wide(len)).saturating_add(2));
+                let reply = reply.map_or(0, |reply| reply.encoded_len().saturating_add(1));
+                [
+                    subject.as_bytes().len(),
+                    reply,
+                    sizes,
+                    decimal_len(wide(total_len)),
+                    total_len,
+                    9,
+                ]
+                .into_iter()
+                .fold(0, usize::saturating_add)
+            }
             Self::Subscribe { sid, filter, queue } => {
                 subscribe_arguments(*sid, filter, *queue).saturating_add(6)
             }
@@ -275,91 +306,72 @@ impl ClientOp<'_> {
     }
 }
 
-/// A `PUB` or `HPUB` with its sizes worked out.
+/// A `PUB` or `HPUB` but for headers and payload.
 struct Publish<'a> {
     subject: &'a [u8],
     reply: Option<Reply<'a>>,
-    headers: Option<&'a [u8]>,
-    total_len: usize,
-    /// The bytes between the word and the line end, as the server counts them.
-    arguments_len: usize,
+    max_control_line: usize,
 }
 
-impl<'a> Publish<'a> {
+impl Publish<'_> {
+    fn put(self, payload: Payload<'_>, out: &mut impl WireSink) -> Result<(), EncodeError> {
+        let total_len = payload.len();
+        let arguments_len = self.check(total_len, size_len(total_len))?;
+        out.reserve(arguments_len.wrapping_add(total_len).wrapping_add(8));
+        out.put_slice(b"PUB ");
+        self.put_subjects(out);
+        put_size(total_len, out);
+        out.put_slice(b"\r\n");
+        payload.put(out);
+        out.put_slice(b"\r\n");
+        Ok(())
+    }
+
+    fn put_with_headers(
+        self,
+        headers: &[u8],
+        payload: Payload<'_>,
+        out: &mut impl WireSink,
+    ) -> Result<(), EncodeError> {
+        let total_len = headers.len().saturating_add(payload.len());
+        let sizes_len = size_len(headers.len())
+            .wrapping_add(size_len(total_len))
+            .wrapping_add(1);
+        let arguments_len = self.check(total_len, sizes_len)?;
+        out.reserve(arguments_len.wrapping_add(total_len).wrapping_add(9));
+        out.put_slice(b"HPUB ");
+        self.put_subjects(out);
+        put_size(headers.len(), out);
+        put_size(total_len, out);
+        out.put_slice(b"\r\n");
+        out.put_slice(headers);
+        payload.put(out);
+        out.put_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// How many bytes of arguments the line has, unless that or the message is too much.
     #[inline]
-    fn new(
-        subject: &'a Subject,
-        reply: Option<Reply<'a>>,
-        headers: Option<&'a Headers>,
-        payload_len: usize,
-    ) -> Self {
-        let subject = subject.as_bytes();
-        let headers = headers.map(Headers::as_block);
-        let headers_len = headers.map_or(0, <[u8]>::len);
-        let total_len = headers_len.saturating_add(payload_len);
-        let mut arguments_len = subject
-            .len()
-            .saturating_add(1)
-            .saturating_add(size_digits(total_len));
-        if headers.is_some() {
-            arguments_len = arguments_len
-                .saturating_add(1)
-                .saturating_add(size_digits(headers_len));
+    fn check(&self, total_len: usize, sizes_len: usize) -> Result<usize, EncodeError> {
+        if total_len > MAX_MESSAGE {
+            return Err(EncodeError::MessageTooLarge { len: total_len });
         }
-        if let Some(reply) = reply {
-            arguments_len = arguments_len
-                .saturating_add(1)
-                .saturating_add(reply.encoded_len());
+        // The length of one slice and a few bytes more cannot overflow.
+        let mut len = self.subject.len().wrapping_add(sizes_len).wrapping_add(1);
+        if let Some(reply) = &self.reply {
+            len = len.saturating_add(reply.encoded_len()).saturating_add(1);
         }
-        Self {
-            subject,
-            reply,
-            headers,
-            total_len,
-            arguments_len,
-        }
-    }
-
-    fn check(&self, max_control_line: usize) -> Result<(), EncodeError> {
-        if self.total_len > MAX_MESSAGE {
-            return Err(EncodeError::MessageTooLarge { len: self.total_len });
-        }
-        check_line(self.arguments_len, max_control_line)
-    }
-
-    fn frame_len(&self) -> usize {
-        let around = if self.headers.is_some() { 9 } else { 8 };
-        self.arguments_len
-            .saturating_add(self.total_len)
-            .saturating_add(around)
+        check_line(len, self.max_control_line)?;
+        Ok(len)
     }
 
     #[inline]
-    fn put(self, payload: Payload<'_>, out: &mut impl WireSink) {
-        // A payload that the sink keeps by reference needs no room.
-        out.reserve(match &payload {
-            Payload::Borrowed(_) => self.frame_len(),
-            Payload::Shared(payload) => self.frame_len().saturating_sub(payload.len()),
-        });
-        match self.headers {
-            Some(_) => out.put_slice(b"HPUB "),
-            None => out.put_slice(b"PUB "),
-        }
+    fn put_subjects(&self, out: &mut impl WireSink) {
         out.put_slice(self.subject);
-        if let Some(reply) = self.reply {
+        if let Some(reply) = &self.reply {
             out.put_slice(b" ");
             reply.put(out);
         }
-        let mut tail = Tail::new(wide(self.total_len));
-        if let Some(headers) = self.headers {
-            tail.prepend(wide(headers.len()));
-            out.put_slice(tail.as_bytes());
-            out.put_slice(headers);
-        } else {
-            out.put_slice(tail.as_bytes());
-        }
-        payload.put(out);
-        out.put_slice(b"\r\n");
     }
 }
 
@@ -381,60 +393,44 @@ impl Reply<'_> {
             Self::Inbox { prefix, token } => {
                 out.put_slice(prefix.as_bytes());
                 out.put_slice(b".");
-                out.put_slice(itoa::Buffer::new().format(*token).as_bytes());
+                put_decimal(*token, out);
             }
         }
     }
 }
 
-/// The end of a control line: numbers with a blank before each, and CRLF. Built from its end, on the stack.
-pub(crate) struct Tail {
-    bytes: [u8; Self::ROOM],
-    start: usize,
+/// Writes a blank and a size. Small ones, which most are, without a loop and in one piece of known length.
+#[inline]
+pub(crate) fn put_size(size: usize, out: &mut impl WireSink) {
+    let (hundreds, rest) = ((size as u32 / 100) as u8, (size as u32 % 100) as u8);
+    let [hundreds, tens, ones] = [hundreds, rest / 10, rest % 10].map(|digit| b'0'.wrapping_add(digit));
+    match size {
+        0..10 => out.put_slice(&[b' ', ones]),
+        10..100 => out.put_slice(&[b' ', tens, ones]),
+        100..1000 => out.put_slice(&[b' ', hundreds, tens, ones]),
+        _ => put_large_size(size, out),
+    }
 }
 
-impl Tail {
-    /// Two numbers of twenty digits with a blank each, and CRLF.
-    const ROOM: usize = 44;
+#[cold]
+fn put_large_size(size: usize, out: &mut impl WireSink) {
+    out.put_slice(b" ");
+    put_decimal(wide(size), out);
+}
 
-    #[inline]
-    pub(crate) fn new(number: u64) -> Self {
-        let mut tail = Self {
-            bytes: [0; Self::ROOM],
-            start: Self::ROOM,
-        };
-        tail.prepend_byte(b'\n');
-        tail.prepend_byte(b'\r');
-        tail.prepend(number);
-        tail
+/// How many digits a size has.
+#[inline]
+fn size_len(size: usize) -> usize {
+    match size {
+        0..10 => 1,
+        10..100 => 2,
+        100..1000 => 3,
+        _ => decimal_len(wide(size)),
     }
+}
 
-    /// Puts another number before what is there. There is room for two in all.
-    #[inline]
-    pub(crate) fn prepend(&mut self, number: u64) {
-        let mut rest = number;
-        loop {
-            self.prepend_byte(b'0'.wrapping_add((rest % 10) as u8));
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.prepend_byte(b' ');
-    }
-
-    #[inline]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
-    }
-
-    #[inline]
-    fn prepend_byte(&mut self, byte: u8) {
-        self.start = self.start.wrapping_sub(1);
-        if let Some(slot) = self.bytes.get_mut(self.start) {
-            *slot = byte;
-        }
-    }
+pub(crate) fn put_decimal(number: u64, out: &mut impl WireSink) {
+    out.put_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn check_line(len: usize, limit: usize) -> Result<(), EncodeError> {
@@ -455,11 +451,7 @@ fn subscribe_arguments(sid: Sid, filter: &SubjectFilter, queue: Option<&QueueGro
         .saturating_add(decimal_len(sid.get()))
 }
 
-/// How many digits a size has.
-fn size_digits(size: usize) -> usize {
-    decimal_len(wide(size))
-}
-
+#[inline]
 fn wide(size: usize) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }

@@ -10,14 +10,15 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// Offsets above `u32` cannot occur: `Limits` keeps frames below that. They saturate all the same.
-    fn new(start: usize, end: usize) -> Self {
+    #[inline]
+    pub(crate) fn new(start: usize, end: usize) -> Self {
         Self {
             start: offset(start),
             end: offset(end),
         }
     }
 
+    #[inline]
     pub(crate) fn of(self, frame: &[u8]) -> &[u8] {
         frame
             .get(self.start as usize..self.end as usize)
@@ -25,9 +26,11 @@ impl Span {
     }
 }
 
-/// An offset within a frame, saturating: frames are kept below `u32::MAX` by [`crate::Limits`].
+/// An offset within a frame as it is kept. Nothing is lost: [`crate::Limits`] keeps frames below 2 GiB, and where
+/// there is no such limit a wrong offset only gives a wrong piece.
+#[inline]
 pub(crate) fn offset(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
+    at as u32
 }
 
 /// A line without its end (`\n` or `\r\n`).
@@ -57,53 +60,82 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Walks over the fields of a line: what lies between runs of blanks and tabs.
-pub(crate) struct Fields<'a> {
-    line: &'a [u8],
-    at: usize,
+/// A control line taken apart: its fields are what lies between runs of blanks and tabs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// The fields, of which no operation has more than five; those that are missing are empty.
+    pub(crate) fields: [Span; 5],
+    /// How many fields there are, also those beyond the fifth.
+    pub(crate) count: usize,
+    /// How long the line is with its end, `\n` or `\r\n`.
+    pub(crate) len: usize,
 }
 
-impl<'a> Fields<'a> {
-    /// The fields of `line` (without its end) from the offset `at` on.
-    pub(crate) fn new(line: &'a [u8], at: usize) -> Self {
-        Self { line, at }
-    }
-
-    /// The next field, or nothing at the end of the line.
-    #[inline]
-    pub(crate) fn next(&mut self) -> Option<Span> {
-        let mut start = self.at;
-        while is_blank(*self.line.get(start)?) {
-            start = start.wrapping_add(1);
+impl Line {
+    /// Takes apart the line at the beginning of `data` from the offset `from` on. Nothing if it has no end.
+    ///
+    /// Looks at every byte once, mostly eight at a time, and needs no search for the line end before.
+    pub(crate) fn scan(data: &[u8], from: usize) -> Option<Self> {
+        let mut line = Self {
+            fields: [Span::default(); 5],
+            count: 0,
+            len: 0,
+        };
+        let mut start = from;
+        loop {
+            let (end, stop) = field_end(data, start)?;
+            if end > start {
+                if let Some(field) = line.fields.get_mut(line.count) {
+                    *field = Span::new(start, end);
+                }
+                line.count = line.count.wrapping_add(1);
+            }
+            start = end.wrapping_add(1);
+            if stop == b'\n' {
+                line.len = start;
+                return Some(line);
+            }
+            if stop == b'\r' {
+                line.len = start.wrapping_add(1);
+                return Some(line);
+            }
         }
-        self.at = field_end(self.line, start);
-        Some(Span::new(start, self.at))
     }
 }
 
-/// Where the field that begins at `start` ends: at the next blank or at the end of the line. Eight bytes at a
-/// time: subjects are the longest part of most lines.
+/// Where the field that begins at `start` ends, and with which byte: a blank, a tab, a line feed, or a CR before
+/// a line feed. Nothing if none of these comes.
 #[inline]
-fn field_end(line: &[u8], start: usize) -> usize {
+pub(crate) fn field_end(data: &[u8], start: usize) -> Option<(usize, u8)> {
     let mut at = start;
-    while let Some(chunk) = line.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let low = bytes_up_to_blank(u64::from_le_bytes(*chunk));
+    loop {
+        let rest = data.get(at..)?;
+        let word = match rest.first_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => last_word(rest)?,
+        };
+        let low = bytes_up_to_blank(word);
         if low == 0 {
             at = at.wrapping_add(8);
             continue;
         }
-        at = at.wrapping_add((low.trailing_zeros() / 8) as usize);
-        match line.get(at) {
-            Some(byte) if !is_blank(*byte) => at = at.wrapping_add(1),
-            _ => return at,
+        let bits = low.trailing_zeros();
+        at = at.wrapping_add((bits / 8) as usize);
+        let stop = (word >> (bits & 0x38)) as u8;
+        match stop {
+            b' ' | b'\t' | b'\n' => return Some((at, stop)),
+            b'\r' if *data.get(at.wrapping_add(1))? == b'\n' => return Some((at, stop)),
+            _ => at = at.wrapping_add(1),
         }
     }
-    while let Some(byte) = line.get(at)
-        && !is_blank(*byte)
-    {
-        at = at.wrapping_add(1);
-    }
-    at
+}
+
+/// Fewer than eight bytes, filled up with some that end no field.
+#[cold]
+fn last_word(rest: &[u8]) -> Option<u64> {
+    let mut word = [0xff; 8];
+    word.get_mut(..rest.len())?.copy_from_slice(rest);
+    (!rest.is_empty()).then_some(u64::from_le_bytes(word))
 }
 
 /// The high bit of each byte of `word` that is not above `0x20`. Exact for the lowest such byte, which is all
@@ -124,25 +156,33 @@ pub(crate) enum NumberError {
 }
 
 /// A decimal number of any number of digits, leading zeros included; no sign.
-#[inline]
 pub(crate) fn decimal(digits: &[u8]) -> Result<u64, NumberError> {
+    // So many digits cannot overflow.
+    if digits.is_empty() || digits.len() > 19 {
+        return long_decimal(digits);
+    }
     let mut value = 0_u64;
-    let mut too_large = digits.is_empty();
     for byte in digits {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return Err(NumberError::NotDecimal);
         }
-        let (tens, carry) = value.overflowing_mul(10);
-        let (sum, overflow) = tens.overflowing_add(u64::from(digit));
-        too_large |= carry | overflow;
-        value = sum;
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
     }
-    match (too_large, digits) {
-        (false, _) => Ok(value),
-        (true, []) => Err(NumberError::NotDecimal),
-        (true, _) => Err(NumberError::TooLarge),
+    Ok(value)
+}
+
+#[cold]
+fn long_decimal(digits: &[u8]) -> Result<u64, NumberError> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(NumberError::NotDecimal);
     }
+    let add = |value: u64, digit: &u8| {
+        value
+            .checked_mul(10)?
+            .checked_add(u64::from(digit.wrapping_sub(b'0')))
+    };
+    digits.iter().try_fold(0, add).ok_or(NumberError::TooLarge)
 }
 
 #[cfg(test)]
@@ -150,11 +190,18 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    fn fields(line: &[u8]) -> Vec<&[u8]> {
-        let mut fields = Fields::new(line, 0);
-        core::iter::from_fn(|| fields.next())
-            .map(|span| span.of(line))
-            .collect()
+    /// The fields of a line, the same with both line ends and whatever is behind them.
+    fn fields(content: &[u8]) -> Vec<Vec<u8>> {
+        let mut seen = None;
+        for end in [&b"\n"[..], b"\r\n", b"\r\nbehind it", b"\n12345678"] {
+            let data = [content, end].concat();
+            let line = Line::scan(&data, 0).unwrap();
+            assert_eq!(line.len, content.len() + if end[0] == b'\n' { 1 } else { 2 });
+            let kept = &line.fields[..line.count.min(5)];
+            let fields: Vec<Vec<u8>> = kept.iter().map(|field| field.of(&data).to_vec()).collect();
+            assert_eq!(*seen.get_or_insert_with(|| fields.clone()), fields);
+        }
+        seen.unwrap()
     }
 
     #[test]
@@ -172,8 +219,9 @@ mod tests {
 
     #[test]
     fn every_byte_but_blank_and_tab_belongs_to_a_field_wherever_it_lies() {
-        for byte in 0..=u8::MAX {
-            for at in 0..20 {
+        for byte in (0..=u8::MAX).filter(|byte| *byte != b'\n') {
+            // A CR at the end of the line would belong to its end.
+            for at in 0..if byte == b'\r' { 19 } else { 20 } {
                 let mut line = [b'x'; 20];
                 line[at] = byte;
                 let count = if !is_blank(byte) || at == 0 || at == 19 {

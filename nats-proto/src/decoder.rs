@@ -6,13 +6,13 @@ use bytes::{Buf, BytesMut};
 use memchr::memchr;
 use thiserror::Error;
 
-use crate::control_line::{Fields, NumberError, Span, decimal, is_blank, offset, without_end};
+use crate::control_line::{Line, is_blank, offset, without_end};
 use crate::limits::Limits;
 use crate::message::{Message, Views};
+use crate::message_line::{LineFault, MessageContent, MessageOperation};
 use crate::server_error::ServerError;
 use crate::server_info::{InfoError, ServerInfo};
 use crate::server_op::ServerOp;
-use crate::sid::Sid;
 use crate::snippet::Snippet;
 
 /// Cuts operations from the front of a read buffer, in the client role.
@@ -34,9 +34,12 @@ use crate::snippet::Snippet;
 /// assert!(matches!(decoder.decode(&mut buffer)?, Some(ServerOp::Message(m)) if m.payload() == b"hello"));
 /// # Ok::<(), nats_proto::DecodeError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
+    /// As they were set.
     limits: Limits,
+    /// As they are enforced.
+    enforced: Limits,
     /// How many bytes at the front of the buffer are known to hold no line feed.
     scanned: usize,
     /// How many bytes the buffer must hold for the frame whose line has arrived; 0 if no line has.
@@ -89,21 +92,16 @@ pub enum DecodeError {
     Info(#[from] InfoError),
 }
 
-/// What the control line of a message says.
-struct MessageLine {
-    sid: Sid,
-    subject: Span,
-    reply: Span,
-    header_len: usize,
-    total_len: usize,
-}
-
 impl Decoder {
     /// A decoder for one stream from its first byte.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            ..Self::default()
+            enforced: limits.in_range(),
+            scanned: 0,
+            wanted: 0,
+            need: 1,
+            failed: None,
         }
     }
 
@@ -115,6 +113,7 @@ impl Decoder {
     /// Changes the limits for all that is decoded from now on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+        self.enforced = limits.in_range();
         // A frame whose line was accepted is judged again.
         self.wanted = 0;
     }
@@ -123,7 +122,6 @@ impl Decoder {
     ///
     /// # Errors
     /// [`DecodeError`]; all later calls give the same.
-    #[inline]
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -133,75 +131,94 @@ impl Decoder {
             self.need = self.wanted.wrapping_sub(available);
             return Ok(None);
         }
-        let unseen = buffer.get(self.scanned..).unwrap_or_default();
-        match memchr(b'\n', unseen) {
-            Some(at) => self.decode_line(buffer, self.scanned.wrapping_add(at).wrapping_add(1)),
-            None => self.incomplete_line(buffer),
+        if self.scanned != 0 {
+            // Where a line has begun to trickle in, only what is new is searched for its end.
+            let Some(at) = memchr(b'\n', buffer.get(self.scanned..).unwrap_or_default()) else {
+                return self.incomplete_line(buffer);
+            };
+            self.scanned = self.scanned.wrapping_add(at);
         }
-        .inspect_err(|error| self.failed = Some(*error))
+        let Some(operation) = MessageOperation::of(buffer) else {
+            return self.decode_other(buffer);
+        };
+        match operation.read_canonical(buffer) {
+            Some((line_len, content)) => self.decode_message(buffer, line_len, &content),
+            None => self.decode_odd_message(buffer, operation),
+        }
     }
 
     /// How many more bytes are needed at least before [`decode`](Self::decode) can give anything: what to reserve
     /// in the buffer. At least 1; exact once the control line of a message is there.
     pub fn need(&self) -> usize {
-        self.need.max(1)
+        self.need
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(Limits::default())
     }
 }
 
 impl Decoder {
-    /// Decodes the operation whose control line is the first `line_len` bytes, line feed included.
-    fn decode_line(
-        &mut self,
-        buffer: &mut BytesMut,
-        line_len: usize,
-    ) -> Result<Option<ServerOp>, DecodeError> {
+    /// Decodes what is not a message.
+    #[cold]
+    fn decode_other(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
+        let Some(at) = memchr(b'\n', buffer.get(self.scanned..).unwrap_or_default()) else {
+            return self.incomplete_line(buffer);
+        };
+        let line_len = self.scanned.wrapping_add(at).wrapping_add(1);
         let line = without_end(buffer.get(..line_len).unwrap_or_default());
-        let limits = self.limits.in_range();
-        if line_len > limits.line {
-            check_long_line(line, line_len, limits)?;
-        }
-        match line {
-            [b'M' | b'm', b'S' | b's', b'G' | b'g', b' ' | b'\t', ..] => {
-                let message = parse_msg(line)?;
-                self.take_message(buffer, line_len, &message, limits)
-            }
-            [
-                b'H' | b'h',
-                b'M' | b'm',
-                b'S' | b's',
-                b'G' | b'g',
-                b' ' | b'\t',
-                ..,
-            ] => {
-                let message = parse_hmsg(line)?;
-                self.take_message(buffer, line_len, &message, limits)
-            }
-            _ => {
-                let operation = decode_control(line)?;
+        match check_length(line, line_len, self.enforced).and_then(|()| decode_control(line)) {
+            Ok(operation) => {
                 buffer.advance(line_len);
                 self.start_anew();
                 Ok(Some(operation))
             }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Decodes a message whose line is not as servers write it, or not whole.
+    #[inline(never)]
+    fn decode_odd_message(
+        &mut self,
+        buffer: &mut BytesMut,
+        operation: MessageOperation,
+    ) -> Result<Option<ServerOp>, DecodeError> {
+        let Some(line) = Line::scan(buffer, operation.word_len()) else {
+            return self.incomplete_line(buffer);
+        };
+        match operation.read(&line, buffer) {
+            _ if line.len > self.enforced.line => self.fail(DecodeError::LineTooLong {
+                limit: self.enforced.line,
+            }),
+            Ok(content) => self.decode_message(buffer, line.len, &content),
+            Err(fault) => self.fail(fault_in(buffer, line.len, fault)),
         }
     }
 
     /// Cuts off the message that begins with a control line of `line_len` bytes, once it is all there.
-    fn take_message(
+    #[inline]
+    fn decode_message(
         &mut self,
         buffer: &mut BytesMut,
         line_len: usize,
-        message: &MessageLine,
-        limits: Limits,
+        content: &MessageContent,
     ) -> Result<Option<ServerOp>, DecodeError> {
-        if message.total_len > limits.payload {
-            let size = u64::try_from(message.total_len).unwrap_or(u64::MAX);
-            return Err(DecodeError::PayloadTooLarge {
+        let limits = self.enforced;
+        if line_len > limits.line {
+            return self.fail(DecodeError::LineTooLong { limit: limits.line });
+        }
+        if content.total_len > limits.payload {
+            let size = u64::try_from(content.total_len).unwrap_or(u64::MAX);
+            return self.fail(DecodeError::PayloadTooLarge {
                 size,
                 limit: limits.payload,
             });
         }
-        // Neither sum can overflow: `Limits::in_range` keeps both parts below 2^30.
-        let payload_end = line_len.wrapping_add(message.total_len);
+        // Neither sum can overflow: `Limits::in_range` keeps both parts below 2^31.
+        let payload_end = line_len.wrapping_add(content.total_len);
         let frame_len = payload_end.wrapping_add(2);
         if buffer.len() < frame_len {
             self.scanned = line_len.wrapping_sub(1);
@@ -210,33 +227,41 @@ impl Decoder {
             return Ok(None);
         }
         if buffer.get(payload_end..frame_len) != Some(b"\r\n") {
-            return Err(DecodeError::PayloadEnd);
+            return self.fail(DecodeError::PayloadEnd);
         }
         let frame = buffer.split_to(frame_len).freeze();
         self.start_anew();
         let headers_at = offset(line_len);
-        let payload_at = offset(line_len.wrapping_add(message.header_len));
+        let payload_at = offset(line_len.wrapping_add(content.header_len));
         let views = Views {
-            subject: message.subject,
-            reply: message.reply,
+            subject: content.subject,
+            reply: content.reply,
             headers_at,
             payload_at,
         };
-        Ok(Some(ServerOp::Message(Message::new(frame, message.sid, views))))
+        Ok(Some(ServerOp::Message(Message::new(frame, content.sid, views))))
     }
 
     /// There is no line feed yet: whether there may still come one.
-    #[cold]
+    #[inline(never)]
     fn incomplete_line(&mut self, buffer: &BytesMut) -> Result<Option<ServerOp>, DecodeError> {
-        // One byte more than is shown, so that the CR of a short line is never among them.
-        if buffer.len() > Snippet::MAX {
-            // The line feed to come counts too.
-            check_long_line(buffer, buffer.len().saturating_add(1), self.limits.in_range())?;
+        // One byte more than is shown, so that the CR of a short line is never among them. The line feed to come
+        // counts too.
+        if buffer.len() > Snippet::MAX
+            && let Err(error) = check_long_line(buffer, buffer.len().saturating_add(1), self.enforced)
+        {
+            return self.fail(error);
         }
         self.scanned = buffer.len();
         self.wanted = 0;
         self.need = 1;
         Ok(None)
+    }
+
+    #[cold]
+    fn fail(&mut self, error: DecodeError) -> Result<Option<ServerOp>, DecodeError> {
+        self.failed = Some(error);
+        Err(error)
     }
 
     fn start_anew(&mut self) {
@@ -247,7 +272,6 @@ impl Decoder {
 }
 
 /// Every operation but `MSG` and `HMSG`.
-#[cold]
 fn decode_control(line: &[u8]) -> Result<ServerOp, DecodeError> {
     if let Some(json) = info_json(line) {
         return Ok(ServerOp::Info(Box::new(ServerInfo::parse(json)?)));
@@ -291,6 +315,14 @@ fn is_known(line: &[u8]) -> bool {
         .any(begins)
 }
 
+fn check_length(line: &[u8], line_len: usize, limits: Limits) -> Result<(), DecodeError> {
+    if line_len > limits.line {
+        check_long_line(line, line_len, limits)
+    } else {
+        Ok(())
+    }
+}
+
 /// Judges a line by its beginning and its length, in this order, so that the end of the line need not be there.
 fn check_long_line(line: &[u8], line_len: usize, limits: Limits) -> Result<(), DecodeError> {
     if !is_known(line) {
@@ -308,67 +340,13 @@ fn check_long_line(line: &[u8], line_len: usize, limits: Limits) -> Result<(), D
     }
 }
 
-fn parse_msg(line: &[u8]) -> Result<MessageLine, DecodeError> {
-    let mut fields = Fields::new(line, 3);
-    let (subject, sid, third) = match (fields.next(), fields.next(), fields.next()) {
-        (Some(subject), Some(sid), Some(third)) => (subject, sid, third),
-        _ => return Err(DecodeError::FieldCount(Snippet::new(line))),
-    };
-    let (reply, size) = match fields.next() {
-        None => (Span::default(), third),
-        Some(size) => (third, size),
-    };
-    if fields.next().is_some() {
-        return Err(DecodeError::FieldCount(Snippet::new(line)));
-    }
-    let sid = parse_sid(line, sid)?;
-    Ok(MessageLine {
-        sid,
-        subject,
-        reply,
-        header_len: 0,
-        total_len: parse_size(line, size)?,
-    })
-}
-
-fn parse_hmsg(line: &[u8]) -> Result<MessageLine, DecodeError> {
-    let mut fields = Fields::new(line, 4);
-    let (subject, sid, third, fourth) = match (fields.next(), fields.next(), fields.next(), fields.next()) {
-        (Some(subject), Some(sid), Some(third), Some(fourth)) => (subject, sid, third, fourth),
-        _ => return Err(DecodeError::FieldCount(Snippet::new(line))),
-    };
-    let (reply, header_len, total_len) = match fields.next() {
-        None => (Span::default(), third, fourth),
-        Some(total_len) => (third, fourth, total_len),
-    };
-    if fields.next().is_some() {
-        return Err(DecodeError::FieldCount(Snippet::new(line)));
-    }
-    let sid = parse_sid(line, sid)?;
-    let (header_len, total_len) = (parse_size(line, header_len)?, parse_size(line, total_len)?);
-    if header_len > total_len {
-        return Err(DecodeError::HeadersAboveTotal(Snippet::new(line)));
-    }
-    Ok(MessageLine {
-        sid,
-        subject,
-        reply,
-        header_len,
-        total_len,
-    })
-}
-
-fn parse_sid(line: &[u8], field: Span) -> Result<Sid, DecodeError> {
-    decimal(field.of(line))
-        .map(Sid::new)
-        .map_err(|_| DecodeError::Sid(Snippet::new(line)))
-}
-
-/// A size; one that no memory could hold counts as the largest there is, which every limit refuses.
-fn parse_size(line: &[u8], field: Span) -> Result<usize, DecodeError> {
-    match decimal(field.of(line)) {
-        Ok(size) => Ok(usize::try_from(size).unwrap_or(usize::MAX)),
-        Err(NumberError::TooLarge) => Ok(usize::MAX),
-        Err(NumberError::NotDecimal) => Err(DecodeError::Size(Snippet::new(line))),
+#[cold]
+fn fault_in(buffer: &[u8], line_len: usize, fault: LineFault) -> DecodeError {
+    let line = Snippet::new(without_end(buffer.get(..line_len).unwrap_or_default()));
+    match fault {
+        LineFault::FieldCount => DecodeError::FieldCount(line),
+        LineFault::Sid => DecodeError::Sid(line),
+        LineFault::Size => DecodeError::Size(line),
+        LineFault::HeadersAboveTotal => DecodeError::HeadersAboveTotal(line),
     }
 }

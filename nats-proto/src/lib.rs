@@ -85,6 +85,7 @@ mod header_fields;
 mod headers;
 mod limits;
 mod message;
+mod message_line;
 mod secret;
 mod server_decoder;
 mod server_error;

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::client_op::MAX_CONTROL_LINE;
 use crate::connect::Connect;
-use crate::control_line::{Fields, Span, decimal, is_blank, trim, without_end};
+use crate::control_line::{Line, Span, decimal, is_blank, trim, without_end};
 use crate::server_info::ServerInfo;
 
 /// Cuts operations from the front of a read buffer, in the server role: for test servers and proxies.
@@ -209,7 +209,7 @@ impl ServerDecoder {
         if let Word::Pub | Word::Hpub = word {
             return self.decode_publish(buffer, line_len, word);
         }
-        let line = Bytes::copy_from_slice(line);
+        let line = Bytes::copy_from_slice(buffer.get(..line_len).unwrap_or_default());
         let frame = decode_control(word, &line)?;
         buffer.advance(line_len);
         self.scanned = 0;
@@ -223,7 +223,7 @@ impl ServerDecoder {
         line_len: usize,
         word: Word,
     ) -> Result<Option<ClientFrame>, ServerDecodeError> {
-        let publish = PublishLine::parse(without_end(buffer.get(..line_len).unwrap_or_default()), word)?;
+        let publish = PublishLine::parse(buffer.get(..line_len).unwrap_or_default(), word)?;
         if publish.total_len > self.limits.payload {
             return Err(ServerDecodeError::PayloadTooLarge {
                 limit: self.limits.payload,
@@ -380,11 +380,12 @@ fn decode_control(word: Word, line: &Bytes) -> Result<ClientFrame, ServerDecodeE
         Word::Ok => Ok(ClientFrame::Ok),
         Word::Err => Err(ServerDecodeError::ErrFromClient),
         Word::Info => {
-            let info = ServerInfo::parse(word.behind(line)).map_err(|_| ServerDecodeError::InfoJson)?;
+            let info =
+                ServerInfo::parse(word.behind(without_end(line))).map_err(|_| ServerDecodeError::InfoJson)?;
             Ok(ClientFrame::Info(Box::new(info)))
         }
         Word::Connect => {
-            let json = trim(word.behind(line));
+            let json = trim(word.behind(without_end(line)));
             let connect = Connect::parse(json).map_err(|_| ServerDecodeError::ConnectJson)?;
             match connect.protocol {
                 0 | 1 => Ok(ClientFrame::Connect(Box::new(connect))),
@@ -425,12 +426,11 @@ fn decode_control(word: Word, line: &Bytes) -> Result<ClientFrame, ServerDecodeE
     }
 }
 
-/// The fields behind the word, five at most; a CR among them is refused.
+/// The fields behind the word, of which no operation has more than four; a CR among them is refused.
 fn fields(line: &[u8], word: Word) -> Result<[Option<Span>; 5], ServerDecodeError> {
-    if memchr(b'\r', line).is_some() {
-        return Err(ServerDecodeError::Arguments);
-    }
-    let mut fields = Fields::new(line, word.text().len());
+    let scanned = Line::scan(line, word.text().len()).filter(|_| memchr(b'\r', without_end(line)).is_none());
+    let scanned = scanned.ok_or(ServerDecodeError::Arguments)?;
+    let mut fields = scanned.fields.into_iter().take(scanned.count);
     Ok(core::array::from_fn(|_| fields.next()))
 }
 

@@ -1,6 +1,6 @@
 //! What a server sends, and how it is written.
 
-use crate::client_op::{EncodeError, Tail};
+use crate::client_op::{EncodeError, MAX_MESSAGE, put_size};
 use crate::server_info::ServerInfo;
 use crate::wire_sink::WireSink;
 
@@ -50,7 +50,8 @@ impl ServerFrame<'_> {
     /// Writes the operation.
     ///
     /// # Errors
-    /// [`EncodeError::Field`] if a raw field is empty or has a blank or a line end. Nothing is written then.
+    /// [`EncodeError::Field`] if a raw field is empty or has a blank or a line end,
+    /// [`EncodeError::MessageTooLarge`] for what cannot be announced. Nothing is written then.
     pub fn encode(self, out: &mut impl WireSink) -> Result<(), EncodeError> {
         match self {
             Self::Info(info) => {
@@ -68,14 +69,8 @@ impl ServerFrame<'_> {
                 check_field("subject", subject)?;
                 check_field("sid", sid)?;
                 check_field("reply subject", reply.unwrap_or(b"-"))?;
-                put_message(
-                    subject,
-                    sid,
-                    reply,
-                    headers.filter(|block| !block.is_empty()),
-                    payload,
-                    out,
-                );
+                let headers = headers.filter(|block| !block.is_empty());
+                put_message(subject, sid, reply, headers, payload, out)?;
             }
             Self::Ping => out.put_slice(b"PING\r\n"),
             Self::Pong => out.put_slice(b"PONG\r\n"),
@@ -100,12 +95,11 @@ fn put_message(
     headers: Option<&[u8]>,
     payload: &[u8],
     out: &mut impl WireSink,
-) {
-    let wide = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+) -> Result<(), EncodeError> {
     let headers_len = headers.map_or(0, <[u8]>::len);
-    let mut tail = Tail::new(wide(headers_len.saturating_add(payload.len())));
-    if headers.is_some() {
-        tail.prepend(wide(headers_len));
+    let total_len = headers_len.saturating_add(payload.len());
+    if total_len > MAX_MESSAGE {
+        return Err(EncodeError::MessageTooLarge { len: total_len });
     }
     out.put_slice(if headers.is_some() { b"HMSG " } else { b"MSG " });
     out.put_slice(subject);
@@ -115,10 +109,15 @@ fn put_message(
         out.put_slice(b" ");
         out.put_slice(reply);
     }
-    out.put_slice(tail.as_bytes());
+    if headers.is_some() {
+        put_size(headers_len, out);
+    }
+    put_size(total_len, out);
+    out.put_slice(b"\r\n");
     out.put_slice(headers.unwrap_or_default());
     out.put_slice(payload);
     out.put_slice(b"\r\n");
+    Ok(())
 }
 
 fn check_field(field: &'static str, bytes: &[u8]) -> Result<(), EncodeError> {

@@ -35,14 +35,17 @@ pub const SHARED_MIN: usize = 4096;
 /// ```
 #[derive(Clone)]
 pub struct TransmitBuf<T = ()> {
-    /// Everything but the shared payloads, unless it is frozen.
+    /// Everything but the shared payloads, behind what is frozen.
     flat: Vec<u8>,
-    /// Everything but the shared payloads, once it is shared itself; then `flat` is empty.
+    /// The beginning of the flat bytes, if it was shared.
     frozen: Bytes,
     insertions: Vec<Insertion>,
     /// The end and the tag of each frame, in order.
     ends: Vec<(usize, T)>,
-    len: usize,
+    /// How many bytes belong to frames.
+    framed: usize,
+    /// How many bytes all insertions have.
+    inserted: usize,
     sent: usize,
 }
 
@@ -76,7 +79,8 @@ impl<T: Copy> TransmitBuf<T> {
             frozen: Bytes::new(),
             insertions: Vec::new(),
             ends: Vec::new(),
-            len: 0,
+            framed: 0,
+            inserted: 0,
             sent: 0,
         }
     }
@@ -92,19 +96,23 @@ impl<T: Copy> TransmitBuf<T> {
     /// Says that the bytes since the end of the last frame are one frame. Nothing happens if there are none.
     #[inline]
     pub fn end_frame(&mut self, tag: T) {
-        if self.len > self.framed() {
-            self.ends.push((self.len, tag));
+        let end = self.len();
+        if end > self.framed {
+            self.framed = end;
+            self.ends.push((end, tag));
         }
     }
 
     /// How many bytes there are, sent or not.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        // All of this is in memory, or was refused there: it cannot overflow.
+        self.flat_len().wrapping_add(self.inserted)
     }
 
     /// Whether there are no bytes, sent or not. For what is left to send ask [`Buf::has_remaining`].
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// How many bytes were sent: how far [`Buf::advance`] got.
@@ -174,36 +182,35 @@ impl<T: Copy> TransmitBuf<T> {
 
     /// What is not sent yet, in order, as the pieces it consists of.
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
-        self.pieces(self.sent, self.len).map(Piece::into_slice)
+        self.pieces(self.sent, self.len()).map(Piece::into_slice)
     }
 
     /// Another buffer with the same bytes and frames and the same cursor, sharing the memory: nothing is copied
-    /// but the list of frames. What is written to either afterwards makes it copy its flat bytes first.
+    /// but the list of frames. Both can be written to. Sharing again after that copies the flat bytes once.
     pub fn share(&mut self) -> Self {
         if self.frozen.is_empty() {
             self.frozen = core::mem::take(&mut self.flat).into();
+        } else if !self.flat.is_empty() {
+            self.frozen = [self.frozen.as_ref(), self.flat.as_slice()].concat().into();
+            self.flat.clear();
         }
         self.clone()
     }
 
-    /// Forgets everything. The room for flat bytes is kept for what comes next, unless it was shared.
+    /// Forgets everything. The room for flat bytes that were not shared is kept for what comes next.
     pub fn clear(&mut self) {
         self.flat.clear();
         self.frozen = Bytes::new();
         self.insertions.clear();
         self.ends.clear();
-        self.len = 0;
+        self.framed = 0;
+        self.inserted = 0;
         self.sent = 0;
     }
 
     /// Gives back room beyond so many flat bytes.
     pub fn shrink_to(&mut self, bytes: usize) {
         self.flat.shrink_to(bytes);
-    }
-
-    /// How many bytes belong to frames.
-    fn framed(&self) -> usize {
-        self.ends.last().map_or(0, |(end, _)| *end)
     }
 
     fn frame(&self, index: usize) -> Option<Frame<T>> {
@@ -215,12 +222,9 @@ impl<T: Copy> TransmitBuf<T> {
         Some(Frame { start, end, tag })
     }
 
-    fn flat(&self) -> &[u8] {
-        if self.frozen.is_empty() {
-            &self.flat
-        } else {
-            &self.frozen
-        }
+    #[inline]
+    fn flat_len(&self) -> usize {
+        self.frozen.len().wrapping_add(self.flat.len())
     }
 
     /// The pieces from one offset to another, none of them empty.
@@ -232,19 +236,15 @@ impl<T: Copy> TransmitBuf<T> {
         let before = passed
             .last()
             .map_or(0, |insertion| insertion.end().saturating_sub(insertion.flat_at));
+        let (frozen, flat) = (self.frozen.as_ref(), self.flat.as_slice());
         Pieces {
-            flat: self.flat(),
+            frozen,
+            flat,
             insertions,
             at: start,
-            end: end.min(self.len),
+            end: end.min(self.len()),
             before,
         }
-    }
-
-    /// Makes the flat bytes its own again after they were shared.
-    #[cold]
-    fn thaw(&mut self) {
-        self.flat = core::mem::take(&mut self.frozen).into();
     }
 }
 
@@ -257,29 +257,22 @@ impl<T: Copy> Default for TransmitBuf<T> {
 impl<T: Copy> WireSink for TransmitBuf<T> {
     #[inline]
     fn reserve(&mut self, additional: usize) {
-        if !self.frozen.is_empty() {
-            self.thaw();
-        }
         self.flat.reserve(additional);
     }
 
     #[inline]
     fn put_slice(&mut self, bytes: &[u8]) {
-        if !self.frozen.is_empty() {
-            self.thaw();
-        }
         self.flat.extend_from_slice(bytes);
-        self.len = self.len.saturating_add(bytes.len());
     }
 
     fn put_shared(&mut self, bytes: Bytes) {
         if bytes.len() < SHARED_MIN {
             return self.put_slice(&bytes);
         }
-        let start = self.len;
-        self.len = self.len.saturating_add(bytes.len());
+        let (flat_at, start) = (self.flat_len(), self.len());
+        self.inserted = self.inserted.saturating_add(bytes.len());
         self.insertions.push(Insertion {
-            flat_at: self.flat().len(),
+            flat_at,
             start,
             bytes,
         });
@@ -289,7 +282,7 @@ impl<T: Copy> WireSink for TransmitBuf<T> {
 /// What is not sent yet. Advancing beyond the end stops there.
 impl<T: Copy> Buf for TransmitBuf<T> {
     fn remaining(&self) -> usize {
-        self.len.saturating_sub(self.sent)
+        self.len().saturating_sub(self.sent)
     }
 
     fn chunk(&self) -> &[u8] {
@@ -307,7 +300,7 @@ impl<T: Copy> Buf for TransmitBuf<T> {
     }
 
     fn advance(&mut self, count: usize) {
-        self.sent = self.sent.saturating_add(count).min(self.len);
+        self.sent = self.sent.saturating_add(count).min(self.len());
     }
 }
 
@@ -315,7 +308,7 @@ impl<T: Copy> Buf for TransmitBuf<T> {
 impl<T: Copy> fmt::Debug for TransmitBuf<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TransmitBuf")
-            .field("len", &self.len)
+            .field("len", &self.len())
             .field("sent", &self.sent)
             .field("frames", &self.ends.len())
             .field("shared", &self.insertions.len())
@@ -346,6 +339,8 @@ impl<'a> Piece<'a> {
 }
 
 struct Pieces<'a> {
+    frozen: &'a [u8],
+    /// What is behind the frozen bytes.
     flat: &'a [u8],
     /// Those that end behind `at`.
     insertions: &'a [Insertion],
@@ -379,8 +374,12 @@ impl<'a> Iterator for Pieces<'a> {
             .insertions
             .first()
             .map_or(self.end, |insertion| insertion.start.min(self.end));
-        self.at = until;
-        let (from, to) = (at.saturating_sub(self.before), until.saturating_sub(self.before));
-        self.flat.get(from..to).map(Piece::Flat)
+        let from = at.saturating_sub(self.before);
+        let wanted = until.saturating_sub(at);
+        let behind = self.frozen.get(from..).filter(|rest| !rest.is_empty());
+        let flat = behind.or_else(|| self.flat.get(from.saturating_sub(self.frozen.len())..))?;
+        let piece = flat.get(..wanted).unwrap_or(flat);
+        self.at = at.saturating_add(piece.len());
+        Some(Piece::Flat(piece))
     }
 }

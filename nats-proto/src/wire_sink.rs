@@ -22,6 +22,7 @@ pub trait WireSink {
 }
 
 impl WireSink for Vec<u8> {
+    #[inline]
     fn reserve(&mut self, additional: usize) {
         Vec::reserve(self, additional);
     }
@@ -33,6 +34,7 @@ impl WireSink for Vec<u8> {
 }
 
 impl WireSink for BytesMut {
+    #[inline]
     fn reserve(&mut self, additional: usize) {
         BytesMut::reserve(self, additional);
     }
@@ -55,6 +57,7 @@ pub enum Payload<'a> {
 
 impl Payload<'_> {
     /// The number of bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.as_slice().len()
     }
@@ -65,6 +68,7 @@ impl Payload<'_> {
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match self {
             Self::Borrowed(bytes) => bytes,
@@ -72,6 +76,7 @@ impl Payload<'_> {
         }
     }
 
+    #[inline]
     pub(crate) fn put(self, out: &mut impl WireSink) {
         match self {
             Self::Borrowed(bytes) => out.put_slice(bytes),

@@ -1,0 +1,168 @@
+//! The control line of a message: `MSG` or `HMSG`.
+
+use crate::control_line::{Line, NumberError, Span, decimal, field_end};
+use crate::sid::Sid;
+
+/// The operations that are a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageOperation {
+    Msg,
+    Hmsg,
+}
+
+/// What the control line of a message says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MessageContent {
+    pub(crate) sid: Sid,
+    pub(crate) subject: Span,
+    /// Empty if there is none.
+    pub(crate) reply: Span,
+    pub(crate) header_len: usize,
+    pub(crate) total_len: usize,
+}
+
+/// What is wrong with the control line of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineFault {
+    FieldCount,
+    Sid,
+    Size,
+    HeadersAboveTotal,
+}
+
+impl MessageOperation {
+    /// Which of them `data` begins with, the blank behind the word included.
+    #[inline]
+    pub(crate) fn of(data: &[u8]) -> Option<Self> {
+        match data {
+            [b'M' | b'm', b'S' | b's', b'G' | b'g', b' ' | b'\t', ..] => Some(Self::Msg),
+            [
+                b'H' | b'h',
+                b'M' | b'm',
+                b'S' | b's',
+                b'G' | b'g',
+                b' ' | b'\t',
+                ..,
+            ] => Some(Self::Hmsg),
+            _ => None,
+        }
+    }
+
+    /// How long the word is with the blank behind it.
+    #[inline]
+    pub(crate) fn word_len(self) -> usize {
+        match self {
+            Self::Msg => 4,
+            Self::Hmsg => 5,
+        }
+    }
+
+    /// Reads the line at the beginning of `data` if it is as servers write it: one blank between fields, CRLF, no
+    /// mistakes. Gives its length, too. All else, and what is not whole, is for [`read`](Self::read), which would
+    /// give the same here but looks at most bytes twice.
+    #[inline]
+    pub(crate) fn read_canonical(self, data: &[u8]) -> Option<(usize, MessageContent)> {
+        let (subject, at) = word(data, self.word_len())?;
+        let (sid, at) = number(data, at)?;
+        let at = behind_blank(data, at)?;
+        // A reply that begins with a digit is rare enough to be left to the other way.
+        let (reply, at) = match data.get(at)? {
+            b'0'..=b'9' => (Span::default(), at),
+            _ => word(data, at)?,
+        };
+        let (first_len, at) = number(data, at)?;
+        let (header_len, total_len, at) = match self {
+            Self::Msg => (0, first_len, at),
+            Self::Hmsg => {
+                let (total_len, at) = number(data, behind_blank(data, at)?)?;
+                (first_len, total_len, at)
+            }
+        };
+        let end = at.wrapping_add(2);
+        if data.get(at..end)? != b"\r\n" || header_len > total_len {
+            return None;
+        }
+        let (header_len, total_len) = (
+            usize::try_from(header_len).ok()?,
+            usize::try_from(total_len).ok()?,
+        );
+        Some((
+            end,
+            MessageContent {
+                sid: Sid::new(sid),
+                subject,
+                reply,
+                header_len,
+                total_len,
+            },
+        ))
+    }
+
+    /// Reads a line that was taken apart.
+    pub(crate) fn read(self, line: &Line, data: &[u8]) -> Result<MessageContent, LineFault> {
+        let [subject, sid, third, fourth, fifth] = line.fields;
+        let none = Span::default();
+        let (reply, header_len, total_len) = match (self, line.count) {
+            (Self::Msg, 3) => (none, None, third),
+            (Self::Msg, 4) => (third, None, fourth),
+            (Self::Hmsg, 4) => (none, Some(third), fourth),
+            (Self::Hmsg, 5) => (third, Some(fourth), fifth),
+            _ => return Err(LineFault::FieldCount),
+        };
+        let sid = decimal(sid.of(data)).map(Sid::new).map_err(|_| LineFault::Sid)?;
+        let header_len = match header_len {
+            Some(field) => parse_size(field.of(data))?,
+            None => 0,
+        };
+        let total_len = parse_size(total_len.of(data))?;
+        if header_len > total_len {
+            return Err(LineFault::HeadersAboveTotal);
+        }
+        Ok(MessageContent {
+            sid,
+            subject,
+            reply,
+            header_len,
+            total_len,
+        })
+    }
+}
+
+/// The field that begins at `at` and ends with a blank, and where the next begins.
+#[inline]
+fn word(data: &[u8], at: usize) -> Option<(Span, usize)> {
+    match field_end(data, at)? {
+        (end, b' ') if end > at => Some((Span::new(at, end), end.wrapping_add(1))),
+        _ => None,
+    }
+}
+
+/// The number that begins at `at` and where it ends. Nothing if it could be above `u64`.
+#[inline]
+fn number(data: &[u8], at: usize) -> Option<(u64, usize)> {
+    let mut value = 0_u64;
+    let mut end = at;
+    loop {
+        let digit = data.get(end)?.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        end = end.wrapping_add(1);
+    }
+    matches!(end.wrapping_sub(at), 1..=19).then_some((value, end))
+}
+
+#[inline]
+fn behind_blank(data: &[u8], at: usize) -> Option<usize> {
+    (*data.get(at)? == b' ').then_some(at.wrapping_add(1))
+}
+
+/// A size; one that no memory could hold counts as the largest there is, which every limit refuses.
+fn parse_size(digits: &[u8]) -> Result<usize, LineFault> {
+    match decimal(digits) {
+        Ok(size) => Ok(usize::try_from(size).unwrap_or(usize::MAX)),
+        Err(NumberError::TooLarge) => Ok(usize::MAX),
+        Err(NumberError::NotDecimal) => Err(LineFault::Size),
+    }
+}
