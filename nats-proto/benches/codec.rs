@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use nats_proto::{ClientOp, Decoder, Headers, Payload, ServerOp, Subject, TransmitBuf};
-use watermelon_proto::proto::{ClientOp as PeerOp, StreamDecoder, StreamEncoder};
+use watermelon_proto::proto::{ClientOp as PeerOp, ServerOp as PeerOperation, StreamDecoder, StreamEncoder};
 
 /// How much one simulated read brings.
 const READ: usize = 64 * 1024;
@@ -134,11 +134,12 @@ fn decode_ours(stream: Vec<u8>, read: usize) -> Run {
         for piece in stream.chunks(read).cycle() {
             buffer.reserve(decoder.need().max(piece.len()));
             buffer.extend_from_slice(piece);
-            while let Some(operation) = decoder.decode(&mut buffer).expect("the stream is valid") {
-                let ServerOp::Message(message) = &operation else {
-                    panic!("only messages")
+            loop {
+                match decoder.decode(&mut buffer) {
+                    Ok(Some(ServerOp::Message(message))) => black_box(message.payload()),
+                    Ok(None) => break,
+                    other => panic!("{other:?} in a stream of messages"),
                 };
-                black_box(message.payload());
                 left -= 1;
                 if left == 0 {
                     return;
@@ -154,8 +155,12 @@ fn decode_peer(stream: Vec<u8>, read: usize) -> Run {
         let mut left = count;
         for piece in stream.chunks(read).cycle() {
             decoder.read_buf().put_slice(piece);
-            while let Some(operation) = decoder.decode().expect("the stream is valid") {
-                black_box(&operation);
+            loop {
+                match decoder.decode() {
+                    Ok(Some(PeerOperation::Message { message })) => black_box(&message.base.payload[..]),
+                    Ok(None) => break,
+                    other => panic!("{other:?} in a stream of messages"),
+                };
                 left -= 1;
                 if left == 0 {
                     return;

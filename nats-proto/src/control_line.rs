@@ -132,6 +132,7 @@ pub(crate) fn field_end(data: &[u8], start: usize) -> Option<(usize, u8)> {
 
 /// Fewer than eight bytes, filled up with some that end no field.
 #[cold]
+#[inline(never)]
 fn last_word(rest: &[u8]) -> Option<u64> {
     let mut word = [0xff; 8];
     word.get_mut(..rest.len())?.copy_from_slice(rest);

@@ -199,7 +199,7 @@ impl Decoder {
     }
 
     /// Cuts off the message that begins with a control line of `line_len` bytes, once it is all there.
-    #[inline]
+    #[inline(always)]
     fn decode_message(
         &mut self,
         buffer: &mut BytesMut,

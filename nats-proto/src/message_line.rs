@@ -62,32 +62,33 @@ impl MessageOperation {
     /// give the same here but looks at most bytes twice.
     #[inline]
     pub(crate) fn read_canonical(self, data: &[u8]) -> Option<(usize, MessageContent)> {
-        let (subject, at) = word(data, self.word_len())?;
-        let (sid, at) = number(data, at)?;
-        let at = behind_blank(data, at)?;
+        let (subject, rest) = word(data, data.get(self.word_len()..)?)?;
+        let (sid, rest) = number(rest)?;
+        let rest = rest.strip_prefix(b" ")?;
         // A reply that begins with a digit is rare enough to be left to the other way.
-        let (reply, at) = match data.get(at)? {
-            b'0'..=b'9' => (Span::default(), at),
-            _ => word(data, at)?,
+        let (reply, rest) = match rest.first()? {
+            b'0'..=b'9' => (Span::default(), rest),
+            _ => word(data, rest)?,
         };
-        let (first_len, at) = number(data, at)?;
-        let (header_len, total_len, at) = match self {
-            Self::Msg => (0, first_len, at),
+        let (first_len, rest) = number(rest)?;
+        let (header_len, total_len, rest) = match self {
+            Self::Msg => (0, first_len, rest),
             Self::Hmsg => {
-                let (total_len, at) = number(data, behind_blank(data, at)?)?;
-                (first_len, total_len, at)
+                let (total_len, rest) = number(rest.strip_prefix(b" ")?)?;
+                (first_len, total_len, rest)
             }
         };
-        let end = at.wrapping_add(2);
-        if data.get(at..end)? != b"\r\n" || header_len > total_len {
+        let rest = rest.strip_prefix(b"\r\n")?;
+        if header_len > total_len {
             return None;
         }
         let (header_len, total_len) = (
             usize::try_from(header_len).ok()?,
             usize::try_from(total_len).ok()?,
         );
+        let line_len = data.len().wrapping_sub(rest.len());
         Some((
-            end,
+            line_len,
             MessageContent {
                 sid: Sid::new(sid),
                 subject,
@@ -128,34 +129,36 @@ impl MessageOperation {
     }
 }
 
-/// The field that begins at `at` and ends with a blank, and where the next begins.
+/// The field at the beginning of `rest`, which is the end of `data`, and what is behind the blank that ends it.
 #[inline]
-fn word(data: &[u8], at: usize) -> Option<(Span, usize)> {
-    match field_end(data, at)? {
-        (end, b' ') if end > at => Some((Span::new(at, end), end.wrapping_add(1))),
+fn word<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
+    match field_end(rest, 0)? {
+        (0, _) => None,
+        (len, b' ') => {
+            let start = data.len().wrapping_sub(rest.len());
+            Some((
+                Span::new(start, start.wrapping_add(len)),
+                rest.get(len.wrapping_add(1)..)?,
+            ))
+        }
         _ => None,
     }
 }
 
-/// The number that begins at `at` and where it ends. Nothing if it could be above `u64`.
+/// The number at the beginning of `rest` and what is behind it. Nothing if it could be above `u64`.
 #[inline]
-fn number(data: &[u8], at: usize) -> Option<(u64, usize)> {
+fn number(rest: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
-    let mut end = at;
-    loop {
-        let digit = data.get(end)?.wrapping_sub(b'0');
+    let mut behind = rest;
+    while let [byte, tail @ ..] = behind {
+        let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             break;
         }
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        end = end.wrapping_add(1);
+        behind = tail;
     }
-    matches!(end.wrapping_sub(at), 1..=19).then_some((value, end))
-}
-
-#[inline]
-fn behind_blank(data: &[u8], at: usize) -> Option<usize> {
-    (*data.get(at)? == b' ').then_some(at.wrapping_add(1))
+    matches!(rest.len().wrapping_sub(behind.len()), 1..=19).then_some((value, behind))
 }
 
 /// A size; one that no memory could hold counts as the largest there is, which every limit refuses.

@@ -1,6 +1,7 @@
 //! What a server complains about.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -64,7 +65,7 @@ pub enum ServerErrorKind {
     /// `Stale Connection`: too many PINGs went unanswered. Closes.
     StaleConnection,
     /// `Permissions Violation for …`: one subject that the user must not use.
-    PermissionsViolation(PermissionViolation),
+    PermissionsViolation(Box<PermissionViolation>),
     /// `Invalid Subject`: a SUB that was not taken. The text names neither subject nor sid.
     InvalidSubject,
     /// `Invalid Publish Subject`, in pedantic mode. The message is delivered all the same.
@@ -211,7 +212,7 @@ impl ServerErrorKind {
 
     fn of(text: &str) -> Self {
         if let Some(violation) = PermissionViolation::parse(text) {
-            return Self::PermissionsViolation(violation);
+            return Self::PermissionsViolation(Box::new(violation));
         }
         let is = |known: &str| text.eq_ignore_ascii_case(known);
         match () {
