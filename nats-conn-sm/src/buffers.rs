@@ -54,10 +54,6 @@ impl ReceiveBuf {
     pub fn into_bytes(self) -> BytesMut {
         self.bytes
     }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 impl fmt::Debug for ReceiveBuf {

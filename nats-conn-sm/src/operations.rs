@@ -67,11 +67,7 @@ impl Connection {
         let Stage::Linked(link) = &mut self.stage else {
             return Parsed::Nothing;
         };
-        let start = rx.bytes().get(..rx.len().min(4)).unwrap_or_default();
-        let may_be_error = b"-ERR"
-            .get(..start.len())
-            .is_some_and(|prefix| prefix.eq_ignore_ascii_case(start));
-        if rx.is_empty() || (may_be_error && !rx.bytes().contains(&b'\n') && link.ending.is_none()) {
+        if rx.is_empty() {
             return self.nothing_to_parse(now);
         }
         let error = match link.decoder.decode(rx.buffer_mut()) {

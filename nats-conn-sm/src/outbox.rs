@@ -42,6 +42,7 @@ pub(crate) struct Block {
     has_control: bool,
     /// Publishes that are to leave it before it is handed out, ascending.
     removed: Vec<PublishSeq>,
+    removed_bytes: usize,
 }
 
 impl Block {
@@ -61,6 +62,11 @@ impl Block {
             .map(|(f, s)| (s, f))
     }
 
+    /// Bytes that will be handed out.
+    fn live_bytes(&self) -> usize {
+        self.bytes.len().saturating_sub(self.removed_bytes)
+    }
+
     fn is_removed(&self, seq: PublishSeq) -> bool {
         self.removed.binary_search(&seq).is_ok()
     }
@@ -70,6 +76,7 @@ impl Block {
             return false;
         };
         self.removed.insert(place, seq);
+        self.removed_bytes = self.removed_bytes.saturating_add(bytes);
         self.publish_bytes = self.publish_bytes.saturating_sub(bytes);
         true
     }
@@ -126,9 +133,7 @@ impl Outbox {
 
     /// Bytes that wait to be handed out.
     pub(crate) fn bytes(&self) -> usize {
-        self.all()
-            .map(|block| block.bytes.len())
-            .fold(0, usize::saturating_add)
+        self.all().map(Block::live_bytes).fold(0, usize::saturating_add)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -220,6 +225,11 @@ impl Outbox {
     /// A buffer to fill, with memory that was used before where there is some.
     pub(crate) fn buffer(&mut self) -> TransmitBuf<Tag> {
         self.spare.take().unwrap_or_default()
+    }
+
+    /// Bytes of the publishes of the block that comes next.
+    pub(crate) fn next_publish_bytes(&self) -> usize {
+        self.all().next().map_or(0, |block| block.publish_bytes)
     }
 
     /// The next block to hand out.

@@ -97,14 +97,18 @@ impl Connection {
             return Err(PublishError::NotConnected);
         }
         let limit = self.config.send_buffer;
-        if self.outbox.publish_bytes() == 0 || self.held_bytes().saturating_add(len) <= limit {
+        let held = self.held_bytes();
+        if held == 0 || held.saturating_add(len) <= limit {
             return Ok(());
         }
-        if self.config.when_full != WhenFull::DropOldest {
+        // What is handed out or kept makes no room.
+        let fixed = held.saturating_sub(self.outbox.publish_bytes());
+        let hopeless = fixed > 0 && fixed.saturating_add(len) > limit;
+        if self.config.when_full != WhenFull::DropOldest || hopeless {
             self.refused = true;
             return Err(PublishError::BufferFull { limit });
         }
-        let room = self.held_bytes().saturating_add(len).saturating_sub(limit);
+        let room = held.saturating_add(len).saturating_sub(limit);
         let dropped = self.outbox.drop_oldest(room);
         self.tell_dropped(dropped, DropReason::Overflow);
         Ok(())

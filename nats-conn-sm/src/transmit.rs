@@ -99,6 +99,18 @@ impl Connection {
         if session.departure.holds_publishes() {
             return None;
         }
+        let handed = session.confirm.bytes;
+        let next = self.outbox.next_publish_bytes();
+        if handed > 0 && handed.saturating_add(next) > CONFIRM_BYTES {
+            let Stage::Linked(link) = &mut self.stage else {
+                return None;
+            };
+            link.urgent.push(PingKind::Confirm);
+            if let Some(session) = link.session_mut() {
+                session.confirm.bytes = 0;
+            }
+            return urgent_block(link);
+        }
         self.outbox.take()
     }
 
