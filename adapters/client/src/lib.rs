@@ -29,6 +29,8 @@ pub mod blocking;
 mod client;
 mod confirmation;
 mod connecting;
+#[cfg(feature = "console")]
+pub mod console;
 mod credentials;
 mod delivery;
 mod dial;
