@@ -16,7 +16,7 @@ use crate::options::StartError;
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Client, ConnectFailure>> + Send>>;
 
 /// Why there is no connection. It prints as one line that says what to do.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConnectFailure {
     /// The options cannot be used.
@@ -31,6 +31,13 @@ pub enum ConnectFailure {
     /// The connection was closed before there was an outcome.
     #[error("the connection was closed before it was up: {}", .0.code())]
     Closed(ClosedReason),
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so, and this is the first one that people see.
+impl fmt::Debug for ConnectFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl From<UrlError> for ConnectFailure {

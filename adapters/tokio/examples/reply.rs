@@ -1,0 +1,29 @@
+//! Answers requests with their payload in capitals, together with others of its group: `reply SUBJECT [URL]`.
+
+use nats_conn_tokio::{QueueGroup, SubjectFilter};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let filter: SubjectFilter = arguments.next().ok_or("usage: reply SUBJECT [URL]")?.parse()?;
+    let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
+
+    let client = nats_conn_tokio::connect(&url).await?;
+    let mut requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
+    println!("waiting for requests; Ctrl-C ends");
+    let end = tokio::signal::ctrl_c();
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            Some(request) = requests.next() => {
+                let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
+                if let Err(error) = client.respond(&request, answer.as_str()).await {
+                    println!("not answered: {error}");
+                }
+            }
+            _ = &mut end => break,
+        }
+    }
+    client.drain()?.await;
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! Asks and prints the reply: `request SUBJECT PAYLOAD [URL]`. Try it with the example `reply`.
+
+use std::time::Duration;
+
+use nats_conn_tokio::{RequestError, RequestFailure, Subject};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(subject), Some(payload)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: request SUBJECT PAYLOAD [URL]".into());
+    };
+    let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
+
+    let client = nats_conn_tokio::connect(&url).await?;
+    let subject = Subject::new(&subject)?;
+    match client
+        .request(&subject, payload.as_str())
+        .timeout(Duration::from_secs(2))
+        .await
+    {
+        Ok(reply) => println!("{}", String::from_utf8_lossy(reply.payload())),
+        Err(RequestFailure::Failed(RequestError::NoResponders)) => println!("nobody listens on {subject}"),
+        Err(error) => return Err(error.into()),
+    }
+    client.close().await;
+    Ok(())
+}
