@@ -32,8 +32,11 @@ impl Connection {
     /// The timer that is due first.
     pub(crate) fn next_timer(&self) -> Option<(Timer, Timestamp)> {
         let mut first: Option<(Timer, Timestamp)> = None;
+        // What lies at the end of time never comes: it could not be put off any further.
         let mut consider = |timer, at: Option<Timestamp>| {
-            if let Some(at) = at.filter(|at| first.is_none_or(|(_, earliest)| *at < earliest)) {
+            if let Some(at) =
+                at.filter(|at| *at < Timestamp::MAX && first.is_none_or(|(_, earliest)| *at < earliest))
+            {
                 first = Some((timer, at));
             }
         };

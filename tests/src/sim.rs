@@ -48,6 +48,7 @@ pub struct World {
     pub resends: bool,
     /// The client is made to do what servers complain about.
     pub tolerate_violations: bool,
+    forgotten: bool,
     grammar: Grammar,
     now: u64,
     rx: ReceiveBuf,
@@ -105,6 +106,7 @@ impl World {
             ledger: Ledger::default(),
             resends: false,
             tolerate_violations: false,
+            forgotten: false,
             grammar: Grammar::default(),
             now: start.as_nanos(),
             rx: ReceiveBuf::new(nobody),
@@ -244,6 +246,16 @@ impl World {
     /// Subscriptions were made behind the back of the ledger, too many to keep books of.
     pub fn tolerate_unknown_subscriptions(&mut self) {
         self.ledger.tolerate_unknown();
+    }
+
+    /// So many requests were made behind the back of the ledger.
+    pub fn tolerate_unknown_requests(&mut self, count: usize) {
+        self.ledger.requested_behind_its_back(count);
+    }
+
+    /// The machine was driven behind the back of the world: its story is not checked at the end.
+    pub fn forget(&mut self) {
+        self.forgotten = true;
     }
 
     /// What the server of the present link remembers of it.

@@ -1,0 +1,344 @@
+//! A server announces that it goes (behaviour 10).
+
+use std::time::Duration;
+
+use nats_conn_sm::{Event, LameDuckPolicy};
+use nats_conn_tests::model_server::{Deed, Urls};
+use nats_conn_tests::scenario::Scenario;
+use nats_conn_tests::sim::World;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Servers that announce each other, with a client connected to the first for a while.
+fn cluster(servers: usize) -> World {
+    let mut world = Scenario::new(servers)
+        .every_server(|server| server.urls = Urls::Gossip)
+        .connected();
+    world.run_for(5 * SECOND);
+    world.skip_past();
+    world
+}
+
+// behaviour: 10.1; edge: 139, 145
+#[test]
+fn move_leaves_for_another_server_within_ten_seconds_and_loses_nothing() {
+    let mut begun = Vec::new();
+    for seed in 0..20 {
+        let mut world = Scenario::new(3)
+            .seed(seed)
+            .every_server(|server| server.urls = Urls::Gossip)
+            .connected();
+        let sid = world.subscribe("a");
+        world.run_for(5 * SECOND);
+        world.skip_past();
+        let announced = world.now();
+        world.cluster.lame_duck(0, None);
+        let mut published = 0;
+        while world.count("reconnected") == 0 {
+            world.publish_numbered("a", 20).expect("room");
+            published += 1;
+            world.run_for(Duration::from_millis(10));
+            assert!(published < 2_000, "it moves");
+        }
+        let (left, event) = world.wait("disconnected");
+        assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "lame_duck"));
+        assert!(left.since(announced) <= 10 * SECOND + Duration::from_millis(10));
+        begun.push(left.since(announced));
+        world.run_for(SECOND);
+        world.flush().expect("a session");
+        world.wait("flushed");
+        let fates = world.client.publish_fates();
+        assert_eq!((fates.confirmed, fates.unconfirmed), (published, 0), "{fates:?}");
+        assert_eq!(world.ledger.messages(sid), published, "every one came back once");
+        assert!(
+            world.story().contains(&"reconnected n2".into()),
+            "{:?}",
+            world.story()
+        );
+        assert_eq!(world.count("backoff_wait") + world.count("connect_failed"), 0);
+    }
+    begun.sort();
+    assert!(
+        begun[19] - begun[0] > 4 * SECOND,
+        "a random moment within 10 s: {begun:?}"
+    );
+}
+
+// behaviour: 10.1, 10.2
+#[test]
+fn notify_is_only_the_event() {
+    let mut world = Scenario::new(2)
+        .notify_only()
+        .every_server(|server| server.urls = Urls::Gossip)
+        .connected();
+    world.run_for(5 * SECOND);
+    world.cluster.lame_duck(0, None);
+    world.run_for(60 * SECOND);
+    assert_eq!(world.count("lame_duck"), 1);
+    assert_eq!(world.count("disconnected"), 0);
+    world.publish("a", b"x").expect("room");
+    world.run_for(SECOND);
+    assert_eq!(world.log().publishes().count(), 1);
+}
+
+// behaviour: 10.1; edge: 139
+#[test]
+fn when_the_lame_duck_closes_another_server_is_dialled_first() {
+    let mut world = Scenario::new(3)
+        .notify_only()
+        .every_server(|server| server.urls = Urls::Gossip)
+        .connected();
+    world.run_for(5 * SECOND);
+    let closes_at = world.nanos() + 20_000_000_000;
+    world.cluster.lame_duck(0, Some(closes_at));
+    world.wait("reconnected");
+    let dialled: Vec<_> = world
+        .story()
+        .into_iter()
+        .filter(|line| line.starts_with("connecting"))
+        .collect();
+    assert_eq!(dialled, ["connecting n1", "connecting n2"]);
+    assert!(
+        world
+            .client
+            .servers()
+            .iter()
+            .any(|status| status.lame_duck && status.server.host() == "n1.test")
+    );
+}
+
+// behaviour: 10.1; edge: 140, 141
+#[test]
+fn the_event_comes_once_a_link_whatever_further_infos_say() {
+    let mut world = Scenario::new(2).notify_only().connected();
+    world.run_for(5 * SECOND);
+    for info in [
+        "INFO {\"ldm\":true}\r\n",
+        "INFO {\"ldm\":true}\r\n",
+        "INFO {}\r\n",
+        "INFO {\"ldm\":false}\r\n",
+        "INFO {\"ldm\":true}\r\n",
+    ] {
+        world.send(info);
+        world.run_for(SECOND);
+        assert!(world.client.servers()[0].lame_duck, "it latches");
+        assert!(world.client.server_info().expect("connected").ldm);
+    }
+    assert_eq!(world.count("lame_duck"), 1);
+    assert_eq!(
+        world.client.servers().len(),
+        2,
+        "without connect_urls the pool is kept"
+    );
+}
+
+// behaviour: 10.1; edge: 144
+#[test]
+fn an_initial_info_with_ldm_is_told_behind_connected() {
+    let mut world = Scenario::new(2)
+        .notify_only()
+        .server(0, |server| {
+            server.info.insert("ldm".into(), true.into());
+        })
+        .connected();
+    world.run_for(SECOND);
+    assert_eq!(world.story(), ["connecting n1", "connected n1", "lame_duck n1"]);
+}
+
+// behaviour: 10.1, 3.3; edge: 139
+#[test]
+fn a_lame_duck_goes_last_in_the_pool_whatever_the_others_failures_are() {
+    let mut world = Scenario::new(2).notify_only().connected();
+    world.run_for(5 * SECOND);
+    world.crash(1);
+    world.cluster.lame_duck(0, None);
+    world.run_for(SECOND);
+    world.cluster.restart(0);
+    world.deed(Deed::Close);
+    world.wait("reconnected");
+    let dialled: Vec<_> = world
+        .story()
+        .into_iter()
+        .filter(|line| line.starts_with("connecting"))
+        .collect();
+    assert_eq!(dialled, ["connecting n1", "connecting n2", "connecting n1"]);
+}
+
+// behaviour: 10.1
+#[test]
+fn the_mark_ends_with_a_handshake_without_ldm() {
+    let mut world = Scenario::new(1).notify_only().connected();
+    world.run_for(5 * SECOND);
+    world.cluster.lame_duck(0, None);
+    world.run_for(SECOND);
+    assert!(world.client.servers()[0].lame_duck);
+    world.crash(0);
+    world.restart(0);
+    world.wait("reconnected");
+    assert!(!world.client.servers()[0].lame_duck);
+}
+
+// behaviour: 10.1
+#[test]
+fn the_mark_ends_after_two_minutes() {
+    let mut world = cluster(2);
+    world.cluster.lame_duck(0, None);
+    let (marked, _) = world.wait("lame_duck");
+    let is_marked = |world: &World| {
+        world
+            .client
+            .servers()
+            .iter()
+            .any(|s| s.server.host() == "n1.test" && s.lame_duck)
+    };
+    world.run_for(Duration::from_secs(119));
+    assert!(is_marked(&world));
+    let rest = (marked + Duration::from_secs(121)).since(world.now());
+    world.run_for(rest);
+    assert!(!is_marked(&world));
+}
+
+// behaviour: 10.1
+#[test]
+fn the_mark_ends_when_another_servers_info_newly_names_it() {
+    let mut world = cluster(2);
+    world.cluster.lame_duck(0, None);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    let is_marked = |world: &World| {
+        world
+            .client
+            .servers()
+            .iter()
+            .any(|s| s.server.host() == "n1.test" && s.lame_duck)
+    };
+    assert!(is_marked(&world));
+    world.cluster.restart(0);
+    world.run_for(SECOND);
+    assert!(!is_marked(&world), "n2 announces n1 again");
+}
+
+// behaviour: 10.2
+#[test]
+fn move_is_as_notify_without_another_server_with_reconnecting_off_and_while_draining() {
+    let mut alone = cluster(1);
+    let mut no_reconnect = Scenario::new(2)
+        .config(|config| config.reconnect = false)
+        .connected();
+    no_reconnect.run_for(5 * SECOND);
+    let mut draining = Scenario::new(2)
+        .config(|config| config.drain_timeout = 100 * SECOND)
+        .connected();
+    draining.subscribe("a");
+    draining.run_for(5 * SECOND);
+    draining.drain().expect("open");
+    for world in [&mut alone, &mut no_reconnect, &mut draining] {
+        world.cluster.lame_duck(0, None);
+        world.run_for(30 * SECOND);
+        assert_eq!(world.count("lame_duck"), 1);
+        assert_eq!(world.count("disconnected"), 0, "{:?}", world.story());
+    }
+}
+
+// behaviour: 10.2
+#[test]
+fn move_is_as_notify_where_all_others_are_marked_too() {
+    let mut world = cluster(2);
+    world.cluster.lame_duck(0, None);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    world.cluster.lame_duck(1, None);
+    world.run_for(30 * SECOND);
+    assert_eq!(world.count("lame_duck"), 2);
+    assert_eq!(world.count("disconnected"), 1);
+}
+
+// behaviour: 10.2
+#[test]
+fn a_move_waits_for_written_requests_ten_seconds_at_most() {
+    for (answered, most) in [(true, 14), (false, 21)] {
+        let mut world = cluster(2);
+        world.subscribe("q");
+        world.run_for(SECOND);
+        let request = world.request("q", b"?", 60 * SECOND).expect("made");
+        world.run_for(SECOND);
+        let reply = world.log().frames.iter().find_map(|frame| match &frame.op {
+            nats_conn_tests::model_server::Op::Publish { reply, .. } => reply.clone(),
+            _ => None,
+        });
+        world.skip_past();
+        let announced = world.now();
+        world.cluster.lame_duck(0, None);
+        world.run_for(13 * SECOND);
+        assert_eq!(world.count("disconnected"), 0, "the request is pending");
+        if answered {
+            world.cluster.publish(&reply.expect("sent"), None, b"!");
+        }
+        let (left, _) = world.wait("disconnected");
+        let time = left.since(announced);
+        assert!(
+            time > 10 * SECOND && time <= most * SECOND,
+            "{time:?}, {request:?}"
+        );
+        world.wait("reconnected");
+        world.run_for(60 * SECOND);
+        let answered_well = world
+            .events
+            .iter()
+            .any(|(_, event)| matches!(event, Event::Response { result: Ok(_), .. }));
+        assert_eq!(answered_well, answered);
+    }
+}
+
+// behaviour: 10.2
+#[test]
+fn the_window_of_a_move_can_be_set_and_a_crash_in_it_is_an_ordinary_disconnect() {
+    let policy = LameDuckPolicy::Move {
+        within: Duration::from_millis(100),
+    };
+    let mut world = Scenario::new(2)
+        .config(|config| config.lame_duck = policy)
+        .connected();
+    world.run_for(5 * SECOND);
+    let announced = world.now();
+    world.cluster.lame_duck(0, None);
+    let (left, _) = world.wait("disconnected");
+    assert!(left.since(announced) <= Duration::from_millis(110));
+    let mut world = cluster(2);
+    world.cluster.lame_duck(0, None);
+    world.wait("lame_duck");
+    world.crash(0);
+    let (_, event) = world.wait("disconnected");
+    assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "io"));
+    world.wait("reconnected");
+}
+
+// edge: 142
+#[test]
+fn a_lame_duck_that_says_nothing_and_closes_is_an_ordinary_disconnect() {
+    let mut world = cluster(2);
+    world.deed(Deed::Close);
+    let (_, event) = world.wait("disconnected");
+    assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "eof"));
+    world.wait("reconnected");
+    assert_eq!(world.count("lame_duck"), 0);
+}
+
+// edge: 143; behaviour: 10.1
+#[test]
+fn a_full_second_server_is_a_failed_attempt_and_the_lame_duck_is_tried_last() {
+    let mut world = cluster(3);
+    world.cluster.settings_mut(1).auth =
+        nats_conn_tests::model_server::Auth::Refuse("maximum connections exceeded".into());
+    world.cluster.lame_duck(0, None);
+    world.wait("reconnected");
+    let failed = world
+        .story()
+        .into_iter()
+        .find(|line| line.starts_with("connect_failed"));
+    assert_eq!(
+        failed,
+        Some("connect_failed n2 connect maximum_connections_exceeded".into())
+    );
+    assert!(world.story().contains(&"reconnected n3".into()));
+}

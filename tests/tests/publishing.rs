@@ -1,0 +1,749 @@
+//! Publishing, and the fate of what was published (behaviour 6).
+
+use std::time::Duration;
+
+use nats_conn_sm::{
+    ConfigError, Connection, Delivery, Event, Fate, Publish, PublishError, PublishSeq, Timestamp, WhenFull,
+};
+use nats_conn_tests::model_server::{Deed, Op, Step, When};
+use nats_conn_tests::scenario::{Scenario, url};
+use nats_conn_tests::sim::{Cut, World};
+use nats_proto::{Headers, Subject};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+fn one_header() -> Headers {
+    let mut headers = Headers::new();
+    headers.append("K", "v").expect("a header");
+    headers
+}
+
+fn fate(world: &World, number: u64) -> Option<Fate> {
+    world.client.fate(PublishSeq::from_u64(number))
+}
+
+// behaviour: 6.2; edge: 127
+#[test]
+fn a_thousand_publishes_into_a_peer_that_stops_reading_and_dies_have_one_fate_each_at_every_moment() {
+    for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
+        let mut world = Scenario::new(1)
+            .config(|config| {
+                config.delivery = delivery;
+                config.send_buffer = 64 << 20;
+            })
+            .route(0, |route| {
+                route.rate = Some(20_000_000);
+                route.send_room = 1 << 20;
+            })
+            .connected();
+        for number in 0..1000 {
+            world.publish_numbered("load", 16 * 1024).expect("room");
+            world.run_for(MILLISECOND);
+            if number == 300 {
+                let _ = world.flush();
+            }
+            if number == 600 {
+                world.pipe().deaf = true;
+            }
+        }
+        world.run_for(SECOND);
+        let fates = world.client.publish_fates();
+        assert!(
+            fates.queued > 0 && fates.written > 0 && fates.confirmed > 0,
+            "{fates:?}"
+        );
+        world.crash(0);
+        world.wait("disconnected");
+        let fates = world.client.publish_fates();
+        assert_eq!(fates.written, 0, "{fates:?}");
+        assert_eq!(
+            fates.unconfirmed > 0,
+            delivery == Delivery::AtMostOnce,
+            "{fates:?}"
+        );
+        world.restart(0);
+        world.wait("reconnected");
+        world.run_for(10 * SECOND);
+        world.flush().expect("a session");
+        world.wait("flushed");
+        let fates = world.client.publish_fates();
+        assert_eq!((fates.accepted, fates.settled), (1000, 1000), "{fates:?}");
+        assert_eq!(fates.confirmed + fates.unconfirmed, 1000, "{fates:?}");
+        let seen: std::collections::BTreeSet<_> = world
+            .cluster
+            .logs()
+            .flat_map(|log| log.publishes().map(|(_, payload)| payload.to_vec()))
+            .collect();
+        assert!(
+            seen.len() as u64 >= fates.confirmed,
+            "every confirmed one was seen"
+        );
+    }
+}
+
+// behaviour: 6.2
+#[test]
+fn a_publish_is_queued_then_written_then_confirmed_by_the_pong_of_any_later_ping() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(SECOND);
+    world.publish("a", b"x").expect("room");
+    assert_eq!(fate(&world, 1), Some(Fate::Queued));
+    world.run_for(SECOND);
+    assert_eq!(fate(&world, 1), Some(Fate::Written), "no PING was behind it");
+    assert_eq!(world.client.publish_fates().settled, 0);
+    world.rtt().expect("a session");
+    world.run_for(SECOND);
+    assert_eq!(fate(&world, 1), Some(Fate::Settled));
+    let fates = world.client.publish_fates();
+    assert_eq!((fates.confirmed, fates.settled), (1, 1));
+    assert_eq!(fate(&world, 2), None, "never given out");
+}
+
+// behaviour: 6.2
+#[test]
+fn a_pong_marks_what_went_before_its_ping_as_written_also_where_the_driver_has_not_said_so() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(SECOND);
+    world.publish("a", b"x").expect("room");
+    world.client.flush(world.now()).expect("a session");
+    // The driver takes the block and never hands it back; its bytes reach the server all the same.
+    let link = world.pipe().link;
+    let mut held = nats_conn_sm::SendBuf::new(link);
+    assert!(world.client.poll_transmit(world.now(), &mut held));
+    let mut rx = nats_conn_sm::ReceiveBuf::new(link);
+    rx.buffer_mut().extend_from_slice(b"PONG\r\n");
+    while world.client.poll_event(world.now(), &mut rx).is_some() {}
+    assert_eq!(world.client.publish_fates().confirmed, 1);
+    world.forget();
+}
+
+// behaviour: 6.2
+#[test]
+fn a_pong_to_a_ping_that_was_not_handed_out_confirms_nothing() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(SECOND);
+    world.publish("a", b"x").expect("room");
+    let flush = world.flush().expect("a session");
+    let mut rx = nats_conn_sm::ReceiveBuf::new(world.pipe().link);
+    rx.buffer_mut().extend_from_slice(b"PONG\r\n");
+    assert_eq!(world.client.poll_event(world.now(), &mut rx), None, "{flush:?}");
+    assert_eq!(world.client.publish_fates().queued, 1);
+    world.run_for(SECOND);
+    assert_eq!(world.count("flushed"), 1);
+}
+
+// behaviour: 6.2, 6.3; edge: 106
+#[test]
+fn a_flush_ends_when_the_server_has_processed_what_went_before_it() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(SECOND);
+    for _ in 0..10 {
+        world.publish_numbered("a", 10).expect("room");
+    }
+    let flush = world.flush().expect("a session");
+    let (_, event) = world.wait("flushed");
+    assert_eq!(
+        event,
+        Event::Flushed {
+            flush,
+            result: Ok(())
+        }
+    );
+    assert_eq!(world.client.publish_fates().confirmed, 10);
+    assert_eq!(world.log().publishes().count(), 10);
+}
+
+// behaviour: 6.3
+#[test]
+fn rtt_is_measured_from_the_handing_out_of_its_ping() {
+    let mut world = Scenario::new(1)
+        .route(0, |route| route.latency = 7 * MILLISECOND)
+        .connected();
+    world.run_for(SECOND);
+    // The writer is blocked for a second first.
+    world.pipe().deaf = true;
+    world.routes[0].send_room = 10;
+    world.publish("a", &[b'x'; 100]).expect("room");
+    world.settle();
+    let measurement = world.rtt().expect("a session");
+    world.run_for(SECOND);
+    world.pipe().deaf = false;
+    world.routes[0].send_room = 1 << 20;
+    let (_, event) = world.wait("round_trip");
+    assert_eq!(
+        event,
+        Event::RoundTrip {
+            flush: measurement,
+            result: Ok(14 * MILLISECOND)
+        }
+    );
+    assert_eq!(world.client.statistics().round_trip, Some(14 * MILLISECOND));
+}
+
+// behaviour: 6.3; edge: 66
+#[test]
+fn flush_and_rtt_fail_without_a_link_and_at_its_end() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(5 * SECOND);
+    world.freeze();
+    world.flush().expect("a session");
+    world.rtt().expect("a session");
+    world.pipe().mute = false;
+    world.crash(0);
+    world.wait("disconnected");
+    world.run_for(MILLISECOND);
+    assert_eq!(
+        (world.count("flushed"), world.count("round_trip")),
+        (1, 1),
+        "once each"
+    );
+    assert!(world.flush().is_err() && world.rtt().is_err());
+    world.close();
+    world.wait("closed");
+    assert_eq!(world.flush(), Err(nats_conn_sm::FlushError::Closed));
+}
+
+// behaviour: 6.2
+#[test]
+fn disconnected_tells_which_are_unconfirmed_and_how_many_go_on() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(5 * SECOND);
+    world.pipe().deaf = true;
+    for _ in 0..3 {
+        world.publish_numbered("a", 10).expect("room");
+    }
+    world.settle();
+    world.routes[0].send_room = 0;
+    for _ in 0..2 {
+        world.publish_numbered("a", 10).expect("room");
+    }
+    world.settle();
+    world.crash(0);
+    let (_, event) = world.wait("disconnected");
+    let Event::Disconnected {
+        unconfirmed, queued, ..
+    } = event
+    else {
+        panic!("{event:?}")
+    };
+    assert_eq!(unconfirmed.iter().collect::<Vec<_>>(), [1..=3]);
+    assert_eq!(queued, 2);
+}
+
+// behaviour: 6.4; edge: 62, 68, 69
+#[test]
+fn what_is_published_without_a_link_leaves_on_the_next_in_order() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(5 * SECOND);
+    world.crash(0);
+    world.wait("disconnected");
+    for _ in 0..100 {
+        world.publish_numbered("a", 20).expect("room");
+    }
+    world.run_for(SECOND);
+    world.restart(0);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    assert_eq!(world.log().publishes().count(), 100);
+    world.flush().expect("a session");
+    world.wait("flushed");
+    assert_eq!(world.client.publish_fates().confirmed, 100);
+}
+
+// behaviour: 6.1; edge: 121, 122
+#[test]
+fn subjects_queue_groups_and_headers_that_could_break_a_line_are_refused_by_their_types() {
+    for bad in [
+        "",
+        "a b",
+        "a\r\nPUB b 0\r\n\r\n",
+        "a\t",
+        "a..b",
+        ".a",
+        "a.",
+        "a.*",
+        "a.>",
+        "a\u{0}",
+    ] {
+        assert!(Subject::new(bad).is_err(), "{bad:?}");
+    }
+    for bad in ["", "a b", "a\r\n", "a..b", "a.>.b", ".a"] {
+        assert!(nats_proto::SubjectFilter::new(bad).is_err(), "{bad:?}");
+    }
+    for bad in ["", "a b", "a\n"] {
+        assert!(nats_proto::QueueGroup::new(bad).is_err(), "{bad:?}");
+    }
+    let mut headers = Headers::new();
+    for (name, value) in [
+        ("", "v"),
+        ("a b", "v"),
+        ("a:b", "v"),
+        ("a\r\n", "v"),
+        ("a", "v\r\nX: y"),
+        ("a", "v\n"),
+    ] {
+        assert!(headers.append(name, value).is_err(), "{name:?}: {value:?}");
+    }
+}
+
+// behaviour: 6.1; edge: 112, 113
+#[test]
+fn a_payload_above_the_limit_headers_included_is_refused_and_the_link_kept() {
+    let mut world = Scenario::new(1)
+        .server(0, |server| server.max_payload = 100)
+        .connected();
+    world.run_for(SECOND);
+    let block = one_header().as_block().len();
+    assert!(matches!(
+        world.publish("a", &[0; 101]),
+        Err(PublishError::TooLarge {
+            size: 101,
+            max_payload: 100
+        })
+    ));
+    let over = world.publish_with_headers("a", &one_header(), &vec![0; 101 - block]);
+    assert!(
+        matches!(over, Err(PublishError::TooLarge { size: 101, .. })),
+        "{over:?}"
+    );
+    world.publish("a", &[1; 100]).expect("exactly the limit");
+    world
+        .publish_with_headers("a", &one_header(), &vec![2; 100 - block])
+        .expect("exactly the limit");
+    world.run_for(SECOND);
+    assert_eq!(world.log().publishes().count(), 2);
+    world.cluster.settings_mut(0).max_payload = 50;
+    world.cluster.announce(0);
+    world.run_for(SECOND);
+    assert!(
+        world.publish("a", &[0; 51]).is_err(),
+        "the new limit holds at once"
+    );
+    assert_eq!(world.count("disconnected"), 0);
+}
+
+// behaviour: 6.1; edge: 114
+#[test]
+fn a_control_line_above_4096_bytes_is_refused_and_one_of_4096_is_taken() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(SECOND);
+    // The server counts the arguments: subject, blank, size.
+    let exact = "s".repeat(4096 - 2);
+    world.publish(&exact, b"x").expect("4096 bytes");
+    let long = format!("{exact}s");
+    let refused = world.publish(&long, b"x");
+    assert!(
+        matches!(
+            refused,
+            Err(PublishError::ControlLineTooLong {
+                size: 4097,
+                max: 4096
+            })
+        ),
+        "{refused:?}"
+    );
+    let (subject, reply) = (
+        Subject::new("s").expect("a subject"),
+        Subject::new(&exact).expect("a subject"),
+    );
+    assert!(
+        world
+            .publish_as(Publish::new(&subject, "x").reply_to(&reply))
+            .is_err()
+    );
+    assert!(world.try_subscribe(&long, None).is_err());
+    world.run_for(SECOND);
+    assert_eq!(world.log().publishes().count(), 1);
+    assert_eq!(world.count("disconnected"), 0);
+}
+
+// behaviour: 6.1; edge: 118
+#[test]
+fn hostile_payloads_and_headers_are_data() {
+    let mut world = Scenario::new(1).connected();
+    world.subscribe("a");
+    world.run_for(SECOND);
+    let payload = b"\r\nPUB b 0\r\n\r\nPING\r\n";
+    world.publish("a", payload).expect("room");
+    world
+        .publish_with_headers("a", &one_header(), payload)
+        .expect("room");
+    world.publish("a", b"").expect("room");
+    world.publish_with_headers("a", &one_header(), b"").expect("room");
+    world.run_for(SECOND);
+    let payloads: Vec<usize> = world
+        .all("message")
+        .iter()
+        .map(|(_, event)| match event {
+            Event::Message { message, .. } => message.payload().len(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(payloads, [payload.len(), payload.len(), 0, 0]);
+    assert_eq!(world.log().names()[2..], ["SUB", "PUB", "PUB", "PUB", "PUB"]);
+}
+
+// behaviour: 6.6; edge: 68
+#[test]
+fn a_full_buffer_is_an_error_and_writable_comes_once_when_half_of_it_is_free() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.send_buffer = 10_000)
+        .connected();
+    world.run_for(SECOND);
+    world.pipe().deaf = true;
+    world.routes[0].send_room = 0;
+    let mut accepted = 0;
+    while world.publish_numbered("a", 1000).is_ok() {
+        accepted += 1;
+    }
+    assert_eq!(accepted, 9, "9 frames of some 1015 bytes fit into 10000");
+    assert!(matches!(
+        world.publish_numbered("a", 1000),
+        Err(PublishError::BufferFull { limit: 10_000 })
+    ));
+    assert!(world.client.queued() <= 10_000);
+    world.run_for(SECOND);
+    assert_eq!(world.count("writable"), 0);
+    world.pipe().deaf = false;
+    world.routes[0].send_room = 3 * 1024;
+    world.wait("writable");
+    let pending = world.client.statistics().pending_bytes;
+    assert!(pending <= 5_000, "{pending} bytes");
+    world.run_for(SECOND);
+    assert_eq!(world.count("writable"), 1);
+    world.publish_numbered("a", 1000).expect("room again");
+}
+
+// behaviour: 6.6
+#[test]
+fn a_frame_larger_than_the_buffer_is_taken_when_nothing_is_queued() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.send_buffer = 100)
+        .connected();
+    world.run_for(SECOND);
+    world.publish_numbered("a", 5000).expect("alone");
+    assert!(world.publish_numbered("a", 1).is_err());
+    world.run_for(SECOND);
+    world.publish_numbered("a", 1).expect("the large one has left");
+    world.run_for(SECOND);
+    assert_eq!(world.log().publishes().count(), 2);
+}
+
+// behaviour: 6.6
+#[test]
+fn drop_oldest_makes_room_by_dropping_what_is_not_handed_out_and_tells_it() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.send_buffer = 10_000;
+            config.when_full = WhenFull::DropOldest;
+        })
+        .connected();
+    world.run_for(SECOND);
+    world.crash(0);
+    world.wait("disconnected");
+    for _ in 0..20 {
+        world.publish_numbered("a", 1000).expect("older ones make room");
+        assert!(world.client.queued() <= 10_000);
+    }
+    world.restart(0);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    assert_eq!(world.log().publishes().count(), 9, "the newest");
+    assert_eq!(
+        world.ledger.dropped().iter().copied().collect::<Vec<_>>(),
+        (1..=11).collect::<Vec<_>>()
+    );
+    assert!(
+        world
+            .story()
+            .iter()
+            .any(|line| line.starts_with("publish_dropped") && line.ends_with("overflow"))
+    );
+}
+
+// behaviour: 6.6; edge: 68
+#[test]
+fn off_refuses_without_a_link_and_writable_comes_with_the_next() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.when_full = WhenFull::Off)
+        .connected();
+    world.run_for(5 * SECOND);
+    world.publish("a", b"1").expect("there is a link");
+    world.run_for(MILLISECOND);
+    world.crash(0);
+    world.wait("disconnected");
+    assert_eq!(world.publish("a", b"2"), Err(PublishError::NotConnected));
+    world.run_for(SECOND);
+    assert_eq!(world.count("writable"), 0);
+    world.restart(0);
+    world.wait("writable");
+    assert_eq!(world.count("reconnected"), 1);
+    world.publish("a", b"3").expect("there is a link");
+    world.run_for(SECOND);
+    assert_eq!(world.count("writable"), 1);
+}
+
+// behaviour: 6.6; edge: 108, 155
+#[test]
+fn blocks_hold_64_kib_at_most_and_a_pong_goes_in_front_of_the_next() {
+    let mut world = Scenario::new(1)
+        .route(0, |route| route.send_room = 64 * 1024)
+        .connected();
+    world.run_for(SECOND);
+    world.pipe().deaf = true;
+    for _ in 0..1000 {
+        world.publish_numbered("a", 1000).expect("room");
+    }
+    world.settle();
+    world.deed(Deed::Ping);
+    world.run_for(SECOND);
+    world.pipe().deaf = false;
+    world.run_for(SECOND);
+    let names = world.log().names();
+    let pong = names.iter().position(|name| *name == "PONG").expect("answered");
+    // One block was in the transport and one in the driver's hands when the PING came.
+    assert!(pong <= 2 + 2 * 66, "the PONG is frame {pong}");
+    assert_eq!(world.log().publishes().count(), 1000);
+}
+
+// behaviour: 6.6
+#[test]
+fn subscribing_needs_no_room() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.send_buffer = 1000)
+        .connected();
+    world.run_for(SECOND);
+    world.pipe().deaf = true;
+    world.routes[0].send_room = 0;
+    while world.publish_numbered("a", 100).is_ok() {}
+    let sid = world.subscribe("b");
+    world.unsubscribe(sid).expect("alive");
+    let kept = world.subscribe("c");
+    world.flush().expect("a session");
+    world.pipe().deaf = false;
+    world.routes[0].send_room = 1 << 20;
+    world.wait("flushed");
+    assert!(
+        world
+            .log()
+            .frames
+            .iter()
+            .any(|frame| matches!(&frame.op, Op::Subscribe { sid, .. } if *sid == kept.get()))
+    );
+}
+
+// behaviour: 6.5
+#[test]
+fn at_least_once_confirms_by_itself_100_ms_after_something_was_handed_out() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.delivery = Delivery::AtLeastOnce)
+        .connected();
+    world.run_for(SECOND);
+    let published = world.now();
+    world.publish("a", b"x").expect("room");
+    world.run_for(99 * MILLISECOND);
+    assert_eq!(
+        world.log().names().iter().filter(|name| **name == "PING").count(),
+        1,
+        "that of the handshake"
+    );
+    world.run_for(5 * MILLISECOND);
+    assert_eq!(world.client.publish_fates().confirmed, 1);
+    let ping = world.log().frames.last().expect("a frame");
+    assert_eq!(ping.op, Op::Ping);
+    assert_eq!(Timestamp::from_nanos(ping.at).since(published), 101 * MILLISECOND);
+    world.run_for(60 * SECOND);
+    assert_eq!(
+        world.log().names().last(),
+        Some(&"PING"),
+        "nothing unconfirmed, no further PING"
+    );
+    assert_eq!(world.log().frames.len(), 4);
+}
+
+// behaviour: 6.5
+#[test]
+fn at_least_once_adds_a_ping_behind_every_64_kib() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.delivery = Delivery::AtLeastOnce)
+        .connected();
+    world.run_for(SECOND);
+    for _ in 0..200 {
+        world.publish_numbered("a", 4096).expect("room");
+    }
+    world.run_for(50 * MILLISECOND);
+    let mut since = 0;
+    let mut pings = 0;
+    for frame in &world.log().frames[2..] {
+        since += frame.end - frame.start;
+        if frame.op == Op::Ping {
+            assert!(since <= 70_000, "{since} bytes without a PING");
+            (since, pings) = (0, pings + 1);
+        }
+    }
+    assert!((12..=14).contains(&pings), "{pings} PINGs for 800 KiB");
+}
+
+// behaviour: 6.5, 8.1
+#[test]
+fn confirming_pings_do_not_count_as_unanswered_keep_alives() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.delivery = Delivery::AtLeastOnce;
+            config.ping_interval = 10 * SECOND;
+        })
+        .connected();
+    world.run_for(SECOND);
+    let last_heard = world.now();
+    world.freeze();
+    world.skip_past();
+    for _ in 0..25 {
+        world.publish_numbered("a", 10).expect("room");
+        world.run_for(SECOND);
+    }
+    assert_eq!(world.count("disconnected"), 0, "only the third interval ends it");
+    let (at, _) = world.wait("disconnected");
+    assert!(at.since(last_heard) > 28 * SECOND, "{:?}", at.since(last_heard));
+}
+
+// behaviour: 6.5
+#[test]
+fn at_least_once_sends_unconfirmed_again_before_newer_ones() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.delivery = Delivery::AtLeastOnce)
+        .connected();
+    world.run_for(5 * SECOND);
+    world.pipe().mute = true;
+    for _ in 0..5 {
+        world.publish_numbered("a", 10).expect("room");
+    }
+    world.run_for(SECOND);
+    world.pipe().mute = false;
+    world.pipe().deaf = true;
+    world.publish_numbered("a", 10).expect("room");
+    world.crash(0);
+    world.wait("disconnected");
+    world.publish_numbered("a", 10).expect("room");
+    world.restart(0);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    let numbers: Vec<u8> = world
+        .log()
+        .publishes()
+        .map(|(_, payload)| payload[0] - b'0')
+        .collect();
+    assert_eq!(numbers.last(), Some(&7));
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    assert_eq!(world.client.publish_fates().confirmed, 7);
+}
+
+// behaviour: 6.5
+#[test]
+fn at_least_once_with_drop_oldest_is_a_configuration_error() {
+    let mut config = nats_conn_sm::Config::new(vec![url("nats://a")]);
+    config.delivery = Delivery::AtLeastOnce;
+    config.when_full = WhenFull::DropOldest;
+    let error = Connection::new(config, [1; 32], Timestamp::ZERO).map(drop);
+    assert_eq!(error, Err(ConfigError::DropOldestWithAtLeastOnce));
+}
+
+// behaviour: 6.5, 6.6
+#[test]
+fn what_is_kept_for_sending_again_fills_the_buffer_too() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.delivery = Delivery::AtLeastOnce;
+            config.send_buffer = 10_000;
+        })
+        .connected();
+    world.run_for(SECOND);
+    world.pipe().mute = true;
+    let mut accepted = 0;
+    while accepted < 50 && world.publish_numbered("a", 1000).is_ok() {
+        accepted += 1;
+        world.run_for(MILLISECOND);
+    }
+    assert_eq!(accepted, 9, "written, but not confirmed");
+    world.pipe().mute = false;
+    world.wait("writable");
+}
+
+// behaviour: 6.4; edge: 62
+#[test]
+fn a_large_shared_payload_that_was_cut_is_sent_again_whole() {
+    let payload = bytes::Bytes::from(vec![b'x'; 300_000]);
+    let subject = Subject::new("big").expect("a subject");
+    for position in [200, 5_000, 65_536, 200_000, 300_000] {
+        let mut world = Scenario::new(1)
+            .config(|config| config.retry_initial = true)
+            .route(0, |route| {
+                route.cuts.push_back(Cut::AfterTaking(position));
+                route.send_room = 50_000;
+            })
+            .connected();
+        world
+            .publish_as(Publish::new(&subject, payload.clone()))
+            .expect("room");
+        world.run_for(5 * SECOND);
+        assert_eq!(
+            world
+                .log()
+                .publishes()
+                .map(|(_, bytes)| bytes.len())
+                .collect::<Vec<_>>(),
+            [300_000]
+        );
+        assert_eq!(world.cluster.logs().len(), 2);
+    }
+}
+
+// behaviour: 6.2, 9.1; edge: 115, 116
+#[test]
+fn confirmed_is_not_permitted() {
+    let mut world = Scenario::new(1)
+        .server(0, |server| server.deny_publish = vec!["no.>".into()])
+        .connected();
+    world.run_for(SECOND);
+    world.publish("no.a", b"x").expect("room");
+    world.flush().expect("a session");
+    world.wait("flushed");
+    assert_eq!(world.client.publish_fates().confirmed, 1);
+    assert_eq!(world.count("permission_denied"), 1);
+    assert_eq!(world.count("disconnected"), 0);
+}
+
+// edge: 151; behaviour: 11.2
+#[test]
+fn a_publish_behind_the_end_is_a_typed_error() {
+    let mut world = Scenario::new(1).connected();
+    world.close();
+    world.wait("closed");
+    assert_eq!(world.publish("a", b"x"), Err(PublishError::Closed));
+}
+
+// behaviour: 6.6, 5.1
+#[test]
+fn a_script_that_answers_late_changes_no_order() {
+    let late = Step::instead(When::PingFrom(2), [Deed::later(50_000_000, Deed::Pong)]);
+    let mut world = Scenario::new(1)
+        .server(0, |server| server.script = vec![late])
+        .connected();
+    world.run_for(SECOND);
+    let first = world.flush().expect("a session");
+    world.publish("a", b"x").expect("room");
+    let second = world.flush().expect("a session");
+    world.run_for(SECOND);
+    let order: Vec<_> = world
+        .all("flushed")
+        .into_iter()
+        .map(|(_, event)| match event {
+            Event::Flushed {
+                flush,
+                result: Ok(()),
+            } => flush,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(order, [first, second]);
+}
