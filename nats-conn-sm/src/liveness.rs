@@ -13,8 +13,10 @@ pub(crate) struct Liveness {
     tick: Timestamp,
     /// Keep-alives handed out since anything was heard.
     unanswered: u32,
-    /// A keep-alive waits to be handed out, since then.
-    waiting: Option<Timestamp>,
+    /// A keep-alive waits to be handed out.
+    waiting: bool,
+    /// Ticks since anything was heard.
+    silent: u32,
 }
 
 /// What a tick asks for.
@@ -34,7 +36,8 @@ impl Liveness {
             max_out,
             tick: now + interval,
             unanswered: 0,
-            waiting: None,
+            waiting: false,
+            silent: 0,
         }
     }
 
@@ -47,17 +50,18 @@ impl Liveness {
     pub(crate) fn heard(&mut self, now: Timestamp) {
         self.tick = now + self.interval;
         self.unanswered = 0;
-        self.waiting = None;
+        self.waiting = false;
+        self.silent = 0;
     }
 
     /// Whether a keep-alive waits to be handed out.
     pub(crate) fn wants_ping(&self) -> bool {
-        self.waiting.is_some()
+        self.waiting
     }
 
     /// The keep-alive was handed out.
     pub(crate) fn ping_handed_out(&mut self) {
-        if self.waiting.take().is_some() {
+        if core::mem::take(&mut self.waiting) {
             self.unanswered = self.unanswered.saturating_add(1);
         }
     }
@@ -68,20 +72,25 @@ impl Liveness {
         let late = now.since(self.tick) > half;
         self.tick = now + self.interval;
         if late {
-            return self.late(now);
+            return self.late();
         }
-        match self.waiting {
-            Some(since) if now >= since + self.interval.saturating_mul(3) => Tick::Stale,
-            Some(_) => Tick::Nothing,
-            None if self.unanswered >= self.max_out => Tick::Stale,
-            None => self.ask(now),
+        self.silent = self.silent.saturating_add(1);
+        let stale = if self.waiting {
+            self.silent >= 3
+        } else {
+            self.unanswered >= self.max_out
+        };
+        match (stale, self.waiting) {
+            (true, _) => Tick::Stale,
+            (false, true) => Tick::Nothing,
+            (false, false) => self.ask(),
         }
     }
 
     /// The process slept: what it missed proves nothing about the peer.
-    fn late(&mut self, now: Timestamp) -> Tick {
-        if self.waiting.is_some() {
-            self.waiting = Some(now);
+    fn late(&mut self) -> Tick {
+        self.silent = 1;
+        if self.waiting {
             self.unanswered = 0;
             return Tick::Nothing;
         }
@@ -89,11 +98,11 @@ impl Liveness {
             self.unanswered = 1;
             return Tick::Nothing;
         }
-        self.ask(now)
+        self.ask()
     }
 
-    fn ask(&mut self, now: Timestamp) -> Tick {
-        self.waiting = Some(now);
+    fn ask(&mut self) -> Tick {
+        self.waiting = true;
         Tick::Ping
     }
 }
@@ -124,8 +133,7 @@ mod tests {
         let mut liveness = Liveness::new(Timestamp::ZERO, INTERVAL, 2);
         assert_eq!(liveness.tick(at(1.0)), Tick::Ping);
         assert_eq!(liveness.tick(at(2.0)), Tick::Nothing);
-        assert_eq!(liveness.tick(at(3.0)), Tick::Nothing);
-        assert_eq!(liveness.tick(at(4.0)), Tick::Stale);
+        assert_eq!(liveness.tick(at(3.0)), Tick::Stale);
     }
 
     #[test]
