@@ -63,6 +63,14 @@ struct Entry {
     value_end: u32,
 }
 
+/// What the line before was, when a block is read: what a line that begins with a blank continues.
+#[derive(Clone, Copy)]
+enum LastLine {
+    Status,
+    Kept,
+    Skipped,
+}
+
 const VERSION: &[u8] = b"NATS/1.0";
 const EMPTY_BLOCK: &[u8] = b"NATS/1.0\r\n\r\n";
 const LARGEST_BLOCK: usize = 1 << 30;
@@ -92,26 +100,26 @@ impl Headers {
         headers.block.reserve(block.len());
         headers.begin(status, description);
 
-        // Whether the line before was skipped, and with it what continues it.
-        let mut skipped = true;
+        let mut last = LastLine::Status;
         for (line, number) in lines.zip(1_usize..) {
-            match line {
-                [] => break,
-                [first, ..] if is_blank(*first) && trim_value(line).is_empty() => {}
-                [first, ..] if is_blank(*first) && !headers.is_empty() => {
-                    if !skipped {
-                        headers.continue_last(trim_value(line))?;
-                    }
+            match (line, last) {
+                ([], _) => break,
+                ([first, ..], _) if is_blank(*first) && trim_value(line).is_empty() => {}
+                ([first, ..], LastLine::Kept) if is_blank(*first) => {
+                    headers.continue_last(trim_value(line))?
                 }
+                ([first, ..], LastLine::Skipped) if is_blank(*first) => {}
                 _ => {
                     let colon = memchr::memchr(b':', line).ok_or(HeaderError::NoColon { line: number })?;
                     let (name, value) = line.split_at_checked(colon).unwrap_or_default();
                     let name = name.trim_ascii_end();
-                    skipped = name.is_empty();
-                    if !skipped {
-                        check_name(name).map_err(|_| HeaderError::Name { line: number })?;
-                        headers.push(name, trim_value(value.get(1..).unwrap_or_default()))?;
+                    if name.is_empty() {
+                        last = LastLine::Skipped;
+                        continue;
                     }
+                    check_name(name).map_err(|_| HeaderError::Name { line: number })?;
+                    headers.push(name, trim_value(value.get(1..).unwrap_or_default()))?;
+                    last = LastLine::Kept;
                 }
             }
         }
@@ -371,4 +379,24 @@ fn parse_status_line(line: &[u8]) -> Option<(Option<StatusCode>, &[u8])> {
         Some(number) => (Some(StatusCode::new(number)), trim_value(description)),
         None => (None, rest),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_a_gibibyte_and_no_more() {
+        let headers = Headers {
+            block: EMPTY_BLOCK.to_vec(),
+            ..Headers::new()
+        };
+        let around = EMPTY_BLOCK.len() + 8;
+        assert_eq!(headers.check_room(LARGEST_BLOCK - around), Ok(()));
+        assert_eq!(
+            headers.check_room(LARGEST_BLOCK - around + 1),
+            Err(HeaderError::TooLarge)
+        );
+        assert_eq!(headers.check_room(usize::MAX), Err(HeaderError::TooLarge));
+    }
 }
