@@ -1,0 +1,669 @@
+//! Which servers there are, and which is next (behaviour 3); authentication errors (9.2).
+
+use std::time::Duration;
+
+use nats_conn_sm::{Action, ClosedReason, Event, LinkEnd, RemovalReason, StateError, WaitReason};
+use nats_conn_tests::model_server::{Auth, Deed, Step, Tls, Urls, When};
+use nats_conn_tests::scenario::{Scenario, url};
+use nats_conn_tests::sim::{Dial, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn hosts(world: &World) -> Vec<String> {
+    let servers = world.client.servers().into_iter();
+    servers
+        .map(|status| status.server.host().trim_end_matches(".test").to_owned())
+        .collect()
+}
+
+fn dialled(world: &World) -> Vec<String> {
+    let hosts = world.actions.iter().filter_map(|(_, action)| match action {
+        Action::Connect { server, .. } => Some(server.host().trim_end_matches(".test").to_owned()),
+        _ => None,
+    });
+    hosts.collect()
+}
+
+fn gossip(names: &[&str]) -> Urls {
+    Urls::Fixed(names.iter().map(|name| format!("{name}.test:4222")).collect())
+}
+
+// behaviour: 3.1
+#[test]
+fn servers_are_the_same_by_host_in_any_case_and_port() {
+    let world = Scenario::new(1)
+        .knowing(&[
+            "nats://N1.test:4222",
+            "nats://n1.test",
+            "nats://u:p@n1.TEST:4222/",
+            "nats://n1.test:4223",
+        ])
+        .begin();
+    assert_eq!(world.client.servers().len(), 2);
+    let mut world = world;
+    world.wait("connected");
+}
+
+// behaviour: 3.1
+#[test]
+fn schemes_that_are_not_supported_say_so() {
+    for (text, says) in [
+        ("ws://a", "not supported"),
+        ("wss://a", "not supported"),
+        ("http://a", "http"),
+    ] {
+        let error = nats_proto::ServerUrl::parse(text)
+            .expect_err("refused")
+            .to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+    assert_eq!(url("a").to_string(), "nats://a:4222");
+    assert_eq!(url("[::1]:99").to_string(), "nats://[::1]:99");
+}
+
+// behaviour: 3.2
+#[test]
+fn explicit_servers_are_shuffled_unless_asked_not_to() {
+    let order = |seed, randomize| {
+        let mut world = Scenario::new(5)
+            .seed(seed)
+            .config(|config| config.randomize = randomize)
+            .every_route(|route| route.dial = Dial::Fails(LinkEnd::Eof))
+            .begin();
+        world.wait("closed");
+        dialled(&world)
+    };
+    assert_eq!(order(1, false), ["n1", "n2", "n3", "n4", "n5"]);
+    let orders: std::collections::BTreeSet<_> = (0..30).map(|seed| order(seed, true)).collect();
+    assert!(orders.len() > 20, "{} orders of 30 seeds", orders.len());
+    let firsts: std::collections::BTreeSet<_> = orders.iter().map(|order| order[0].clone()).collect();
+    assert_eq!(firsts.len(), 5, "every server is first for some seed");
+}
+
+// behaviour: 3.2; edge: 86
+#[test]
+fn the_clients_of_a_dead_server_spread_over_the_others() {
+    let mut next = std::collections::BTreeMap::<String, u32>::new();
+    for seed in 0..60 {
+        let mut world = Scenario::new(4)
+            .seed(seed)
+            .knowing(&["n1"])
+            .config(|config| config.randomize = true)
+            .server(0, |server| server.urls = gossip(&["n1", "n2", "n3", "n4"]))
+            .connected();
+        world.run_for(5 * SECOND);
+        world.crash(0);
+        world.wait("reconnected");
+        *next.entry(dialled(&world).pop().expect("dialled")).or_default() += 1;
+    }
+    assert_eq!(next.len(), 3, "{next:?}");
+    assert!(next.values().all(|count| *count >= 8), "{next:?}");
+}
+
+// behaviour: 3.2; edge: 7, 85, 89
+#[test]
+fn connect_urls_add_servers_behind_the_explicit_ones_and_what_is_known_adds_nothing() {
+    let mut world = Scenario::new(3)
+        .knowing(&["n1", "n2"])
+        .server(0, |server| server.urls = gossip(&["n1", "N2", "n3", "n3"]))
+        .connected();
+    world.run_for(SECOND);
+    assert_eq!(hosts(&world), ["n1", "n2", "n3"]);
+    assert_eq!(world.story()[2..], ["discovered_servers +n3 -"]);
+    world.cluster.announce(0);
+    world.run_for(SECOND);
+    assert_eq!(
+        world.count("discovered_servers"),
+        1,
+        "only when something changed"
+    );
+    let discovered: Vec<bool> = world
+        .client
+        .servers()
+        .iter()
+        .map(|status| status.discovered)
+        .collect();
+    assert_eq!(discovered, [false, false, true]);
+}
+
+// behaviour: 3.2; edge: 87, 88
+#[test]
+fn discovered_servers_that_are_no_longer_named_leave_but_not_the_current_nor_explicit_ones() {
+    let mut world = Scenario::new(4)
+        .knowing(&["n1", "n2"])
+        .every_server(|server| server.urls = gossip(&["n1", "n3", "n4"]))
+        .connected();
+    world.run_for(5 * SECOND);
+    assert_eq!(hosts(&world), ["n1", "n2", "n3", "n4"]);
+    (0..2).for_each(|place| world.crash(place));
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    assert_eq!(dialled(&world).pop(), Some("n3".into()));
+    world.cluster.settings_mut(2).urls = gossip(&["n9"]);
+    world.cluster.announce(2);
+    world.run_for(SECOND);
+    assert_eq!(hosts(&world), ["n1", "n2", "n3", "n9"], "the current one stays");
+    world.cluster.settings_mut(2).urls = Urls::None;
+    world.cluster.announce(2);
+    world.run_for(SECOND);
+    world.send("INFO {\"connect_urls\":[]}\r\n");
+    world.run_for(SECOND);
+    assert_eq!(
+        hosts(&world),
+        ["n1", "n2", "n3", "n9"],
+        "an empty list changes nothing"
+    );
+    assert!(
+        world.story().contains(&"discovered_servers +n9 -n4".into()),
+        "{:?}",
+        world.story()
+    );
+}
+
+// behaviour: 3.2; edge: 89
+#[test]
+fn discovered_servers_are_ignored_if_asked() {
+    let mut world = Scenario::new(2)
+        .knowing(&["n1"])
+        .config(|config| config.ignore_discovered = true)
+        .server(0, |server| server.urls = gossip(&["n1", "n2"]))
+        .connected();
+    world.run_for(SECOND);
+    assert_eq!(
+        (hosts(&world), world.count("discovered_servers")),
+        (vec!["n1".to_owned()], 0)
+    );
+}
+
+// behaviour: 3.2
+#[test]
+fn an_announced_url_that_cannot_be_used_is_skipped_and_told() {
+    let mut world = Scenario::new(2)
+        .knowing(&["n1"])
+        .server(0, |server| {
+            server.urls = Urls::Fixed(vec!["bad host:x".into(), "n2.test:4222".into(), "".into()])
+        })
+        .connected();
+    world.run_for(SECOND);
+    assert_eq!(hosts(&world), ["n1", "n2"]);
+    assert!(
+        world.story().contains(&"server_skipped bad host:x".into()),
+        "{:?}",
+        world.story()
+    );
+}
+
+// behaviour: 3.2; edge: 90
+#[test]
+fn discovered_servers_inherit_tls_its_name_and_the_user_information() {
+    let mut world = Scenario::new(2)
+        .knowing(&["tls://ann:secret@n1.test:4222"])
+        .every_server(|server| {
+            server.tls = Tls::Required;
+            server.auth = Auth::Password {
+                user: "ann".into(),
+                password: "secret".into(),
+            };
+            server.urls = Urls::Fixed(vec!["10.0.0.2:4222".into()]);
+        })
+        .server(1, |server| server.host = "10.0.0.2".into())
+        .connected();
+    world.run_for(5 * SECOND);
+    world.crash(0);
+    world.wait("reconnected");
+    let (_, upgrade) = world
+        .actions
+        .iter()
+        .rfind(|(_, action)| matches!(action, Action::UpgradeTls { .. }))
+        .expect("TLS again");
+    let Action::UpgradeTls { server, .. } = upgrade else {
+        panic!()
+    };
+    assert_eq!(
+        (server.host(), server.tls_name()),
+        ("10.0.0.2", "n1.test"),
+        "the name that we dialled first"
+    );
+    assert_eq!(
+        world.log().connect().expect("sent")["user"],
+        serde_json::json!("ann")
+    );
+}
+
+// behaviour: 3.7; edge: 90
+#[test]
+fn the_tls_name_is_the_host_that_we_dialled_never_that_of_info() {
+    let mut world = Scenario::new(1)
+        .server(0, |server| {
+            server.tls = Tls::Required;
+            server.info.insert("host".into(), "evil.example".into());
+        })
+        .connected();
+    world.run_for(SECOND);
+    let name = world.actions.iter().find_map(|(_, action)| match action {
+        Action::UpgradeTls { server, .. } => Some(server.tls_name().to_owned()),
+        _ => None,
+    });
+    assert_eq!(name.as_deref(), Some("n1.test"));
+}
+
+// behaviour: 3.3
+#[test]
+fn the_next_server_has_the_fewest_failures_and_the_one_just_lost_goes_last_among_equals() {
+    let mut world = Scenario::new(3).connected();
+    world.run_for(5 * SECOND);
+    world.deed(Deed::Close);
+    world.wait("reconnected");
+    world.run_for(5 * SECOND);
+    world.deed(Deed::Close);
+    world.wait("reconnected");
+    assert_eq!(
+        dialled(&world),
+        ["n1", "n2", "n1"],
+        "pool order, but for the one just lost"
+    );
+    // n2 fails once: it goes behind n3.
+    world.run_for(5 * SECOND);
+    world
+        .cluster
+        .settings_mut(1)
+        .next_scripts
+        .push_back(vec![Step::instead(When::Accept, [Deed::Close])]);
+    world.deed(Deed::Close);
+    world.wait("reconnected");
+    world.run_for(5 * SECOND);
+    world.deed(Deed::Close);
+    world.wait("reconnected");
+    assert_eq!(dialled(&world)[3..], ["n2", "n3", "n1"]);
+}
+
+// behaviour: 3.4; edge: 84, 97
+#[test]
+fn max_reconnects_failures_in_a_row_take_a_server_out_and_an_empty_pool_closes_once() {
+    for limit in [1, 3] {
+        let mut world = Scenario::new(2)
+            .config(|config| config.max_reconnects = Some(limit))
+            .connected();
+        world.run_for(5 * SECOND);
+        (0..2).for_each(|place| world.crash(place));
+        world.wait("closed");
+        let dials = dialled(&world);
+        for name in ["n1", "n2"] {
+            let tries = dials[1..].iter().filter(|dial| *dial == name).count();
+            assert_eq!(tries, limit as usize, "{name}");
+        }
+        assert_eq!(world.count("server_removed"), 2);
+        let (_, event) = world.all("closed").remove(0);
+        assert_eq!(
+            event,
+            Event::Closed {
+                reason: ClosedReason::PoolExhausted
+            }
+        );
+        assert!(world.client.servers().is_empty());
+    }
+}
+
+// behaviour: 3.4; edge: 84
+#[test]
+fn a_success_sets_the_count_of_failures_back() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.max_reconnects = Some(3))
+        .connected();
+    for _ in 0..4 {
+        world.run_for(5 * SECOND);
+        world.routes[0].dial = Dial::Fails(LinkEnd::Eof);
+        world.crash(0);
+        world.wait("connect_failed");
+        world.wait("connect_failed");
+        world.routes[0].dial = Dial::Connects;
+        world.restart(0);
+        world.wait("reconnected");
+    }
+    assert_eq!(world.count("server_removed"), 0);
+}
+
+// behaviour: 3.4
+#[test]
+fn a_removed_server_comes_back_afresh_when_an_info_names_it() {
+    let mut world = Scenario::new(2)
+        .config(|config| config.max_reconnects = Some(2))
+        .every_server(|server| server.urls = Urls::Gossip)
+        .connected();
+    world.run_for(5 * SECOND);
+    world.crash(0);
+    world.wait("reconnected");
+    world.run_for(5 * SECOND);
+    // n2 is current; n1 is gone, and fails twice while n2 fails once.
+    world.cluster.settings_mut(1).urls = gossip(&["n2"]);
+    world
+        .cluster
+        .settings_mut(1)
+        .next_scripts
+        .push_back(vec![Step::instead(When::Accept, [Deed::Close])]);
+    world.deed(Deed::Close);
+    world.wait_for("n1 to be removed", |event| {
+        matches!(event, Event::ServerRemoved { .. })
+    });
+    assert_eq!(hosts(&world), ["n2"]);
+    world.cluster.settings_mut(1).urls = gossip(&["n2", "n1"]);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    assert!(hosts(&world).contains(&"n1".into()), "{:?}", world.story());
+    let status = world
+        .client
+        .servers()
+        .into_iter()
+        .find(|status| status.server.host() == "n1.test");
+    assert_eq!(status.map(|status| status.failures), Some(0));
+}
+
+// behaviour: 3.4
+#[test]
+fn the_initial_round_counts_only_with_retry_initial() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.max_reconnects = Some(1);
+        })
+        .server(0, |server| {
+            server
+                .next_scripts
+                .push_back(vec![Step::instead(When::Accept, [Deed::Close])])
+        })
+        .begin();
+    world.wait("closed");
+    assert_eq!(world.count("server_removed"), 0);
+    let (_, event) = world.all("closed").remove(0);
+    assert!(matches!(
+        event,
+        Event::Closed {
+            reason: ClosedReason::ConnectFailed { .. }
+        }
+    ));
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.max_reconnects = Some(1);
+            config.retry_initial = true;
+        })
+        .server(0, |server| {
+            server
+                .next_scripts
+                .push_back(vec![Step::instead(When::Accept, [Deed::Close])])
+        })
+        .begin();
+    world.wait("closed");
+    assert_eq!(world.count("server_removed"), 1);
+}
+
+// behaviour: 3.5; edge: 92
+#[test]
+fn a_new_pool_leaves_the_present_link_until_it_is_lost_and_replaces_all_others() {
+    let mut world = Scenario::new(4)
+        .knowing(&["n1", "n2"])
+        .server(0, |server| server.urls = gossip(&["n1", "n4"]))
+        .connected();
+    world.run_for(5 * SECOND);
+    world.set_servers(&["n3"]).expect("open");
+    world.run_for(SECOND);
+    assert_eq!(world.count("disconnected"), 0);
+    let replaced = |event: &Event| {
+        matches!(
+            event,
+            Event::ServerRemoved {
+                reason: RemovalReason::Replaced,
+                ..
+            }
+        )
+    };
+    assert!(
+        world.events.iter().filter(|(_, event)| replaced(event)).count() >= 2,
+        "{:?}",
+        world.story()
+    );
+    world.crash(0);
+    world.wait("reconnected");
+    assert_eq!(dialled(&world), ["n1", "n3"]);
+    assert_eq!(
+        world.client.set_servers(world.now(), vec![]),
+        Err(StateError::NoServers)
+    );
+}
+
+// behaviour: 3.5, 4.2; edge: 92
+#[test]
+fn a_new_pool_while_reconnecting_starts_failures_and_rounds_anew() {
+    let mut world = Scenario::new(2).knowing(&["n1"]).connected();
+    world.run_for(5 * SECOND);
+    (0..2).for_each(|place| world.crash(place));
+    world.run_for(60 * SECOND);
+    world.set_servers(&["n2", "n1"]).expect("open");
+    world.skip_past();
+    let (_, event) = world.wait("backoff_wait");
+    let Event::BackoffWait { delay, attempt, .. } = event else {
+        panic!("{event:?}")
+    };
+    assert!(delay <= Duration::from_millis(200), "{delay:?}");
+    assert!(attempt <= 3, "{attempt}");
+}
+
+// behaviour: 3.6, 4.2; edge: 91
+#[test]
+fn a_custom_choice_names_a_server_and_a_delay_for_every_attempt() {
+    let mut world = Scenario::new(3)
+        .config(|config| config.custom_selection = true)
+        .begin();
+    let mut delay = Duration::ZERO;
+    world.driver.chooser = Some(Box::new(move |servers, _, _| {
+        let chosen = Some((servers[2].server.id(), delay));
+        delay += SECOND;
+        chosen
+    }));
+    world.wait("connected");
+    world.run_for(5 * SECOND);
+    world.deed(Deed::Close);
+    let (lost, _) = world.wait("disconnected");
+    let (_, event) = world.wait("backoff_wait");
+    assert!(
+        matches!(
+            event,
+            Event::BackoffWait {
+                reason: WaitReason::Chosen,
+                delay: SECOND,
+                ..
+            }
+        ),
+        "{event:?}"
+    );
+    let (dialled_at, _) = world.wait("connecting");
+    assert_eq!(dialled_at.since(lost), SECOND);
+    world.wait("reconnected");
+    assert_eq!(dialled(&world), ["n3", "n3"]);
+    let asked: Vec<_> = world
+        .actions
+        .iter()
+        .filter_map(|(_, action)| match action {
+            Action::ChooseServer {
+                servers,
+                default_delay,
+                ..
+            } => Some((servers.len(), *default_delay)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, [(3, Duration::ZERO); 2]);
+}
+
+// behaviour: 3.6; edge: 91
+#[test]
+fn a_foreign_choice_is_told_and_the_default_is_taken() {
+    let mut world = Scenario::new(2)
+        .config(|config| config.custom_selection = true)
+        .begin();
+    world.driver.chooser = Some(Box::new(|_, _, _| {
+        Some((nats_conn_sm::ServerId::from_u64(77), SECOND))
+    }));
+    world.wait("connected");
+    world.run_for(SECOND);
+    assert_eq!(world.count("server_choice_rejected"), 1);
+    assert_eq!(dialled(&world), ["n1"]);
+}
+
+// behaviour: 9.2; edge: 48
+#[test]
+fn the_same_authentication_error_twice_over_ten_seconds_takes_the_server_out() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(5 * SECOND);
+    world.cluster.settings_mut(0).auth = Auth::Refuse("Authorization Violation".into());
+    world.crash(0);
+    world.restart(0);
+    let (first, _) = world.wait("connect_failed");
+    let (at, event) = world.wait("server_removed");
+    assert!(matches!(
+        event,
+        Event::ServerRemoved {
+            reason: RemovalReason::Auth,
+            ..
+        }
+    ));
+    assert!(at.since(first) >= 10 * SECOND, "{:?}", at.since(first));
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed auth".into()));
+    assert!(
+        world.count("backoff_wait") >= 5,
+        "an ordinary failed attempt before that"
+    );
+}
+
+// behaviour: 9.2
+#[test]
+fn within_the_gap_it_is_an_ordinary_failure_and_a_success_begins_the_row_anew() {
+    let mut world = Scenario::new(1).connected();
+    for _ in 0..4 {
+        world.run_for(9 * SECOND);
+        world.cluster.settings_mut(0).auth = Auth::Refuse("User Authentication Expired".into());
+        world.crash(0);
+        world.restart(0);
+        world.wait("connect_failed");
+        world.wait("connect_failed");
+        world.cluster.settings_mut(0).auth = Auth::Open;
+        world.wait("reconnected");
+    }
+    assert_eq!(world.count("server_removed"), 0);
+}
+
+// behaviour: 9.2; edge: 48, 49
+#[test]
+fn two_different_authentication_errors_and_two_servers_are_no_row() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(5 * SECOND);
+    world.deed(Deed::error("User Authentication Expired"));
+    world.deed(Deed::Close);
+    world.run_for(20 * SECOND);
+    assert_eq!(world.count("reconnected"), 1);
+    let mut world = Scenario::new(2)
+        .config(|config| config.retry_initial = true)
+        .every_server(|server| server.auth = Auth::Refuse("Authorization Violation".into()))
+        .begin();
+    world.run_for(9 * SECOND);
+    assert_eq!(
+        world.count("server_removed"),
+        0,
+        "each has failed often, within its own gap"
+    );
+    for place in 0..2 {
+        world.cluster.settings_mut(place).auth = Auth::Refuse("User Authentication Revoked".into());
+    }
+    world.run_for(9 * SECOND);
+    assert_eq!(world.count("server_removed"), 0, "another error is another row");
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed auth".into()));
+}
+
+// behaviour: 9.2; edge: 51
+#[test]
+fn authentication_timeout_and_connection_limits_are_retried_for_ever() {
+    for text in [
+        "Authentication Timeout",
+        "maximum connections exceeded",
+        "maximum account active connections exceeded",
+    ] {
+        let mut world = Scenario::new(1).connected();
+        world.run_for(5 * SECOND);
+        world.cluster.settings_mut(0).auth = Auth::Refuse(text.into());
+        world.crash(0);
+        world.restart(0);
+        world.run_for(300 * SECOND);
+        assert_eq!(world.count("server_removed") + world.count("closed"), 0, "{text}");
+        assert!(world.count("connect_failed") > 30);
+    }
+}
+
+// behaviour: 9.2
+#[test]
+fn authentication_errors_can_be_set_to_never_give_up() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.ignore_auth_strikes = true;
+            config.retry_initial = true;
+        })
+        .server(0, |server| {
+            server.auth = Auth::Refuse("Authorization Violation".into())
+        })
+        .begin();
+    world.run_for(300 * SECOND);
+    assert_eq!(world.count("server_removed"), 0);
+}
+
+// behaviour: 9.2
+#[test]
+fn the_gap_of_authentication_errors_can_be_set() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.auth_strike_gap = Duration::ZERO;
+            config.retry_initial = true;
+        })
+        .server(0, |server| {
+            server.auth = Auth::Refuse("Authorization Violation".into())
+        })
+        .begin();
+    world.wait("closed");
+    assert_eq!(world.count("connect_failed"), 2);
+}
+
+// behaviour: 3.4
+#[test]
+fn an_empty_pool_is_auth_only_if_every_removal_was_for_authentication() {
+    let mut world = Scenario::new(2)
+        .config(|config| {
+            config.auth_strike_gap = Duration::ZERO;
+            config.max_reconnects = Some(3);
+            config.retry_initial = true;
+        })
+        .server(0, |server| {
+            server.auth = Auth::Refuse("Authorization Violation".into())
+        })
+        .route(1, |route| route.dial = Dial::Fails(LinkEnd::Eof))
+        .begin();
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed pool_exhausted".into()));
+}
+
+// behaviour: 3.4, 3.5
+#[test]
+fn unusable_settings_are_configuration_errors_that_say_what_to_do() {
+    use nats_conn_sm::{Config, ConfigError, Connection, Timestamp};
+    let error = |change: fn(&mut Config)| {
+        let mut config = Config::new(vec![url("nats://a")]);
+        change(&mut config);
+        Connection::new(config, [1; 32], Timestamp::ZERO)
+            .map(drop)
+            .expect_err("refused")
+    };
+    assert_eq!(error(|config| config.servers.clear()), ConfigError::NoServers);
+    let zero = error(|config| config.max_reconnects = Some(0));
+    assert_eq!(zero, ConfigError::ZeroMaxReconnects);
+    assert!(
+        zero.to_string().contains("reconnect = false"),
+        "it names the switch: {zero}"
+    );
+}
