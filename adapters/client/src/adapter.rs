@@ -79,8 +79,8 @@ pub struct Prepared<A> {
     pub adapter: A,
 }
 
-/// What a driver needs. Dropped without having been driven to its end, the connection is closed and its holders
-/// are told.
+/// What a driver needs. A driver that is not a [`Driver`] calls [`Shared::finish`] at its end, from a guard that
+/// also runs when it panics: until then whoever waits goes on waiting.
 #[derive(Debug)]
 pub struct DriverParts {
     /// The machine, shared with the handles.

@@ -34,6 +34,8 @@ pub(crate) struct Delivery {
     wakers: Vec<Waker>,
     /// Which mailboxes were filled by the last batches.
     window: VecDeque<(u64, Vec<Arc<Mail>>)>,
+    /// How long reading waits for one mailbox.
+    patience: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +73,13 @@ pub struct Delivered {
 }
 
 impl Delivery {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn begin(&mut self) {
         self.batch += 1;
     }
@@ -120,7 +129,7 @@ impl Delivery {
         let mut filled = self.oldest_of_window();
         for group in self.groups.iter_mut().take(self.used) {
             let Some(mail) = group.mail.take() else { continue };
-            let outcome = mail.fill(self.batch, &mut group.messages);
+            let outcome = mail.fill(self.batch, &mut group.messages, self.patience);
             if group.messages.capacity() > KEPT_SLOTS {
                 group.messages = VecDeque::new();
             }

@@ -20,12 +20,18 @@ use crate::delivery::Backpressure;
 use crate::dial::io_error;
 use crate::farewell::Farewell;
 use crate::options::ServerChoice;
-use crate::shared::{Shared, Turn};
+use crate::shared::Shared;
+use crate::timer::Timer;
+use crate::turn::Turn;
 
 /// Events that one turn takes from the machine at most: so long may a publisher on another thread wait.
 const EVENTS_A_TURN: usize = 1024;
 /// Turns without yielding to the runtime.
 const TURNS_A_POLL: usize = 32;
+/// A read has room for so many bytes at least, and while much arrives for so many at most, unless one frame is
+/// larger.
+const READ_LEAST: usize = 8 << 10;
+const READ_MOST: usize = 64 << 10;
 /// Pieces that are handed to the system in one write.
 const PIECES: usize = 64;
 
@@ -42,6 +48,12 @@ pub struct Driver<R: Runtime> {
     setup: Arc<LinkSetup>,
     runtime: Arc<R>,
     rx: ReceiveBuf,
+    /// How many bytes the machine wants the next read to have room for.
+    room: usize,
+    /// What was read has not been parsed whole: nothing is read on top of it.
+    unparsed: bool,
+    /// How many bytes reads have had use for lately.
+    habit: usize,
     tx: SendBuf,
     link: Link<R::Io>,
     identity: Option<(LinkId, Answer)>,
@@ -91,11 +103,14 @@ impl<R: Runtime> Driver<R> {
             setup: parts.setup,
             runtime,
             rx: ReceiveBuf::new(nowhere),
+            room: 0,
+            unparsed: false,
+            habit: READ_LEAST,
             tx: SendBuf::new(nowhere),
             link: Link::Down,
             identity: None,
             news: VecDeque::new(),
-            timer: Timer { armed: None },
+            timer: Timer::new(),
             backpressure: Backpressure::default(),
             farewells: Vec::new(),
             polling: false,
@@ -109,6 +124,7 @@ impl<R: Runtime> Driver<R> {
             let (outcome, delivered) = self.turn(cx);
             let now = Instant::now();
             let messages = delivered.messages;
+            self.unparsed = outcome.more;
             busy |= outcome.more || delivered.again || !outcome.actions.is_empty() || outcome.to_write;
             self.backpressure.note(delivered, now, cx.waker());
             for action in outcome.actions {
@@ -138,6 +154,7 @@ impl<R: Runtime> Driver<R> {
         let Self {
             shared,
             rx,
+            room,
             tx,
             link,
             news,
@@ -160,6 +177,7 @@ impl<R: Runtime> Driver<R> {
             }
             let writable = matches!(link, Link::Up { flushed: true, .. }) && tx.is_empty();
             let to_write = writable && turn.transmit(tx);
+            *room = turn.connection().read_hint();
             turn.sleep(cx.waker());
             Outcome {
                 actions,
@@ -174,6 +192,8 @@ impl<R: Runtime> Driver<R> {
     fn perform(&mut self, action: Action, now: Instant) {
         match action {
             Action::Connect { link, server, tls: _ } => {
+                // A handshake waits for nobody who is behind with what an earlier link brought.
+                self.backpressure = Backpressure::default();
                 self.rx = ReceiveBuf::new(link);
                 self.tx = SendBuf::new(link);
                 let target = self.target(link, server);
@@ -309,6 +329,9 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.unparsed {
+            return false;
+        }
         if self.backpressure.is_active() && self.backpressure.check(Instant::now()).is_some() {
             return false;
         }
@@ -316,11 +339,13 @@ impl<R: Runtime> Driver<R> {
             return false;
         };
         let id = *id;
-        let room = self.shared.look(|connection| connection.read_hint());
         let buffer = self.rx.buffer_mut();
-        buffer.reserve(room);
+        buffer.reserve(self.room.max(self.habit));
+        let spare = buffer.capacity() - buffer.len();
         match io.poll_read(cx, buffer) {
             Poll::Ready(Ok(0)) => self.lost(id, LinkEnd::Eof),
+            Poll::Ready(Ok(read)) if read == spare => self.habit = READ_MOST.min(self.habit * 2),
+            Poll::Ready(Ok(read)) if read < self.habit / 4 => self.habit = READ_LEAST.max(self.habit / 2),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => self.lost(id, io_error(&error)),
             Poll::Pending => return false,
@@ -430,32 +455,4 @@ fn write_all(
     let done = io.poll_flush(cx)?;
     *flushed = done.is_ready();
     done.map(Ok)
-}
-
-/// One timer, armed again only when the next moment is earlier than the one it is armed for, or when it went off.
-struct Timer<R: Runtime> {
-    armed: Option<(Instant, Pin<Box<R::Sleep>>)>,
-}
-
-impl<R: Runtime> Timer<R> {
-    /// Whether it went off.
-    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((_, sleep)) = &mut self.armed else {
-            return false;
-        };
-        if sleep.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.armed = None;
-        true
-    }
-
-    /// Sleeps until this moment at the latest. `false` if it is there already.
-    fn sleep(&mut self, runtime: &R, until: Option<Instant>, cx: &mut Context<'_>) -> bool {
-        let Some(until) = until else { return true };
-        if self.armed.as_ref().is_none_or(|(armed, _)| *armed > until) {
-            self.armed = Some((until, Box::pin(runtime.sleep_until(until))));
-        }
-        !self.poll(cx)
-    }
 }

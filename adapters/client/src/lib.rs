@@ -51,7 +51,10 @@ mod request;
 mod rustls_config;
 mod shared;
 mod subscription;
+mod timer;
 mod tls;
+mod turn;
+mod waiting;
 
 pub use adapter::{Adapter, DriverParts, Io, LinkSetup, Prepared, Runtime, Target};
 pub use client::{Client, RespondError};
@@ -82,6 +85,7 @@ pub use request::{Request, RequestFailure, Response};
 pub use rustls;
 #[cfg(feature = "rustls")]
 pub use rustls_config::server_name;
-pub use shared::{Shared, Turn};
+pub use shared::Shared;
 pub use subscription::Subscription;
 pub use tls::TlsOptions;
+pub use turn::Turn;

@@ -23,12 +23,19 @@ pub(crate) struct Mail {
 
 #[derive(Debug)]
 struct State {
-    mailbox: Mailbox,
+    limits: MailboxLimits,
+    /// Made for the first message: most subscriptions of a large number are idle.
+    content: Option<Box<Content>>,
     waker: Option<Waker>,
     /// No message follows.
     ended: Option<EndReason>,
     /// The handle is gone: nobody will take anything.
     abandoned: bool,
+}
+
+#[derive(Debug)]
+struct Content {
+    mailbox: Mailbox,
     /// Whom to wake when this mailbox is half empty again, because reading waits for it.
     reader: Option<Waker>,
     /// How much longer reading may wait for this mailbox until it was empty once.
@@ -47,18 +54,17 @@ pub(crate) struct Filled {
 }
 
 impl Mail {
-    pub(crate) fn new(sid: Sid, limits: MailboxLimits, patience: Duration) -> Arc<Self> {
+    pub(crate) fn new(sid: Sid, limits: MailboxLimits) -> Arc<Self> {
+        let state = State {
+            limits,
+            content: None,
+            waker: None,
+            ended: None,
+            abandoned: false,
+        };
         Arc::new(Self {
             sid,
-            state: Mutex::new(State {
-                mailbox: Mailbox::new(limits),
-                waker: None,
-                ended: None,
-                abandoned: false,
-                reader: None,
-                patience,
-                full_patience: patience,
-            }),
+            state: Mutex::new(state),
         })
     }
 
@@ -67,23 +73,31 @@ impl Mail {
     }
 
     /// Puts a batch in. `messages` is empty afterwards.
-    pub(crate) fn fill(&self, batch: u64, messages: &mut VecDeque<Message>) -> Filled {
+    pub(crate) fn fill(&self, batch: u64, messages: &mut VecDeque<Message>, patience: Duration) -> Filled {
         let mut state = lock(&self.state);
         if state.abandoned {
             messages.clear();
             return Filled::default();
         }
-        let began = state.mailbox.append(batch, messages);
+        let limits = state.limits;
+        let content = state
+            .content
+            .get_or_insert_with(|| Content::new(limits, patience));
+        let began = content.mailbox.append(batch, messages);
+        let slow = began.then(|| content.mailbox.dropped());
+        let crowded = content.mailbox.is_crowded() && !content.patience.is_zero();
         Filled {
             waker: state.waker.take(),
-            slow: began.then(|| state.mailbox.dropped()),
-            crowded: state.mailbox.is_crowded() && !state.patience.is_zero(),
+            slow,
+            crowded,
         }
     }
 
     /// Copies what is left of old batches out of the blocks they pin.
     pub(crate) fn detach_before(&self, batch: u64) {
-        lock(&self.state).mailbox.detach_before(batch);
+        if let Some(content) = &mut lock(&self.state).content {
+            content.mailbox.detach_before(batch);
+        }
     }
 
     /// No message follows.
@@ -97,13 +111,16 @@ impl Mail {
     pub(crate) fn abandon(&self) {
         let mut state = lock(&self.state);
         state.abandoned = true;
-        state.mailbox.clear();
+        state.content = None;
     }
 
     /// Whether there is nothing left that somebody could take.
     pub(crate) fn is_consumed(&self) -> bool {
         let state = lock(&self.state);
-        state.abandoned || state.mailbox.is_empty()
+        state
+            .content
+            .as_ref()
+            .is_none_or(|content| content.mailbox.is_empty())
     }
 
     /// Takes the oldest message; `None` once the subscription has ended and nothing is left.
@@ -131,46 +148,71 @@ impl Mail {
     }
 
     pub(crate) fn pending(&self) -> usize {
-        lock(&self.state).mailbox.len()
+        self.look(Mailbox::len)
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
-        lock(&self.state).mailbox.bytes()
+        self.look(Mailbox::bytes)
     }
 
     pub(crate) fn dropped(&self) -> u64 {
-        lock(&self.state).mailbox.dropped()
+        self.look(Mailbox::dropped)
     }
 
     pub(crate) fn limits(&self) -> MailboxLimits {
-        lock(&self.state).mailbox.limits()
+        lock(&self.state).limits
     }
 
     pub(crate) fn set_limits(&self, limits: MailboxLimits) {
-        lock(&self.state).mailbox.set_limits(limits);
+        let mut state = lock(&self.state);
+        state.limits = limits;
+        if let Some(content) = &mut state.content {
+            content.mailbox.set_limits(limits);
+        }
+    }
+
+    fn look<N: Default>(&self, look: impl FnOnce(&Mailbox) -> N) -> N {
+        lock(&self.state)
+            .content
+            .as_ref()
+            .map_or_else(N::default, |content| look(&content.mailbox))
     }
 }
 
 impl State {
     /// Takes a message, and says who waits for that.
     fn take(&mut self) -> (Option<Message>, Waiting) {
-        let Some(message) = self.mailbox.pop() else {
+        let Some(content) = &mut self.content else {
+            return (None, Waiting::Nobody);
+        };
+        let Some(message) = content.mailbox.pop() else {
             return (None, Waiting::Nobody);
         };
         let mut waiting = Waiting::Nobody;
-        if self.mailbox.is_empty() {
-            self.patience = self.full_patience;
+        if content.mailbox.is_empty() {
+            content.patience = content.full_patience;
             if self.ended.is_some() {
                 waiting = Waiting::Drain;
             }
         }
-        if self.reader.is_some()
-            && !self.mailbox.is_crowded()
-            && let Some(reader) = self.reader.take()
+        if content.reader.is_some()
+            && !content.mailbox.is_crowded()
+            && let Some(reader) = content.reader.take()
         {
             waiting = Waiting::Reader(reader);
         }
         (Some(message), waiting)
+    }
+}
+
+impl Content {
+    fn new(limits: MailboxLimits, patience: Duration) -> Box<Self> {
+        Box::new(Self {
+            mailbox: Mailbox::new(limits),
+            reader: None,
+            patience,
+            full_patience: patience,
+        })
     }
 }
 
@@ -209,11 +251,11 @@ pub(crate) struct Crowded {
 
 impl Crowded {
     pub(crate) fn new(mail: Arc<Mail>, now: Instant, waker: &Waker) -> Self {
-        let taken = {
-            let mut state = lock(&mail.state);
-            state.reader = Some(waker.clone());
-            state.mailbox.taken()
-        };
+        let mut taken = 0;
+        if let Some(content) = &mut lock(&mail.state).content {
+            content.reader = Some(waker.clone());
+            taken = content.mailbox.taken();
+        }
         Self {
             mail,
             since: now,
@@ -225,25 +267,117 @@ impl Crowded {
     /// Whether to go on waiting for it: then when to ask again.
     pub(crate) fn check(&mut self, now: Instant) -> Option<Instant> {
         let mut state = lock(&self.mail.state);
+        let content = state.content.as_mut()?;
         let waited = now.saturating_duration_since(self.since);
-        if state.abandoned || !state.mailbox.is_crowded() {
-            if !state.mailbox.is_empty() {
-                state.patience = state.patience.saturating_sub(waited);
+        if !content.mailbox.is_crowded() {
+            if !content.mailbox.is_empty() {
+                content.patience = content.patience.saturating_sub(waited);
             }
-            state.reader = None;
+            content.reader = None;
             return None;
         }
         let unchecked = now.saturating_duration_since(self.checked);
-        let stalled = unchecked >= STALLED && state.mailbox.taken() == self.taken;
-        if stalled || waited >= state.patience {
-            state.patience = Duration::ZERO;
-            state.reader = None;
+        let stalled = unchecked >= STALLED && content.mailbox.taken() == self.taken;
+        if stalled || waited >= content.patience {
+            content.patience = Duration::ZERO;
+            content.reader = None;
             return None;
         }
         if unchecked >= STALLED {
-            self.taken = state.mailbox.taken();
+            self.taken = content.mailbox.taken();
             self.checked = now;
         }
-        Some(std::cmp::min(self.checked + STALLED, self.since + state.patience))
+        Some(std::cmp::min(
+            self.checked + STALLED,
+            self.since + content.patience,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use nats_proto::{Decoder, ServerOp};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(200);
+    const TICK: Duration = Duration::from_millis(30);
+
+    fn messages(count: usize) -> VecDeque<Message> {
+        let mut wire = BytesMut::from("MSG a 1 1\r\nx\r\n".repeat(count).as_str());
+        let mut decoder = Decoder::default();
+        std::iter::from_fn(|| decoder.decode(&mut wire).unwrap())
+            .filter_map(|op| {
+                if let ServerOp::Message(message) = op {
+                    Some(message)
+                } else {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    /// A mailbox for 10 messages with 8 in it, and reading that waits for it.
+    fn crowded(now: Instant) -> (Arc<Mail>, Crowded) {
+        let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
+        assert!(
+            !mail.fill(1, &mut messages(5), PATIENCE).crowded,
+            "half full is not crowded"
+        );
+        assert!(mail.fill(1, &mut messages(3), PATIENCE).crowded);
+        let crowded = Crowded::new(mail.clone(), now, Waker::noop());
+        (mail, crowded)
+    }
+
+    fn take(mail: &Mail) -> bool {
+        let (message, waiting) = lock(&mail.state).take();
+        assert!(message.is_some());
+        matches!(waiting, Waiting::Reader(_))
+    }
+
+    #[test]
+    fn reading_waits_until_the_mailbox_is_half_empty() {
+        let now = Instant::now();
+        let (mail, mut crowded) = crowded(now);
+        assert!(crowded.check(now).is_some());
+        assert!(!take(&mail) && !take(&mail), "still more than half");
+        assert!(take(&mail), "the reader is woken");
+        assert_eq!(crowded.check(now + TICK), None);
+    }
+
+    #[test]
+    fn reading_does_not_wait_for_a_consumer_that_takes_nothing() {
+        let now = Instant::now();
+        let (mail, mut crowded) = crowded(now);
+        assert_eq!(crowded.check(now + TICK), Some(now + STALLED));
+        assert_eq!(crowded.check(now + STALLED), None);
+        assert!(!mail.fill(2, &mut messages(1), PATIENCE).crowded, "nor later");
+    }
+
+    #[test]
+    fn patience_with_a_consumer_that_is_slow_for_good_ends_and_comes_back_when_it_caught_up() {
+        let mut now = Instant::now();
+        let (mail, mut crowded) = crowded(now);
+        let began = now;
+        while crowded.check(now).is_some() {
+            now += TICK;
+            take(&mail);
+            mail.fill(2, &mut messages(1), PATIENCE);
+        }
+        assert!(now - began >= PATIENCE && now - began < PATIENCE + 2 * TICK);
+        assert!(!mail.fill(3, &mut messages(1), PATIENCE).crowded);
+        while mail.pending() > 0 {
+            take(&mail);
+        }
+        assert!(
+            mail.fill(4, &mut messages(6), PATIENCE).crowded,
+            "patience is back"
+        );
+    }
+
+    #[test]
+    fn an_idle_subscription_is_small() {
+        assert!(size_of::<Mail>() <= 72, "{} bytes", size_of::<Mail>());
     }
 }

@@ -7,17 +7,19 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use nats_conn_sm::{
-    Action, ClosedReason, Connection, EndReason, Event, FlushError, FlushId, LinkEnd, LinkId, MailboxLimits,
-    ReceiveBuf, RequestError, RequestId, SendBuf, State, SubscribeError, Timestamp,
+    Action, ClosedReason, Connection, FlushError, FlushId, LinkEnd, LinkId, MailboxLimits, ReceiveBuf,
+    RequestError, RequestId, SendBuf, SubscribeError, Timestamp,
 };
 use nats_proto::{Message, QueueGroup, Sid, SubjectFilter};
 
-use crate::delivery::{Answer, Delivered, Delivery};
+use crate::delivery::{Delivered, Delivery};
 use crate::events::{ClientEvent, Hub};
-use crate::lock::{lock, remember};
+use crate::lock::lock;
 use crate::mail::Mail;
 use crate::oneshot::Oneshot;
 use crate::replies::RepliesSlot;
+use crate::turn::Turn;
+use crate::waiting::WaitingPublishers;
 
 /// The connection as its handles and its driver share it.
 ///
@@ -52,16 +54,16 @@ pub(crate) struct Core {
     pub(crate) routes: Routes,
     pub(crate) waiting: WaitingPublishers,
     /// Whom to wake when there is something to do for the driver. Present only while it sleeps or is about to.
-    driver: Option<Waker>,
+    pub(crate) driver: Option<Waker>,
     /// Subscriptions that ended while their holders had not taken everything; a drain waits for them.
     pub(crate) unconsumed: Vec<Arc<Mail>>,
     /// `finish_drain` was called: it is called once.
-    consumed: bool,
+    pub(crate) consumed: bool,
     /// Blocks taken by the driver: publishers yield to it once for each.
     pub(crate) blocks: u64,
     /// The number of blocks taken when a publisher last yielded.
     pub(crate) yielded: u64,
-    closed: Option<ClosedReason>,
+    pub(crate) closed: Option<ClosedReason>,
     /// The driver has ended: nothing happens any more.
     finished: bool,
     /// Who waits for the end.
@@ -112,7 +114,7 @@ impl Shared {
                 finished: false,
                 watchers: Vec::new(),
             }),
-            delivery: Mutex::new(Delivery::default()),
+            delivery: Mutex::new(Delivery::new(settings.patience)),
             hub: Hub::new(settings.event_capacity),
             settings,
         })
@@ -156,12 +158,7 @@ impl Shared {
         let mut core = lock(&self.core);
         let mut delivery = lock(&self.delivery);
         delivery.begin();
-        let mut whole = Turn {
-            shared: self,
-            core: &mut core,
-            delivery: &mut delivery,
-            now,
-        };
+        let mut whole = Turn::new(self, &mut core, &mut delivery, now);
         whole.housekeeping();
         let answer = turn(&mut whole);
         drop(core);
@@ -174,7 +171,7 @@ impl Shared {
 
     /// Wakes the driver if it sleeps: something changed that it should look at.
     pub fn wake_driver(&self) {
-        let waker = lock(&self.core).take_driver();
+        let waker = lock(&self.core).driver.take();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -234,7 +231,7 @@ impl Shared {
         let (answer, waker) = {
             let mut core = lock(&self.core);
             let answer = call(&mut core);
-            (answer, core.take_driver())
+            (answer, core.driver.take())
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -255,7 +252,7 @@ impl Shared {
         let now = self.now();
         self.call(|core| {
             let sid = core.connection.subscribe(now, filter, queue)?;
-            let mail = Mail::new(sid, self.settings.mailbox, self.settings.patience);
+            let mail = Mail::new(sid, self.settings.mailbox);
             core.routes.mail.insert(
                 sid,
                 MailRoute {
@@ -291,228 +288,12 @@ impl Shared {
 }
 
 impl Core {
-    fn take_driver(&mut self) -> Option<Waker> {
-        self.driver.take()
-    }
-}
-
-/// A driver's turn: the machine, locked, and the routing of what it says.
-#[derive(Debug)]
-pub struct Turn<'a> {
-    shared: &'a Shared,
-    core: &'a mut Core,
-    delivery: &'a mut Delivery,
-    now: Instant,
-}
-
-impl Turn<'_> {
-    /// The moment at which the turn began.
-    pub fn now(&self) -> Timestamp {
-        self.shared.timestamp(self.now)
-    }
-
-    /// The machine. Its events are to be taken with [`events`](Self::events), its bytes with
-    /// [`transmit`](Self::transmit).
-    pub fn connection(&mut self) -> &mut Connection {
-        &mut self.core.connection
-    }
-
-    /// Tells the machine the time if it waits for that.
-    pub fn timeouts(&mut self) {
-        let now = self.now();
-        if self
-            .core
-            .connection
-            .poll_timeout()
-            .is_some_and(|deadline| deadline <= now)
-        {
-            self.core.connection.handle_timeout(now);
-        }
-        self.core.waiting.expire(now, self.delivery.wakers());
-    }
-
-    /// Parses what was read and routes what comes of it, `most` events at most. Says whether there may be more.
-    pub fn events(&mut self, rx: &mut ReceiveBuf, most: usize) -> bool {
-        let now = self.now();
-        for _ in 0..most {
-            let Some(event) = self.core.connection.poll_event(now, rx) else {
-                return false;
-            };
-            self.route(event);
-        }
-        true
-    }
-
-    /// Asks for the next bytes to write; see [`Connection::poll_transmit`].
-    pub fn transmit(&mut self, tx: &mut SendBuf) -> bool {
-        let now = self.now();
-        let taken = self.core.connection.poll_transmit(now, tx);
-        self.core.blocks += u64::from(taken);
-        taken
-    }
-
-    /// When to have the next turn if nothing happens before.
-    pub fn deadline(&self) -> Option<Instant> {
-        let machine = self.core.connection.poll_timeout();
-        let waiting = self.core.waiting.next_deadline();
-        let first = machine.into_iter().chain(waiting).min()?;
-        Some(self.shared.instant(first))
-    }
-
-    /// Whom to wake when the application calls something. To be called in every turn after which the driver may
-    /// sleep; what is called while it is still busy wakes it, too.
-    pub fn sleep(&mut self, waker: &Waker) {
-        remember(&mut self.core.driver, waker);
-    }
-
-    /// Whether `Closed` has been told: nothing follows.
-    pub fn is_closed(&self) -> bool {
-        self.core.closed.is_some()
-    }
-
-    /// What a turn begins with: a drain goes on when everything delivered was consumed.
-    fn housekeeping(&mut self) {
-        let now = self.now();
-        let core = &mut *self.core;
-        if core.connection.state() != State::Draining || !core.routes.mail.is_empty() {
-            return;
-        }
-        core.unconsumed.retain(|mail| !mail.is_consumed());
-        if core.unconsumed.is_empty() && !core.consumed {
-            core.consumed = true;
-            core.connection.finish_drain(now);
-            core.waiting.wake_all(self.delivery.wakers());
-        }
-    }
-
-    fn route(&mut self, event: Event) {
-        let core = &mut *self.core;
-        match event {
-            Event::Message {
-                subscription,
-                message,
-            } => {
-                if let Some(route) = core.routes.mail.get_mut(&subscription) {
-                    self.delivery.message(route, message);
-                }
-            }
-            Event::SubscriptionEnded { subscription, reason } => {
-                if let Some(route) = core.routes.mail.remove(&subscription) {
-                    self.delivery.ends.push((route.mail.clone(), reason));
-                    core.note_unconsumed(route.mail);
-                }
-            }
-            Event::Response { request, result } => match core.routes.requests.remove(&request) {
-                Some(RequestRoute::One(slot)) => self.delivery.answers.push(Answer::Response(slot, result)),
-                Some(RequestRoute::Many(_)) | None => {}
-            },
-            Event::Reply { request, message } => {
-                if let Some(RequestRoute::Many(slot)) = core.routes.requests.get(&request) {
-                    self.delivery.answers.push(Answer::Reply(slot.clone(), message));
-                }
-            }
-            Event::RepliesEnded { request, result } => match core.routes.requests.remove(&request) {
-                Some(RequestRoute::Many(slot)) => {
-                    self.delivery.answers.push(Answer::RepliesEnded(slot, result))
-                }
-                Some(RequestRoute::One(_)) | None => {}
-            },
-            Event::Flushed { flush, result } => match core.routes.flushes.remove(&flush) {
-                Some(FlushRoute::Flush(slot)) => self.delivery.answers.push(Answer::Flushed(slot, result)),
-                Some(FlushRoute::RoundTrip(_)) | None => {}
-            },
-            Event::RoundTrip { flush, result } => match core.routes.flushes.remove(&flush) {
-                Some(FlushRoute::RoundTrip(slot)) => {
-                    self.delivery.answers.push(Answer::RoundTrip(slot, result))
-                }
-                Some(FlushRoute::Flush(_)) | None => {}
-            },
-            Event::Writable => core.waiting.wake_all(self.delivery.wakers()),
-            Event::Closed { reason } => self.close_everything(reason),
-            Event::Draining => {
-                core.waiting.wake_all(self.delivery.wakers());
-                self.delivery.events.push(Event::Draining.into());
-            }
-            other => self.delivery.events.push(other.into()),
-        }
-    }
-
-    /// The end: whoever still waits for something is told. The machine has ended everything by itself; what is
-    /// left here is left only where the machine could not.
-    fn close_everything(&mut self, reason: ClosedReason) {
-        let core = &mut *self.core;
-        for (_, route) in core.routes.mail.drain() {
-            self.delivery.ends.push((route.mail, EndReason::Closed));
-        }
-        for (_, route) in core.routes.requests.drain() {
-            self.delivery.answers.push(match route {
-                RequestRoute::One(slot) => Answer::Response(slot, Err(RequestError::Closed)),
-                RequestRoute::Many(slot) => Answer::RepliesEnded(slot, Err(RequestError::Closed)),
-            });
-        }
-        for (_, route) in core.routes.flushes.drain() {
-            self.delivery.answers.push(match route {
-                FlushRoute::Flush(slot) => Answer::Flushed(slot, Err(FlushError::Closed)),
-                FlushRoute::RoundTrip(slot) => Answer::RoundTrip(slot, Err(FlushError::Closed)),
-            });
-        }
-        core.waiting.wake_all(self.delivery.wakers());
-        core.closed = Some(reason.clone());
-        self.delivery.events.push(Event::Closed { reason }.into());
-    }
-}
-
-impl Core {
     /// Remembers that a drain has to wait until this is consumed.
-    fn note_unconsumed(&mut self, mail: Arc<Mail>) {
+    pub(crate) fn note_unconsumed(&mut self, mail: Arc<Mail>) {
         if self.unconsumed.len() == self.unconsumed.capacity() {
             self.unconsumed.retain(|mail| !mail.is_consumed());
         }
         self.unconsumed.push(mail);
-    }
-}
-
-/// Publishers that wait for room in the send buffer.
-#[derive(Debug, Default)]
-pub(crate) struct WaitingPublishers {
-    waiting: Vec<WaitingPublisher>,
-    next: u64,
-}
-
-#[derive(Debug)]
-struct WaitingPublisher {
-    id: u64,
-    deadline: Option<Timestamp>,
-    waker: Waker,
-}
-
-impl WaitingPublishers {
-    /// Waits on: the id is for [`remove`](Self::remove).
-    pub(crate) fn add(&mut self, deadline: Option<Timestamp>, waker: &Waker) -> u64 {
-        self.next += 1;
-        self.waiting.push(WaitingPublisher {
-            id: self.next,
-            deadline,
-            waker: waker.clone(),
-        });
-        self.next
-    }
-
-    pub(crate) fn remove(&mut self, id: u64) {
-        self.waiting.retain(|waiting| waiting.id != id);
-    }
-
-    fn next_deadline(&self) -> Option<Timestamp> {
-        self.waiting.iter().filter_map(|waiting| waiting.deadline).min()
-    }
-
-    fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.extend(self.waiting.drain(..).map(|waiting| waiting.waker));
-    }
-
-    fn expire(&mut self, now: Timestamp, wakers: &mut Vec<Waker>) {
-        let due = |waiting: &mut WaitingPublisher| waiting.deadline.is_some_and(|deadline| deadline <= now);
-        wakers.extend(self.waiting.extract_if(.., due).map(|waiting| waiting.waker));
     }
 }
 

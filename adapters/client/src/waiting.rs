@@ -1,0 +1,49 @@
+//! Publishers that wait for room in the send buffer.
+
+use std::task::Waker;
+
+use nats_conn_sm::Timestamp;
+
+/// Publishers that wait for room in the send buffer.
+#[derive(Debug, Default)]
+pub(crate) struct WaitingPublishers {
+    waiting: Vec<WaitingPublisher>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct WaitingPublisher {
+    id: u64,
+    deadline: Option<Timestamp>,
+    waker: Waker,
+}
+
+impl WaitingPublishers {
+    /// Waits on: the id is for [`remove`](Self::remove).
+    pub(crate) fn add(&mut self, deadline: Option<Timestamp>, waker: &Waker) -> u64 {
+        self.next += 1;
+        self.waiting.push(WaitingPublisher {
+            id: self.next,
+            deadline,
+            waker: waker.clone(),
+        });
+        self.next
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) {
+        self.waiting.retain(|waiting| waiting.id != id);
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.waiting.iter().filter_map(|waiting| waiting.deadline).min()
+    }
+
+    pub(crate) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.waiting.drain(..).map(|waiting| waiting.waker));
+    }
+
+    pub(crate) fn expire(&mut self, now: Timestamp, wakers: &mut Vec<Waker>) {
+        let due = |waiting: &mut WaitingPublisher| waiting.deadline.is_some_and(|deadline| deadline <= now);
+        wakers.extend(self.waiting.extract_if(.., due).map(|waiting| waiting.waker));
+    }
+}
