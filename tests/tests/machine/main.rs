@@ -1,0 +1,16 @@
+//! The state machine's promises as stories in virtual time, against the model server. One binary, because linking
+//! one is much faster than linking one a story.
+
+mod backoff;
+mod chunking;
+mod drain;
+mod errors;
+mod handshake;
+mod lame_duck;
+mod liveness;
+mod pool;
+mod publishing;
+mod reconnect;
+mod requests;
+mod secrets;
+mod subscriptions;
