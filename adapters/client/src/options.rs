@@ -139,10 +139,22 @@ impl<A> ConnectOptions<A> {
         }
     }
 
-    /// Another home, with settings of its own.
-    pub fn adapter(mut self, adapter: A) -> Self {
-        self.adapter = adapter;
-        self
+    /// The same settings in another home, which has settings of its own.
+    pub fn adapter<B>(self, adapter: B) -> ConnectOptions<B> {
+        ConnectOptions {
+            config: self.config,
+            identity: self.identity,
+            tls: self.tls,
+            local_address: self.local_address,
+            selector: self.selector,
+            mailbox: self.mailbox,
+            patience: self.patience,
+            event_capacity: self.event_capacity,
+            request_timeout: self.request_timeout,
+            publish_timeout: self.publish_timeout,
+            seed: self.seed,
+            adapter,
+        }
     }
 
     /// All settings of the state machine, as they are.
