@@ -1,0 +1,202 @@
+//! The homes in which every scenario runs.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use nats_conn_client::{Client, ConnectFailure, ConnectOptions, Events, StartError};
+use nats_conn_tokio::Tokio;
+
+use crate::watch::Watch;
+
+/// The settings of a connection, before it is said where it lives.
+pub(crate) type Options = ConnectOptions<Anywhere>;
+
+/// No home yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Anywhere;
+
+/// Where a connection lives, and the scenario with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// tokio with one thread, which runs the scenario too.
+    TokioCurrentThread,
+    /// tokio with two threads, and the scenario on a third.
+    TokioMultiThread,
+}
+
+impl Home {
+    /// Runs a scenario to its end.
+    pub(crate) fn run(self, scenario: impl Future<Output = ()>) {
+        let mut runtime = match self {
+            Self::TokioCurrentThread => tokio::runtime::Builder::new_current_thread(),
+            Self::TokioMultiThread => tokio::runtime::Builder::new_multi_thread(),
+        };
+        let runtime = runtime.worker_threads(2).enable_all().build();
+        runtime.expect("a runtime").block_on(scenario);
+    }
+
+    /// Starts a connection, whose events are watched from the first on.
+    ///
+    /// # Panics
+    /// If the options cannot be used.
+    #[track_caller]
+    pub(crate) fn start(self, options: Options) -> (Client, Watch) {
+        match self.try_start(options) {
+            Ok((client, events)) => (client, Watch::new(events)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Starts a connection.
+    pub(crate) fn try_start(self, options: Options) -> Result<(Client, Events), StartError> {
+        match self {
+            Self::TokioCurrentThread | Self::TokioMultiThread => options.adapter(Tokio::default()).start(),
+        }
+    }
+
+    /// Starts a connection and waits for its first outcome.
+    pub(crate) async fn connect(self, options: Options) -> Result<Client, ConnectFailure> {
+        match self {
+            Self::TokioCurrentThread | Self::TokioMultiThread => {
+                options.adapter(Tokio::default()).connect().await
+            }
+        }
+    }
+
+    /// Runs this beside the scenario. It goes on if what is given is dropped.
+    pub(crate) fn spawn<T: Send + 'static>(self, task: impl Future<Output = T> + Send + 'static) -> Task<T> {
+        let (promise, waiting) = Task::new();
+        match self {
+            Self::TokioCurrentThread | Self::TokioMultiThread => {
+                tokio::spawn(async move { promise.keep(task.await) });
+            }
+        }
+        waiting
+    }
+}
+
+/// Runs what blocks on a thread of its own, so that a home with one thread goes on meanwhile.
+pub(crate) fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
+    let (promise, waiting) = Task::new();
+    std::thread::spawn(move || promise.keep(work()));
+    waiting
+}
+
+/// Something that goes on beside the scenario: await it for what comes of it.
+#[must_use = "it is not known whether it went well"]
+pub(crate) struct Task<T>(Arc<Mutex<Outcome<T>>>);
+
+/// The other end of a [`Task`].
+struct Promise<T>(Arc<Mutex<Outcome<T>>>);
+
+struct Outcome<T> {
+    value: Option<T>,
+    /// Nothing will come: it panicked.
+    broken: bool,
+    waker: Option<Waker>,
+}
+
+impl<T> Task<T> {
+    fn new() -> (Promise<T>, Self) {
+        let outcome = Arc::new(Mutex::new(Outcome {
+            value: None,
+            broken: false,
+            waker: None,
+        }));
+        (Promise(outcome.clone()), Self(outcome))
+    }
+}
+
+impl<T> Promise<T> {
+    fn keep(self, value: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).value = Some(value);
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        let mut outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome.broken = outcome.value.is_none();
+        let waker = outcome.waker.take();
+        drop(outcome);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let mut outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = outcome.value.take() {
+            return Poll::Ready(value);
+        }
+        assert!(!outcome.broken, "what went on beside the scenario has failed");
+        outcome.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// Makes tests of scenarios: see the documentation of this binary.
+macro_rules! scenarios {
+    ($($(#[$meta:meta])* async fn $name:ident($($given:ident),+) $body:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[$meta])*
+            async fn scenario($($given: given!(type $given)),+) $body
+
+            given!(tests $($given)+);
+        }
+    )+};
+}
+
+/// What a scenario is given, and the tests that come of it.
+macro_rules! given {
+    (type home) => { $crate::home::Home };
+    (type version) => { nats_conn_tests::real_server::Version };
+    (tests home) => {
+        #[test]
+        fn tokio_current_thread() {
+            let home = $crate::home::Home::TokioCurrentThread;
+            home.run(scenario(home));
+        }
+
+        #[test]
+        fn tokio_multi_thread() {
+            let home = $crate::home::Home::TokioMultiThread;
+            home.run(scenario(home));
+        }
+    };
+    (tests home version) => {
+        given!(versions tokio_current_thread TokioCurrentThread);
+        given!(versions tokio_multi_thread TokioMultiThread);
+    };
+    (versions $name:ident $home:ident) => {
+        mod $name {
+            use nats_conn_tests::real_server::Version;
+
+            fn run(version: Version) {
+                if !version.is_switched_off() {
+                    let home = $crate::home::Home::$home;
+                    home.run(super::scenario(home, version));
+                }
+            }
+
+            #[test]
+            fn v2_9() {
+                run(Version::V2_9);
+            }
+
+            #[test]
+            fn v2_15() {
+                run(Version::V2_15);
+            }
+        }
+    };
+}
