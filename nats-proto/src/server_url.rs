@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv6Addr};
 use core::str::FromStr;
 
 use thiserror::Error;
@@ -82,6 +82,11 @@ pub enum UrlError {
         /// The scheme.
         scheme: String,
     },
+    /// What stands before `://` is no scheme that is known, and may be a user name or a token: an `@` follows.
+    #[error(
+        "the server URL has an unknown scheme; use `nats://` or `tls://`, and write `%2F` for `/` in userinfo"
+    )]
+    SchemeOrUserinfo,
     /// There is no host, or it has a character that none can have.
     #[error("the server URL has no usable host; give for example `nats://localhost:4222`")]
     Host,
@@ -129,7 +134,7 @@ impl ServerUrl {
         })
     }
 
-    /// Reads a list separated by commas. Empty pieces are passed over.
+    /// Reads a list separated by commas. Empty pieces are passed over; a comma in userinfo is written `%2C`.
     ///
     /// # Errors
     /// [`UrlError`] of the first piece that is no URL; [`UrlError::Empty`] if there is none at all.
@@ -236,6 +241,12 @@ impl fmt::Display for Scheme {
     }
 }
 
+/// Schemes that are written by mistake. Any other may as well be userinfo, and is not shown.
+const FOREIGN_SCHEMES: [&str; 14] = [
+    "amqp", "amqps", "ftp", "http", "https", "kafka", "mqtt", "mqtts", "redis", "rediss", "ssl", "stomp",
+    "tcp", "udp",
+];
+
 /// The scheme and what is behind it. What could not be a scheme is none: it may be a password with `://` in it.
 fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
     let is_scheme = |scheme: &str| {
@@ -251,6 +262,9 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
         scheme if scheme == "nats" => Ok((Scheme::Nats, rest)),
         scheme if scheme == "tls" => Ok((Scheme::Tls, rest)),
         scheme if scheme == "ws" || scheme == "wss" => Err(UrlError::WebSocket { scheme }),
+        scheme if rest.contains('@') && !FOREIGN_SCHEMES.contains(&scheme.as_str()) => {
+            Err(UrlError::SchemeOrUserinfo)
+        }
         scheme => Err(UrlError::Scheme { scheme }),
     }
 }
@@ -312,12 +326,7 @@ fn split_port(place: &str) -> Result<(String, &str), UrlError> {
     if host.is_empty() || !host.chars().all(usable) {
         return Err(UrlError::Host);
     }
-    let host = host.to_ascii_lowercase();
-    Ok((
-        host.parse::<Ipv4Addr>()
-            .map_or(host, |address| address.to_string()),
-        port,
-    ))
+    Ok((host.to_ascii_lowercase(), port))
 }
 
 /// An address, with a zone (`%eth0`) kept as it is.

@@ -88,7 +88,8 @@ fn what_is_wrong_is_said_without_showing_userinfo() {
             "`wss://` is not supported yet",
         ),
         ("http://hunter2@h", scheme("http"), "`http://` is not a scheme"),
-        ("nats+x-1.0://hunter2@h", scheme("nats+x-1.0"), "is not a scheme"),
+        ("HTTPS://h", scheme("https"), "`https://` is not a scheme"),
+        ("nats+x-1.0://h", scheme("nats+x-1.0"), "is not a scheme"),
         ("nats://", UrlError::Host, "no usable host"),
         ("nats:///", UrlError::Host, "no usable host"),
         (":4222", UrlError::Host, "no usable host"),
@@ -191,6 +192,27 @@ fn loopback_is_what_is_literally_loopback() {
     }
 }
 
+/// A user name with a password that begins with `//` looks like a scheme, and so does a token with `://` in it.
+#[test]
+fn what_may_be_userinfo_is_not_named_as_a_scheme() {
+    for text in [
+        "hunter2://@[",
+        "hunter2://x@h",
+        "Hunter2://u:p@h:1/",
+        "hunter2://@",
+    ] {
+        let error = ServerUrl::parse(text).unwrap_err();
+        assert_eq!(error, UrlError::SchemeOrUserinfo, "{text}");
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("write `%2F` for `/`"), "{shown}");
+        assert!(!shown.to_lowercase().contains("hunter2"), "{shown}");
+    }
+    assert_eq!(
+        parse("hunter2:%2F%2Fx@h").userinfo(),
+        password("hunter2", "//x").as_ref()
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -198,8 +220,20 @@ proptest! {
     fn any_text_is_read_or_refused(text in "\\PC{0,20}", like in "((nats|tls|ws|x)://)?([a-z:%]{0,4}@)?[a-z\\[\\]:%.1]{0,9}(:[0-9]{0,3})?/?") {
         nats_proto::fuzzing::url(text.as_bytes());
         nats_proto::fuzzing::url(like.as_bytes());
-        if let Err(error) = ServerUrl::parse(&format!("hunter2:{text}@[")) {
-            prop_assert!(!error.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn no_error_shows_userinfo(
+        scheme in "((nats|tls|wss|http|x)://)?",
+        before in "[a-z:/@%#?]{0,3}",
+        behind in "[a-z:/@%#?.\\[\\]]{0,4}",
+        place in "(\\[|h|a b|h:x|h/x|\\PC{0,9})",
+    ) {
+        for userinfo in [format!("{before}hunter2{behind}"), format!("hunter2{behind}")] {
+            if let Err(error) = ServerUrl::parse(&format!("{scheme}{userinfo}@{place}")) {
+                let shown = format!("{error} {error:?}");
+                prop_assert!(!shown.contains("hunter2"), "{scheme}{userinfo}@{place}: {shown}");
+            }
         }
     }
 }
