@@ -122,14 +122,34 @@ impl Decoder {
     ///
     /// # Errors
     /// [`DecodeError`]; all later calls give the same.
+    #[inline]
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
         let available = buffer.len();
         if available < self.wanted {
             self.need = self.wanted.wrapping_sub(available);
             return Ok(None);
+        }
+        self.decode_available(buffer)
+    }
+
+    /// How many more bytes are needed at least before [`decode`](Self::decode) can give anything: what to reserve
+    /// in the buffer. At least 1; exact once the control line of a message is there.
+    pub fn need(&self) -> usize {
+        self.need
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl Decoder {
+    /// Decodes where a frame may be whole.
+    fn decode_available(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
         }
         if self.scanned != 0 {
             // Where a line has begun to trickle in, only what is new is searched for its end.
@@ -147,20 +167,6 @@ impl Decoder {
         }
     }
 
-    /// How many more bytes are needed at least before [`decode`](Self::decode) can give anything: what to reserve
-    /// in the buffer. At least 1; exact once the control line of a message is there.
-    pub fn need(&self) -> usize {
-        self.need
-    }
-}
-
-impl Default for Decoder {
-    fn default() -> Self {
-        Self::new(Limits::default())
-    }
-}
-
-impl Decoder {
     /// Decodes what is not a message.
     #[cold]
     fn decode_other(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
@@ -261,6 +267,7 @@ impl Decoder {
     #[cold]
     fn fail(&mut self, error: DecodeError) -> Result<Option<ServerOp>, DecodeError> {
         self.failed = Some(error);
+        self.wanted = 0;
         Err(error)
     }
 

@@ -10,9 +10,9 @@ use core::num::NonZeroU64;
 use bytes::{Buf, BytesMut};
 
 use crate::{
-    ClientFrame, ClientOp, DecodeError, Decoder, Headers, Limits, Message, Payload, QueueGroup, Reply,
-    ServerDecodeError, ServerDecoder, ServerFrame, ServerInfo, ServerLimits, ServerOp, ServerUrl, Sid,
-    Subject, SubjectFilter, TransmitBuf,
+    ClientFrame, ClientOp, Connect, DecodeError, Decoder, Headers, Limits, Message, Payload, QueueGroup,
+    Reply, Secret, ServerDecodeError, ServerDecoder, ServerFrame, ServerInfo, ServerLimits, ServerOp,
+    ServerUrl, Sid, Subject, SubjectFilter, TransmitBuf,
 };
 
 /// Any bytes from a server: the same operations whole, in two pieces and byte by byte; an error is final; no view
@@ -77,6 +77,16 @@ pub fn roundtrip(data: &[u8]) {
     let number = fields.number();
     let (subject, reply, queue) = (fields.text(), fields.text(), fields.text());
     let (name, value, payload) = (fields.text(), fields.bytes(), fields.rest());
+
+    let mut connect = Connect::default();
+    connect.protocol = i64::from(number % 2 == 0);
+    connect.name = Some(subject.clone());
+    connect.lang.clone_from(&reply);
+    connect.version.clone_from(&queue);
+    connect.nkey = Some(name.clone());
+    connect.pass = Some(Secret::from(name.as_str()));
+    write_and_read(ClientOp::Connect(&connect));
+    raw_fields(subject.as_bytes(), value, reply.as_bytes(), payload);
 
     let subject = Subject::new(&subject);
     let reply = Subject::new(&reply).ok();
@@ -170,15 +180,11 @@ fn decode_in_pieces(limits: Limits, pieces: &[&[u8]]) -> Decoded {
         loop {
             match decoder.decode(&mut buffer) {
                 Ok(Some(operation)) => {
-                    assert!(buffer.is_empty() || buffer.len() < usize::MAX);
                     operations.push(operation);
                     needed = 0;
                 }
                 Ok(None) => {
-                    // What was said to be missing can only have become less.
-                    let wanted = buffer.len().saturating_add(decoder.need());
-                    assert!(wanted > buffer.len() && (needed <= wanted));
-                    needed = needed.max(wanted);
+                    needed = check_need(needed, buffer.len(), decoder.need());
                     break;
                 }
                 Err(error) => {
@@ -191,6 +197,16 @@ fn decode_in_pieces(limits: Limits, pieces: &[&[u8]]) -> Decoded {
     (operations, None, buffer.len())
 }
 
+/// Where a frame is said to end at the earliest: always behind what is there, and never sooner than was said before.
+fn check_need(before: usize, available: usize, need: usize) -> usize {
+    let wanted = available.saturating_add(need);
+    assert!(
+        wanted > available && before <= wanted,
+        "{before} {available} {need}"
+    );
+    wanted
+}
+
 fn server_decode_in_pieces(
     limits: ServerLimits,
     pieces: &[&[u8]],
@@ -198,12 +214,19 @@ fn server_decode_in_pieces(
     let mut decoder = ServerDecoder::new(limits);
     let mut buffer = BytesMut::new();
     let mut frames = Vec::new();
+    let mut needed = 0;
     for piece in pieces {
         buffer.extend_from_slice(piece);
         loop {
             match decoder.decode(&mut buffer) {
-                Ok(Some(frame)) => frames.push(frame),
-                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    frames.push(frame);
+                    needed = 0;
+                }
+                Ok(None) => {
+                    needed = check_need(needed, buffer.len(), decoder.need());
+                    break;
+                }
                 Err(error) => {
                     assert_eq!(decoder.decode(&mut buffer), Err(error), "errors are final");
                     return (frames, Some(error), 0);
@@ -304,7 +327,39 @@ fn write_and_read(operation: ClientOp<'_>) {
             assert_eq!(alloc::format!("{sid}").as_bytes(), sid_read);
             assert_eq!(max.map(NonZeroU64::get), *max_read);
         }
+        (ClientOp::Connect(connect), Some(ClientFrame::Connect(connect_read))) => {
+            assert_eq!(**connect, **connect_read);
+        }
         (_, other) => panic!("read as {other:?}"),
+    }
+}
+
+/// Any bytes as the raw fields of a message from a server: written as exactly one frame, or refused.
+fn raw_fields(subject: &[u8], sid: &[u8], reply: &[u8], payload: &[u8]) {
+    let mut wire = Vec::new();
+    let frame = ServerFrame::Message {
+        subject,
+        sid,
+        reply: Some(reply),
+        headers: None,
+        payload,
+    };
+    if frame.encode(&mut wire).is_err() {
+        assert!(wire.is_empty(), "nothing is written on an error");
+        return;
+    }
+    let limits = Limits::default();
+    match decode_in_pieces(limits, &[&wire]) {
+        (operations, None, 0) => match operations.as_slice() {
+            [ServerOp::Message(message)] => {
+                assert_eq!((message.subject(), message.payload()), (subject, payload));
+                assert_eq!(message.reply(), Some(reply));
+            }
+            other => panic!("read as {other:?}"),
+        },
+        // Servers repeat any sid, of which a client knows only numbers.
+        (operations, Some(DecodeError::Sid(_)), _) => assert!(operations.is_empty()),
+        other => panic!("read as {other:?}"),
     }
 }
 

@@ -29,21 +29,29 @@ use crate::server_info::ServerInfo;
 /// assert_eq!(payload, "hi");
 /// # Ok::<(), nats_proto::ServerDecodeError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ServerDecoder {
     limits: ServerLimits,
     /// How many bytes at the front of the buffer are known to hold no line feed.
     scanned: usize,
+    /// Up to where a line that trickles in is known to be its word and blanks.
+    arguments_at: usize,
     /// How many bytes the buffer must hold for the frame whose line has arrived; 0 if no line has.
     wanted: usize,
+    /// How many bytes are missing at least.
+    need: usize,
     failed: Option<ServerDecodeError>,
 }
+
+/// How many blanks may stand before the arguments. Real servers take any number, because they keep none.
+const MAX_BLANKS: usize = 4096;
 
 /// How much a client may send at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerLimits {
-    /// The most bytes of arguments in a control line: `max_control_line`. Default: 4096.
+    /// The most bytes of arguments in a control line: `max_control_line`. Default: 4096. The blanks between the
+    /// word and the arguments do not count, but there may be 4096 of them at most.
     pub control_line: usize,
     /// The most bytes of headers and payload: `max_payload`. Default: 1 MiB.
     pub payload: usize,
@@ -170,8 +178,18 @@ impl ServerDecoder {
     pub fn new(limits: ServerLimits) -> Self {
         Self {
             limits,
-            ..Self::default()
+            scanned: 0,
+            arguments_at: 0,
+            wanted: 0,
+            need: 1,
+            failed: None,
         }
+    }
+
+    /// How many more bytes are needed at least before [`decode`](Self::decode) can give anything. At least 1; exact
+    /// once the control line of a message is there.
+    pub fn need(&self) -> usize {
+        self.need
     }
 
     /// Cuts the next operation from the front of `buffer`, or nothing if it has not arrived whole.
@@ -185,6 +203,7 @@ impl ServerDecoder {
             return Err(error);
         }
         if buffer.len() < self.wanted {
+            self.need = self.wanted.saturating_sub(buffer.len());
             return Ok(None);
         }
         let unseen = buffer.get(self.scanned..).unwrap_or_default();
@@ -203,7 +222,9 @@ impl ServerDecoder {
         let line = without_end(buffer.get(..line_len).unwrap_or_default());
         let word = Word::of(line).ok_or(ServerDecodeError::UnknownOperation)?;
         let limit = self.limits.control_line;
-        if trim_start(word.behind(line)).len() > limit {
+        let behind = word.behind(line);
+        let arguments_len = trim_start(behind).len();
+        if arguments_len > limit || behind.len().saturating_sub(arguments_len) > MAX_BLANKS {
             return Err(ServerDecodeError::ControlLineTooLong { limit });
         }
         if let Word::Pub | Word::Hpub = word {
@@ -212,8 +233,7 @@ impl ServerDecoder {
         let line = Bytes::copy_from_slice(buffer.get(..line_len).unwrap_or_default());
         let frame = decode_control(word, &line)?;
         buffer.advance(line_len);
-        self.scanned = 0;
-        self.wanted = 0;
+        self.start_anew();
         Ok(Some(frame))
     }
 
@@ -235,14 +255,14 @@ impl ServerDecoder {
         if buffer.len() < frame_len {
             self.scanned = line_len.saturating_sub(1);
             self.wanted = frame_len;
+            self.need = frame_len.saturating_sub(buffer.len());
             return Ok(None);
         }
         if buffer.get(end..frame_len) != Some(b"\r\n") {
             return Err(ServerDecodeError::UnknownOperation);
         }
         let frame = buffer.split_to(frame_len).freeze();
-        self.scanned = 0;
-        self.wanted = 0;
+        self.start_anew();
         let headers = frame.get(line_len..payload_at).filter(|block| !block.is_empty());
         let payload = frame.get(payload_at..end).unwrap_or_default();
         Ok(Some(ClientFrame::Publish {
@@ -257,16 +277,38 @@ impl ServerDecoder {
         // The longest word and what may stand behind it.
         const LONGEST: usize = 9;
         let limit = self.limits.control_line;
-        match Word::of(buffer) {
-            None if buffer.len() > LONGEST => return Err(ServerDecodeError::UnknownOperation),
-            // The CR of the line end may be among the bytes.
-            Some(word) if trim_start(word.behind(buffer)).len() > limit.saturating_add(1) => {
-                return Err(ServerDecodeError::ControlLineTooLong { limit });
-            }
-            _ => {}
-        }
         self.scanned = buffer.len();
+        self.need = 1;
+        let Some(word) = Word::of(buffer) else {
+            return match buffer.len() {
+                0..=LONGEST => Ok(None),
+                _ => Err(ServerDecodeError::UnknownOperation),
+            };
+        };
+        // Only what is new is looked at, so that a line of blanks costs no more than another.
+        let word_len = word.text().len();
+        let known = self.arguments_at.max(word_len);
+        let arguments = trim_start(buffer.get(known..).unwrap_or_default());
+        self.arguments_at = buffer.len().saturating_sub(arguments.len());
+        let blanks = self.arguments_at.saturating_sub(word_len);
+        // The CR of the line end may be among the bytes.
+        if arguments.len() > limit.saturating_add(1) || blanks > MAX_BLANKS {
+            return Err(ServerDecodeError::ControlLineTooLong { limit });
+        }
         Ok(None)
+    }
+
+    fn start_anew(&mut self) {
+        self.scanned = 0;
+        self.arguments_at = 0;
+        self.wanted = 0;
+        self.need = 1;
+    }
+}
+
+impl Default for ServerDecoder {
+    fn default() -> Self {
+        Self::new(ServerLimits::default())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a server sends, and how it is written.
 
-use crate::client_op::{EncodeError, MAX_MESSAGE, put_size};
+use crate::client_op::{EncodeError, MAX_MESSAGE, put_last_size, put_size};
 use crate::server_info::ServerInfo;
 use crate::wire_sink::WireSink;
 
@@ -112,8 +112,7 @@ fn put_message(
     if headers.is_some() {
         put_size(headers_len, out);
     }
-    put_size(total_len, out);
-    out.put_slice(b"\r\n");
+    put_last_size(total_len, out);
     out.put_slice(headers.unwrap_or_default());
     out.put_slice(payload);
     out.put_slice(b"\r\n");

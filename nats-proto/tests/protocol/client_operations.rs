@@ -252,6 +252,19 @@ fn another_limit_of_control_lines_can_be_given() {
         ClientOp::Connect(&connect).encode_within(usize::MAX, &mut out),
         Ok(())
     );
+    out.clear();
+    let unsubscribe = ClientOp::Unsubscribe {
+        sid: Sid::new(12),
+        max: NonZeroU64::new(345),
+    };
+    assert_eq!(
+        unsubscribe.clone().encode_within(5, &mut out),
+        Err(EncodeError::ControlLineTooLong { len: 6, limit: 5 })
+    );
+    assert_eq!(
+        (unsubscribe.encode_within(6, &mut out), &out[..]),
+        (Ok(()), &b"UNSUB 12 345\r\n"[..])
+    );
 }
 
 #[test]

@@ -14,5 +14,6 @@ mod server_operations;
 mod server_role;
 mod subjects;
 mod transmit_buf;
+mod trickle;
 mod urls;
 mod wire;

@@ -392,6 +392,44 @@ fn the_arguments_of_a_line_have_a_limit() {
 }
 
 #[test]
+fn blanks_before_the_arguments_have_a_limit_too() {
+    let line =
+        |count: usize, rest: &str| format!("SUB{}{rest}", " \t".repeat(count / 2) + &"\t".repeat(count % 2));
+    let limits = ServerLimits::default().with_control_line(8);
+    let too_long = Some(ServerDecodeError::ControlLineTooLong { limit: 8 });
+    let decoded = |stream: &str| server_decoded_within(limits, stream.as_bytes());
+    assert_eq!(decoded(&line(4096, "a 1\r\n")).0, [subscribe("1", "a", None)]);
+    assert_eq!(decoded(&line(4097, "a 1\r\n")).1, too_long);
+    // Also where neither arguments nor a line end ever come.
+    assert_eq!(decoded(&line(4096, "")), (Vec::new(), None));
+    assert_eq!(decoded(&line(4097, "")).1, too_long);
+    assert_eq!(decoded(&format!("PING{}\n", " ".repeat(4097))).1, too_long);
+    // Each line has its own.
+    assert_eq!(decoded(&line(4096, "a 1\r\n").repeat(2)).0.len(), 2);
+}
+
+#[test]
+fn what_is_needed_is_said_exactly() {
+    let mut decoder = ServerDecoder::default();
+    let mut buffer = BytesMut::new();
+    assert_eq!(decoder.need(), 1);
+    let stream = b"PUB a 5\r\nhello\r\nPING\r\n";
+    let needs: Vec<(usize, bool)> = stream
+        .iter()
+        .map(|byte| {
+            buffer.extend_from_slice(&[*byte]);
+            let found = decoder.decode(&mut buffer).unwrap().is_some();
+            (decoder.need(), found)
+        })
+        .collect();
+    let line = vec![(1, false); 8];
+    let payload = (1..=7).rev().map(|need| (need, false)).collect();
+    let publish = vec![(1, true)];
+    let ping = [vec![(1, false); 5], vec![(1, true)]].concat();
+    assert_eq!(needs, [line, payload, publish, ping].concat());
+}
+
+#[test]
 fn errors_say_what_happened_and_no_secrets() {
     let line = b"CONNECT {\"pass\":\"hunter2\"\r\n";
     let shown = format!("{0} {0:?}", error(line));
