@@ -228,46 +228,20 @@ impl ClientOp<'_> {
                     Some(headers) => publish.put_with_headers(headers.as_block(), payload, out),
                 }
             }
-            other => other.put_line(max_control_line, out),
-        }
-    }
-
-    /// Writes any operation that is only a line.
-    fn put_line(self, max_control_line: usize, out: &mut impl WireSink) -> Result<(), EncodeError> {
-        match self {
-            Self::Connect(connect) => {
-                let json = connect.to_json();
-                check_line(json.len(), max_control_line)?;
-                out.reserve(json.len().saturating_add(10));
-                out.put_slice(b"CONNECT ");
-                out.put_slice(json.as_bytes());
+            Self::Ping => {
+                out.put_slice(b"PING\r\n");
+                Ok(())
             }
-            Self::Ping => out.put_slice(b"PING"),
-            Self::Pong => out.put_slice(b"PONG"),
+            Self::Pong => {
+                out.put_slice(b"PONG\r\n");
+                Ok(())
+            }
+            Self::Connect(connect) => put_connect(connect, max_control_line, out),
             Self::Subscribe { sid, filter, queue } => {
-                check_line(subscribe_arguments(sid, filter, queue), max_control_line)?;
-                out.put_slice(b"SUB ");
-                out.put_slice(filter.as_bytes());
-                out.put_slice(b" ");
-                if let Some(queue) = queue {
-                    out.put_slice(queue.as_bytes());
-                    out.put_slice(b" ");
-                }
-                put_decimal(sid.get(), out);
+                put_subscribe(sid, filter, queue, max_control_line, out)
             }
-            Self::Unsubscribe { sid, max } => {
-                check_line(unsubscribe_arguments(sid, max), max_control_line)?;
-                out.put_slice(b"UNSUB ");
-                put_decimal(sid.get(), out);
-                if let Some(max) = max {
-                    out.put_slice(b" ");
-                    put_decimal(max.get(), out);
-                }
-            }
-            Self::Publish { .. } => return Ok(()),
+            Self::Unsubscribe { sid, max } => put_unsubscribe(sid, max, max_control_line, out),
         }
-        out.put_slice(b"\r\n");
-        Ok(())
     }
 
     /// How many bytes [`encode`](Self::encode) writes.
@@ -302,6 +276,57 @@ impl ClientOp<'_> {
             Self::Unsubscribe { sid, max } => unsubscribe_arguments(*sid, *max).saturating_add(8),
         }
     }
+}
+
+fn put_connect(
+    connect: &Connect,
+    max_control_line: usize,
+    out: &mut impl WireSink,
+) -> Result<(), EncodeError> {
+    let json = connect.to_json();
+    check_line(json.len(), max_control_line)?;
+    out.reserve(json.len().saturating_add(10));
+    out.put_slice(b"CONNECT ");
+    out.put_slice(json.as_bytes());
+    out.put_slice(b"\r\n");
+    Ok(())
+}
+
+fn put_subscribe(
+    sid: Sid,
+    filter: &SubjectFilter,
+    queue: Option<&QueueGroup>,
+    max_control_line: usize,
+    out: &mut impl WireSink,
+) -> Result<(), EncodeError> {
+    check_line(subscribe_arguments(sid, filter, queue), max_control_line)?;
+    out.put_slice(b"SUB ");
+    out.put_slice(filter.as_bytes());
+    out.put_slice(b" ");
+    if let Some(queue) = queue {
+        out.put_slice(queue.as_bytes());
+        out.put_slice(b" ");
+    }
+    put_decimal(sid.get(), out);
+    out.put_slice(b"\r\n");
+    Ok(())
+}
+
+fn put_unsubscribe(
+    sid: Sid,
+    max: Option<NonZeroU64>,
+    max_control_line: usize,
+    out: &mut impl WireSink,
+) -> Result<(), EncodeError> {
+    check_line(unsubscribe_arguments(sid, max), max_control_line)?;
+    out.put_slice(b"UNSUB ");
+    put_decimal(sid.get(), out);
+    if let Some(max) = max {
+        out.put_slice(b" ");
+        put_decimal(max.get(), out);
+    }
+    out.put_slice(b"\r\n");
+    Ok(())
 }
 
 /// A `PUB` or `HPUB` but for headers and payload.

@@ -110,6 +110,18 @@ fn sizes_of_any_number_of_digits() {
 }
 
 #[test]
+fn headers_of_any_length() {
+    // The rest of the block has 12 + 5 bytes.
+    for size in [0, 1, 82, 83, 982, 983, 984, 9982, 9983] {
+        let mut headers = Headers::new();
+        headers.append("a", "x".repeat(size)).unwrap();
+        let block = format!("NATS/1.0\r\na: {}\r\n\r\n", "x".repeat(size));
+        let expected = format!("HPUB orders.eu {} {}\r\n{block}hi\r\n", size + 17, size + 19);
+        assert_eq!(encoded(publish(None, Some(&headers), "hi".into())), expected);
+    }
+}
+
+#[test]
 fn subscribe_and_unsubscribe() {
     let filter = SubjectFilter::from_static("orders.*.>");
     let queue = QueueGroup::from_static("work*ers");

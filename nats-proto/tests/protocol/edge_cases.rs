@@ -335,6 +335,10 @@ fn edge_21_a_line_without_end_fails_at_its_limit() {
         decoded_within(limits, at_limit("MSG a 1 ", 101).as_bytes()).1,
         too_long(100)
     );
+    // The same for a line that is as servers write it.
+    let written = |subject: usize| format!("MSG {} 1 0\r\n\r\n", "s".repeat(subject));
+    assert_eq!(decoded_within(limits, written(90).as_bytes()).0.len(), 1);
+    assert_eq!(decoded_within(limits, written(91).as_bytes()).1, too_long(100));
     assert_eq!(
         decoded_within(limits, at_limit("HMSG a 1 ", 500).as_bytes()).1,
         too_long(100)
