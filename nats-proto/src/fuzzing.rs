@@ -78,13 +78,15 @@ pub fn roundtrip(data: &[u8]) {
     let (subject, reply, queue) = (fields.text(), fields.text(), fields.text());
     let (name, value, payload) = (fields.text(), fields.bytes(), fields.rest());
 
-    let mut connect = Connect::default();
-    connect.protocol = i64::from(number % 2 == 0);
-    connect.name = Some(subject.clone());
-    connect.lang.clone_from(&reply);
-    connect.version.clone_from(&queue);
-    connect.nkey = Some(name.clone());
-    connect.pass = Some(Secret::from(name.as_str()));
+    let connect = Connect {
+        protocol: i64::from(number % 2 == 0),
+        name: Some(subject.clone()),
+        lang: reply.clone(),
+        version: queue.clone(),
+        nkey: Some(name.clone()),
+        pass: Some(Secret::from(name.as_str())),
+        ..Connect::default()
+    };
     write_and_read(ClientOp::Connect(&connect));
     raw_fields(subject.as_bytes(), value, reply.as_bytes(), payload);
 
