@@ -1,9 +1,12 @@
 //! Handshakes that go wrong, and some that only look so.
 
-use nats_conn_client::Backoff;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use nats_conn_client::machine::{AttemptFailure, ConnectError, LinkEnd, Phase};
+use nats_conn_client::{AuthError, Backoff, Challenge, Credentials, State};
 use nats_conn_tests::model_server::{Auth, Deed, Step, When};
 
+use crate::raw::BlackHole;
 use crate::scene::*;
 
 /// Connects to one server that does this, in vain, and says what the one attempt came to.
@@ -108,5 +111,166 @@ scenarios! {
         watch.until("connected").await;
         soon(second.flush()).await.expect("a session");
         assert_eq!(watch.count("server_removed"), 0);
+    }
+
+    async fn what_is_no_nats_server_is_told_from_one(home) {
+        let http = Step::instead(When::Accept, [Deed::send("HTTP/1.1 400 Bad Request\r\n\r\n"), Deed::Close]);
+        let failure = refused(home, vec![http], |options| options).await;
+        assert_eq!(failure.phase, Phase::Info);
+        assert!(failure.error.to_string().contains("does not look like a NATS server"), "{failure:?}");
+    }
+
+    async fn an_info_before_the_pong_brings_no_second_connect(home) {
+        let info = Step::also(When::Connect, [Deed::Info, Deed::Info]);
+        let cluster = Model::with([Settings { script: vec![info], ..Settings::new("n1") }]);
+        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a session");
+        soon(client.flush()).await.expect("a session");
+        let connects = cluster.logs()[0].names().iter().filter(|name| **name == "CONNECT").count();
+        assert_eq!(connects, 1);
+    }
+
+    async fn nobody_there_is_one_line_that_names_every_server(home) {
+        let (first, second) = (Model::start(1), Model::start(1));
+        let urls = format!("{},{}", first.urls(), second.urls());
+        first.server(0).crash();
+        second.server(0).crash();
+        let failure = soon(home.connect(options(&urls))).await.expect_err("nobody is there");
+        let line = failure.to_string();
+        for url in [first.urls(), second.urls()] {
+            assert!(line.contains(&url), "{line}");
+        }
+        assert!(line.contains("is a server running there") && !line.contains('\n'), "{line}");
+        let ConnectFailure::Unreachable { failures } = failure else { panic!("{failure:?}") };
+        assert_eq!(failures.len(), 2);
+        assert!(failures.iter().all(|failure| failure.error.code() == "connection_refused"), "{failures:?}");
+    }
+
+    async fn a_name_that_cannot_be_resolved_is_a_failed_attempt(home) {
+        // A label of a name has 63 characters at most: nobody is asked.
+        let url = format!("nats://{}.example", "a".repeat(64));
+        let failure = soon(home.connect(options(&url))).await.expect_err("there is no such name");
+        let ConnectFailure::Unreachable { failures } = failure else { panic!("{failure:?}") };
+        assert_eq!((failures[0].phase, failures[0].error.code()), (Phase::Resolve, "resolve_failed"));
+    }
+
+    async fn a_name_is_dialled_at_the_address_that_listens(home) {
+        let cluster = Model::start(1);
+        let url = format!("nats://localhost:{}", cluster.server(0).port());
+        let client = soon(home.connect(options(&url))).await.expect("it listens on 127.0.0.1, and not on ::1");
+        soon(client.flush()).await.expect("a session");
+    }
+
+    async fn a_server_that_never_answers_costs_one_deadline_and_the_next_one_is_dialled(home) {
+        let hole = BlackHole::new();
+        let cluster = Model::start(1);
+        let urls = format!("{},{}", hole.url(), cluster.urls());
+        let patience = Duration::from_millis(300);
+        let began = Instant::now();
+        let (client, mut watch) = home.start(options(&urls).randomize(false).connect_timeout(patience));
+        let failed = watch.until("connect_failed").await;
+        assert!(began.elapsed() >= patience);
+        assert!(
+            matches!(&failed, ClientEvent::Connection(Event::ConnectFailed { phase: Phase::Dial, error, .. })
+                if **error == ConnectError::TimedOut),
+            "{failed:?}"
+        );
+        watch.until("connected").await;
+        soon(client.flush()).await.expect("a session");
+    }
+
+    async fn a_close_ends_an_attempt_in_any_phase_at_once(home) {
+        let hole = BlackHole::new();
+        let mute = Step::instead(When::Accept, [Deed::Silence]);
+        let deaf = Step::instead(When::Ping(1), [Deed::Silence]);
+        let silent = |step| Model::with([Settings { script: vec![step], ..Settings::new("n1") }]);
+        let (no_info, no_pong) = (silent(mute), silent(deaf));
+        for url in [hole.url(), no_info.urls(), no_pong.urls()] {
+            let (client, mut watch) = home.start(options(&url).connect_timeout(LIMIT * 2));
+            watch.until("connecting").await;
+            if url == no_pong.urls() {
+                let asked = || no_pong.logs().last().is_some_and(|log| log.names().contains(&"PING"));
+                until(asked).await;
+            }
+            assert_eq!(soon(client.close()).await, ClosedReason::Requested, "{url}");
+            assert_eq!(watch.closed().await, ClosedReason::Requested, "{url}");
+        }
+    }
+
+    async fn a_close_ends_a_wait_at_once(home) {
+        let cluster = Model::start(1);
+        cluster.server(0).crash();
+        let mut backoff = Backoff::default();
+        (backoff.base, backoff.max) = (LIMIT * 2, LIMIT * 2);
+        let (client, mut watch) = home.start(options(&cluster.urls()).retry_initial(true).backoff(backoff));
+        watch.until("backoff_wait").await;
+        assert_eq!(soon(client.close()).await, ClosedReason::Requested);
+        assert_eq!(watch.closed().await, ClosedReason::Requested);
+    }
+
+    async fn credentials_that_come_too_late_fail_the_attempt_and_are_forgotten(home) {
+        let cluster = Model::start(1);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let callback = move |_: Challenge| {
+            let number = counter.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if number == 0 {
+                    pause(LIMIT * 2).await;
+                }
+                Ok::<_, AuthError>(Credentials::token("t0ken"))
+            }
+        };
+        let options = options(&cluster.urls())
+            .connect_timeout(Duration::from_millis(300))
+            .retry_initial(true)
+            .credentials_callback(callback);
+        let (client, mut watch) = home.start(options);
+        let failed = watch.until("connect_failed").await;
+        assert!(
+            matches!(&failed, ClientEvent::Connection(Event::ConnectFailed { phase: Phase::Auth, error, .. })
+                if **error == ConnectError::TimedOut),
+            "{failed:?}"
+        );
+        watch.until("connected").await;
+        soon(client.flush()).await.expect("a session");
+        assert!(asked.load(Ordering::Relaxed) >= 2, "asked again at every attempt");
+    }
+
+    /// Whatever was done before there was a server is done when there is one.
+    async fn what_is_done_before_the_first_server_is_there_is_kept(home, version) {
+        let server = real_server(version, ServerConfig::new());
+        server.kill();
+        let (client, mut watch) = home.start(options(&server.url()).retry_initial(true));
+        watch.until("backoff_wait").await;
+        let (to, mut subscription) = (subject("early.bird"), client.subscribe(filter("early.*")).expect("open"));
+        for number in 0..10 {
+            soon(client.publish(&to, number.to_string().as_str())).await.expect("room");
+        }
+        let starting = server.clone();
+        soon(elsewhere(move || starting.restart())).await;
+        watch.until("connected").await;
+        watch.until("resubscribed").await;
+        for number in 0..10 {
+            assert_eq!(text(&mut subscription).await, number.to_string());
+        }
+    }
+
+    async fn who_tries_again_is_connected_to_nobody_after_the_first_round(home) {
+        let cluster = Model::start(1);
+        cluster.server(0).crash();
+        let client = soon(home.connect(options(&cluster.urls()).retry_initial(true))).await.expect("it tries again");
+        assert_ne!(client.state(), State::Connected);
+        cluster.server(0).restart().expect("its port");
+        until(|| client.state() == State::Connected).await;
+    }
+
+    async fn a_name_of_any_characters_reaches_the_server(home, version) {
+        let server = real_server(version, ServerConfig::new());
+        let name = "quotes \" and \\ and \r\n and \u{1f408}";
+        let options = options(&server.url()).name(name).verbose(true).pedantic(true);
+        let client = soon(home.connect(options)).await.expect("a session");
+        soon(client.flush()).await.expect("a session");
+        let connections = server.monitor("/connz").expect("it is up");
+        assert_eq!(connections["connections"][0]["name"], name);
     }
 }

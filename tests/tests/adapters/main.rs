@@ -47,3 +47,6 @@ mod watch;
 mod failover;
 mod handshake;
 mod life;
+mod liveness;
+mod raw;
+mod reconnect;

@@ -2,6 +2,7 @@
 
 #![allow(unused_imports)]
 
+use std::future::Future;
 use std::ops::Deref;
 
 pub(crate) use std::sync::Arc;
@@ -49,6 +50,16 @@ pub(crate) async fn message(subscription: &mut Subscription) -> Message {
 /// The payload of the next message, as text.
 pub(crate) async fn text(subscription: &mut Subscription) -> String {
     String::from_utf8_lossy(message(subscription).await.payload()).into_owned()
+}
+
+/// Waits for what can only be looked at.
+#[track_caller]
+pub(crate) fn until(mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    soon(async move {
+        while !condition() {
+            pause(Duration::from_millis(2)).await;
+        }
+    })
 }
 
 /// A real server that can be shared with [`elsewhere`].

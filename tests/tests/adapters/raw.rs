@@ -1,0 +1,71 @@
+//! Servers that do with their sockets what no model of the protocol does.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+
+/// Serves every link on a thread of its own, and gives the URL. The number of links counts from 0.
+pub(crate) fn raw_server(serve: impl Fn(usize, TcpStream) + Send + Sync + Clone + 'static) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let (serve, stream) = (serve.clone(), stream.expect("a link"));
+            std::thread::spawn(move || serve(number, stream));
+        }
+    });
+    format!("nats://{address}")
+}
+
+/// The handshake, from the side of a server. What follows is read from what it gives.
+pub(crate) fn greet(mut stream: TcpStream) -> BufReader<TcpStream> {
+    let info = b"INFO {\"server_id\":\"raw\",\"max_payload\":1048576,\"headers\":true}\r\n";
+    stream.write_all(info).expect("a client");
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while line != "PING\r\n" {
+        line.clear();
+        assert_ne!(reader.read_line(&mut line).expect("a client"), 0, "it went");
+    }
+    reader.get_mut().write_all(b"PONG\r\n").expect("a client");
+    reader
+}
+
+/// A port that takes no link and refuses none: nothing is ever answered.
+pub(crate) struct BlackHole {
+    address: SocketAddr,
+    _listener: rustix::fd::OwnedFd,
+    /// What fills the queue of links that nobody accepts.
+    _queued: Vec<rustix::fd::OwnedFd>,
+}
+
+impl BlackHole {
+    pub(crate) fn new() -> Self {
+        let stream = || socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        let listener = stream();
+        bind(&listener, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        listen(&listener, 0).expect("it listens");
+        let address = getsockname(&listener)
+            .expect("an address")
+            .try_into()
+            .expect("of the internet");
+        let queued = (0..4).map(|_| {
+            let socket = stream();
+            rustix::io::ioctl_fionbio(&socket, true).expect("a socket");
+            // It is under way, and stays so.
+            let _ = rustix::net::connect(&socket, &address);
+            socket
+        });
+        let queued = queued.collect();
+        Self {
+            address,
+            _listener: listener,
+            _queued: queued,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+}
