@@ -48,5 +48,7 @@ mod failover;
 mod handshake;
 mod life;
 mod liveness;
+mod messages;
+mod permissions;
 mod raw;
 mod reconnect;

@@ -2,7 +2,7 @@
 
 #![allow(unused_imports)]
 
-use std::future::Future;
+pub(crate) use std::future::{Future, IntoFuture};
 use std::ops::Deref;
 
 pub(crate) use std::sync::Arc;
