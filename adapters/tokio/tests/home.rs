@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nats_conn_tests::tcp_server::TcpCluster;
 use nats_conn_tokio::{
-    ClientEvent, ClosedReason, ConnectFailure, ConnectOptions, Event, StartError, Stream, Subject,
+    ClientEvent, ConnectFailure, ConnectOptions, EndReason, Event, Publish, StartError, Stream, Subject,
     Subscription, Tokio,
 };
 use tokio::time::timeout;
@@ -65,31 +65,6 @@ async fn a_local_address_is_dialled_from() {
         timeout(SOON, accepted).await.unwrap().unwrap().ip().to_string(),
         "127.0.0.2"
     );
-}
-
-#[tokio::test]
-async fn a_panicking_driver_closes_visibly() {
-    let cluster = TcpCluster::start(1).unwrap();
-    let options = ConnectOptions::from_url(&cluster.urls())
-        .unwrap()
-        .server_selector(|_| panic!("on purpose"));
-    let (client, mut events) = options.start().unwrap();
-    let mut subscription = client.subscribe(&SUBJECT).unwrap();
-    let mut told = Vec::new();
-    while let Some(event) = timeout(SOON, events.next()).await.unwrap() {
-        told.push(event);
-    }
-    let end = [
-        ClientEvent::DriverFailed { panicked: true },
-        Event::Closed {
-            reason: ClosedReason::Requested,
-        }
-        .into(),
-    ];
-    assert!(told.ends_with(&end), "{told:?}");
-    assert_eq!(subscription.next().await, None);
-    assert!(client.publish(&SUBJECT, "x").await.is_err());
-    assert_eq!(client.closed().await, ClosedReason::Requested);
 }
 
 #[test]
@@ -177,4 +152,35 @@ async fn a_subscriber_that_takes_nothing_costs_its_own_messages_and_not_the_conn
     };
     timeout(SOON, settled).await.unwrap();
     assert_eq!((idle.pending(), idle.dropped()), (65_536, 200_000 - 65_536));
+}
+
+#[test]
+fn a_runtime_that_goes_away_closes_visibly() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (client, mut events) = runtime.block_on(async {
+        let (client, mut events) = ConnectOptions::from_url(&cluster.urls())
+            .unwrap()
+            .start()
+            .unwrap();
+        while !matches!(
+            events.next().await,
+            Some(ClientEvent::Connection(Event::Connected(_)))
+        ) {}
+        (client, events)
+    });
+    let mut subscription = client.subscribe(&SUBJECT).unwrap();
+    drop(runtime);
+    let told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+    assert!(
+        told.contains(&ClientEvent::DriverFailed { panicked: false }),
+        "{told:?}"
+    );
+    assert!(told.last().unwrap().is_closed());
+    assert_eq!(subscription.try_next(), None);
+    assert_eq!(subscription.ended(), Some(EndReason::Closed));
+    assert!(client.try_publish(Publish::new(&SUBJECT, "x")).is_err());
 }

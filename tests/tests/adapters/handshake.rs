@@ -273,4 +273,22 @@ scenarios! {
         let connections = server.monitor("/connz").expect("it is up");
         assert_eq!(connections["connections"][0]["name"], name);
     }
+
+    async fn an_unusable_url_is_an_error_without_its_password(home) {
+        for url in ["", "http://127.0.0.1:4222", "nats://", "ws://127.0.0.1:80", "nats://ann:s3cret@127.0.0.1:port"] {
+            let error = Options::from_url(url).expect_err(url).to_string();
+            assert!(!error.contains('\n') && !error.contains("s3cret"), "{error}");
+        }
+        let zero = home.try_start(options("nats://127.0.0.1:1").max_reconnects(0)).expect_err("no attempts");
+        assert!(zero.to_string().contains("max_reconnects is 0"), "{zero}");
+    }
+
+    async fn a_wrong_password_is_told_and_what_to_do_about_it(home) {
+        let cluster = Model::start(1);
+        cluster.server(0).refuse_auth(true);
+        let url = cluster.urls().replace("nats://", "nats://ann:s3cret@");
+        let line = soon(home.connect(options(&url))).await.expect_err("nobody is let in").to_string();
+        assert!(line.contains("Authorization Violation") && line.contains("check user"), "{line}");
+        assert!(!line.contains("s3cret"), "{line}");
+    }
 }

@@ -40,15 +40,19 @@
 #[macro_use]
 mod home;
 mod clock;
+mod raw;
 mod scene;
 mod traffic;
 mod watch;
 
+mod ending;
+mod events;
 mod failover;
 mod handshake;
+mod lame_duck;
 mod life;
 mod liveness;
 mod messages;
 mod permissions;
-mod raw;
 mod reconnect;
+mod requests;

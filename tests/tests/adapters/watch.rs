@@ -113,6 +113,11 @@ impl Watch {
         self.seen.iter().filter(|event| name_of(event) == name).count()
     }
 
+    /// Everything seen, in order.
+    pub(crate) fn seen(&self) -> &[ClientEvent] {
+        &self.seen
+    }
+
     /// The names of everything seen, in order.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.seen.iter().map(name_of).collect()

@@ -1,0 +1,95 @@
+//! Streams of events: everything from when it was asked for, bounded, and honest about what was missed.
+
+use crate::scene::*;
+
+scenarios! {
+    async fn every_holder_has_all_events_from_when_it_asked(home) {
+        let cluster = Model::start(1);
+        let (client, mut first) = home.start(options(&cluster.urls()));
+        first.until("connected").await;
+        assert_eq!(first.names(), ["connecting", "connected"], "from before the first attempt on");
+        first.until("server_info_changed").await;
+        let mut second = client.events();
+        client.force_reconnect().expect("a session");
+        first.until("resubscribed").await;
+        soon(client.close()).await;
+        first.closed().await;
+        let mut seen = Vec::new();
+        while let Some(event) = soon(second.next()).await {
+            seen.push(event);
+        }
+        assert_eq!(seen[..], first.seen()[3..]);
+        assert!(seen.last().is_some_and(ClientEvent::is_closed));
+        assert_eq!(soon(client.events().next()).await, None, "nothing happens any more");
+    }
+
+    async fn who_falls_behind_is_told_how_much_it_missed_and_never_misses_the_end(home) {
+        const CAPACITY: u64 = 4;
+        let cluster = Model::start(1);
+        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let mut all = client.events();
+        watch.until("connected").await;
+
+        let slow = options(&cluster.urls()).event_capacity(CAPACITY as usize);
+        let (slow_client, mut behind) = home.try_start(slow).expect("usable options");
+        until(|| slow_client.statistics().connects == 1).await;
+        for round in 2..6 {
+            slow_client.force_reconnect().expect("a session");
+            until(|| slow_client.statistics().connects == round).await;
+        }
+        soon(slow_client.close()).await;
+        let (mut told, mut missed) = (0, 0);
+        let mut last = None;
+        while let Some(event) = soon(behind.next()).await {
+            if let ClientEvent::Missed { events } = event {
+                missed += events;
+            } else {
+                told += 1;
+            }
+            last = Some(event);
+        }
+        assert!(last.is_some_and(|event| event.is_closed()));
+        assert_eq!(told, CAPACITY + 1, "as many as are held, and the end");
+        // connecting, connected, and four times disconnected, connecting, reconnected, resubscribed; at the end
+        // disconnected and closed. The server's second INFO of a link may be told, too.
+        assert!(told + missed >= 20, "{told} + {missed}");
+        soon(client.close()).await;
+        while soon(all.next()).await.is_some() {}
+    }
+
+    async fn events_do_not_keep_a_connection_open(home) {
+        let cluster = Model::start(1);
+        let (client, mut watch) = home.start(options(&cluster.urls()));
+        watch.until("connected").await;
+        let mut events = client.events();
+        drop(client);
+        watch.closed().await;
+        while let Some(event) = soon(events.next()).await {
+            if event.is_closed() {
+                return assert_eq!(soon(events.next()).await, None);
+            }
+        }
+        panic!("no end");
+    }
+
+    /// Nobody takes them: the connection does not care.
+    async fn events_that_nobody_takes_hold_nothing_up(home, version) {
+        let server = real_server(version, ServerConfig::new());
+        let (client, _events) = home.try_start(options(&server.url()).event_capacity(2)).expect("usable options");
+        let mut subscription = client.subscribe(filter("events.*")).expect("open");
+        for _ in 0..3 {
+            until(|| client.state() == nats_conn_client::State::Connected).await;
+            client.force_reconnect().expect("open");
+        }
+        let to = subject("events.one");
+        let arrives = async {
+            loop {
+                soon(client.publish(&to, "x")).await.expect("room");
+                if within(Duration::from_millis(200), subscription.next()).await.is_some() {
+                    return;
+                }
+            }
+        };
+        soon(arrives).await;
+    }
+}
