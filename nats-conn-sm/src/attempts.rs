@@ -54,9 +54,7 @@ impl Connection {
         let Some(server) = self.pool.next(now) else {
             return self.pool_is_empty(now);
         };
-        let tls = self.config.tls_required
-            || self.config.tls_first
-            || self.pool.get(server).is_some_and(Server::wants_tls);
+        let tls = self.config.tls_required || self.config.tls_first || self.pool.uses_tls(server);
         let delay = self.config.backoff.wait(self.rounds, tls, &mut self.rng);
         self.head_for(now, server, delay, Some(reason));
     }
@@ -153,7 +151,7 @@ impl Connection {
         let Some(server) = self.pool.get(id).cloned() else {
             return self.go_on(now);
         };
-        let attempt = self.pool.begin_attempt(id);
+        let attempt = self.pool.begin_attempt(id, now);
         let link = LinkId::from_u64(self.next_link);
         self.next_link = self.next_link.saturating_add(1);
         self.counters.attempts = self.counters.attempts.saturating_add(1);
@@ -215,6 +213,10 @@ impl Connection {
             });
         }
         self.rounds = 0;
+        let pool = &self.pool;
+        self.discovery
+            .added
+            .retain(|server| pool.get(server.id()).is_some());
         match &self.stage {
             Stage::Waiting { .. } | Stage::Choosing { .. } => self.go_on(now),
             Stage::Linked(link)
@@ -254,6 +256,8 @@ impl Connection {
             && matches!(link.phase, Phase::UpgradingTls(_))
         {
             link.encrypted = true;
+            let server = link.server.id();
+            self.pool.note_tls(server);
             self.step(now, Step::TlsDone { ask });
         }
     }
@@ -266,7 +270,7 @@ impl Connection {
         let wanted = required || link.server.wants_tls();
         let tls = !link.encrypted && (wanted || link.info.tls_required);
         if tls && !link.info.tls_required && !link.info.tls_available {
-            return self.fail_attempt(now, PublicPhase::Tls, ConnectError::TlsNotOffered);
+            return self.attempt_is_over(now, PublicPhase::Tls, ConnectError::TlsNotOffered);
         }
         self.step(now, Step::Info { tls, ask });
     }
@@ -280,7 +284,8 @@ impl Connection {
         let taken = phase.step(step);
         let moved = taken.is_ok();
         link.phase = taken.unwrap_or_else(|same| same);
-        if !moved {
+        // Of a link that has ended the phase tells what failed, and nothing is asked for any more.
+        if !moved || link.ending.is_some() {
             return;
         }
         let (id, server) = (link.id, link.server.clone());
@@ -402,15 +407,20 @@ impl Connection {
         let server = link.server.clone();
         let id = server.id();
         let failure = AttemptFailure::new(&server, phase, error.clone());
-        if self.is_initial() && !self.config.retry_initial {
+        let counts = !self.is_initial() || self.config.retry_initial;
+        if !counts {
             self.failures.push(failure.clone());
         }
-        self.pool.fail(id, failure);
+        let counted = self.pool.fail(id, failure, counts);
         let strike = match &error {
             ConnectError::Server(said) if said.is_authentication() => {
                 self.pool
                     .strike(id, said.code(), now, self.config.auth_strike_gap)
                     && !self.config.ignore_auth_strikes
+            }
+            ConnectError::Server(_) => {
+                self.pool.end_auth_row(id);
+                false
             }
             _ => false,
         };
@@ -419,12 +429,7 @@ impl Connection {
             phase,
             error: Box::new(error),
         });
-        let counts = !self.is_initial() || self.config.retry_initial;
-        let spent = counts
-            && self
-                .config
-                .max_reconnects
-                .is_some_and(|max| self.pool.failures(id) >= max);
+        let spent = counts && self.config.max_reconnects.is_some_and(|max| counted >= max);
         if strike {
             self.remove_server(id, RemovalReason::Auth);
         } else if spent {

@@ -40,28 +40,26 @@ impl Connection {
             lost_before: self.delivery.lost(),
         });
         self.end_interest();
-        if self.session_link().is_none() {
-            let busy = self.present_link().is_some_and(|link| link.session().is_some());
-            if !busy && !self.go_on_draining_without_link(now) {
-                return Ok(());
-            }
+        let busy = self.present_link().is_some_and(|link| link.session().is_some());
+        if !busy && !self.go_on_draining_without_link(now) {
+            return Ok(());
         }
-        self.go_on_draining(now);
+        self.go_on_draining();
         Ok(())
     }
 
     /// Says that everything delivered has been consumed: all mailboxes are empty or dropped. Ignored unless a
     /// drain is under way.
     pub fn finish_drain(&mut self, now: Timestamp) {
-        let now = self.enter(now);
+        self.enter(now);
         if let Life::Draining(Drain {
-            stage: DrainStage::Interest { consumed },
+            stage: DrainStage::Interest { consumed } | DrainStage::Offline { consumed },
             ..
         }) = &mut self.life
         {
             *consumed = true;
         }
-        self.go_on_draining(now);
+        self.go_on_draining();
     }
 
     /// UNSUB for all, or their end where the server knows nothing of them.
@@ -90,26 +88,32 @@ impl Connection {
     }
 
     /// Whatever a drain waits for may have happened.
-    pub(crate) fn go_on_draining(&mut self, now: Timestamp) {
+    pub(crate) fn go_on_draining(&mut self) {
         if self.session_link().is_none() {
             return;
         }
         let Life::Draining(drain) = &mut self.life else {
             return;
         };
-        if drain.stage != (DrainStage::Interest { consumed: true })
-            || !self.subscriptions.is_empty()
+        if !matches!(
+            drain.stage,
+            DrainStage::Interest { consumed: true } | DrainStage::Offline { consumed: true }
+        ) || !self.subscriptions.is_empty()
             || !self.requests.is_empty()
         {
             return;
         }
         drain.stage = DrainStage::Writes;
+        self.leave_inbox();
+        self.push_ping(PingKind::DrainWrites);
+    }
+
+    /// No replies are awaited any more.
+    pub(crate) fn leave_inbox(&mut self) {
         if let Some(inbox) = self.requests.inbox.take() {
             self.tell_server(inbox.sid, None);
             self.subscriptions.remove(inbox.sid);
         }
-        let _ = now;
-        self.push_ping(PingKind::DrainWrites);
     }
 
     /// Without a link a drain goes on only for what is queued. Whether it does.
@@ -118,10 +122,12 @@ impl Connection {
             return true;
         };
         if self.outbox.has_publishes() {
-            // The PING behind the writes died with its link: the next session begins that step anew.
-            if drain.stage == DrainStage::Writes {
-                drain.stage = DrainStage::Interest { consumed: true };
-            }
+            // A PING behind the writes died with its link: the next session begins that step anew.
+            let consumed = match drain.stage {
+                DrainStage::Interest { consumed } | DrainStage::Offline { consumed } => consumed,
+                DrainStage::Writes => true,
+            };
+            drain.stage = DrainStage::Offline { consumed };
             return true;
         }
         self.end_drained(now);

@@ -252,9 +252,24 @@ impl Connection {
         self.next_transmit(now, tx)
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest. Never before the last `now`.
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest, and to ask for what comes of it.
+    /// Never before the last `now`; the last `now` itself while an event or an action is waiting, so that a
+    /// driver that asks in another order than that of the loop does not sleep over one.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.has_something_to_tell() {
+            return Some(self.now);
+        }
         self.next_timer().map(|(_, at)| at.max(self.now))
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) or [`poll_action`](Self::poll_action) has something without
+    /// further bytes.
+    fn has_something_to_tell(&self) -> bool {
+        let verdict = self.present_link().is_some_and(|link| match &link.ending {
+            Some(ending) => ending.answer_by.is_none(),
+            None => link.session().is_some_and(|session| session.looks_stale),
+        });
+        verdict || !self.events.is_empty() || !self.actions.is_empty()
     }
 }
 
@@ -332,7 +347,10 @@ impl Connection {
         let current = self.present_link().map(|link| link.server.id());
         let next = match &self.stage {
             Stage::Waiting { server, .. } | Stage::Choosing { default: server, .. } => Some(*server),
-            _ => None,
+            Stage::Linked(link) => self
+                .pool
+                .follower(link.server.id(), link.session().is_some(), self.now),
+            Stage::Ended => None,
         };
         self.pool.status(current, next, self.now)
     }

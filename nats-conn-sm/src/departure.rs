@@ -20,7 +20,6 @@ impl Connection {
     pub(crate) fn lame_duck(&mut self, now: Timestamp) {
         let Stage::Linked(link) = &self.stage else { return };
         let server = link.server.clone();
-        self.pool.mark_lame_duck(server.id(), now);
         self.tell(Event::LameDuck { server });
         let LameDuckPolicy::Move { within } = self.config.lame_duck else {
             return;
@@ -57,6 +56,12 @@ impl Connection {
         link.urgent.push(PingKind::LameDuck);
     }
 
+    fn stay(&mut self) {
+        if let Some(session) = self.up().and_then(Link::session_mut) {
+            session.departure = Departure::None;
+        }
+    }
+
     /// The PONG: everything that was written was processed.
     pub(crate) fn departure_is_confirmed(&mut self, now: Timestamp) {
         let Some(session) = self.up().and_then(Link::session_mut) else {
@@ -76,6 +81,10 @@ impl Connection {
         let Departure::AwaitingReplies { until } = session.departure else {
             return;
         };
+        if !self.may_move(now) {
+            // The only better place has gone meanwhile.
+            return self.stay();
+        }
         if now >= until
             || !self
                 .requests

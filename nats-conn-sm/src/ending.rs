@@ -227,7 +227,7 @@ impl Connection {
                 reason: EndReason::Drained,
             });
         }
-        self.told_writable(false);
+        self.told_writable();
         self.after_session(now, &link, &ending, &reason);
     }
 
@@ -236,12 +236,12 @@ impl Connection {
             let reason = closing.reason.clone();
             return self.end(now, reason);
         }
+        if self.life.is_draining() && !self.go_on_draining_without_link(now) {
+            return;
+        }
         let forced = matches!(reason, DisconnectReason::Forced);
         if !self.config.reconnect && !forced {
             return self.end(now, ClosedReason::NoReconnect);
-        }
-        if self.life.is_draining() && !self.go_on_draining_without_link(now) {
-            return;
         }
         let lived = link
             .session()

@@ -63,7 +63,7 @@ impl Connection {
     /// # Errors
     /// If it has ended.
     pub fn unsubscribe(&mut self, now: Timestamp, subscription: Sid) -> Result<(), SubscriptionError> {
-        let now = self.enter(now);
+        self.enter(now);
         self.own(subscription)?;
         self.tell_server(subscription, None);
         self.subscriptions.remove(subscription);
@@ -71,7 +71,7 @@ impl Connection {
             subscription,
             reason: EndReason::Unsubscribed,
         });
-        self.go_on_draining(now);
+        self.go_on_draining();
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl Connection {
         let Some(max) = NonZeroU64::new(max) else {
             return self.unsubscribe(now, subscription);
         };
-        let now = self.enter(now);
+        self.enter(now);
         self.own(subscription)?;
         let on_wire = self.is_on_wire(subscription);
         if self.subscriptions.limit(subscription, max) {
@@ -103,7 +103,7 @@ impl Connection {
                 subscription,
                 reason: EndReason::MaxReached,
             });
-            self.go_on_draining(now);
+            self.go_on_draining();
         } else {
             let rest = self
                 .subscriptions
@@ -121,7 +121,7 @@ impl Connection {
     /// # Errors
     /// If it has ended.
     pub fn drain_subscription(&mut self, now: Timestamp, subscription: Sid) -> Result<(), SubscriptionError> {
-        let now = self.enter(now);
+        self.enter(now);
         self.own(subscription)?;
         let Some(entry) = self.subscriptions.get_mut(subscription) else {
             return Err(SubscriptionError::Unknown);
@@ -133,7 +133,7 @@ impl Connection {
         if self.tell_server(subscription, None) {
             self.push_ping(PingKind::DrainSubscription(subscription));
         } else {
-            self.drained(now, |_| false, Some(subscription));
+            self.drained(Some(subscription));
         }
         Ok(())
     }
@@ -167,25 +167,19 @@ impl Connection {
         on_wire
     }
 
-    /// The PONG behind UNSUBs: draining subscriptions have had everything.
-    pub(crate) fn drained(&mut self, now: Timestamp, all: impl Fn(Sid) -> bool, one: Option<Sid>) {
-        let ended = match one {
-            Some(sid) => alloc::vec![sid],
-            None => self.subscriptions.sids(|entry| entry.purpose == Purpose::Drain),
-        };
-        for subscription in ended {
-            let draining = self
-                .subscriptions
-                .get(subscription)
-                .is_some_and(|entry| entry.purpose == Purpose::Drain);
-            if draining && (one.is_some() || all(subscription)) {
-                self.subscriptions.remove(subscription);
-                self.tell(Event::SubscriptionEnded {
-                    subscription,
-                    reason: EndReason::Drained,
-                });
-            }
+    /// The PONG behind an UNSUB, or behind those of all: draining subscriptions have had everything.
+    pub(crate) fn drained(&mut self, one: Option<Sid>) {
+        let mut ended = self.subscriptions.sids(|entry| entry.purpose == Purpose::Drain);
+        if let Some(one) = one {
+            ended.retain(|sid| *sid == one);
         }
-        self.go_on_draining(now);
+        for subscription in ended {
+            self.subscriptions.remove(subscription);
+            self.tell(Event::SubscriptionEnded {
+                subscription,
+                reason: EndReason::Drained,
+            });
+        }
+        self.go_on_draining();
     }
 }

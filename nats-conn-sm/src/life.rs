@@ -34,6 +34,8 @@ pub(crate) enum DrainStage {
     /// Subscriptions end, their messages are consumed, requests get their replies. Whether the holder has said
     /// that everything delivered was consumed.
     Interest { consumed: bool },
+    /// The same without a link, or since one was lost: nothing new is taken.
+    Offline { consumed: bool },
     /// Nothing is taken any more; what is queued is written and confirmed.
     Writes,
 }
@@ -57,7 +59,7 @@ impl Life {
         matches!(
             self,
             Self::Draining(Drain {
-                stage: DrainStage::Writes,
+                stage: DrainStage::Writes | DrainStage::Offline { .. },
                 ..
             })
         )

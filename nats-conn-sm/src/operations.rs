@@ -143,7 +143,7 @@ impl Connection {
                 self.attempt_is_over(now, PublicPhase::Info, ConnectError::ExpectedInfo)
             }
             (Phase::AwaitingPong, ServerOp::Pong) => self.pong_of_handshake(now),
-            (_, ServerOp::Info(info)) => self.merge_info(*info),
+            (_, ServerOp::Info(info)) => self.merge_info(now, *info),
             (_, ServerOp::Err(error)) => {
                 let phase = if error.is_authentication() {
                     PublicPhase::Auth
@@ -168,7 +168,7 @@ impl Connection {
     }
 
     /// The attempt failed, whether or not its link has ended by itself.
-    fn attempt_is_over(&mut self, now: Timestamp, phase: PublicPhase, error: ConnectError) {
+    pub(crate) fn attempt_is_over(&mut self, now: Timestamp, phase: PublicPhase, error: ConnectError) {
         if self.present_link().is_some_and(|link| link.ending.is_some()) {
             self.fail_ended_attempt(now, Some((phase, error)));
         } else {
@@ -189,16 +189,8 @@ impl Connection {
         let limit = self.limit_of(server, &info);
         if let Stage::Linked(link) = &mut self.stage {
             link.max_payload = limit;
-            let inbound = usize::try_from(limit.saturating_mul(8)).unwrap_or(usize::MAX);
-            link.decoder.set_limits(
-                self.config
-                    .limits
-                    .with_payload(self.config.limits.payload.max(inbound)),
-            );
-            if link.ending.is_some() {
-                return;
-            }
         }
+        self.note_info(now, false);
         self.learn_servers(&info.connect_urls);
         self.info_is_there(now);
         // What lies behind INFO is looked at before anything else happens.
@@ -211,12 +203,28 @@ impl Connection {
         }
     }
 
-    fn merge_info(&mut self, newer: ServerInfo) {
+    /// What holds whatever becomes of the attempt: how large messages may be, and that the server goes.
+    fn note_info(&mut self, now: Timestamp, known_to_go: bool) {
+        let Stage::Linked(link) = &mut self.stage else {
+            return;
+        };
+        let said = link.info.max_payload.unwrap_or_default();
+        let inbound = usize::try_from(said.saturating_mul(8)).unwrap_or(usize::MAX);
+        let limits = self.config.limits;
+        link.decoder
+            .set_limits(limits.with_payload(limits.payload.max(inbound)));
+        if link.info.ldm && !known_to_go {
+            let server = link.server.id();
+            self.pool.mark_lame_duck(server, now);
+        }
+    }
+
+    fn merge_info(&mut self, now: Timestamp, newer: ServerInfo) {
         let Stage::Linked(link) = &mut self.stage else {
             return;
         };
         let urls = newer.connect_urls.clone();
-        let said = newer.max_payload;
+        let (said, known_to_go) = (newer.max_payload, link.info.ldm);
         Arc::make_mut(&mut link.info).merge(newer);
         if let Some(said) = said {
             link.max_payload = if link.session().is_some() {
@@ -226,6 +234,7 @@ impl Connection {
             };
         }
         self.learn_servers(&urls);
+        self.note_info(now, known_to_go);
     }
 
     fn pong_of_handshake(&mut self, now: Timestamp) {
@@ -243,12 +252,14 @@ impl Connection {
 
     /// The PONG of the handshake.
     fn session_is_up(&mut self, now: Timestamp) {
-        let draining = self.life.is_draining();
+        let inbox_only = self.life.is_draining();
+        if inbox_only && self.requests.is_empty() {
+            self.leave_inbox();
+        }
         let Stage::Linked(link) = &mut self.stage else {
             return;
         };
         let last = self.subscriptions.last_sid();
-        let inbox_only = draining;
         let anything = self
             .subscriptions
             .next_to_restore(Sid::new(0), last, inbox_only)
@@ -309,8 +320,7 @@ impl Connection {
             });
         }
         self.drop_what_is_not_taken();
-        self.told_writable(true);
-        self.go_on_draining(now);
+        self.go_on_draining();
     }
 }
 
@@ -329,7 +339,7 @@ impl Connection {
                     subscription,
                     reason: EndReason::MaxReached,
                 });
-                self.go_on_draining(now);
+                self.go_on_draining();
                 Some(Event::Message {
                     subscription,
                     message,
@@ -342,7 +352,7 @@ impl Connection {
 
     fn info_in_session(&mut self, now: Timestamp, newer: ServerInfo) {
         let lame_duck = newer.ldm;
-        self.merge_info(newer);
+        self.merge_info(now, newer);
         let Stage::Linked(link) = &mut self.stage else {
             return;
         };
@@ -389,10 +399,11 @@ impl Connection {
                     result: Ok(now.since(handed_out)),
                 });
             }
-            PingKind::DrainSubscription(sid) => self.drained(now, |_| false, Some(sid)),
-            PingKind::DrainAll => self.drained(now, |_| true, None),
+            PingKind::DrainSubscription(sid) => self.drained(Some(sid)),
+            PingKind::DrainAll => self.drained(None),
             PingKind::DrainWrites => self.writes_are_drained(now),
             PingKind::Restore => self.restored(),
+            PingKind::Volume => {}
             PingKind::Confirm => self.confirmed(now),
             PingKind::LameDuck => self.departure_is_confirmed(now),
         }
@@ -412,7 +423,7 @@ impl Connection {
             }
         }
         self.delivery.confirm(ping.covers);
-        self.told_writable(false);
+        self.told_writable();
     }
 
     fn measure(&mut self, now: Timestamp, handed_out: Timestamp) {
@@ -486,7 +497,7 @@ impl Connection {
         });
         match denied {
             Some(sid) if Some(sid) == inbox => self.inbox_refused(now),
-            Some(sid) => self.subscription_refused(now, sid),
+            Some(sid) => self.subscription_refused(sid),
             None if violation.operation != PermissionOperation::Subscribe => {
                 self.requests_refused(now, violation.operation, &violation.subject);
             }
@@ -510,7 +521,7 @@ impl Connection {
         Some(sid)
     }
 
-    fn subscription_refused(&mut self, now: Timestamp, sid: Sid) {
+    fn subscription_refused(&mut self, sid: Sid) {
         if let Some(session) = self.up().and_then(Link::session_mut) {
             session.restore.refuse(sid);
         }
@@ -520,7 +531,7 @@ impl Connection {
                 reason: EndReason::Refused,
             });
         }
-        self.go_on_draining(now);
+        self.go_on_draining();
     }
 
     /// Drops queued messages that this server would not take.
@@ -539,5 +550,6 @@ impl Connection {
             let dropped = self.outbox.drop_where(|size, _| size > max);
             self.tell_dropped(dropped, crate::event::DropReason::TooLarge);
         }
+        self.told_writable();
     }
 }

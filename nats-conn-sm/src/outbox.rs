@@ -211,7 +211,7 @@ impl Outbox {
     pub(crate) fn forget_pings(&mut self) {
         for block in self.blocks.iter_mut().chain([&mut self.tail]) {
             for ping in &mut block.pings {
-                ping.kind = PingKind::Confirm;
+                ping.kind = PingKind::Volume;
             }
         }
     }

@@ -36,7 +36,9 @@ pub(crate) enum PingKind {
     DrainWrites,
     /// Behind the restored interest.
     Restore,
-    /// At-least-once wants to know.
+    /// At-least-once wants to know, for so much was written.
+    Volume,
+    /// At-least-once wants to know, for it waited so long. One at a time.
     Confirm,
     /// Before leaving a server in lame duck mode.
     LameDuck,
@@ -60,7 +62,7 @@ impl Unanswered {
     pub(crate) fn forget_ids(&mut self) {
         for (ping, _) in &mut self.0 {
             if matches!(ping.kind, PingKind::Flush(_) | PingKind::RoundTrip(_)) {
-                ping.kind = PingKind::Confirm;
+                ping.kind = PingKind::Volume;
             }
         }
     }

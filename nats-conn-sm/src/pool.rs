@@ -23,6 +23,8 @@ struct Entry {
     server: Server,
     discovered: bool,
     failures: u32,
+    /// Those of them that count for `max_reconnects`.
+    counted: u32,
     last_error: Option<Arc<AttemptFailure>>,
     /// It had its turn in the present round.
     tried: bool,
@@ -32,6 +34,8 @@ struct Entry {
     max_payload: Option<u64>,
     /// The warning about clear text was given.
     warned: bool,
+    /// A link to it was encrypted.
+    used_tls: bool,
 }
 
 /// The mark of a server that goes.
@@ -127,14 +131,31 @@ impl Pool {
     /// Who comes next in this round: fewest failures first, then pool order; the one just lost last among
     /// equals; servers in lame duck mode last of all.
     pub(crate) fn next(&self, now: Timestamp) -> Option<ServerId> {
+        self.best(self.lost, now, |entry| !entry.tried)
+    }
+
+    /// Who would come next if the link to `current` ended now, of a session or of an attempt.
+    pub(crate) fn follower(&self, current: ServerId, in_session: bool, now: Timestamp) -> Option<ServerId> {
+        if in_session {
+            return self.best(Some(current), now, |_| true);
+        }
+        self.next(now).or_else(|| self.best(self.lost, now, |_| true))
+    }
+
+    fn best(
+        &self,
+        lost: Option<ServerId>,
+        now: Timestamp,
+        eligible: impl Fn(&Entry) -> bool,
+    ) -> Option<ServerId> {
         self.entries
             .iter()
-            .filter(|entry| !entry.tried)
+            .filter(|entry| eligible(entry))
             .min_by_key(|entry| {
                 (
                     entry.is_lame_duck(now),
                     entry.failures,
-                    self.lost == Some(entry.server.id()),
+                    lost == Some(entry.server.id()),
                 )
             })
             .map(|entry| entry.server.id())
@@ -144,11 +165,15 @@ impl Pool {
         self.entries.iter_mut().for_each(|entry| entry.tried = false);
     }
 
-    /// An attempt begins: its number for this server since it last worked.
-    pub(crate) fn begin_attempt(&mut self, id: ServerId) -> u32 {
-        let Some(entry) = self.entry_mut(id) else { return 1 };
-        entry.tried = true;
-        entry.failures.saturating_add(1)
+    /// An attempt begins: its number for this server since it last worked. It takes one turn of the round, also
+    /// where a driver chose a server that had its turn: a round has as many attempts as there are servers.
+    pub(crate) fn begin_attempt(&mut self, id: ServerId, now: Timestamp) -> u32 {
+        let chosen_again = self.entry(id).is_some_and(|entry| entry.tried);
+        let turn_of = if chosen_again { self.next(now) } else { Some(id) };
+        if let Some(entry) = turn_of.and_then(|id| self.entry_mut(id)) {
+            entry.tried = true;
+        }
+        self.attempt(id)
     }
 
     /// The number that the next attempt will have.
@@ -156,22 +181,33 @@ impl Pool {
         self.entry(id).map_or(1, |entry| entry.failures.saturating_add(1))
     }
 
-    /// An attempt failed.
-    pub(crate) fn fail(&mut self, id: ServerId, failure: AttemptFailure) {
+    /// An attempt failed. How often that counted for `max_reconnects`, in a row.
+    pub(crate) fn fail(&mut self, id: ServerId, failure: AttemptFailure, counts: bool) -> u32 {
+        let Some(entry) = self.entry_mut(id) else { return 0 };
+        entry.failures = entry.failures.saturating_add(1);
+        entry.counted = entry.counted.saturating_add(u32::from(counts));
+        entry.last_error = Some(Arc::new(failure));
+        entry.counted
+    }
+
+    /// A link to this server is encrypted.
+    pub(crate) fn note_tls(&mut self, id: ServerId) {
         if let Some(entry) = self.entry_mut(id) {
-            entry.failures = entry.failures.saturating_add(1);
-            entry.last_error = Some(Arc::new(failure));
+            entry.used_tls = true;
         }
     }
 
-    pub(crate) fn failures(&self, id: ServerId) -> u32 {
-        self.entry(id).map_or(0, |entry| entry.failures)
+    /// Whether TLS is used with this server, as its URL says or as it demanded.
+    pub(crate) fn uses_tls(&self, id: ServerId) -> bool {
+        self.entry(id)
+            .is_some_and(|entry| entry.used_tls || entry.server.wants_tls())
     }
 
     /// A handshake succeeded; `lame_duck` is what its INFO said.
     pub(crate) fn succeed(&mut self, id: ServerId, lame_duck: bool) {
         if let Some(entry) = self.entry_mut(id) {
             entry.failures = 0;
+            entry.counted = 0;
             entry.last_error = None;
             entry.auth_row = None;
             if !lame_duck {
@@ -195,6 +231,13 @@ impl Pool {
                 entry.auth_row = Some(AuthRow { code, since: now });
                 false
             }
+        }
+    }
+
+    /// Another answer than an authentication error: equal ones are no longer in a row.
+    pub(crate) fn end_auth_row(&mut self, id: ServerId) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.auth_row = None;
         }
     }
 
@@ -317,23 +360,19 @@ impl Pool {
         self.add_explicit(servers, randomize, rng);
         let mut gone = Vec::new();
         for entry in old {
-            let known = self
-                .entries
-                .iter()
-                .any(|new| new.server.url().has_identity_of(entry.server.url()));
-            match self
+            let same = self
                 .entries
                 .iter_mut()
-                .find(|new| new.server.url() == entry.server.url())
-            {
+                .find(|new| new.server.url().has_identity_of(entry.server.url()));
+            match same {
                 // The same server keeps its number, so that a link to it is still one to a server of the pool.
                 Some(new) => {
-                    new.server = entry.server;
+                    new.server = Server::new(entry.server.id(), new.server.url().clone());
                     new.lame_duck = entry.lame_duck;
                     new.max_payload = entry.max_payload;
                     new.warned = entry.warned;
+                    new.used_tls = entry.used_tls;
                 }
-                None if known => {}
                 None => gone.push(entry.server),
             }
         }
@@ -365,12 +404,14 @@ impl Entry {
             server,
             discovered,
             failures: 0,
+            counted: 0,
             last_error: None,
             tried: false,
             lame_duck: None,
             auth_row: None,
             max_payload: None,
             warned: false,
+            used_tls: false,
         }
     }
 

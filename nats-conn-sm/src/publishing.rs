@@ -49,6 +49,7 @@ impl Connection {
             payload,
         };
         let len = op.encoded_len();
+        self.check_line(len.saturating_sub(message), headers.is_some())?;
         self.make_room(len)?;
         let shape = Shape {
             tag,
@@ -89,6 +90,18 @@ impl Connection {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the arguments of a control line are short enough, so that nothing is dropped in vain to make room;
+    /// `around` is what a frame has besides headers and payload.
+    fn check_line(&self, around: usize, has_headers: bool) -> Result<(), PublishError> {
+        // "PUB " or "HPUB ", and CRLF behind the line and behind the payload.
+        let size = around.saturating_sub(if has_headers { 9 } else { 8 });
+        let max = self.config.max_control_line;
+        if size > max {
+            return Err(PublishError::ControlLineTooLong { size, max });
+        }
+        Ok(())
     }
 
     fn make_room(&mut self, len: usize) -> Result<(), PublishError> {
@@ -151,13 +164,13 @@ impl Connection {
     }
 
     /// Tells once that there is room again after a refusal.
-    pub(crate) fn told_writable(&mut self, new_link: bool) {
+    pub(crate) fn told_writable(&mut self) {
         if !self.refused || self.life.is_ending() {
             return;
         }
         let half = self.config.send_buffer.checked_div(2).unwrap_or_default();
         let room = match self.config.when_full {
-            WhenFull::Off => (new_link || self.is_up()) && self.held_bytes() <= half,
+            WhenFull::Off => self.is_up() && self.held_bytes() <= half,
             _ => self.held_bytes() <= half,
         };
         if room {

@@ -110,7 +110,7 @@ impl Connection {
     fn unsend(&mut self, pending: &Pending) {
         if self.outbox.remove(pending.seq, pending.len) {
             self.delivery.drop_queued(1);
-            self.told_writable(false);
+            self.told_writable();
         }
     }
 
@@ -179,7 +179,7 @@ impl Connection {
         let written = self.delivery.was_written(pending.seq);
         self.unsend(&pending);
         self.tell(match pending.many {
-            Some(many) if many.is_over(now) => Event::RepliesEnded {
+            Some(many) if pending.is_over(many) => Event::RepliesEnded {
                 request,
                 result: Ok(RepliesEnd::Deadline),
             },
@@ -248,7 +248,7 @@ impl Connection {
     fn request_is_settled(&mut self, now: Timestamp) {
         if !self.life.is_ending() {
             self.departure_may_go_on(now);
-            self.go_on_draining(now);
+            self.go_on_draining();
         }
     }
 }

@@ -226,10 +226,10 @@ impl Requests {
     }
 }
 
-impl Many {
-    /// Whether the deadline over all of it has come, rather than the stall time.
-    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        self.timeout <= now
+impl Pending {
+    /// Whether the deadline that has come is that over all of it, rather than the stall time.
+    pub(crate) fn is_over(&self, many: Many) -> bool {
+        self.deadline == many.timeout
     }
 }
 

@@ -21,6 +21,8 @@ use crate::time::Timestamp;
 const CONFIRM_AFTER: Duration = Duration::from_millis(100);
 /// And behind so many bytes.
 const CONFIRM_BYTES: usize = 64 * 1024;
+/// What a PING takes on the wire.
+const PING_LEN: usize = b"PING\r\n".len();
 /// More PONGs than these wait for the next block.
 const PONGS: u32 = 1024;
 
@@ -30,6 +32,14 @@ impl Connection {
             return false;
         };
         if tx.link() != link.id || !tx.is_empty() || link.ending.is_some() {
+            return false;
+        }
+        // Another empty buffer than the one that was filled says nothing of what became of that.
+        if link
+            .handed
+            .as_ref()
+            .is_some_and(|handed| handed.len != tx.block.len())
+        {
             return false;
         }
         self.note_written(tx);
@@ -74,7 +84,7 @@ impl Connection {
         if !handed.is_hello {
             self.outbox.recycle(block);
         }
-        self.told_writable(false);
+        self.told_writable();
     }
 
     fn next_block(&mut self) -> Option<Block> {
@@ -105,7 +115,7 @@ impl Connection {
             let Stage::Linked(link) = &mut self.stage else {
                 return None;
             };
-            link.urgent.push(PingKind::Confirm);
+            link.urgent.push(PingKind::Volume);
             if let Some(session) = link.session_mut() {
                 session.confirm.bytes = 0;
             }
@@ -193,24 +203,12 @@ impl Connection {
         link.handed_up_to.sub = block
             .last_sub
             .map_or(link.handed_up_to.sub, |sid| sid.max(link.handed_up_to.sub));
-        let up_to = link.handed_up_to;
         if let (Some(session), Some(last)) = (link.session_mut(), last) {
             session
                 .largest
                 .extend(block.largest.map(|largest| (last, largest)));
             if at_least_once {
-                session.confirm.bytes = session.confirm.bytes.saturating_add(block.publish_bytes);
-                if session.confirm.bytes >= CONFIRM_BYTES {
-                    push(&mut block.bytes, ClientOp::Ping);
-                    block.pings.push(Ping {
-                        kind: PingKind::Confirm,
-                        covers: up_to.publish,
-                        subs: up_to.sub,
-                    });
-                    session.confirm.bytes = 0;
-                } else if !session.confirm.outstanding && session.confirm.due.is_none() {
-                    session.confirm.due = Some(now + CONFIRM_AFTER);
-                }
+                ask_about(link, &mut block, now);
             }
         }
         for &ping in &block.pings {
@@ -299,6 +297,30 @@ impl Connection {
             self.leave_closed(now, false);
         }
     }
+}
+
+/// At-least-once is handing this block out: a PING behind every 64 KiB, else one after a while.
+fn ask_about(link: &mut Link, block: &mut Block, now: Timestamp) {
+    let up_to = link.handed_up_to;
+    let Some(session) = link.session_mut() else { return };
+    session.confirm.bytes = session.confirm.bytes.saturating_add(block.publish_bytes);
+    if session.confirm.bytes < CONFIRM_BYTES {
+        if !session.confirm.outstanding && session.confirm.due.is_none() {
+            session.confirm.due = Some(now + CONFIRM_AFTER);
+        }
+        return;
+    }
+    session.confirm.bytes = 0;
+    // A block that is full, or one larger frame, has no room for it.
+    if block.bytes.len().saturating_add(PING_LEN) > BLOCK {
+        return link.urgent.push(PingKind::Volume);
+    }
+    push(&mut block.bytes, ClientOp::Ping);
+    block.pings.push(Ping {
+        kind: PingKind::Volume,
+        covers: up_to.publish,
+        subs: up_to.sub,
+    });
 }
 
 /// PONGs and PINGs that go in front of everything else.

@@ -36,8 +36,8 @@ impl World {
         let mut rx = ReceiveBuf::new(self.rx.link());
         rx.buffer_mut().extend_from_slice(self.rx.buffer_mut());
         let output = twin.wants_transmit()
-            || twin.poll_action().is_some()
-            || twin.poll_event(self.now(), &mut rx).is_some();
+            || twin.poll_event(self.now(), &mut rx).is_some()
+            || twin.poll_action().is_some();
         assert!(
             output,
             "a timeout is still due, and nothing comes of it; the story:\n{}",

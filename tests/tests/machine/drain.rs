@@ -470,3 +470,80 @@ fn an_aborted_connection_owes_nothing() {
     world.verify();
     assert_eq!(world.client.statistics().subscriptions, 0);
 }
+
+// behaviour: 11.1; edge: 132
+#[test]
+fn without_a_link_a_drain_takes_nothing_new_until_what_is_queued_is_confirmed() {
+    let mut world = connected();
+    world.crash(0);
+    world.wait("disconnected");
+    world.publish("p", b"queued").expect("room");
+    world.drain().expect("open");
+    assert_eq!(world.publish("p", b"new"), Err(PublishError::Draining));
+    world.finish_drain();
+    world.restart(0);
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed drained true".into()));
+    // The same where the link is lost in the drain.
+    let mut world = connected();
+    world.pipe().deaf = true;
+    world.routes[0].send_room = 0;
+    world.drain().expect("open");
+    world.publish("p", b"still taken").expect("room");
+    world.run_for(SECOND);
+    world.crash(0);
+    world.wait("disconnected");
+    assert_eq!(world.publish("p", b"new"), Err(PublishError::Draining));
+    world.routes[0].send_room = 1 << 20;
+    world.restart(0);
+    world.wait("reconnected");
+    assert_eq!(world.publish("p", b"new"), Err(PublishError::Draining));
+    world.run_for(SECOND);
+    assert_eq!(
+        world.count("closed"),
+        0,
+        "until the holder says that all was consumed"
+    );
+    world.finish_drain();
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed drained true".into()));
+}
+
+// behaviour: 11.1
+#[test]
+fn the_request_inbox_is_restored_in_a_drain_only_while_requests_are_pending() {
+    for pending in [true, false] {
+        let mut world = connected();
+        world.request("nobody", b"?", SECOND).expect("made");
+        world.run_for(5 * SECOND);
+        world.crash(0);
+        world.wait("disconnected");
+        if pending {
+            world.request("q", b"?", 20 * SECOND).expect("made");
+        }
+        world.publish("p", b"queued").expect("room");
+        world.drain().expect("open");
+        world.restart(0);
+        world.wait("reconnected");
+        world.run_for(SECOND);
+        world.finish_drain();
+        world.wait("closed");
+        assert_eq!(world.log().names().contains(&"SUB"), pending);
+        assert_eq!(world.story().last(), Some(&"closed drained true".into()));
+    }
+}
+
+// behaviour: 11.1, 4.4; edge: 96, 133
+#[test]
+fn with_reconnecting_off_a_drain_whose_publishes_are_all_confirmed_is_complete_though_the_link_goes() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.reconnect = false)
+        .connected();
+    world.publish("p", b"x").expect("room");
+    world.flush().expect("a session");
+    world.wait("flushed");
+    world.drain().expect("open");
+    world.crash(0);
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed drained true".into()));
+}

@@ -347,3 +347,28 @@ fn a_slow_application_costs_other_subscriptions_and_the_link_nothing() {
     assert!(world.log().names().contains(&"PONG"));
     assert_eq!(world.count("disconnected"), 0);
 }
+
+// behaviour: 12.1, 2.6; edge: 20
+#[test]
+fn the_inbound_limit_follows_what_info_says_not_what_is_remembered_of_earlier_sessions() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.limits = config.limits.with_payload(100))
+        .server(0, |server| {
+            server.max_payload = 1000;
+            server.account_max_payload = Some(500);
+        })
+        .connected();
+    let sid = world.subscribe("a");
+    world.run_for(5 * SECOND);
+    world.cluster.settings_mut(0).connect_info = false;
+    world.deed(Deed::Close);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    assert_eq!(world.client.max_payload(), Some(500));
+    let message = |size: usize| format!("MSG a {sid} {size}\r\n{}\r\n", "x".repeat(size));
+    world.send(&message(8_000));
+    world.run_for(SECOND);
+    world.send(&format!("INFO {{\"max_payload\":2000}}\r\n{}", message(16_000)));
+    world.run_for(SECOND);
+    assert_eq!((world.ledger.messages(sid), world.count("disconnected")), (2, 1));
+}

@@ -342,3 +342,39 @@ fn a_full_second_server_is_a_failed_attempt_and_the_lame_duck_is_tried_last() {
     );
     assert!(world.story().contains(&"reconnected n3".into()));
 }
+
+// behaviour: 10.2
+#[test]
+fn a_move_is_called_off_when_the_only_better_server_goes_too() {
+    let mut world = cluster(2);
+    let request = world.request("nobody-answers", b"?", 60 * SECOND);
+    assert!(request.is_ok());
+    world.run_for(SECOND);
+    world.skip_past();
+    let listener = world.subscribe("q");
+    world.run_for(SECOND);
+    world.request("q", b"?", 60 * SECOND).expect("made");
+    world.run_for(SECOND);
+    world.cluster.lame_duck(0, None);
+    // Wait until publishes are held for the next link, because a written request has no reply yet.
+    let mut held = false;
+    for _ in 0..200 {
+        world.publish_numbered("p", 10).expect("room");
+        world.run_for(Duration::from_millis(100));
+        if world.client.queued() > 0 {
+            held = true;
+            break;
+        }
+    }
+    assert!(held, "{:?}", world.story());
+    world.set_servers(&["n1"]).expect("open");
+    world.run_for(60 * SECOND);
+    assert_eq!(world.count("disconnected"), 0, "{:?}", world.story());
+    let fates = world.client.publish_fates();
+    assert_eq!(
+        (fates.queued, fates.written),
+        (0, fates.written),
+        "held publishes leave after all"
+    );
+    assert_eq!(world.ledger.end(listener), None);
+}

@@ -4,6 +4,7 @@
 mod backoff;
 mod chunking;
 mod drain;
+mod driver_contract;
 mod errors;
 mod handshake;
 mod lame_duck;
@@ -13,4 +14,6 @@ mod publishing;
 mod reconnect;
 mod requests;
 mod secrets;
+mod send_buffer;
+mod servers;
 mod subscriptions;

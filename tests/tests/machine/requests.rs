@@ -493,3 +493,22 @@ fn several_replies_end_with_no_responders_disconnect_and_close_too() {
     world.wait("closed");
     assert_eq!(ended(&world), RequestError::Closed);
 }
+
+// behaviour: 7.3, 1.3
+#[test]
+fn a_stall_that_came_before_the_deadline_is_a_stall_however_late_the_clock_looks() {
+    let mut world = with_listener();
+    let many = RequestMany::new(10 * SECOND).stall(SECOND);
+    let request = world.request_many("q", b"?", many).expect("made");
+    world.run_for(Duration::from_millis(100));
+    let subject = reply_subjects(&world).remove(0);
+    world.cluster.publish(&subject, None, b"1");
+    world.run_for(Duration::from_millis(100));
+    world.sleep(60 * SECOND);
+    let (_, event) = world.wait("replies_ended");
+    let stalled = Event::RepliesEnded {
+        request,
+        result: Ok(RepliesEnd::Stalled),
+    };
+    assert_eq!(event, stalled);
+}

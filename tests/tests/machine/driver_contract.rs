@@ -1,0 +1,202 @@
+//! What a driver may rely on, whatever the order of its calls; the machine is driven by hand (behaviour 1, 5.4).
+
+use std::time::Duration;
+
+use bytes::Buf;
+use nats_conn_sm::{
+    Action, Config, ConnectError, Connection, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, ReceiveBuf,
+    RequestError, SendBuf, Timestamp,
+};
+use nats_conn_tests::scenario::url;
+use nats_proto::Subject;
+
+const SECOND: Duration = Duration::from_secs(1);
+const START: Timestamp = Timestamp::from_millis(1_000);
+const INFO: &[u8] =
+    b"INFO {\"headers\":true,\"max_payload\":1048576,\"connect_urls\":[\"n9.test:4222\"]}\r\n";
+
+/// A machine and the buffers of its link.
+struct ByHand {
+    client: Connection,
+    rx: ReceiveBuf,
+    tx: SendBuf,
+}
+
+impl ByHand {
+    /// Dialled: INFO is awaited.
+    fn dialled() -> Self {
+        let mut config = Config::new(vec![url("nats://n1.test:4222")]);
+        config.randomize = false;
+        let mut client = Connection::new(config, [7; 32], START).expect("usable settings");
+        let Some(Action::Connect { link, .. }) = client.poll_action() else {
+            panic!("it dials at once")
+        };
+        client.handle_connected(START, link);
+        let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+        Self { client, rx, tx }
+    }
+
+    /// With a session, and nothing to be told.
+    fn connected() -> Self {
+        let mut hand = Self::dialled();
+        hand.read(INFO);
+        hand.events(START);
+        assert!(hand.client.poll_transmit(START, &mut hand.tx), "CONNECT and PING");
+        hand.write_all();
+        hand.read(b"PONG\r\n");
+        hand.events(START);
+        assert!(!hand.client.poll_transmit(START, &mut hand.tx));
+        hand
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        self.rx.buffer_mut().extend_from_slice(bytes);
+    }
+
+    fn events(&mut self, now: Timestamp) -> Vec<Event> {
+        std::iter::from_fn(|| self.client.poll_event(now, &mut self.rx)).collect()
+    }
+
+    fn write_all(&mut self) {
+        self.tx.advance(self.tx.remaining());
+    }
+
+    /// The loop of the crate's documentation, with nothing to read, until `end`.
+    fn run_documented_loop(&mut self, mut now: Timestamp, end: Timestamp) -> Vec<(Timestamp, Event)> {
+        let mut told = Vec::new();
+        loop {
+            told.extend(self.events(now).into_iter().map(|event| (now, event)));
+            self.client.handle_timeout(now);
+            while let Some(action) = self.client.poll_action() {
+                if let Action::Disconnect { link, .. } = action {
+                    self.client
+                        .handle_link_closed(now, link, LinkEnd::Requested, &mut self.tx);
+                }
+            }
+            while self.client.poll_transmit(now, &mut self.tx) {
+                self.write_all();
+            }
+            match self.client.poll_timeout() {
+                Some(at) if at <= end => now = at,
+                _ => return told,
+            }
+        }
+    }
+}
+
+// behaviour: 1.1
+#[test]
+fn the_loop_of_the_documentation_sleeps_over_nothing() {
+    let mut hand = ByHand::connected();
+    let subject = Subject::from_static("q");
+    let request = hand
+        .client
+        .request(START, Publish::new(&subject, "?"), 3 * SECOND)
+        .expect("made");
+    let told = hand.run_documented_loop(START, START + 600 * SECOND);
+    let at = |wanted: &dyn Fn(&Event) -> bool| {
+        let found = told.iter().find(|(_, event)| wanted(event));
+        found.map(|(at, _)| at.since(START))
+    };
+    let timed_out = Event::Response {
+        request,
+        result: Err(RequestError::TimedOut { written: true }),
+    };
+    assert_eq!(at(&|event| *event == timed_out), Some(3 * SECOND));
+    // Two keep-alives unanswered, and the third due: the verdict is not slept over either.
+    assert_eq!(
+        at(&|event| matches!(event, Event::Disconnected { .. })),
+        Some(360 * SECOND)
+    );
+}
+
+// behaviour: 1.1, 11.2
+#[test]
+fn a_close_that_has_written_everything_is_not_slept_over() {
+    let mut hand = ByHand::connected();
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "x")).expect("room");
+    hand.client.close(START);
+    let told = hand.run_documented_loop(START, START + 600 * SECOND);
+    let (at, last) = told.last().expect("events");
+    assert_eq!((*at, matches!(last, Event::Closed { .. })), (START, true));
+    assert_eq!(hand.client.poll_timeout(), None);
+}
+
+// behaviour: 1.1
+#[test]
+fn the_deadline_is_now_while_something_waits_to_be_polled_and_later_else() {
+    let mut hand = ByHand::connected();
+    assert_eq!(hand.client.poll_timeout(), Some(START + 120 * SECOND));
+    hand.client.drain(START).expect("open");
+    assert_eq!(hand.client.poll_timeout(), Some(START), "an event waits");
+    hand.events(START);
+    assert_eq!(hand.client.poll_timeout(), Some(START + 30 * SECOND));
+    hand.client.abort(START + SECOND);
+    assert_eq!(
+        hand.client.poll_timeout(),
+        Some(START + SECOND),
+        "an action waits, whatever time is told next"
+    );
+    assert!(hand.client.poll_action().is_some());
+    assert_eq!(
+        hand.client.poll_timeout(),
+        Some(START + 2 * SECOND),
+        "the last answer of the link"
+    );
+}
+
+// behaviour: 1.4, 6.2; edge: 147
+#[test]
+fn another_empty_buffer_of_the_same_link_does_not_count_as_written() {
+    let mut hand = ByHand::connected();
+    let link = hand.rx.link();
+    let subject = Subject::from_static("a");
+    let seq = hand.client.publish(Publish::new(&subject, "x")).expect("room");
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    let mut other = SendBuf::new(link);
+    assert!(
+        !hand.client.poll_transmit(START, &mut other),
+        "it is a foreign one"
+    );
+    assert_eq!(hand.client.fate(seq), Some(Fate::Queued));
+    hand.write_all();
+    assert!(!hand.client.poll_transmit(START, &mut hand.tx), "nothing more");
+    assert_eq!(hand.client.fate(seq), Some(Fate::Written));
+    assert_eq!(hand.client.fate(PublishSeq::from_u64(0)), None);
+}
+
+// behaviour: 1.5, 2.3; edge: 2, 148
+#[test]
+fn an_error_behind_info_has_the_same_phase_whether_the_end_of_the_link_was_told_before_or_behind_the_bytes() {
+    for text in ["maximum connections exceeded", "Authorization Violation"] {
+        let told = [false, true].map(|end_first| {
+            let mut hand = ByHand::dialled();
+            let link = hand.rx.link();
+            hand.read(INFO);
+            hand.read(format!("-ERR '{text}'\r\n").as_bytes());
+            let mut told = Vec::new();
+            if !end_first {
+                told.extend(hand.events(START));
+            }
+            hand.client
+                .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+            told.extend(hand.events(START));
+            let failed = told.into_iter().find_map(|event| match event {
+                Event::ConnectFailed { phase, error, .. } => Some((phase, *error)),
+                _ => None,
+            });
+            let known = hand.client.servers();
+            (failed.expect("it fails"), known.len())
+        });
+        assert_eq!(told[0], told[1], "{text}");
+        let ((phase, error), servers) = &told[0];
+        assert!(matches!(error, ConnectError::Server(_)));
+        let expected = if text.starts_with('A') {
+            Phase::Auth
+        } else {
+            Phase::Connect
+        };
+        assert_eq!((*phase, *servers), (expected, 2), "what INFO taught stays, too");
+    }
+}
