@@ -1,11 +1,12 @@
 //! The homes in which every scenario runs.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use nats_conn_client::{Client, ConnectFailure, ConnectOptions, Events, StartError};
+use nats_conn_async_std::AsyncStd;
+use nats_conn_client::{Client, ConnectFailure, ConnectOptions, Events, StartError, blocking};
 use nats_conn_tokio::Tokio;
 
 use crate::watch::Watch;
@@ -24,6 +25,8 @@ pub(crate) enum Home {
     TokioCurrentThread,
     /// tokio with two threads, and the scenario on a third.
     TokioMultiThread,
+    /// async-std with the threads of its executor, and the scenario on another.
+    AsyncStd,
 }
 
 impl Home {
@@ -32,6 +35,7 @@ impl Home {
         let mut runtime = match self {
             Self::TokioCurrentThread => tokio::runtime::Builder::new_current_thread(),
             Self::TokioMultiThread => tokio::runtime::Builder::new_multi_thread(),
+            Self::AsyncStd => return on_this_thread(scenario),
         };
         let runtime = runtime.worker_threads(2).enable_all().build();
         runtime.expect("a runtime").block_on(scenario);
@@ -53,6 +57,7 @@ impl Home {
     pub(crate) fn try_start(self, options: Options) -> Result<(Client, Events), StartError> {
         match self {
             Self::TokioCurrentThread | Self::TokioMultiThread => options.adapter(Tokio::default()).start(),
+            Self::AsyncStd => options.adapter(AsyncStd::default()).start(),
         }
     }
 
@@ -62,6 +67,7 @@ impl Home {
             Self::TokioCurrentThread | Self::TokioMultiThread => {
                 options.adapter(Tokio::default()).connect().await
             }
+            Self::AsyncStd => options.adapter(AsyncStd::default()).connect().await,
         }
     }
 
@@ -72,9 +78,17 @@ impl Home {
             Self::TokioCurrentThread | Self::TokioMultiThread => {
                 tokio::spawn(async move { promise.keep(task.await) });
             }
+            Self::AsyncStd => {
+                std::thread::spawn(move || promise.keep(on_this_thread(task)));
+            }
         }
         waiting
     }
+}
+
+/// Waits on this thread, without an executor.
+fn on_this_thread<T>(task: impl Future<Output = T>) -> T {
+    blocking::wait(None, pin!(task)).expect("no deadline")
 }
 
 /// Runs what blocks on a thread of its own, so that a home with one thread goes on meanwhile.
@@ -172,10 +186,17 @@ macro_rules! given {
             let home = $crate::home::Home::TokioMultiThread;
             home.run(scenario(home));
         }
+
+        #[test]
+        fn async_std() {
+            let home = $crate::home::Home::AsyncStd;
+            home.run(scenario(home));
+        }
     };
     (tests home version) => {
         given!(versions tokio_current_thread TokioCurrentThread);
         given!(versions tokio_multi_thread TokioMultiThread);
+        given!(versions async_std AsyncStd);
     };
     (versions $name:ident $home:ident) => {
         mod $name {

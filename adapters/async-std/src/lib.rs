@@ -1,0 +1,51 @@
+//! A NATS client for async-std.
+//!
+//! ```no_run
+//! use nats_conn_async_std::{Subject, SubjectFilter};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     async_std::task::block_on(async {
+//!         let client = nats_conn_async_std::connect("nats://127.0.0.1:4222").await?;
+//!         let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
+//!         client.publish(&Subject::from_static("orders.eu"), "42").await?;
+//!         if let Some(order) = orders.next().await {
+//!             println!("{}", String::from_utf8_lossy(order.payload()));
+//!         }
+//!         client.drain()?.await;
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
+//! subscribed, sends what was published meanwhile, and tells all of it with [`Events`].
+//!
+//! async-std is discontinued (RUSTSEC-2025-0052). This crate is for programs that still run on it; its README says
+//! what it means for them.
+//!
+//! # Features
+//! None is on by default.
+//! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
+//!   `ClientConfig`. The process-wide provider is neither used nor set.
+//! * `system-roots`: `TlsOptions::system_roots`.
+//! * `nkeys`: NKEY seeds and `.creds` files.
+#![forbid(unsafe_code)]
+
+mod io;
+mod runtime;
+mod tcp;
+
+pub use io::{ByteStream, Stream};
+pub use nats_conn_client::*;
+pub use runtime::AsyncStd;
+
+/// The settings of a connection that lives on async-std.
+pub type ConnectOptions = nats_conn_client::ConnectOptions<AsyncStd>;
+
+/// Connects to a server, or to the first that answers of a comma-separated list, with default settings.
+///
+/// # Errors
+/// A URL cannot be used, or no server could be reached: [`ConnectFailure`] prints as one line that says what to do.
+pub async fn connect(urls: &str) -> Result<Client, ConnectFailure> {
+    ConnectOptions::from_url(urls)?.connect().await
+}

@@ -1,0 +1,147 @@
+//! async-std as the home of a connection. Only `spawn` and the resolving of names are its own: with those of smol in
+//! their place this is a home on smol.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use async_std::net::ToSocketAddrs;
+use nats_conn_client::machine::{LinkEnd, Progress};
+use nats_conn_client::{Driver, Runtime, StartError, Target, dial_all, dial_error, resolve_error};
+
+use crate::io::Stream;
+use crate::tcp;
+
+/// The executor of async-std, which is there as soon as somebody needs it: connections can be started anywhere.
+#[derive(Clone, Default)]
+pub struct AsyncStd {
+    connector: Option<Connector>,
+}
+
+type Connector = Arc<dyn Fn(Target) -> Connecting + Send + Sync>;
+type Connecting = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
+
+impl AsyncStd {
+    /// The same, but streams are made by the application: through a proxy, to a Unix socket, in memory. The future
+    /// is dropped when the attempt is given up.
+    ///
+    /// ```
+    /// use nats_conn_async_std::{AsyncStd, ConnectOptions, Stream};
+    ///
+    /// let home = AsyncStd::with_connector(|target| async move {
+    ///     let address = (target.server.host().to_owned(), target.server.port());
+    ///     Ok(Stream::new(async_std::net::TcpStream::connect(address).await?))
+    /// });
+    /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(home);
+    /// # Ok::<(), nats_conn_async_std::proto::UrlError>(())
+    /// ```
+    pub fn with_connector<F, C>(connector: F) -> Self
+    where
+        F: Fn(Target) -> C + Send + Sync + 'static,
+        C: Future<Output = io::Result<Stream>> + Send + 'static,
+    {
+        Self {
+            connector: Some(Arc::new(move |target| Box::pin(connector(target)))),
+        }
+    }
+}
+
+impl fmt::Debug for AsyncStd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.connector.is_some() {
+            "AsyncStd(with a connector)"
+        } else {
+            "AsyncStd"
+        })
+    }
+}
+
+/// A timer.
+#[derive(Debug)]
+pub struct Sleep(Timer);
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(Pin::new(&mut self.0).poll(cx));
+        Poll::Ready(())
+    }
+}
+
+fn sleep(duration: Duration) -> Sleep {
+    Sleep(Timer::after(duration))
+}
+
+impl Runtime for AsyncStd {
+    type Io = Stream;
+    type Sleep = Sleep;
+
+    fn spawn(&self, driver: Driver<Self>) -> Result<(), StartError> {
+        async_std::task::spawn(driver);
+        Ok(())
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Sleep {
+        Sleep(Timer::at(deadline))
+    }
+
+    fn dial(&self, target: Target) -> impl Future<Output = Result<Stream, LinkEnd>> + Send + 'static {
+        let connector = self.connector.clone();
+        async move {
+            match connector {
+                Some(connect) => connect(target).await.map_err(|error| dial_error(&error)),
+                None => dial(target).await,
+            }
+        }
+    }
+
+    fn upgrade(
+        &self,
+        io: Stream,
+        target: Target,
+    ) -> impl Future<Output = Result<Stream, LinkEnd>> + Send + 'static {
+        upgrade(io, target)
+    }
+}
+
+async fn dial(target: Target) -> Result<Stream, LinkEnd> {
+    target.progress(Progress::Resolving);
+    let name = (target.server.host(), target.server.port());
+    let addresses = name
+        .to_socket_addrs()
+        .await
+        .map_err(|error| resolve_error(&error))?
+        .collect();
+    target.progress(Progress::Dialing);
+    let local = target.setup.local_address;
+    dial_all(addresses, |address| tcp::dial(address, local), sleep)
+        .await
+        .map(Stream::new)
+}
+
+#[cfg(feature = "rustls")]
+async fn upgrade(io: Stream, target: Target) -> Result<Stream, LinkEnd> {
+    use nats_conn_client::{server_name, tls_error};
+
+    let config = target.setup.tls.client_config()?;
+    let name = server_name(target.server.tls_name())?;
+    let stream = futures_rustls::TlsConnector::from(config)
+        .connect(name, io.0)
+        .await;
+    stream.map(Stream::new).map_err(|error| tls_error(&error))
+}
+
+#[cfg(not(feature = "rustls"))]
+async fn upgrade(_: Stream, _: Target) -> Result<Stream, LinkEnd> {
+    let detail =
+        "TLS is wanted, but this program was built without: enable the feature `ring` or `aws-lc-rs`";
+    Err(LinkEnd::Tls {
+        detail: detail.into(),
+    })
+}
