@@ -3,6 +3,7 @@
 
 mod backoff;
 mod chunking;
+mod coverage;
 mod drain;
 mod driver_contract;
 mod errors;

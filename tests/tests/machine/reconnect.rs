@@ -109,7 +109,7 @@ fn after_a_cut_at_any_byte_the_next_link_carries_handshake_interest_and_whole_fr
     }
 }
 
-// behaviour: 5.1, 5.4, 6.4; edge: 62, 147
+// behaviour: 5.1, 5.4, 6.4; edge: 62, 71, 147
 #[test]
 fn a_cut_at_any_byte_is_survived_when_every_write_takes_one_byte() {
     let length = session(Cut::Never, Delivery::AtMostOnce, true).pipe().taken;
