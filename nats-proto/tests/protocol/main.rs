@@ -11,6 +11,7 @@ mod reference;
 mod server_errors;
 mod server_info;
 mod server_operations;
+mod server_reference;
 mod server_role;
 mod subjects;
 mod transmit_buf;

@@ -110,7 +110,7 @@ impl Reference {
     /// A line has ended: which operation it is.
     fn end_line(&mut self, line: &[u8], length: usize) -> Place {
         let is_info =
-            lower(line).starts_with(b"info") && matches!(line.get(4), None | Some(b' ' | b'\t' | b'{'));
+            lower(line, 5).starts_with(b"info") && matches!(line.get(4), None | Some(b' ' | b'\t' | b'{'));
         if length
             > if is_info {
                 self.limits.info
@@ -120,10 +120,10 @@ impl Reference {
         {
             return Place::Dead;
         }
-        let word = lower(line);
+        let word = lower(line, 5);
         let read = if is_info {
             let json = strip(&line[4..]);
-            match serde_free_is_object(&json) {
+            match is_empty_object(&json) {
                 true => Read::Info(json),
                 false => return Place::Dead,
             }
@@ -211,7 +211,7 @@ impl Reference {
         if line.len() <= 32 {
             return false;
         }
-        let word = lower(line);
+        let word = lower(line, 5);
         let is_info = word.starts_with(b"info") && matches!(line[4], b' ' | b'\t' | b'{');
         let known = [
             &b"ping"[..],
@@ -232,8 +232,8 @@ impl Reference {
     }
 }
 
-fn lower(line: &[u8]) -> Vec<u8> {
-    line.iter().take(5).map(u8::to_ascii_lowercase).collect()
+pub(crate) fn lower(line: &[u8], len: usize) -> Vec<u8> {
+    line.iter().take(len).map(u8::to_ascii_lowercase).collect()
 }
 
 /// Without what JSON counts as blank around it.
@@ -245,13 +245,14 @@ fn strip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The generators write no JSON but `{}` and what is none.
-fn serde_free_is_object(json: &[u8]) -> bool {
+pub(crate) fn is_empty_object(json: &[u8]) -> bool {
+    let json = strip(json);
     json.first() == Some(&b'{')
         && json.last() == Some(&b'}')
         && json[1..json.len() - 1].iter().all(|byte| b" \t\r".contains(byte))
 }
 
-fn number(digits: &[u8]) -> Option<u128> {
+pub(crate) fn number(digits: &[u8]) -> Option<u128> {
     let mut value = 0_u128;
     for digit in digits {
         if !digit.is_ascii_digit() {

@@ -105,7 +105,10 @@ pub(crate) fn server_decoded_within(
     whole
 }
 
-fn server_in_pieces(limits: ServerLimits, pieces: &[&[u8]]) -> (Vec<ClientFrame>, Option<ServerDecodeError>) {
+pub(crate) fn server_in_pieces(
+    limits: ServerLimits,
+    pieces: &[&[u8]],
+) -> (Vec<ClientFrame>, Option<ServerDecodeError>) {
     let mut decoder = ServerDecoder::new(limits);
     let mut buffer = BytesMut::new();
     let mut frames = Vec::new();
