@@ -2,7 +2,8 @@
 //!
 //! A *client* reads [`ServerOp`]s with a [`Decoder`] and writes [`ClientOp`]s; a *server* reads [`ClientFrame`]s
 //! with a [`ServerDecoder`] and writes [`ServerFrame`]s. Each variant has its grammar and an example: together they
-//! are a reference of the protocol.
+//! are a reference of the protocol. What a client writes strictly a server reads a bit more leniently, and the other
+//! way round: the two sides of an operation are documented apart.
 //!
 //! | from the server | | from the client | |
 //! |---|---|---|---|
@@ -12,6 +13,8 @@
 //! | `PONG` | [`ServerOp::Pong`] | `PONG` | [`ClientOp::Pong`] |
 //! | `+OK` | [`ServerOp::Ok`] | `SUB` | [`ClientOp::Subscribe`] |
 //! | `-ERR` | [`ServerOp::Err`] | `UNSUB` | [`ClientOp::Unsubscribe`] |
+//!
+//! The same as the server has them in its hands: [`ServerFrame`] and [`ClientFrame`].
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -39,6 +42,37 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # The protocol in short
+//! A connection is two streams of operations. Each operation begins with a control line of fields between blanks;
+//! some are followed by as many bytes as the line announces, and by CRLF. There is no framing beside that, so whoever
+//! loses count has lost the connection.
+//!
+//! ```text
+//! server  INFO {"server_id":"…","max_payload":1048576,"headers":true,"nonce":"…",…} CRLF
+//! client  CONNECT {"verbose":false,"headers":true,"protocol":1,…} CRLF PING CRLF
+//! server  PONG CRLF                                   or  -ERR 'Authorization Violation' CRLF, and the end
+//! client  SUB orders.* 1 CRLF PUB orders.eu 5 CRLF hello CRLF
+//! server  MSG orders.eu 1 5 CRLF hello CRLF
+//! client  UNSUB 1 CRLF
+//! ```
+//!
+//! * *Handshake*: the server speaks first, with INFO. The client upgrades to TLS if INFO or its own URL wants it,
+//!   answers with CONNECT, and knows that it was accepted by the PONG to the PING behind it. Fields: [`ServerInfo`]
+//!   and [`Connect`].
+//! * *Lines*: clients write one blank between fields and CRLF at the end. Readers take operations in any case, runs
+//!   of blanks and tabs, and a bare LF; only behind a payload it must be CRLF.
+//! * *Sizes* are decimal and count bytes, of headers and payload together where there are headers. A client sends no
+//!   more than `max_payload` of INFO, and no control line with more than [`MAX_CONTROL_LINE`] bytes behind its word.
+//! * *Subjects* are tokens between dots ([`Subject`]); subscriptions may use `*` for one token and `>` for the rest
+//!   ([`SubjectFilter`]), and share messages in a [`QueueGroup`].
+//! * *Headers* are a block before the payload ([`Headers`]), with an optional [`StatusCode`] in its first line.
+//! * *Order*: what one side writes is processed in that order. A PONG therefore also says that everything before its
+//!   PING has been processed.
+//! * *Errors*: `-ERR` ([`ServerError`]) says what was refused, and mostly is the last thing before the server closes.
+//!
+//! A [`ServerUrl`] says where a server is. [`TransmitBuf`] holds what is on its way out and knows where each operation
+//! ends, so that one that was written in part can be told from a whole one.
 //!
 //! # What holds
 //! * Any bytes give operations or an error, never a panic; the same ones however they were split.
@@ -75,6 +109,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod client_frame;
 mod client_op;
 mod connect;
 mod control_line;
@@ -102,6 +137,7 @@ mod text;
 mod transmit_buf;
 mod wire_sink;
 
+pub use client_frame::ClientFrame;
 pub use client_op::{ClientOp, EncodeError, MAX_CONTROL_LINE, MAX_MESSAGE, Reply};
 pub use connect::{Connect, ConnectError};
 pub use decoder::{DecodeError, Decoder};
@@ -110,7 +146,7 @@ pub use headers::Headers;
 pub use limits::Limits;
 pub use message::Message;
 pub use secret::Secret;
-pub use server_decoder::{ClientFrame, ServerDecodeError, ServerDecoder, ServerLimits};
+pub use server_decoder::{ServerDecodeError, ServerDecoder, ServerLimits};
 pub use server_error::{PermissionOperation, PermissionViolation, ServerError, ServerErrorKind};
 pub use server_frame::ServerFrame;
 pub use server_info::{InfoError, ServerInfo};

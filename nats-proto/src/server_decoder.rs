@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
 use thiserror::Error;
 
+use crate::client_frame::ClientFrame;
 use crate::client_op::MAX_CONTROL_LINE;
 use crate::connect::Connect;
 use crate::control_line::{Line, Span, decimal, is_blank, trim, without_end};
@@ -55,50 +56,6 @@ pub struct ServerLimits {
     pub control_line: usize,
     /// The most bytes of headers and payload: `max_payload`. Default: 1 MiB.
     pub payload: usize,
-}
-
-/// An operation that a client sent, as the [`ServerDecoder`] reads it. Subjects and sids are as they came: a
-/// server checks only what it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientFrame {
-    /// `CONNECT`.
-    Connect(Box<Connect>),
-    /// `PING`.
-    Ping,
-    /// `PONG`.
-    Pong,
-    /// `PUB`, or `HPUB` if there are headers.
-    Publish {
-        /// Where it goes.
-        subject: Bytes,
-        /// Where an answer is to go.
-        reply: Option<Bytes>,
-        /// The header block as it came.
-        headers: Option<Bytes>,
-        /// The payload.
-        payload: Bytes,
-    },
-    /// `SUB`.
-    Subscribe {
-        /// The name of the subscription; any bytes without blanks.
-        sid: Bytes,
-        /// What is asked for.
-        subject: Bytes,
-        /// The group that shares the messages.
-        queue: Option<Bytes>,
-    },
-    /// `UNSUB`.
-    Unsubscribe {
-        /// The name of the subscription.
-        sid: Bytes,
-        /// After how many messages; what is no positive number means at once, so it is none.
-        max: Option<u64>,
-    },
-    /// `+OK`, which a server ignores.
-    Ok,
-    /// `INFO` with valid JSON, which a server ignores.
-    Info(Box<ServerInfo>),
 }
 
 /// Why a server closes the connection.

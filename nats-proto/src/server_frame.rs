@@ -21,9 +21,41 @@ use crate::wire_sink::WireSink;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum ServerFrame<'a> {
-    /// `INFO`, with the blank before the line end that real servers write (`util.go`).
+    /// What the server is and wants, with the blank before the line end that real servers write (`util.go`).
+    ///
+    /// ```text
+    /// INFO SP json SP CRLF
+    /// ```
+    /// ```
+    /// # use nats_proto::{ServerFrame, ServerInfo};
+    /// let mut info = ServerInfo::default();
+    /// info.max_payload = Some(1024);
+    /// let mut out = Vec::new();
+    /// ServerFrame::Info(&info).encode(&mut out)?;
+    /// assert_eq!(out, b"INFO {\"max_payload\":1024} \r\n");
+    /// # Ok::<(), nats_proto::EncodeError>(())
+    /// ```
     Info(&'a ServerInfo),
-    /// `MSG`, or `HMSG` if there are headers.
+
+    /// A message, as `MSG`, or `HMSG` if there are headers.
+    ///
+    /// ```text
+    /// MSG SP subject SP sid [SP reply] SP #payload CRLF payload CRLF
+    /// HMSG SP subject SP sid [SP reply] SP #headers SP #total CRLF headers payload CRLF
+    /// ```
+    /// ```
+    /// # use nats_proto::ServerFrame;
+    /// let mut out = Vec::new();
+    /// ServerFrame::Message {
+    ///     subject: b"a.b",
+    ///     sid: b"1",
+    ///     reply: Some(b"answers"),
+    ///     headers: Some(b"NATS/1.0\r\n\r\n"),
+    ///     payload: b"hi",
+    /// }.encode(&mut out)?;
+    /// assert_eq!(out, b"HMSG a.b 1 answers 12 14\r\nNATS/1.0\r\n\r\nhi\r\n");
+    /// # Ok::<(), nats_proto::EncodeError>(())
+    /// ```
     Message {
         /// The subject: not empty, without blanks and line ends.
         subject: &'a [u8],
@@ -36,13 +68,61 @@ pub enum ServerFrame<'a> {
         /// The payload.
         payload: &'a [u8],
     },
-    /// `PING`.
+
+    /// Wants a PONG.
+    ///
+    /// ```text
+    /// PING CRLF
+    /// ```
+    /// ```
+    /// # use nats_proto::ServerFrame;
+    /// let mut out = Vec::new();
+    /// ServerFrame::Ping.encode(&mut out)?;
+    /// assert_eq!(out, b"PING\r\n");
+    /// # Ok::<(), nats_proto::EncodeError>(())
+    /// ```
     Ping,
-    /// `PONG`.
+
+    /// Answers a PING, and so everything before it.
+    ///
+    /// ```text
+    /// PONG CRLF
+    /// ```
+    /// ```
+    /// # use nats_proto::ServerFrame;
+    /// let mut out = Vec::new();
+    /// ServerFrame::Pong.encode(&mut out)?;
+    /// assert_eq!(out, b"PONG\r\n");
+    /// # Ok::<(), nats_proto::EncodeError>(())
+    /// ```
     Pong,
-    /// `+OK`.
+
+    /// Confirms an operation of a client that asked for `verbose`.
+    ///
+    /// ```text
+    /// +OK CRLF
+    /// ```
+    /// ```
+    /// # use nats_proto::ServerFrame;
+    /// let mut out = Vec::new();
+    /// ServerFrame::Ok.encode(&mut out)?;
+    /// assert_eq!(out, b"+OK\r\n");
+    /// # Ok::<(), nats_proto::EncodeError>(())
+    /// ```
     Ok,
-    /// `-ERR` with this text, in quotes: without line ends.
+
+    /// Refuses something, with this text: without line ends.
+    ///
+    /// ```text
+    /// -ERR SP "'" text "'" CRLF
+    /// ```
+    /// ```
+    /// # use nats_proto::ServerFrame;
+    /// let mut out = Vec::new();
+    /// ServerFrame::Err("Stale Connection").encode(&mut out)?;
+    /// assert_eq!(out, b"-ERR 'Stale Connection'\r\n");
+    /// # Ok::<(), nats_proto::EncodeError>(())
+    /// ```
     Err(&'a str),
 }
 

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use nats_proto::{Decoder, Limits, ServerDecoder, ServerLimits};
 
-const LONG: usize = 512 << 10;
+const LONG: usize = 256 << 10;
 const SHORT: usize = 1 << 10;
 
-/// Whether one frame of 512 KiB costs about what 512 frames of 1 KiB cost. If every byte that comes looked at all
+/// Whether one frame of 256 KiB costs about what 256 frames of 1 KiB cost. If every byte that comes looked at all
 /// that came before, it would cost some hundred times as much; so one good attempt of five is proof enough, and what
 /// else the machine does cannot make it fail.
 fn is_linear(run: impl Fn(&[u8]) -> usize, frame: impl Fn(usize) -> Vec<u8>) -> bool {
