@@ -289,6 +289,17 @@ fn edge_18_sizes_have_any_number_of_leading_zeros_and_never_overflow() {
 }
 
 #[test]
+fn edge_18_a_size_near_u64_max_is_refused_without_overflow() {
+    for size in [u64::MAX - 5, u64::MAX - 1, u64::MAX] {
+        let limit = Limits::default().payload;
+        let refused = DecodeError::PayloadTooLarge { size, limit };
+        assert_eq!(error(format!("MSG a 1 {size}\r\n").as_bytes()), refused);
+        assert_eq!(error(format!("HMSG a 1 12 {size}\r\n").as_bytes()), refused);
+        assert_eq!(error(format!("HMSG a 1 r {size} {size}\r\n").as_bytes()), refused);
+    }
+}
+
+#[test]
 fn edge_19_headers_longer_than_the_whole_are_an_error() {
     assert!(matches!(
         error(b"HMSG a 1 13 12\r\n"),
@@ -573,6 +584,19 @@ fn edge_29_odd_status_lines_do_not_panic() {
     );
     assert_eq!(status(b"NATS/1.0 65535\r\n\r\n"), (Some(65535), None));
     assert_eq!(status(b"NATS/1.0 100 \xff\r\n\r\n"), (Some(100), None));
+}
+
+#[test]
+fn edge_29_a_status_of_one_digit_is_read() {
+    let delivered = message(b"HMSG a 1 14 16\r\nNATS/1.0 5\r\n\r\nhi\r\n");
+    assert_eq!(delivered.status(), Some(StatusCode::new(5)));
+    assert_eq!(
+        (
+            delivered.headers().unwrap().unwrap().status(),
+            delivered.payload()
+        ),
+        (Some(StatusCode::new(5)), &b"hi"[..])
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use nats_proto::{Limits, ServerOp};
 use proptest::prelude::*;
 
-use crate::wire::in_pieces;
+use crate::wire::{decoded_within, in_pieces};
 
 /// An operation as the reference reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -437,6 +437,14 @@ proptest! {
         prop_assert_eq!(&decode(limits, &[&stream]), &expected);
         let pieces: Vec<&[u8]> = stream.chunks(piece).collect();
         prop_assert_eq!(&decode(limits, &pieces), &expected);
+    }
+
+    #[test]
+    fn a_stream_means_the_same_cut_at_every_position(
+        fragments in prop::collection::vec(fragment(), 0..8),
+        limits in limits(),
+    ) {
+        decoded_within(limits, &fragments.concat());
     }
 
     #[test]

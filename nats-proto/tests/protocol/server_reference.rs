@@ -5,7 +5,7 @@ use nats_proto::{ClientFrame, ServerDecodeError, ServerLimits};
 use proptest::prelude::*;
 
 use crate::reference::{is_empty_object, lower, number};
-use crate::wire::server_in_pieces;
+use crate::wire::{server_decoded_within, server_in_pieces};
 
 /// An operation as the reference reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -411,6 +411,14 @@ proptest! {
         let stream = lines.concat();
         let limits = ServerLimits::default();
         prop_assert_eq!(decode(limits, &[&stream]), Reference::parse(limits, &stream));
+    }
+
+    #[test]
+    fn a_stream_from_a_client_means_the_same_cut_at_every_position(
+        fragments in prop::collection::vec(fragment(), 0..8),
+        limits in limits(),
+    ) {
+        server_decoded_within(limits, &fragments.concat());
     }
 
     #[test]
