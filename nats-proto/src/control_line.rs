@@ -241,6 +241,34 @@ mod tests {
         }
     }
 
+    /// The bytes before it are passed over without a look at each, so none of them may be taken for one.
+    #[test]
+    fn the_first_byte_up_to_a_blank_is_found_in_a_word_at_once() {
+        for filler in [0x21_u8, b'x', 0x7f, 0x80, 0xa0, 0xff] {
+            assert_eq!(
+                bytes_up_to_blank(u64::from_le_bytes([filler; 8])),
+                0,
+                "{filler:#x}"
+            );
+            for byte in 0..=u8::MAX {
+                for at in 0..8 {
+                    let mut word = [filler; 8];
+                    word[at] = byte;
+                    // What is behind does not matter.
+                    word[7] = if at < 7 { b' ' } else { byte };
+                    let found = bytes_up_to_blank(u64::from_le_bytes(word));
+                    let first = if byte <= b' ' {
+                        Some(at)
+                    } else {
+                        (at < 7).then_some(7)
+                    };
+                    let bit = first.map_or(64, |first| 8 * first as u32 + 7);
+                    assert_eq!(found.trailing_zeros(), bit, "{byte:#x} at {at} in {filler:#x}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn numbers_are_decimal_and_do_not_overflow() {
         assert_eq!(decimal(b"0"), Ok(0));
