@@ -30,6 +30,14 @@ pub(crate) enum Home {
 }
 
 impl Home {
+    /// What its tests are called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::TokioCurrentThread => "tokio_current_thread",
+            Self::TokioMultiThread => "tokio_multi_thread",
+        }
+    }
+
     /// Runs a scenario to its end.
     pub(crate) fn run(self, scenario: impl Future<Output = ()>) {
         let mut runtime = match self {

@@ -34,7 +34,7 @@
 //!   thread goes on.
 //! * `Watch` holds every event against the grammar of the life of a connection, and `Model` every byte against what a
 //!   client must not do: nothing has to be called for that.
-//! * Scenarios that are heavy have `heavy` in their module path: `.config/nextest.toml` runs few of them at a time.
+//! * Scenarios that take a while or much of a machine are in `heavy`: `.config/nextest.toml` runs few of them at a time.
 #![cfg(unix)]
 
 #[macro_use]
@@ -49,9 +49,12 @@ mod ending;
 mod events;
 mod failover;
 mod handshake;
+mod heavy;
 mod lame_duck;
 mod life;
 mod liveness;
+#[cfg(target_os = "linux")]
+mod memory;
 mod messages;
 mod permissions;
 mod reconnect;

@@ -1,7 +1,8 @@
 //! Servers that do with their sockets what no model of the protocol does.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
 
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 
@@ -30,6 +31,60 @@ pub(crate) fn greet(mut stream: TcpStream) -> BufReader<TcpStream> {
     }
     reader.get_mut().write_all(b"PONG\r\n").expect("a client");
     reader
+}
+
+/// What lies between a client and a server, and does not pass on what the server says while it is choked.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    url: String,
+    choked: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Proxy {
+    pub(crate) fn before(server: SocketAddr) -> Self {
+        let choked = Arc::new((Mutex::new(false), Condvar::new()));
+        let state = choked.clone();
+        let url = raw_server(move |_, client| {
+            let upstream = TcpStream::connect(server).expect("a server");
+            let (mut from, mut to) = (
+                client.try_clone().expect("a socket"),
+                upstream.try_clone().expect("a socket"),
+            );
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Write);
+            });
+            pass_on(upstream, client, &state);
+        });
+        Self { url, choked }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    pub(crate) fn choke(&self, choked: bool) {
+        *self.choked.0.lock().expect("nobody panics") = choked;
+        self.choked.1.notify_all();
+    }
+}
+
+/// To the end of either side.
+fn pass_on(mut from: TcpStream, mut to: TcpStream, choked: &(Mutex<bool>, Condvar)) {
+    let mut some = [0; 1 << 14];
+    while let Ok(count @ 1..) = from.read(&mut some) {
+        let guard = choked.0.lock().expect("nobody panics");
+        drop(
+            choked
+                .1
+                .wait_while(guard, |choked| *choked)
+                .expect("nobody panics"),
+        );
+        if to.write_all(&some[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 /// A port that takes no link and refuses none: nothing is ever answered.

@@ -1,0 +1,106 @@
+//! How much memory a client needs at its worst: measured by the system, in a process of its own.
+
+use std::io::{BufRead, Write};
+use std::process::Command;
+
+use crate::raw::{greet, raw_server};
+use crate::scene::*;
+
+const SUBJECT: Subject = Subject::from_static("blast");
+const MESSAGES: usize = 1_000_000;
+const LIMIT_MEBIBYTES: u64 = 20;
+/// Names the server to the process that is measured.
+const SERVER: &str = "NATS_CONN_BLAST";
+
+/// A server that sends a million messages of 128 bytes as fast as they are taken, as soon as somebody subscribes.
+fn blasting_server() -> String {
+    raw_server(|_, stream| {
+        let mut reader = greet(stream);
+        let mut line = String::new();
+        while line != "SUB blast 1\r\n" {
+            line.clear();
+            reader.read_line(&mut line).expect("a client that subscribes");
+        }
+        let mut hundred = Vec::new();
+        for _ in 0..100 {
+            write!(hundred, "MSG blast 1 128\r\n{:128}\r\n", "").expect("written");
+        }
+        for _ in 0..MESSAGES / 100 {
+            reader.get_mut().write_all(&hundred).expect("a client that reads");
+        }
+        // The client closes the link.
+        let _ = reader.read_line(&mut line);
+    })
+}
+
+/// Runs this scenario in a process of its own, and gives the most memory that it had, in MiB.
+fn peak_of(scenario: &str, home: Home) -> u64 {
+    let test = format!("memory::{scenario}::{}", home.name());
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", &test, "--nocapture", "--test-threads", "1"])
+        .env(SERVER, blasting_server())
+        .output()
+        .expect("another process");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let peak = said
+        .lines()
+        .find_map(|line| line.split("peak of ").nth(1)?.strip_suffix(" KiB"));
+    let peak: u64 = peak
+        .and_then(|kibibytes| kibibytes.parse().ok())
+        .expect("it says its peak");
+    eprintln!("{home:?}: {peak} KiB at most");
+    peak.div_ceil(1024)
+}
+
+/// Says the most memory that this process had so far.
+fn say_peak() {
+    let status = std::fs::read_to_string("/proc/self/status").expect("what Linux says of a process");
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    println!("\npeak of {} KiB", peak.expect("its peak").trim());
+}
+
+/// Takes everything of a server, with the default settings, and does this with each message.
+async fn take_everything(home: Home, url: &str, mut take: impl FnMut(Message)) {
+    let client = soon(home.connect(Options::from_url(url).expect("a URL")))
+        .await
+        .expect("a server");
+    let mut subscription = client.subscribe(&SUBJECT).expect("open");
+    for _ in 0..MESSAGES {
+        take(subscription.next().await.expect("all of them"));
+    }
+    assert_eq!(subscription.dropped(), 0);
+    say_peak();
+}
+
+scenarios! {
+    async fn a_million_messages_are_counted_in_little_memory(home) {
+        if let Ok(url) = std::env::var(SERVER) {
+            return take_everything(home, &url, drop).await;
+        }
+        let peak = soon(elsewhere(move || peak_of("a_million_messages_are_counted_in_little_memory", home))).await;
+        assert!(peak <= LIMIT_MEBIBYTES, "{peak} MiB");
+    }
+
+    /// The measure measures: a consumer that keeps one message of ten does not pass.
+    async fn what_is_kept_is_seen_by_the_measure(home) {
+        if let Ok(url) = std::env::var(SERVER) {
+            let (mut number, mut kept) = (0, Vec::new());
+            let keep = |message| {
+                number += 1;
+                if number % 10 == 0 {
+                    kept.push(message);
+                }
+            };
+            return take_everything(home, &url, keep).await;
+        }
+        let peak = soon(elsewhere(move || peak_of("what_is_kept_is_seen_by_the_measure", home))).await;
+        assert!(peak > LIMIT_MEBIBYTES, "{peak} MiB");
+    }
+}
