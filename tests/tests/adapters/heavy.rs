@@ -91,7 +91,7 @@ scenarios! {
         let (client, mut watch) = home.start(options(&server.url()));
         watch.until("connected").await;
         let to = |number: u64| subject(&format!("heavy.many.{number}"));
-        let subscribe = |number| client.subscribe(&to(number)).expect("open");
+        let subscribe = |number| client.subscribe(to(number)).expect("open");
         let mut subscriptions: Vec<Subscription> = (0..COUNT).map(subscribe).collect();
         soon(client.flush()).await.expect("a session");
         let held = || server.monitor("/connz").expect("it is up")["connections"][0]["subscriptions"].as_u64();

@@ -35,6 +35,7 @@ impl Home {
         match self {
             Self::TokioCurrentThread => "tokio_current_thread",
             Self::TokioMultiThread => "tokio_multi_thread",
+            Self::AsyncStd => "async_std",
         }
     }
 
