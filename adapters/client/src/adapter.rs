@@ -156,6 +156,16 @@ pub struct Target {
 }
 
 impl Target {
+    /// For adapters with a driver of their own.
+    pub fn new(server: Server, link: LinkId, setup: Arc<LinkSetup>, shared: Arc<Shared>) -> Self {
+        Self {
+            server,
+            link,
+            setup,
+            shared,
+        }
+    }
+
     /// Says how far the dialling has come, so that a failure names the right phase.
     pub fn progress(&self, progress: Progress) {
         self.shared

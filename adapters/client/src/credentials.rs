@@ -21,7 +21,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    pub(crate) fn new(server: Server, nonce: Option<String>) -> Self {
+    /// What [`Action::Authenticate`](nats_conn_sm::Action::Authenticate) asks.
+    pub fn new(server: Server, nonce: Option<String>) -> Self {
         Self { server, nonce }
     }
 }

@@ -223,12 +223,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn target(&self, link: LinkId, server: nats_conn_sm::Server) -> Target {
-        Target {
-            server,
-            link,
-            setup: self.setup.clone(),
-            shared: self.shared.clone(),
-        }
+        Target::new(server, link, self.setup.clone(), self.shared.clone())
     }
 
     fn choose(&mut self, attempt: AttemptId, servers: &[ServerStatus], default: ServerId, delay: Duration) {
