@@ -1,0 +1,24 @@
+//! Ends in good order: nothing that was received is dropped, nothing that was published is lost: `drain [URL]`.
+
+use nats_conn_std::{ClosedReason, Subject, SubjectFilter};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let url = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "nats://127.0.0.1:4222".into());
+    let client = nats_conn_std::connect(&url)?;
+    let subject = Subject::from_static("drain.example");
+    let mut messages = client.subscribe(SubjectFilter::from(&subject))?;
+
+    for number in 1..=1000 {
+        client.publish(&subject, number.to_string().as_str())?;
+    }
+    let drained = client.drain()?;
+    let received = messages.iter().count();
+    let complete = drained.wait() == ClosedReason::Drained { complete: true };
+    println!(
+        "received {received} of 1000, the drain was {}",
+        if complete { "complete" } else { "not complete" }
+    );
+    Ok(())
+}

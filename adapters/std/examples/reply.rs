@@ -1,0 +1,26 @@
+//! Answers requests with their payload in capitals, together with others of its group: `reply SUBJECT [URL]`.
+
+use nats_conn_std::{QueueGroup, SubjectFilter};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let filter: SubjectFilter = arguments.next().ok_or("usage: reply SUBJECT [URL]")?.parse()?;
+    let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
+
+    let client = nats_conn_std::connect(&url)?;
+    let requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
+    println!("waiting for requests; the end of the input ends");
+    let ending = client.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        ending.drain()
+    });
+    for request in requests {
+        let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
+        if let Err(error) = client.respond(&request, answer.as_str()) {
+            println!("not answered: {error}");
+        }
+    }
+    client.closed().wait();
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! The end of a connection, to come.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nats_conn_client::{ClosedReason, Shared, blocking};
+
+/// The end of a connection, to come: what there is to be waited for has begun already. It does not keep the connection
+/// open.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    shared: Arc<Shared>,
+}
+
+impl Closing {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: shared.clone(),
+        }
+    }
+
+    /// Waits until the connection is closed.
+    pub fn wait(&self) -> ClosedReason {
+        let closed = blocking::wait_for(None, |cx| self.shared.poll_closed(cx));
+        closed.unwrap_or(ClosedReason::Requested)
+    }
+
+    /// The same, for so long at most; `None` if the connection is not closed then.
+    pub fn wait_timeout(&self, timeout: Duration) -> Option<ClosedReason> {
+        let deadline = Instant::now().checked_add(timeout);
+        blocking::wait_for(deadline, |cx| self.shared.poll_closed(cx))
+    }
+}

@@ -1,0 +1,325 @@
+//! The thread that writes, keeps the time, and does what the machine asks for.
+
+use std::net::Shutdown;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use nats_conn_client::machine::{Action, AttemptId, LinkEnd, LinkId, ReceiveBuf, SendBuf, Server, ServerId};
+use nats_conn_client::machine::{AuthError, ServerStatus};
+use nats_conn_client::{
+    Challenge, Delivered, DriverParts, LinkSetup, ServerChoice, StartError, Target, Turn, blocking,
+    dial_error,
+};
+
+use crate::home::Std;
+use crate::link::Link;
+use crate::lock::lock;
+use crate::news::News;
+use crate::outlet::{Outlet, SLICE};
+use crate::reader::Reader;
+use crate::stream::Stream;
+use crate::tls::Session;
+use crate::wire::{EVENTS_A_TURN, Wire};
+
+/// How long a peer may take to end a link that was shut down. Closing a socket with unread bytes in it makes the system
+/// tell the peer to throw away what it has not read yet: the last publishes.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+pub(crate) struct Driver {
+    wire: Arc<Wire>,
+    setup: Arc<LinkSetup>,
+    home: Std,
+    /// How long an attempt takes at most: nothing that was begun for it goes on longer, where that can be helped.
+    attempt: Duration,
+    news: Receiver<News>,
+    transport: Transport,
+    farewells: Vec<(Arc<Link>, Instant)>,
+    /// What the machine gives while nothing was read by this thread.
+    nothing: ReceiveBuf,
+    /// Another thread of the connection did.
+    panicked: bool,
+}
+
+/// The transport of the present link.
+enum Transport {
+    Down,
+    /// Whoever dials stops when this is dropped.
+    Dialling(
+        LinkId,
+        #[expect(dead_code, reason = "its end is what counts")] Arc<()>,
+    ),
+    Up(Arc<Link>),
+}
+
+/// What came of a turn.
+struct Outcome {
+    more: bool,
+    closed: bool,
+    until: Option<Instant>,
+}
+
+impl Driver {
+    /// Runs a driver on a thread of its own.
+    pub(crate) fn spawn(
+        wire: Arc<Wire>,
+        news: Receiver<News>,
+        parts: DriverParts,
+        home: Std,
+        attempt: Duration,
+    ) -> Result<(), StartError> {
+        let mut driver = Self {
+            wire,
+            setup: parts.setup,
+            home,
+            attempt,
+            news,
+            transport: Transport::Down,
+            farewells: Vec::new(),
+            nothing: ReceiveBuf::new(LinkId::from_u64(0)),
+            panicked: false,
+        };
+        let run = move || {
+            driver.wire.bell.belongs_here();
+            driver.run();
+        };
+        let thread = std::thread::Builder::new().name("nats-conn write".into());
+        thread.spawn(run).map(drop).map_err(|error| StartError::NoDriver {
+            detail: error.to_string(),
+        })
+    }
+
+    fn run(&mut self) {
+        let wire = self.wire.clone();
+        while !self.panicked {
+            let mut outlet = lock(&wire.outlet);
+            let mut later = Vec::new();
+            let (outcome, delivered) = self.turn(&mut outlet, &mut later);
+            let mut busy = outcome.more || delivered.again || !later.is_empty();
+            for news in later {
+                self.perform(news, &mut outlet);
+            }
+            busy |= outlet.write();
+            drop(outlet);
+            self.end_farewells();
+            if outcome.closed && self.farewells.is_empty() {
+                return;
+            }
+            if !busy {
+                wire.bell.sleep(outcome.until);
+            }
+        }
+    }
+
+    /// Everything under the lock of the machine: tells the news, takes events, actions and bytes. What is left to be
+    /// done without that lock comes into `later`.
+    fn turn(&mut self, outlet: &mut Outlet, later: &mut Vec<News>) -> (Outcome, Delivered) {
+        let wire = &self.wire;
+        wire.shared.drive(|turn| {
+            while let Ok(news) = self.news.try_recv() {
+                later.extend(tell(news, turn, &mut outlet.tx));
+            }
+            turn.timeouts();
+            // Before events and actions, because it may bring some: that there is room again, that all is written.
+            if outlet.is_empty() {
+                turn.transmit(&mut outlet.tx);
+            }
+            let more = turn.events(&mut self.nothing, EVENTS_A_TURN);
+            while let Some(action) = turn.connection().poll_action() {
+                later.extend(tell(News::Action(action), turn, &mut outlet.tx));
+            }
+            turn.sleep(&wire.waker);
+            let farewells = self.farewells.iter().map(|(_, until)| *until);
+            let until = turn.deadline().into_iter().chain(farewells).min();
+            wire.bell.plan(until.map(|until| wire.shared.timestamp(until)));
+            Outcome {
+                more,
+                closed: turn.is_closed(),
+                until,
+            }
+        })
+    }
+
+    fn perform(&mut self, news: News, outlet: &mut Outlet) {
+        match news {
+            News::Dialled(id, Ok(stream)) => self.connected(id, stream, outlet),
+            News::Session(id, Ok(session)) => {
+                if let Transport::Up(link) = &self.transport
+                    && link.id == id
+                {
+                    *link.session() = Some(session);
+                }
+            }
+            News::Dialled(id, Err(_)) | News::Session(id, Err(_)) | News::Ended(id, _) => {
+                self.lost(id, outlet)
+            }
+            News::Action(action) => self.act(action, outlet),
+            News::Panicked => self.panicked = true,
+            News::Credentials(..) | News::Choice(..) => {}
+        }
+    }
+
+    /// A link is connected: it is read from now on, and the machine is told by the thread that reads.
+    fn connected(&mut self, id: LinkId, stream: Stream, outlet: &mut Outlet) {
+        if !matches!(self.transport, Transport::Dialling(wanted, _) if wanted == id) {
+            return;
+        }
+        let writable = stream.0.set_write_timeout(SLICE);
+        let link = Arc::new(Link::new(id, stream));
+        let (reading, wire) = (link.clone(), self.wire.clone());
+        let read = move || Reader::run(reading, wire);
+        if let Err(error) = writable.and_then(|()| self.wire.post.elsewhere("nats-conn read", read)) {
+            return self.wire.post.send(News::Ended(id, dial_error(&error)));
+        }
+        outlet.link = Some(link.clone());
+        self.transport = Transport::Up(link);
+    }
+
+    /// A link has ended by itself, or an attempt at one.
+    fn lost(&mut self, id: LinkId, outlet: &mut Outlet) {
+        self.farewells.retain(|(link, _)| link.id != id);
+        if outlet.link.as_ref().is_some_and(|link| link.id == id) {
+            // An alert of TLS says why; everything else went back to the machine.
+            outlet.tx = SendBuf::new(id);
+            outlet.write();
+        }
+        self.leave(id, true, outlet);
+    }
+
+    fn act(&mut self, action: Action, outlet: &mut Outlet) {
+        match action {
+            Action::Connect { link, server, tls: _ } => self.connect(link, server, outlet),
+            Action::UpgradeTls { link, server } => {
+                let target = self.target(link, server);
+                self.elsewhere(link, move || News::Session(link, Session::new(&target)));
+            }
+            Action::Authenticate { link, server, nonce } => {
+                let identity = self.setup.identity.clone();
+                let deadline = Instant::now() + self.attempt;
+                self.elsewhere(link, move || {
+                    let answer = identity.answer(Challenge::new(server, nonce));
+                    let answer = blocking::wait(Some(deadline), pin!(answer));
+                    News::Credentials(link, answer.unwrap_or_else(|| Err(too_late())))
+                });
+            }
+            Action::ChooseServer {
+                attempt,
+                servers,
+                default,
+                default_delay,
+            } => self.choose(attempt, &servers, default, default_delay),
+            Action::Disconnect { link, abort } => self.leave(link, abort, outlet),
+        }
+    }
+
+    fn connect(&mut self, link: LinkId, server: Server, outlet: &mut Outlet) {
+        *outlet = Outlet::new(link);
+        let wanted = Arc::new(());
+        let still = Arc::downgrade(&wanted);
+        self.transport = Transport::Dialling(link, wanted);
+        let target = self.target(link, server);
+        let home = self.home.clone();
+        let deadline = Instant::now() + self.attempt;
+        self.elsewhere(link, move || {
+            News::Dialled(link, home.dial(target, &still, deadline))
+        });
+    }
+
+    fn elsewhere(&self, link: LinkId, work: impl FnOnce() -> News + Send + 'static) {
+        if let Err(error) = self.wire.post.elsewhere("nats-conn help", work) {
+            self.wire.post.send(News::Ended(link, dial_error(&error)));
+        }
+    }
+
+    fn target(&self, link: LinkId, server: Server) -> Target {
+        Target::new(server, link, self.setup.clone(), self.wire.shared.clone())
+    }
+
+    fn choose(&mut self, attempt: AttemptId, servers: &[ServerStatus], default: ServerId, delay: Duration) {
+        let (server, delay) = match &self.setup.selector {
+            Some(select) => select(&ServerChoice::new(servers, default, delay)),
+            None => (default, delay),
+        };
+        self.wire.post.send(News::Choice(attempt, server, delay));
+    }
+
+    fn end_farewells(&mut self) {
+        let now = Instant::now();
+        self.farewells.retain(|(link, until)| {
+            if *until <= now {
+                link.shutdown(Shutdown::Both);
+            }
+            now < *until
+        });
+    }
+
+    /// Leaves the link: the machine has been told already.
+    fn leave(&mut self, id: LinkId, abort: bool, outlet: &mut Outlet) {
+        let is_this = match &self.transport {
+            Transport::Down => false,
+            Transport::Dialling(link, _) => *link == id,
+            Transport::Up(link) => link.id == id,
+        };
+        if !is_this {
+            return;
+        }
+        let Transport::Up(link) = std::mem::replace(&mut self.transport, Transport::Down) else {
+            return;
+        };
+        if abort {
+            outlet.link = None;
+            link.leave(Shutdown::Both);
+        } else {
+            outlet.close();
+            link.leave(Shutdown::Write);
+            self.farewells.push((link, Instant::now() + FAREWELL));
+        }
+    }
+}
+
+impl Drop for Driver {
+    /// The end, in good order or not.
+    fn drop(&mut self) {
+        let panicked = self.panicked || std::thread::panicking();
+        if let Transport::Up(link) = &self.transport {
+            link.leave(Shutdown::Both);
+        }
+        for (link, _) in &self.farewells {
+            link.shutdown(Shutdown::Both);
+        }
+        self.wire.shared.finish(panicked);
+    }
+}
+
+/// Tells the machine what it is to be told at once, and gives what is left to be done when it is not locked any more.
+fn tell(news: News, turn: &mut Turn<'_>, tx: &mut SendBuf) -> Option<News> {
+    let now = turn.now();
+    let machine = turn.connection();
+    match &news {
+        News::Dialled(id, Err(end)) | News::Session(id, Err(end)) | News::Ended(id, end) => {
+            machine.handle_link_closed(now, *id, end.clone(), tx);
+        }
+        News::Action(Action::Disconnect { link, .. }) => {
+            machine.handle_link_closed(now, *link, LinkEnd::Requested, tx);
+        }
+        News::Choice(attempt, server, delay) => {
+            machine.handle_server_choice(now, *attempt, *server, *delay);
+            return None;
+        }
+        News::Credentials(..) => {
+            if let News::Credentials(link, answer) = news {
+                machine.handle_credentials(now, link, answer);
+            }
+            return None;
+        }
+        News::Dialled(_, Ok(_)) | News::Session(_, Ok(_)) | News::Action(_) | News::Panicked => {}
+    }
+    Some(news)
+}
+
+fn too_late() -> AuthError {
+    AuthError::Unusable {
+        detail: "they did not come in time".into(),
+    }
+}

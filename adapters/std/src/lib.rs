@@ -1,0 +1,76 @@
+//! A blocking NATS client: threads and `std::net`, without any asynchronous runtime.
+//!
+//! ```no_run
+//! use nats_conn_std::{Subject, SubjectFilter};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = nats_conn_std::connect("nats://127.0.0.1:4222")?;
+//!     let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
+//!     client.publish(&Subject::from_static("orders.eu"), "42")?;
+//!     if let Some(order) = orders.next() {
+//!         println!("{}", String::from_utf8_lossy(order.payload()));
+//!     }
+//!     client.drain()?.wait();
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A connection has one thread that writes and keeps the time, and while it is up one that reads. It outlives the
+//! loss of its server: it goes to another one, restores what was subscribed, sends what was published meanwhile, and
+//! tells all of it with [`Events`]. Its threads end when it is closed, which the last [`Client`] and
+//! [`Subscription`] that is dropped does too.
+//!
+//! What can take time takes it on threads of its own, which are left to themselves when nobody waits for them any
+//! more: resolving a name, dialling an address, asking for credentials, reading certificates.
+//!
+//! The handles wrap those of the asynchronous adapters: `into_inner` and `inner` give them to whoever has an
+//! executor, and [`blocking::wait`] waits for their futures on a thread.
+//!
+//! # Features
+//! None is on by default.
+//! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
+//!   `ClientConfig`. The process-wide provider is neither used nor set.
+//! * `system-roots`: `TlsOptions::system_roots`.
+//! * `nkeys`: NKEY seeds and `.creds` files.
+#![forbid(unsafe_code)]
+
+mod bell;
+mod client;
+mod closing;
+mod dial;
+mod driver;
+mod events;
+mod home;
+mod link;
+mod lock;
+mod news;
+mod next;
+mod outlet;
+mod reader;
+mod replies;
+mod stream;
+mod subscription;
+mod tls;
+mod wire;
+
+pub use client::{Client, Response};
+pub use closing::Closing;
+pub use events::Events;
+pub use home::Std;
+// What this crate defines itself hides what it wraps.
+pub use nats_conn_client::*;
+pub use next::NextError;
+pub use replies::Replies;
+pub use stream::{ByteStream, Stream};
+pub use subscription::Subscription;
+
+/// The settings of a connection that lives on threads of its own.
+pub type ConnectOptions = nats_conn_client::ConnectOptions<Std>;
+
+/// Connects to a server, or to the first that answers of a comma-separated list, with default settings.
+///
+/// # Errors
+/// A URL cannot be used, or no server could be reached: [`ConnectFailure`] prints as one line that says what to do.
+pub fn connect(urls: &str) -> Result<Client, ConnectFailure> {
+    ConnectOptions::from_url(urls)?.connect()
+}

@@ -1,0 +1,117 @@
+//! What is being written.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+use nats_conn_client::io_error;
+use nats_conn_client::machine::{LinkId, SendBuf};
+
+use crate::link::Link;
+
+/// How long one write may wait for room in the socket: so late does a writer learn, at worst, that a deadline has
+/// passed or that the application wants something. Only a peer that does not read makes it wait at all.
+pub(crate) const SLICE: Duration = Duration::from_millis(20);
+/// Pieces that are handed to the system in one write.
+const PIECES: usize = 64;
+
+/// Where bytes leave. Whoever holds its lock writes, and may wait for a [`SLICE`].
+pub(crate) struct Outlet {
+    pub(crate) tx: SendBuf,
+    /// The stream to write to, unless writing to it has failed.
+    pub(crate) link: Option<Arc<Link>>,
+    /// What TLS has made of it, and how much of that is written.
+    cipher: Vec<u8>,
+    written: usize,
+}
+
+impl Outlet {
+    pub(crate) fn new(link: LinkId) -> Self {
+        Self {
+            tx: SendBuf::new(link),
+            link: None,
+            cipher: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Whether everything was handed to the system, so that the machine may give more.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.link.is_some() && self.tx.is_empty() && self.cipher.is_empty()
+    }
+
+    /// Writes what there is, for a [`SLICE`] at most. Says whether there was something.
+    pub(crate) fn write(&mut self) -> bool {
+        let Some(link) = self.link.clone() else {
+            return false;
+        };
+        match self.write_to(&link) {
+            Ok(busy) => busy,
+            Err(error) => {
+                self.link = None;
+                link.fail(io_error(&error));
+                false
+            }
+        }
+    }
+
+    /// Takes the stream, with a goodbye if it is TLS.
+    pub(crate) fn close(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        if let Some(session) = link.session().as_mut() {
+            session.close();
+        }
+        // Whether it still leaves does not matter: the machine is done with this link.
+        let _ = self.write_to(&link);
+    }
+
+    fn write_to(&mut self, link: &Link) -> io::Result<bool> {
+        if self.cipher.is_empty()
+            && let Some(session) = link.session().as_mut()
+        {
+            session.encrypt(&mut self.tx, &mut self.cipher)?;
+        }
+        let mut busy = false;
+        while !self.cipher.is_empty() {
+            busy = true;
+            let Some(written) = write_once(link, &[IoSlice::new(&self.cipher[self.written..])])? else {
+                return Ok(true);
+            };
+            self.written += written;
+            if self.written == self.cipher.len() {
+                self.cipher.clear();
+                self.written = 0;
+            }
+        }
+        while !self.tx.is_empty() {
+            busy = true;
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let mut count = 0;
+            for (place, chunk) in pieces.iter_mut().zip(self.tx.chunks()) {
+                *place = IoSlice::new(chunk);
+                count += 1;
+            }
+            let Some(written) = write_once(link, &pieces[..count])? else {
+                return Ok(true);
+            };
+            self.tx.advance(written);
+        }
+        Ok(busy)
+    }
+}
+
+/// One write; `None` if the system took nothing in time.
+fn write_once(link: &Link, pieces: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+    loop {
+        return match link.write(pieces) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => Ok(Some(written)),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => continue,
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(None),
+                _ => Err(error),
+            },
+        };
+    }
+}

@@ -1,0 +1,145 @@
+//! The thread that reads one link.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use nats_conn_client::machine::{LinkEnd, ReceiveBuf};
+use nats_conn_client::{Backpressure, Turn, blocking, io_error};
+
+use crate::link::Link;
+use crate::news::News;
+use crate::tls::Decrypted;
+use crate::wire::{EVENTS_A_TURN, Wire};
+
+/// So much is read at once at most.
+const READ_MOST: usize = 64 << 10;
+/// A block for small messages.
+const BLOCK: usize = 8 << 10;
+
+/// Reads a link to its end, and parses and delivers what comes.
+pub(crate) struct Reader {
+    link: Arc<Link>,
+    wire: Arc<Wire>,
+    rx: ReceiveBuf,
+    /// How many bytes the machine wants the next read to have room for.
+    room: usize,
+    backpressure: Backpressure,
+    /// Of this thread.
+    waker: Waker,
+}
+
+impl Reader {
+    /// Runs on a thread of its own from the moment at which the link is connected.
+    pub(crate) fn run(link: Arc<Link>, wire: Arc<Wire>) -> News {
+        let id = link.id;
+        let mut reader = Self {
+            rx: ReceiveBuf::new(id),
+            link,
+            wire,
+            room: 0,
+            backpressure: Backpressure::default(),
+            waker: own_waker(),
+        };
+        reader.turn(|turn| {
+            let now = turn.now();
+            turn.connection().handle_connected(now, id);
+        });
+        let end = reader.read_to_the_end();
+        News::Ended(id, reader.link.end(end))
+    }
+
+    fn read_to_the_end(&mut self) -> LinkEnd {
+        let mut buffer = vec![0; READ_MOST];
+        loop {
+            self.wait_for_consumers();
+            let read = match self.link.read(&mut buffer) {
+                Ok(0) => return LinkEnd::Eof,
+                Ok(read) => read,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                        continue;
+                    }
+                    _ => return io_error(&error),
+                },
+            };
+            if self.link.is_left() {
+                continue;
+            }
+            match self.take(&buffer[..read]) {
+                Ok(Decrypted { ended: false, .. }) => {}
+                Ok(_) => return LinkEnd::Eof,
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Parses and delivers what was read.
+    fn take(&mut self, read: &[u8]) -> Result<Decrypted, LinkEnd> {
+        let plain = self.rx.buffer_mut();
+        if plain.capacity() - plain.len() < read.len() {
+            plain.reserve(read.len().max(self.room).max(BLOCK));
+        }
+        let decrypted = match self.link.session().as_mut() {
+            Some(session) => session.decrypt(read, plain)?,
+            None => {
+                plain.extend_from_slice(read);
+                Decrypted::default()
+            }
+        };
+        let id = self.link.id;
+        if decrypted.established {
+            self.turn(|turn| {
+                let now = turn.now();
+                turn.connection().handle_tls(now, id);
+            });
+        } else if !self.rx.is_empty() {
+            self.turn(|_| {});
+        }
+        if decrypted.to_write {
+            self.wire.bell.ring();
+        }
+        Ok(decrypted)
+    }
+
+    /// Tells the machine something, and takes all that it says.
+    fn turn(&mut self, tell: impl Fn(&mut Turn<'_>)) {
+        let mut more = true;
+        while more {
+            let Self { wire, rx, room, .. } = self;
+            let (left, delivered) = wire.turn(|turn| {
+                tell(turn);
+                let left = turn.events(rx, EVENTS_A_TURN);
+                *room = turn.connection().read_hint();
+                left
+            });
+            more = left;
+            self.backpressure.note(delivered, Instant::now(), &self.waker);
+        }
+    }
+
+    /// Waits while a mailbox is crowded whose consumer makes progress.
+    fn wait_for_consumers(&mut self) {
+        if !self.backpressure.is_active() {
+            return;
+        }
+        while let Some(again) = self.backpressure.check(Instant::now())
+            && !self.link.is_left()
+        {
+            let mut woken = false;
+            blocking::wait_for(Some(again), |_| {
+                if std::mem::replace(&mut woken, true) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            });
+        }
+    }
+}
+
+fn own_waker() -> Waker {
+    let now = blocking::wait_for(None, |cx| Poll::Ready(cx.waker().clone()));
+    now.unwrap_or_else(|| Waker::noop().clone())
+}

@@ -1,0 +1,99 @@
+//! What the threads of a connection and its handles share.
+
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+
+use nats_conn_client::machine::{LinkId, ReceiveBuf};
+use nats_conn_client::{Delivered, Shared, Turn};
+
+use crate::bell::Bell;
+use crate::news::{News, Post};
+use crate::outlet::Outlet;
+
+/// Events that one turn takes from the machine at most: so long may a publisher on another thread wait.
+pub(crate) const EVENTS_A_TURN: usize = 1024;
+
+/// The machine, what is being written, and the thread that writes.
+///
+/// **Locks** are taken in this order: the outlet, the machine; a TLS session under the outlet or alone.
+pub(crate) struct Wire {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) outlet: Mutex<Outlet>,
+    pub(crate) post: Post,
+    pub(crate) bell: Arc<Bell>,
+    /// The bell, as the machine's tables keep it.
+    pub(crate) waker: Waker,
+}
+
+impl Wire {
+    pub(crate) fn new(shared: Arc<Shared>) -> (Arc<Self>, Receiver<News>) {
+        let bell = Bell::new();
+        let (post, news) = Post::new(bell.clone());
+        let wire = Self {
+            shared,
+            outlet: Mutex::new(Outlet::new(LinkId::from_u64(0))),
+            post,
+            waker: bell.clone().into(),
+            bell,
+        };
+        (Arc::new(wire), news)
+    }
+
+    /// Makes a call whose answer is about to be waited for. If the thread that writes sleeps, what came of the call is
+    /// written on this one: to wake another takes longer than to write.
+    pub(crate) fn write_through<T>(&self, call: impl FnOnce() -> T) -> T {
+        let (answer, missed) = Bell::muted(call);
+        if missed {
+            match self.outlet.try_lock() {
+                Ok(mut outlet) => self.write(&mut outlet),
+                // Somebody writes right now, and may have asked the machine already.
+                Err(_) => self.bell.ring(),
+            }
+        }
+        answer
+    }
+
+    /// Writes one block, and leaves the rest to the thread that writes.
+    fn write(&self, outlet: &mut Outlet) {
+        self.transmit(outlet);
+        if outlet.write() {
+            self.transmit(outlet);
+        }
+        if !outlet.is_empty() {
+            self.bell.ring();
+        }
+    }
+
+    fn transmit(&self, outlet: &mut Outlet) {
+        let mut nothing = ReceiveBuf::new(LinkId::from_u64(0));
+        let _ = self.turn(|turn| {
+            if outlet.is_empty() {
+                turn.transmit(&mut outlet.tx);
+            }
+            turn.events(&mut nothing, EVENTS_A_TURN);
+            turn.sleep(&self.waker);
+        });
+    }
+
+    /// A turn of any thread but the one that writes, which is woken only if there is something to do for it.
+    pub(crate) fn turn<T>(&self, tell: impl FnOnce(&mut Turn<'_>) -> T) -> (T, Delivered) {
+        let ((answer, ring), delivered) = self.shared.drive(|turn| {
+            let answer = tell(turn);
+            // In the order of the machine, because it is still locked.
+            while let Some(action) = turn.connection().poll_action() {
+                self.post.send(News::Action(action));
+            }
+            let oversleeps = |deadline| self.bell.oversleeps(self.shared.timestamp(deadline));
+            let late = turn.deadline().is_some_and(oversleeps);
+            (
+                answer,
+                late || turn.connection().wants_transmit() || turn.is_closed(),
+            )
+        });
+        if ring || delivered.again {
+            self.bell.ring();
+        }
+        (answer, delivered)
+    }
+}
