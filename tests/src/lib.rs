@@ -1,5 +1,6 @@
 //! The laboratory: a strict model server, simulated links, real servers, one suite for every adapter.
 
+pub mod clock;
 pub mod grammar;
 pub mod ledger;
 pub mod model_server;
@@ -9,4 +10,5 @@ pub mod scenario;
 pub mod sim;
 pub mod story;
 pub mod tcp_server;
+pub mod tour;
 pub mod wire;

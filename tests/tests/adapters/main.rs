@@ -39,7 +39,7 @@
 
 #[macro_use]
 mod home;
-mod clock;
+pub(crate) use nats_conn_tests::clock;
 mod raw;
 mod scene;
 mod traffic;

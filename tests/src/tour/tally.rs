@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use nats_conn_tokio::{ClientEvent, Event, PublishFates, PublishSeq, SeqRanges};
+use nats_conn_client::{ClientEvent, Event, PublishFates, PublishSeq, SeqRanges};
 
 /// The books.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use nats_conn_tokio::{ClientEvent, DisconnectReason, Event, WaitReason};
+use nats_conn_client::{ClientEvent, DisconnectReason, Event, WaitReason};
 
 /// Prints lines with the time since the start, in colour where the terminal has it.
 pub(crate) struct Narrator {

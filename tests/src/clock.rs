@@ -1,4 +1,4 @@
-//! A clock of the suite's own: what a home does with its timers is under test, so nobody here trusts them.
+//! A clock that needs no runtime: what a home does with its timers is under test, so nobody here trusts them.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,14 +9,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that has to happen: much longer than it takes on a busy machine.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits for what has to happen.
 ///
 /// # Panics
 /// If it does not within [`LIMIT`].
 #[track_caller]
-pub(crate) fn soon<F: Future>(future: F) -> Soon<F> {
+pub fn soon<F: Future>(future: F) -> Soon<F> {
     Soon {
         future: Box::pin(future),
         pause: pause(LIMIT),
@@ -25,7 +25,7 @@ pub(crate) fn soon<F: Future>(future: F) -> Soon<F> {
 }
 
 /// Waits for what may happen; `None` if it does not within this time.
-pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = Box::pin(future);
     let mut pause = pause(limit);
     std::future::poll_fn(move |cx| {
@@ -38,7 +38,7 @@ pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::O
 }
 
 /// Done after this time. For the pace of what is published and the like, never in place of an event.
-pub(crate) fn pause(duration: Duration) -> Pause {
+pub fn pause(duration: Duration) -> Pause {
     Pause {
         until: Instant::now() + duration,
         waiting: None,
@@ -46,7 +46,7 @@ pub(crate) fn pause(duration: Duration) -> Pause {
 }
 
 /// What [`soon`] gives.
-pub(crate) struct Soon<F> {
+pub struct Soon<F> {
     future: Pin<Box<F>>,
     pause: Pause,
     place: &'static Location<'static>,
@@ -70,7 +70,7 @@ impl<F: Future> Future for Soon<F> {
 }
 
 /// What [`pause`] gives.
-pub(crate) struct Pause {
+pub struct Pause {
     until: Instant,
     /// Who is woken, and its place in the clock's list.
     waiting: Option<(u64, Waker)>,

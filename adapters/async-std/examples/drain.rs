@@ -1,0 +1,32 @@
+//! Ends in good order: nothing that was received is dropped, nothing that was published is lost: `drain [URL]`.
+
+use async_std::task::block_on;
+use nats_conn_async_std::{ClosedReason, Subject, SubjectFilter};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    block_on(drain())
+}
+
+async fn drain() -> Result<(), Box<dyn std::error::Error>> {
+    let url = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "nats://127.0.0.1:4222".into());
+    let client = nats_conn_async_std::connect(&url).await?;
+    let subject = Subject::from_static("drain.example");
+    let mut messages = client.subscribe(SubjectFilter::from(&subject))?;
+
+    for number in 1..=1000 {
+        client.publish(&subject, number.to_string().as_str()).await?;
+    }
+    let drained = client.drain()?;
+    let mut received = 0;
+    while messages.next().await.is_some() {
+        received += 1;
+    }
+    let complete = drained.await == ClosedReason::Drained { complete: true };
+    println!(
+        "received {received} of 1000, the drain was {}",
+        if complete { "complete" } else { "not complete" }
+    );
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! Asks and prints the reply: `request SUBJECT PAYLOAD [URL]`. Try it with the example `reply`.
+
+use std::time::Duration;
+
+use async_std::task::block_on;
+use nats_conn_async_std::{RequestError, RequestFailure, Subject};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    block_on(request())
+}
+
+async fn request() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(subject), Some(payload)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: request SUBJECT PAYLOAD [URL]".into());
+    };
+    let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
+
+    let client = nats_conn_async_std::connect(&url).await?;
+    let subject = Subject::new(&subject)?;
+    match client
+        .request(&subject, payload.as_str())
+        .timeout(Duration::from_secs(2))
+        .await
+    {
+        Ok(reply) => println!("{}", String::from_utf8_lossy(reply.payload())),
+        Err(RequestFailure::Failed(RequestError::NoResponders)) => println!("nobody listens on {subject}"),
+        Err(error) => return Err(error.into()),
+    }
+    client.close().await;
+    Ok(())
+}

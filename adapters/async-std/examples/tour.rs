@@ -1,0 +1,13 @@
+//! Watch one connection live through a lame duck, crashes, backoff, refused credentials, and its close.
+//!
+//! Without arguments two small servers run inside this process. With `--server URL…` it watches real servers
+//! until Ctrl-C. It exits with 1 if what it saw is not what the client promises.
+
+use std::process::ExitCode;
+
+use nats_conn_async_std::{AsyncStd, ConnectOptions};
+use nats_conn_tests::tour;
+
+fn main() -> ExitCode {
+    async_std::task::block_on(tour::main::<AsyncStd>(ConnectOptions::start))
+}
