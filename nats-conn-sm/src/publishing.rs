@@ -41,7 +41,7 @@ impl Connection {
         let message = headers
             .map_or(0, Headers::encoded_len)
             .saturating_add(payload.len());
-        self.check(message, headers.is_some())?;
+        self.admit(message, headers.is_some())?;
         let op = ClientOp::Publish {
             subject,
             reply,
@@ -71,6 +71,16 @@ impl Connection {
                 },
             })?;
         Ok((self.delivery.accept(), len))
+    }
+
+    /// Whether such a message may be taken, but for the room that it needs.
+    pub(crate) fn admit(&mut self, message: usize, has_headers: bool) -> Result<(), PublishError> {
+        self.check(message, has_headers)?;
+        if self.config.when_full == WhenFull::Off && !self.is_up() {
+            self.refused = true;
+            return Err(PublishError::NotConnected);
+        }
+        Ok(())
     }
 
     fn check(&self, message: usize, has_headers: bool) -> Result<(), PublishError> {
@@ -105,10 +115,6 @@ impl Connection {
     }
 
     fn make_room(&mut self, len: usize) -> Result<(), PublishError> {
-        if self.config.when_full == WhenFull::Off && !self.is_up() {
-            self.refused = true;
-            return Err(PublishError::NotConnected);
-        }
         let limit = self.config.send_buffer;
         let held = self.held_bytes();
         if held == 0 || held.saturating_add(len) <= limit {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use nats_proto::{Message, PermissionOperation, Reply};
+use nats_proto::{Headers, Message, PermissionOperation, Reply};
 
 use crate::connection::Connection;
 use crate::error::{PublishError, RequestError, RequestStartError};
@@ -61,6 +61,12 @@ impl Connection {
         let Some(id) = self.requests.next_id() else {
             return Err(PublishError::BufferFull { limit }.into());
         };
+        // Before the inbox: a request that is refused subscribes to nothing.
+        let headers = request.headers.filter(|headers| !headers.is_empty());
+        let message = headers
+            .map_or(0, Headers::encoded_len)
+            .saturating_add(request.payload.len());
+        self.admit(message, headers.is_some())?;
         let Some(prefix) = self.inbox() else {
             return Err(PublishError::Closed.into());
         };

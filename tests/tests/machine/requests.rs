@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Event, Publish, RepliesEnd, RequestError, RequestId, RequestMany, RequestStartError};
+use nats_conn_sm::{
+    Event, Publish, PublishError, RepliesEnd, RequestError, RequestId, RequestMany, RequestStartError, WhenFull,
+};
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
@@ -43,6 +45,24 @@ fn with_listener() -> World {
     world.subscribe("q");
     world.run_for(5 * SECOND);
     world
+}
+
+// behaviour: 7.3
+#[test]
+fn a_request_that_is_refused_subscribes_to_nothing() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.when_full = WhenFull::Off)
+        .connected();
+    world.crash(0);
+    world.run_for(Duration::from_millis(10));
+    let refused = world.request("q", b"?", SECOND);
+    assert_eq!(
+        refused,
+        Err(RequestStartError::Publish(PublishError::NotConnected))
+    );
+    world.restart(0);
+    world.run_for(5 * SECOND);
+    assert!(!world.log().names().contains(&"SUB"), "{:?}", world.log().names());
 }
 
 // behaviour: 7.3; edge: 124
