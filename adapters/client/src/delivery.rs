@@ -101,14 +101,19 @@ impl Delivery {
         self.groups[route.group.1].messages.push_back(message);
     }
 
-    /// Delivers everything, in the order messages, ends, answers, events. Whom to wake comes into `wakers`.
+    /// Delivers everything, in the order events, messages, ends, answers, and `Closed` behind all. So whoever has
+    /// an answer finds in the other places what the machine said before it. Whom to wake comes into `wakers`.
     pub(crate) fn deliver(&mut self, hub: &Hub, wakers: &mut Vec<Waker>) -> Delivered {
         wakers.append(&mut self.wakers);
+        let closed = self.events.pop_if(|event| event.is_closed());
+        self.emit(hub, wakers);
         let mut delivered = Delivered {
             messages: self.used > 0,
             ..Delivered::default()
         };
         self.deliver_messages(&mut delivered, wakers);
+        // Those who turned out to be slow just now.
+        self.emit(hub, wakers);
         for (mail, reason) in self.ends.drain(..) {
             wakers.extend(mail.end(reason));
             delivered.again = true;
@@ -116,10 +121,16 @@ impl Delivery {
         for answer in self.answers.drain(..) {
             wakers.extend(answer.deliver());
         }
+        if let Some(closed) = closed {
+            hub.emit(std::iter::once(closed), wakers);
+        }
+        delivered
+    }
+
+    fn emit(&mut self, hub: &Hub, wakers: &mut Vec<Waker>) {
         if !self.events.is_empty() {
             hub.emit(self.events.drain(..), wakers);
         }
-        delivered
     }
 
     fn deliver_messages(&mut self, delivered: &mut Delivered, wakers: &mut Vec<Waker>) {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use nats_conn_sm::{
-    ClosedReason, Event, PublishError, RequestStartError, Server, ServerStatus, Session, StateError,
-    Statistics, SubscribeError, WaitReason,
+    ClosedReason, Event, FlushError, PublishError, RequestStartError, Server, ServerStatus, Session,
+    StateError, Statistics, SubscribeError, WaitReason,
 };
-use nats_proto::{Message, PermissionOperation};
+use nats_proto::{Message, PermissionOperation, ServerInfo};
 use serde_json::{Value, json};
 
 use super::line::Line;
@@ -174,6 +174,23 @@ pub(crate) fn response(id: &str, result: &Result<Message, RequestFailure>) -> Li
             .with_some("written", error.written()),
         Err(RequestFailure::NotSent(error)) => line.with("error", start_code(error)).with("written", false),
     }
+}
+
+pub(crate) fn flushed(id: &str, result: Result<(), FlushError>) -> Line {
+    let line = Line::new("flushed").with("id", id).with("ok", result.is_ok());
+    line.with_some("error", result.err().map(|error| error.code()))
+}
+
+pub(crate) fn round_trip(result: Result<Duration, FlushError>) -> Line {
+    match result {
+        Ok(time) => Line::new("rtt").with("ms", time.as_secs_f64() * 1000.0),
+        Err(failure) => error("rtt", failure.code(), failure.to_string()),
+    }
+}
+
+pub(crate) fn info(info: &ServerInfo) -> Line {
+    let info: Value = serde_json::from_str(&info.to_json()).unwrap_or_default();
+    Line::new("info").with("info", info)
 }
 
 pub(crate) fn servers(servers: &[ServerStatus]) -> Line {

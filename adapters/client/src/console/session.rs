@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use nats_conn_sm::{ClosedReason, Event, Publish, PublishError, State};
 use nats_proto::{ServerUrl, Subject};
-use serde_json::Value;
 
 use super::command::Command;
 use super::flags::Flags;
@@ -91,10 +90,10 @@ impl Session {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            self.print_events(cx);
-            let mut busy = self.print_messages(cx);
-            self.print_answers(cx);
-            if let Some(reason) = self.closed.take() {
+            let mut busy = self.print_news(cx);
+            if let Some(reason) = self.closed.clone() {
+                // What ended with the connection has been delivered before its end was told.
+                self.print_news(cx);
                 self.output.line(&report::closed(&reason));
                 self.output.flush();
                 return Poll::Ready(End::Closed(i32::from(!self.is_good(&reason))));
@@ -122,8 +121,23 @@ impl Session {
         }
     }
 
-    fn print_events(&mut self, cx: &mut Context<'_>) {
+    /// Prints what has happened. It is taken in the reverse of the order in which it is delivered, so that what came
+    /// before a message, an end or an answer is printed before it. Says whether there may be more.
+    fn print_news(&mut self, cx: &mut Context<'_>) -> bool {
+        let answers = self.take_answers(cx);
+        let (messages, more) = self.take_messages(cx);
+        self.print_events(cx);
+        for line in messages.iter().chain(&answers) {
+            self.output.line(line);
+        }
+        more
+    }
+
+    /// Says whether there were any.
+    fn print_events(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
         while let Poll::Ready(Some(event)) = self.events.poll_event(cx) {
+            any = true;
             self.settled |= outcome(&event, self.retry_initial).is_some();
             match event {
                 ClientEvent::Connection(Event::Closed { reason }) => self.closed = Some(reason),
@@ -134,19 +148,14 @@ impl Session {
                 }
             }
         }
+        any
     }
 
-    /// Whether there may be more.
-    fn print_messages(&mut self, cx: &mut Context<'_>) -> bool {
-        let Self {
-            names,
-            output,
-            closed,
-            ..
-        } = self;
-        let closed = closed.is_some();
-        let mut more = false;
-        names.retain(|named| {
+    /// Lines of messages and of subscriptions that have ended, and whether there may be more.
+    fn take_messages(&mut self, cx: &mut Context<'_>) -> (Vec<Line>, bool) {
+        let closed = self.closed.is_some();
+        let (mut lines, mut more) = (Vec::new(), false);
+        self.names.retain(|named| {
             let mut left = if closed { usize::MAX } else { MESSAGES_A_TURN };
             while !named.paused && left > 0 {
                 left -= 1;
@@ -155,7 +164,7 @@ impl Session {
                     Poll::Ready(None) => break,
                     Poll::Ready(Some(message)) => {
                         let line = Line::new("message").with("sub", named.name.as_str());
-                        output.line(&line.with_all(report::message(&message)));
+                        lines.push(line.with_all(report::message(&message)));
                     }
                 }
             }
@@ -163,42 +172,34 @@ impl Session {
             match named.subscription.ended() {
                 Some(reason) if closed || (left > 0 && !named.paused) => {
                     let line = Line::new("sub_ended").with("sub", named.name.as_str());
-                    output.line(&line.with("reason", reason.code()));
+                    lines.push(line.with("reason", reason.code()));
                     false
                 }
                 _ => true,
             }
         });
-        more
+        (lines, more)
     }
 
-    fn print_answers(&mut self, cx: &mut Context<'_>) {
-        let output = &mut self.output;
+    /// Lines of requests, flushes and measurements that have ended.
+    fn take_answers(&mut self, cx: &mut Context<'_>) -> Vec<Line> {
+        let mut lines = Vec::new();
         self.requests
             .retain_mut(|(id, response)| match Pin::new(response).poll(cx) {
-                Poll::Ready(result) => output.print(&report::response(id, &result)),
+                Poll::Ready(result) => taken(&mut lines, report::response(id, &result)),
                 Poll::Pending => true,
             });
         self.flushes
             .retain_mut(|(id, flush)| match Pin::new(flush).poll(cx) {
-                Poll::Ready(result) => {
-                    let line = Line::new("flushed")
-                        .with("id", id.as_str())
-                        .with("ok", result.is_ok());
-                    output.print(&line.with_some("error", result.err().map(|error| error.code())))
-                }
+                Poll::Ready(result) => taken(&mut lines, report::flushed(id, result)),
                 Poll::Pending => true,
             });
         self.round_trips
             .retain_mut(|round_trip| match Pin::new(round_trip).poll(cx) {
-                Poll::Ready(Ok(time)) => {
-                    output.print(&Line::new("rtt").with("ms", time.as_secs_f64() * 1000.0))
-                }
-                Poll::Ready(Err(error)) => {
-                    output.print(&report::error("rtt", error.code(), error.to_string()))
-                }
+                Poll::Ready(result) => taken(&mut lines, report::round_trip(result)),
                 Poll::Pending => true,
             });
+        lines
     }
 
     /// Pending when there is no command, or one that takes its time.
@@ -217,7 +218,7 @@ impl Session {
                 return Poll::Pending;
             };
             if let Some(line) = line {
-                return Poll::Ready(self.obey(&line));
+                return Poll::Ready(self.obey(&line, cx));
             }
             self.input_ended = true;
         }
@@ -228,7 +229,7 @@ impl Session {
         Poll::Pending
     }
 
-    fn obey(&mut self, line: &[u8]) -> Option<End> {
+    fn obey(&mut self, line: &[u8], cx: &mut Context<'_>) -> Option<End> {
         if line.trim_ascii().is_empty() {
             return None;
         }
@@ -239,6 +240,9 @@ impl Session {
         let word = String::from_utf8_lossy(word).into_owned();
         let refused = match Command::parse(line) {
             Ok(Command::Quit) => return Some(End::Quit),
+            Ok(command @ (Command::State | Command::Servers | Command::Statistics | Command::Info)) => {
+                self.tell_what_is(&command, cx)
+            }
             Ok(command) => self.execute(command),
             Err(error) => Err((error.code(), error.to_string())),
         };
@@ -271,13 +275,7 @@ impl Session {
             }
             Command::Flush { id } => self.flushes.push((id, self.client.flush())),
             Command::RoundTrip => self.round_trips.push(self.client.rtt()),
-            Command::State => {
-                let state = self.client.state().code();
-                self.output.line(&Line::new("state").with("state", state));
-            }
-            Command::Servers => self.output.line(&report::servers(&self.client.servers())),
-            Command::Statistics => self.output.line(&report::statistics(&self.client.statistics())),
-            Command::Info => return self.print_info(),
+            Command::State | Command::Servers | Command::Statistics | Command::Info => {}
             Command::SetServers { servers } => return self.set_servers(servers),
             Command::Reconnect => self.client.force_reconnect().map_err(refused_by_state)?,
             Command::Drain => {
@@ -356,14 +354,23 @@ impl Session {
         }
     }
 
-    fn print_info(&mut self) -> Result<(), (&'static str, String)> {
-        let info = self
-            .client
-            .server_info()
-            .ok_or(("disconnected", "no server has said anything yet".into()))?;
-        let info: Value = serde_json::from_str(&info.to_json()).unwrap_or_default();
-        self.output.line(&Line::new("info").with("info", info));
-        Ok(())
+    /// Answers that are true behind the events that were printed before them.
+    fn tell_what_is(&mut self, what: &Command, cx: &mut Context<'_>) -> Result<(), (&'static str, String)> {
+        loop {
+            let line = match what {
+                Command::State => Line::new("state").with("state", self.client.state().code()),
+                Command::Servers => report::servers(&self.client.servers()),
+                Command::Statistics => report::statistics(&self.client.statistics()),
+                _ => {
+                    let info = self.client.server_info();
+                    report::info(&*info.ok_or(("disconnected", "no server has said anything yet".into()))?)
+                }
+            };
+            if !self.print_events(cx) {
+                self.output.line(&line);
+                return Ok(());
+            }
+        }
     }
 
     fn set_servers(&mut self, servers: Vec<ServerUrl>) -> Result<(), (&'static str, String)> {
@@ -373,6 +380,12 @@ impl Session {
 
 fn refused_by_state(error: nats_conn_sm::StateError) -> (&'static str, String) {
     (report::state_code(error), error.to_string())
+}
+
+/// Keeps the line, and not what it tells the end of.
+fn taken(lines: &mut Vec<Line>, line: Line) -> bool {
+    lines.push(line);
+    false
 }
 
 /// Publishes numbered messages. While there is a link it waits for room; without one it stops when the buffer is
@@ -429,12 +442,6 @@ impl Output {
         let text = if self.json { line.json(at) } else { line.text(at) };
         self.buffer.extend_from_slice(text.as_bytes());
         self.buffer.push(b'\n');
-    }
-
-    /// The same, for what is not kept once it is printed.
-    fn print(&mut self, line: &Line) -> bool {
-        self.line(line);
-        false
     }
 
     fn flush(&mut self) {
