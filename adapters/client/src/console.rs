@@ -29,7 +29,17 @@ use crate::options::{ConnectOptions, StartError};
 pub async fn main<A: Default>(
     start: impl FnOnce(ConnectOptions<A>) -> Result<(Client, Events), StartError>,
 ) -> ! {
-    let flags = Flags::parse(std::env::args().skip(1)).unwrap_or_else(|error| unusable(&error));
+    let arguments: Result<Vec<String>, FlagsError> = std::env::args_os()
+        .skip(1)
+        .map(|argument| {
+            argument
+                .into_string()
+                .map_err(|argument| FlagsError::NotUtf8(argument.to_string_lossy().into_owned()))
+        })
+        .collect();
+    let flags = arguments
+        .and_then(Flags::parse)
+        .unwrap_or_else(|error| unusable(&error));
     let options = flags.options().unwrap_or_else(|error| unusable(&error));
     let (client, events) = start(options).unwrap_or_else(|error| unusable(&error));
     let status = session::run(client, events, &flags, input::standard_input()).await;
@@ -37,6 +47,18 @@ pub async fn main<A: Default>(
 }
 
 fn unusable(error: &impl std::fmt::Display) -> ! {
-    eprintln!("console: {error}");
+    // One line, whatever was given.
+    let line: String = error
+        .to_string()
+        .chars()
+        .map(|character| {
+            if character.is_control() {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
+        .collect();
+    eprintln!("console: {line}");
     exit(2)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nats_conn_sm::{CleartextPolicy, Config, Delivery, LameDuckPolicy, MailboxLimits, WhenFull};
+use nats_conn_sm::{CleartextPolicy, Config, ConfigError, Delivery, LameDuckPolicy, MailboxLimits, WhenFull};
 use nats_proto::{ServerUrl, Subject, UrlError};
 use thiserror::Error;
 
@@ -42,14 +42,23 @@ pub enum FlagsError {
         /// What was given; never a secret.
         value: String,
         /// What would do.
-        expected: &'static str,
+        expected: String,
     },
+    /// An argument is not UTF-8.
+    #[error("an argument is not UTF-8: {0}")]
+    NotUtf8(String),
+    /// Flags that contradict each other.
+    #[error("{0} contradicts {1}")]
+    Contradiction(&'static str, &'static str),
     /// A flag lacks another.
     #[error("{0} needs {1}, too")]
     Alone(&'static str, &'static str),
     /// A URL cannot be used.
     #[error(transparent)]
     Url(#[from] UrlError),
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Setting(ConfigError),
     /// What a flag asks for was not built in.
     #[error("{0} is not built in: enable the feature `{1}`")]
     NotBuilt(&'static str, &'static str),
@@ -155,7 +164,10 @@ impl Flags {
             seed[..8].copy_from_slice(&number.to_le_bytes());
             options = options.seed(seed);
         }
-        Ok(options)
+        match options.config().validate() {
+            Ok(()) => Ok(options),
+            Err(error) => Err(in_terms_of_flags(error)),
+        }
     }
 
     pub(crate) fn retries_initially(&self) -> bool {
@@ -186,7 +198,7 @@ impl Flags {
             config.inbox_prefix = Subject::new(prefix).map_err(|_| FlagsError::Value {
                 flag: "--inbox-prefix",
                 value: prefix.to_owned(),
-                expected: "a subject, such as _INBOX.me",
+                expected: "a subject is wanted, such as _INBOX.me".into(),
             })?;
         }
         config.max_reconnects = self.parsed("--max-reconnects")?;
@@ -318,7 +330,7 @@ impl Flags {
         let unusable = |_| FlagsError::Value {
             flag,
             value: value.to_owned(),
-            expected: "a number is wanted",
+            expected: "a number is wanted".into(),
         };
         value.parse().map(Some).map_err(unusable)
     }
@@ -346,18 +358,49 @@ impl Flags {
         let Some(value) = self.value(flag) else {
             return Ok(());
         };
+        let names = choices.each_ref().map(|(name, _)| *name).join(" or ");
         match choices.into_iter().find(|(name, _)| *name == value) {
             Some((_, choice)) => *place = choice,
             None => {
-                let expected = "see console.md for what it can be";
                 return Err(FlagsError::Value {
                     flag,
                     value: value.to_owned(),
-                    expected,
+                    expected: format!("{names} is wanted"),
                 });
             }
         }
         Ok(())
+    }
+}
+
+/// What the machine says of its settings, said of the flags that set them.
+fn in_terms_of_flags(error: ConfigError) -> FlagsError {
+    let zero = |flag, expected: &str| FlagsError::Value {
+        flag,
+        value: "0".into(),
+        expected: expected.into(),
+    };
+    match error {
+        ConfigError::NoServers => FlagsError::NoValue("--server"),
+        ConfigError::ZeroMaxReconnects => zero(
+            "--max-reconnects",
+            "use --no-reconnect for no reconnecting, or at least 1 attempt a server",
+        ),
+        ConfigError::ZeroMaxPingsOut => zero(
+            "--max-pings-out",
+            "at least 1 PING must be allowed to be unanswered",
+        ),
+        ConfigError::DropOldestWithAtLeastOnce => {
+            FlagsError::Contradiction("--when-full drop-oldest", "--delivery at-least-once")
+        }
+        ConfigError::ZeroDuration {
+            setting: "connect_timeout",
+        } => zero("--connect-timeout-ms", "give it some time"),
+        ConfigError::ZeroDuration {
+            setting: "ping_interval",
+        } => zero("--ping-interval-ms", "give it some time"),
+        ConfigError::ZeroDuration { .. } => zero("--drain-timeout-ms", "give it some time"),
+        other => FlagsError::Setting(other),
     }
 }
 
