@@ -212,7 +212,8 @@ consoles! {
             let mut console = adapter.start(&format!("{flag} {missing} --retry-initial {QUICK} --server {}", fake.url()));
             for attempt in 1..=2 {
                 assert_eq!(console.until("connecting")["attempt"], attempt);
-                fake.accept().info(json!({"nonce": "abc", "auth_required": true}));
+                let mut link = fake.accept();
+                link.info(json!({"nonce": "abc", "auth_required": true}));
                 let failed = console.until("connect_failed");
                 assert_eq!(failed["phase"], "auth", "{failed}");
                 assert!(failed["detail"].as_str().unwrap().contains("nothing/here"), "{failed}");
@@ -226,7 +227,8 @@ consoles! {
         let file = std::env::temp_dir().join(format!("nats-console-{}-{}", std::process::id(), fake.port));
         std::fs::write(&file, "SUAMK2FG4MI6UE3ACF3FK3OIQBCEIEZV7NSWFFEW63UXMRLFM2XLAXK4GY\n").unwrap();
         let mut console = adapter.start(&format!("--nkey-seed {} --server {}", file.display(), fake.url()));
-        fake.accept().info(json!({}));
+        let mut link = fake.accept();
+        link.info(json!({}));
         let failed = console.until("connect_failed");
         assert_eq!((&failed["phase"], &failed["error"]), (&json!("auth"), &json!("no_nonce")), "{failed}");
         let _ = std::fs::remove_file(file);

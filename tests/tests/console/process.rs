@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,6 +20,7 @@ const SOON: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Adapter {
     Tokio,
+    Std,
 }
 
 /// One test for each adapter.
@@ -29,6 +30,11 @@ macro_rules! each_adapter {
         fn tokio() {
             $scenario($crate::process::Adapter::Tokio);
         }
+
+        #[test]
+        fn std() {
+            $scenario($crate::process::Adapter::Std);
+        }
     };
 }
 pub(crate) use each_adapter as adapters;
@@ -37,30 +43,25 @@ impl Adapter {
     fn folder(self) -> &'static str {
         match self {
             Self::Tokio => "tokio",
+            Self::Std => "std",
         }
     }
 
     /// Its console, which is built if it never was. All adapters call it by the same name, so that only the files
     /// that say what a program was built of tell them apart.
     fn program(self) -> PathBuf {
-        static BUILT: Mutex<()> = Mutex::new(());
-        static FOUND: OnceLock<PathBuf> = OnceLock::new();
-        let _one_at_a_time = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-        let find = || {
-            self.built().unwrap_or_else(|| {
-                let package = format!("nats-conn-{}", self.folder());
-                let status = Command::new(env!("CARGO"))
-                    .args(["build", "--example", "console", "-p", &package])
-                    .status()
-                    .expect("cargo");
-                assert!(status.success(), "the console of {package} does not build");
-                self.built()
-                    .expect("the console lies beside the tests once it is built")
-            })
-        };
-        match self {
-            Self::Tokio => FOUND.get_or_init(find).clone(),
-        }
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        self.built().unwrap_or_else(|| {
+            let package = format!("nats-conn-{}", self.folder());
+            let status = Command::new(env!("CARGO"))
+                .args(["build", "--example", "console", "-p", &package])
+                .status()
+                .expect("cargo");
+            assert!(status.success(), "the console of {package} does not build");
+            self.built()
+                .expect("the console lies beside the tests once it is built")
+        })
     }
 
     /// The newest of its consoles.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use nats_conn_sm::{
-    Event, Publish, PublishError, RepliesEnd, RequestError, RequestId, RequestMany, RequestStartError, WhenFull,
+    Event, Publish, PublishError, RepliesEnd, RequestError, RequestId, RequestMany, RequestStartError,
+    WhenFull,
 };
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::Scenario;
