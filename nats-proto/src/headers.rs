@@ -152,15 +152,16 @@ impl Headers {
     /// Removes all headers of exactly that name and says how many there were.
     pub fn remove(&mut self, name: &str) -> usize {
         let removed = self.get_all(name).count();
-        if removed > 0 {
-            let mut kept = Self::new();
-            kept.begin(self.status, self.description_bytes());
-            for (other, value) in self.raw_entries().filter(|(other, _)| *other != name.as_bytes()) {
-                // Cannot fail: it is shorter than what it is made from.
-                let _ = kept.push(other, value);
-            }
-            *self = kept;
+        if removed == 0 {
+            return 0;
         }
+        let mut kept = Self::new();
+        kept.begin(self.status, self.description_bytes());
+        for (other, value) in self.raw_entries().filter(|(other, _)| *other != name.as_bytes()) {
+            // Cannot fail: it is shorter than what it is made from.
+            let _ = kept.push(other, value);
+        }
+        *self = kept;
         removed
     }
 

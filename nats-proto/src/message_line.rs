@@ -169,3 +169,69 @@ fn parse_size(digits: &[u8]) -> Result<usize, LineFault> {
         Err(NumberError::NotDecimal) => Err(LineFault::Size),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What both ways say of a line, after a look at the word.
+    fn both(line: &[u8]) -> (Option<MessageContent>, Result<MessageContent, LineFault>) {
+        let operation = MessageOperation::of(line).unwrap();
+        let scanned = Line::scan(line, operation.word_len()).unwrap();
+        let canonical = operation.read_canonical(line).map(|(line_len, content)| {
+            assert_eq!(line_len, scanned.len);
+            content
+        });
+        (canonical, operation.read(&scanned, line))
+    }
+
+    #[test]
+    fn a_line_as_servers_write_it_is_read_the_fast_way_and_alike() {
+        for line in [
+            &b"MSG a 1 0\r\n\r\n"[..],
+            b"MSG a 9 19\r\n",
+            b"MSG orders.eu.created.12345 42 _INBOX.abc.7 128\r\npayload",
+            b"HMSG a 1 12 12\r\nNATS/1.0\r\n\r\n\r\n",
+            b"HMSG orders.eu 1234567890123456789 r 98 765\r\n",
+            b"msg \xff 1 0000000000000000005\r\n",
+        ] {
+            let (canonical, read) = both(line);
+            assert_eq!(
+                canonical.ok_or(LineFault::FieldCount),
+                read,
+                "{}",
+                line.escape_ascii()
+            );
+            assert!(canonical.is_some(), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn any_other_line_is_left_to_the_slow_way() {
+        for (line, is_right) in [
+            (&b"MSG a  1 0\r\n"[..], true),
+            (b"MSG a\t1 0\r\n", true),
+            (b"MSG a 1\t0\r\n", true),
+            (b"MSG  a 1 0\r\n", true),
+            (b"MSG a 1 0 \r\n", true),
+            (b"MSG a 1 0\n", true),
+            (b"MSG a 1 7 0\r\n", true),
+            (b"MSG a 1 r\t0\r\n", true),
+            (b"MSG a 12345678901234567890 0\r\n", true),
+            (b"HMSG a 1 0\t0\r\n", true),
+            (b"MSG a 1 r s 0\r\n", false),
+            (b"MSG a 1 :\r\n", false),
+            (b"MSG a 1 /\r\n", false),
+            (b"MSG a x 0\r\n", false),
+            (b"HMSG a 1 13 12\r\n", false),
+        ] {
+            let (canonical, read) = both(line);
+            assert_eq!(
+                (canonical, read.is_ok()),
+                (None, is_right),
+                "{}",
+                line.escape_ascii()
+            );
+        }
+    }
+}

@@ -8,9 +8,7 @@ use bytes::{Bytes, BytesMut};
 /// large payloads without copying them.
 pub trait WireSink {
     /// Says that so many bytes are about to come, so that room is made once. Does nothing by default.
-    fn reserve(&mut self, additional: usize) {
-        let _ = additional;
-    }
+    fn reserve(&mut self, _additional: usize) {}
 
     /// Takes a copy of the bytes.
     fn put_slice(&mut self, bytes: &[u8]);

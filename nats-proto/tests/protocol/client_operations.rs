@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use bytes::{Bytes, BytesMut};
 use nats_proto::{
     ClientOp, Connect, EncodeError, Headers, MAX_CONTROL_LINE, MAX_MESSAGE, Payload, QueueGroup, Reply,
-    Secret, Sid, Subject, SubjectFilter, TransmitBuf, WireSink,
+    Secret, ServerFrame, Sid, Subject, SubjectFilter, TransmitBuf, WireSink,
 };
 
 static SUBJECT: Subject = Subject::from_static("orders.eu");
@@ -367,6 +367,55 @@ fn room_is_asked_for_once_and_is_enough() {
     let mut buffer = TransmitBuf::<()>::new();
     buffer.reserve(100);
     assert!(vector.capacity() >= 100 && bytes.capacity() >= 100 && buffer.capacity() >= 100);
+}
+
+/// Keeps what it is given apart.
+#[derive(Default)]
+struct InPieces(Vec<String>);
+
+impl WireSink for InPieces {
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.0.push(String::from_utf8(bytes.to_vec()).unwrap());
+    }
+}
+
+#[test]
+fn a_small_size_is_written_in_one_piece() {
+    for (size, piece) in [
+        (0, " 0\r\n"),
+        (9, " 9\r\n"),
+        (10, " 10\r\n"),
+        (99, " 99\r\n"),
+        (100, " 100\r\n"),
+        (999, " 999\r\n"),
+    ] {
+        let payload = "x".repeat(size);
+        let mut pieces = InPieces::default();
+        publish(None, None, payload.as_str().into())
+            .encode(&mut pieces)
+            .unwrap();
+        assert_eq!(pieces.0, ["PUB ", "orders.eu", piece, &payload, "\r\n"]);
+    }
+    for (size, piece) in [
+        (1, " 1"),
+        (9, " 9"),
+        (10, " 10"),
+        (99, " 99"),
+        (100, " 100"),
+        (999, " 999"),
+    ] {
+        let block = vec![b'x'; size];
+        let mut pieces = InPieces::default();
+        let message = ServerFrame::Message {
+            subject: b"a",
+            sid: b"1",
+            reply: None,
+            headers: Some(&block),
+            payload: b"",
+        };
+        message.encode(&mut pieces).unwrap();
+        assert_eq!(pieces.0[4..6], [piece.to_owned(), format!("{piece}\r\n")]);
+    }
 }
 
 #[test]

@@ -53,6 +53,7 @@ fn frames_lie_one_behind_the_other() {
     let mut buffer = TransmitBuf::with_capacity(100);
     assert!(buffer.capacity() >= 100);
     buffer.put_slice(b"one");
+    assert!(!buffer.is_empty());
     buffer.put_slice(b"!");
     buffer.end_frame('a');
     buffer.end_frame('x');
