@@ -175,7 +175,7 @@ impl Decoder {
         };
         let line_len = self.scanned.wrapping_add(at).wrapping_add(1);
         let line = without_end(buffer.get(..line_len).unwrap_or_default());
-        match check_length(line, line_len, self.enforced).and_then(|()| decode_control(line)) {
+        match check_line(line, line_len, self.enforced).and_then(|()| decode_control(line)) {
             Ok(operation) => {
                 buffer.advance(line_len);
                 self.start_anew();
@@ -254,7 +254,7 @@ impl Decoder {
         // One byte more than is shown, so that the CR of a short line is never among them. The line feed to come
         // counts too.
         if buffer.len() > Snippet::MAX
-            && let Err(error) = check_long_line(buffer, buffer.len().saturating_add(1), self.enforced)
+            && let Err(error) = check_line(buffer, buffer.len().saturating_add(1), self.enforced)
         {
             return self.fail(error);
         }
@@ -322,16 +322,8 @@ fn is_known(line: &[u8]) -> bool {
         .any(begins)
 }
 
-fn check_length(line: &[u8], line_len: usize, limits: Limits) -> Result<(), DecodeError> {
-    if line_len > limits.line {
-        check_long_line(line, line_len, limits)
-    } else {
-        Ok(())
-    }
-}
-
 /// Judges a line by its beginning and its length, in this order, so that the end of the line need not be there.
-fn check_long_line(line: &[u8], line_len: usize, limits: Limits) -> Result<(), DecodeError> {
+fn check_line(line: &[u8], line_len: usize, limits: Limits) -> Result<(), DecodeError> {
     if !is_known(line) {
         return Err(DecodeError::UnknownOperation(Snippet::new(line)));
     }

@@ -350,6 +350,9 @@ fn edge_21_a_line_without_end_fails_at_its_limit() {
     let written = |subject: usize| format!("MSG {} 1 0\r\n\r\n", "s".repeat(subject));
     assert_eq!(decoded_within(limits, written(90).as_bytes()).0.len(), 1);
     assert_eq!(decoded_within(limits, written(91).as_bytes()).1, too_long(100));
+    let odd = |subject: usize| format!("msg {}  1 0\n\r\n", "s".repeat(subject));
+    assert_eq!(decoded_within(limits, odd(90).as_bytes()).0.len(), 1);
+    assert_eq!(decoded_within(limits, odd(91).as_bytes()).1, too_long(100));
     assert_eq!(
         decoded_within(limits, at_limit("HMSG a 1 ", 500).as_bytes()).1,
         too_long(100)
