@@ -8,6 +8,8 @@ use nats_proto::{
     Secret, ServerFrame, Sid, Subject, SubjectFilter, TransmitBuf, WireSink,
 };
 
+use crate::wire::Discard;
+
 static SUBJECT: Subject = Subject::from_static("orders.eu");
 static REPLY: Subject = Subject::from_static("_INBOX.abc");
 
@@ -306,15 +308,6 @@ fn a_message_that_cannot_be_announced_is_refused() {
         .unwrap_err();
     assert_eq!(error, EncodeError::MessageTooLarge { len: MAX_MESSAGE + 1 });
     assert!(error.to_string().contains("1000000000 bytes"), "{error}");
-}
-
-/// Counts what is written.
-struct Discard(usize);
-
-impl WireSink for Discard {
-    fn put_slice(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
-    }
 }
 
 #[test]

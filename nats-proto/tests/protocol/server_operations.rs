@@ -2,6 +2,8 @@
 
 use nats_proto::{EncodeError, ServerFrame, ServerInfo, TransmitBuf};
 
+use crate::wire::Discard;
+
 fn encoded(frame: ServerFrame<'_>) -> Result<String, EncodeError> {
     let mut out = Vec::new();
     let result = frame.encode(&mut out);
@@ -108,4 +110,9 @@ fn a_message_that_cannot_be_announced_is_refused() {
         Err(EncodeError::MessageTooLarge { len: 1_000_000_000 })
     );
     assert!(out.is_empty());
+    let mut counted = Discard(0);
+    message(None, None, &payload[..999_999_999])
+        .encode(&mut counted)
+        .unwrap();
+    assert!(counted.0 > 999_999_999);
 }

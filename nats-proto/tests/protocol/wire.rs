@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use nats_proto::{
     ClientFrame, DecodeError, Decoder, Limits, Message, ServerDecodeError, ServerDecoder, ServerLimits,
-    ServerOp,
+    ServerOp, WireSink,
 };
 
 /// What a stream decodes to: the same whole, byte by byte and cut in two anywhere.
@@ -130,4 +130,13 @@ pub(crate) fn server_in_pieces(
         }
     }
     (frames, None)
+}
+
+/// Only counts what is written.
+pub(crate) struct Discard(pub(crate) usize);
+
+impl WireSink for Discard {
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
 }
