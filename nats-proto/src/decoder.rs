@@ -175,7 +175,14 @@ impl Decoder {
         };
         let line_len = self.scanned.wrapping_add(at).wrapping_add(1);
         let line = without_end(buffer.get(..line_len).unwrap_or_default());
-        match check_line(line, line_len, self.enforced).and_then(|()| decode_control(line)) {
+        let Some(word) = Word::of(line) else {
+            return self.fail(DecodeError::UnknownOperation(Snippet::new(line)));
+        };
+        let limit = word.limit(self.enforced);
+        if line_len > limit {
+            return self.fail(DecodeError::LineTooLong { limit });
+        }
+        match word.read(line) {
             Ok(operation) => {
                 buffer.advance(line_len);
                 self.start_anew();
@@ -251,12 +258,17 @@ impl Decoder {
     /// There is no line feed yet: whether there may still come one.
     #[inline(never)]
     fn incomplete_line(&mut self, buffer: &BytesMut) -> Result<Option<ServerOp>, DecodeError> {
-        // One byte more than is shown, so that the CR of a short line is never among them. The line feed to come
-        // counts too.
-        if buffer.len() > Snippet::MAX
-            && let Err(error) = check_line(buffer, buffer.len().saturating_add(1), self.enforced)
-        {
-            return self.fail(error);
+        // One byte more than is shown, so that the CR of a short line is never among them.
+        if buffer.len() > Snippet::MAX {
+            let limit = match (MessageOperation::of(buffer), Word::of(buffer)) {
+                (Some(_), _) => self.enforced.line,
+                (None, Some(word)) => word.limit(self.enforced),
+                (None, None) => return self.fail(DecodeError::UnknownOperation(Snippet::new(buffer))),
+            };
+            // The line feed to come counts too.
+            if buffer.len() >= limit {
+                return self.fail(DecodeError::LineTooLong { limit });
+            }
         }
         self.scanned = buffer.len();
         self.wanted = 0;
@@ -278,64 +290,53 @@ impl Decoder {
     }
 }
 
-/// Every operation but `MSG` and `HMSG`.
-fn decode_control(line: &[u8]) -> Result<ServerOp, DecodeError> {
-    if let Some(json) = info_json(line) {
-        return Ok(ServerOp::Info(Box::new(ServerInfo::parse(json)?)));
-    }
-    let (word, rest) = line.split_at_checked(4).unwrap_or((line, &[]));
-    let three = line.get(..3).unwrap_or_default();
-    match (word, three) {
-        _ if word.eq_ignore_ascii_case(b"PING") => Ok(ServerOp::Ping),
-        _ if word.eq_ignore_ascii_case(b"PONG") => Ok(ServerOp::Pong),
-        _ if word.eq_ignore_ascii_case(b"-ERR") => Ok(ServerOp::Err(ServerError::parse(rest))),
-        _ if three.eq_ignore_ascii_case(b"+OK") => Ok(ServerOp::Ok),
-        _ => Err(DecodeError::UnknownOperation(Snippet::new(line))),
-    }
+/// The word of an operation that is only a line.
+#[derive(Clone, Copy)]
+enum Word {
+    Info,
+    Ping,
+    Pong,
+    Err,
+    Ok,
 }
 
-/// What stands behind the word INFO. No blank is needed before a brace.
-fn info_json(line: &[u8]) -> Option<&[u8]> {
-    let (word, rest) = line.split_at_checked(4)?;
-    let ends = rest.first().is_none_or(|byte| is_blank(*byte) || *byte == b'{');
-    (word.eq_ignore_ascii_case(b"INFO") && ends).then_some(rest)
-}
-
-/// Whether a line that has not arrived whole begins with an operation.
-fn is_known(line: &[u8]) -> bool {
-    let begins = |word: &[u8]| {
-        line.get(..word.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(word))
-    };
-    info_json(line).is_some()
-        || [
-            &b"PING"[..],
-            b"PONG",
-            b"-ERR",
-            b"+OK",
-            b"MSG ",
-            b"MSG\t",
-            b"HMSG ",
-            b"HMSG\t",
-        ]
-        .into_iter()
-        .any(begins)
-}
-
-/// Judges a line by its beginning and its length, in this order, so that the end of the line need not be there.
-fn check_line(line: &[u8], line_len: usize, limits: Limits) -> Result<(), DecodeError> {
-    if !is_known(line) {
-        return Err(DecodeError::UnknownOperation(Snippet::new(line)));
+impl Word {
+    /// The word that `line` begins with, be the line whole or not. Only behind INFO it matters what follows, and no
+    /// blank is needed before a brace.
+    fn of(line: &[u8]) -> Option<Self> {
+        let begins = |word: &[u8]| {
+            line.get(..word.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
+        let info_ends = || line.get(4).is_none_or(|byte| is_blank(*byte) || *byte == b'{');
+        match () {
+            () if begins(b"PING") => Some(Self::Ping),
+            () if begins(b"PONG") => Some(Self::Pong),
+            () if begins(b"-ERR") => Some(Self::Err),
+            () if begins(b"+OK") => Some(Self::Ok),
+            () if begins(b"INFO") && info_ends() => Some(Self::Info),
+            () => None,
+        }
     }
-    let limit = if info_json(line).is_some() {
-        limits.info
-    } else {
-        limits.line
-    };
-    if line_len > limit {
-        Err(DecodeError::LineTooLong { limit })
-    } else {
-        Ok(())
+
+    /// How long its line may be, with its end.
+    fn limit(self, limits: Limits) -> usize {
+        match self {
+            Self::Info => limits.info,
+            _ => limits.line,
+        }
+    }
+
+    /// Reads the line that begins with it, without its end.
+    fn read(self, line: &[u8]) -> Result<ServerOp, DecodeError> {
+        let behind = line.get(4..).unwrap_or_default();
+        Ok(match self {
+            Self::Info => ServerOp::Info(Box::new(ServerInfo::parse(behind)?)),
+            Self::Ping => ServerOp::Ping,
+            Self::Pong => ServerOp::Pong,
+            Self::Err => ServerOp::Err(ServerError::parse(behind)),
+            Self::Ok => ServerOp::Ok,
+        })
     }
 }
 
