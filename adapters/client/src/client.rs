@@ -11,6 +11,7 @@ use nats_conn_sm::{
 use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter};
 use thiserror::Error;
 
+use crate::closed::Closed;
 use crate::confirmation::{Flush, RoundTrip};
 use crate::events::Events;
 use crate::handle::Handle;
@@ -160,8 +161,7 @@ impl Client {
 
     /// Waits until the connection is closed, for whatever reason. It does not keep the connection open.
     pub fn closed(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
-        let shared = self.handle.shared.clone();
-        std::future::poll_fn(move |cx| shared.poll_closed(cx))
+        Closed::new(&self.handle.shared)
     }
 
     /// Leaves the present server, or the present attempt or wait, and dials the next server at once.

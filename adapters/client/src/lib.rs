@@ -27,6 +27,7 @@
 mod adapter;
 pub mod blocking;
 mod client;
+mod closed;
 mod confirmation;
 mod connecting;
 #[cfg(feature = "console")]

@@ -120,6 +120,14 @@ impl<A: Default> ConnectOptions<A> {
     }
 }
 
+impl<A: Default> Default for ConnectOptions<A> {
+    /// The default settings, for `nats://127.0.0.1:4222`.
+    fn default() -> Self {
+        // It parses, so there is one.
+        Self::new(ServerUrl::parse("nats://127.0.0.1:4222").into_iter().collect())
+    }
+}
+
 impl<A> ConnectOptions<A> {
     /// The default settings, for these servers, in a home that has settings of its own.
     pub fn with_adapter(servers: Vec<ServerUrl>, adapter: A) -> Self {
@@ -170,6 +178,14 @@ impl<A> ConnectOptions<A> {
     /// The name of the connection, shown by the server's monitoring. Default: none.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.config.name = Some(name.into());
+        self
+    }
+
+    /// The language and version of the client library that the server is told. Default: `rust`, and the version of
+    /// the state machine.
+    pub fn library(mut self, lang: impl Into<String>, version: impl Into<String>) -> Self {
+        self.config.lang = lang.into();
+        self.config.version = version.into();
         self
     }
 
@@ -517,4 +533,16 @@ fn system_seed() -> [u8; 32] {
         bytes.copy_from_slice(&hasher.finish().to_le_bytes());
     }
     seed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_default_the_server_of_this_machine_is_meant() {
+        let options = ConnectOptions::<()>::default();
+        let servers: Vec<String> = options.config.servers.iter().map(ServerUrl::to_string).collect();
+        assert_eq!(servers, ["nats://127.0.0.1:4222"]);
+    }
 }

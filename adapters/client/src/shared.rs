@@ -19,7 +19,7 @@ use crate::mail::Mail;
 use crate::oneshot::Oneshot;
 use crate::replies::RepliesSlot;
 use crate::turn::Turn;
-use crate::waiting::WaitingPublishers;
+use crate::waiting::Waiting;
 
 /// The connection as its handles and its driver share it.
 ///
@@ -52,7 +52,7 @@ pub(crate) struct SharedSettings {
 pub(crate) struct Core {
     pub(crate) connection: Connection,
     pub(crate) routes: Routes,
-    pub(crate) waiting: WaitingPublishers,
+    pub(crate) waiting: Waiting,
     /// Whom to wake when there is something to do for the driver. Present only while it sleeps or is about to.
     pub(crate) driver: Option<Waker>,
     /// Subscriptions that ended while their holders had not taken everything; a drain waits for them.
@@ -67,7 +67,7 @@ pub(crate) struct Core {
     /// The driver has ended: nothing happens any more.
     finished: bool,
     /// Who waits for the end.
-    watchers: Vec<Waker>,
+    pub(crate) watchers: Waiting,
 }
 
 /// Where to bring what the machine says.
@@ -104,7 +104,7 @@ impl Shared {
             core: Mutex::new(Core {
                 connection,
                 routes: Routes::default(),
-                waiting: WaitingPublishers::default(),
+                waiting: Waiting::default(),
                 driver: None,
                 consumed: false,
                 unconsumed: Vec::new(),
@@ -112,7 +112,7 @@ impl Shared {
                 yielded: u64::MAX,
                 closed: None,
                 finished: false,
-                watchers: Vec::new(),
+                watchers: Waiting::default(),
             }),
             delivery: Mutex::new(Delivery::new(settings.patience)),
             hub: Hub::new(settings.event_capacity),
@@ -191,11 +191,12 @@ impl Shared {
                 let _ = self.drive(|turn| turn.close_everything(ClosedReason::Requested));
             }
         }
-        let watchers = {
+        let mut watchers = Vec::new();
+        {
             let mut core = lock(&self.core);
             core.finished = true;
-            std::mem::take(&mut core.watchers)
-        };
+            core.watchers.wake_all(&mut watchers);
+        }
         watchers.into_iter().for_each(Waker::wake);
     }
 
@@ -206,16 +207,13 @@ impl Shared {
 
     /// Waits until the connection is closed and its driver has ended.
     pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<ClosedReason> {
-        let mut core = lock(&self.core);
-        if let Some(reason) = &core.closed
-            && core.finished
-        {
-            return Poll::Ready(reason.clone());
-        }
-        if !core.watchers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            core.watchers.push(cx.waker().clone());
-        }
-        Poll::Pending
+        self.call_quietly(|core| match core.ended() {
+            Some(reason) => Poll::Ready(reason),
+            None => {
+                core.watchers.add_once(cx.waker());
+                Poll::Pending
+            }
+        })
     }
 
     pub(crate) fn mailbox_limits(&self) -> MailboxLimits {
@@ -288,6 +286,11 @@ impl Shared {
 }
 
 impl Core {
+    /// Why the connection closed, once its driver has ended, too.
+    pub(crate) fn ended(&self) -> Option<ClosedReason> {
+        self.closed.clone().filter(|_| self.finished)
+    }
+
     /// Remembers that a drain has to wait until this is consumed.
     pub(crate) fn note_unconsumed(&mut self, mail: Arc<Mail>) {
         if self.unconsumed.len() == self.unconsumed.capacity() {

@@ -1,33 +1,45 @@
-//! Publishers that wait for room in the send buffer.
+//! Who waits for something that one day is there for all of them.
 
 use std::task::Waker;
 
 use nats_conn_sm::Timestamp;
 
-/// Publishers that wait for room in the send buffer.
+/// Publishers that wait for room in the send buffer; or those who wait for the end.
 #[derive(Debug, Default)]
-pub(crate) struct WaitingPublishers {
-    waiting: Vec<WaitingPublisher>,
+pub(crate) struct Waiting {
+    waiting: Vec<Waiter>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct WaitingPublisher {
+struct Waiter {
     id: u64,
     deadline: Option<Timestamp>,
     waker: Waker,
 }
 
-impl WaitingPublishers {
+impl Waiting {
     /// Waits on: the id is for [`remove`](Self::remove).
     pub(crate) fn add(&mut self, deadline: Option<Timestamp>, waker: &Waker) -> u64 {
         self.next += 1;
-        self.waiting.push(WaitingPublisher {
+        self.waiting.push(Waiter {
             id: self.next,
             deadline,
             waker: waker.clone(),
         });
         self.next
+    }
+
+    /// Who waits already, by the same waker, waits once.
+    pub(crate) fn add_once(&mut self, waker: &Waker) {
+        if !self.waiting.iter().any(|waiting| waiting.waker.will_wake(waker)) {
+            self.add(None, waker);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     pub(crate) fn remove(&mut self, id: u64) {
@@ -43,7 +55,7 @@ impl WaitingPublishers {
     }
 
     pub(crate) fn expire(&mut self, now: Timestamp, wakers: &mut Vec<Waker>) {
-        let due = |waiting: &mut WaitingPublisher| waiting.deadline.is_some_and(|deadline| deadline <= now);
+        let due = |waiting: &mut Waiter| waiting.deadline.is_some_and(|deadline| deadline <= now);
         wakers.extend(self.waiting.extract_if(.., due).map(|waiting| waiting.waker));
     }
 }

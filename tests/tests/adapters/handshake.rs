@@ -291,4 +291,22 @@ scenarios! {
         assert!(line.contains("Authorization Violation") && line.contains("check user"), "{line}");
         assert!(!line.contains("s3cret"), "{line}");
     }
+
+    async fn a_connect_that_nobody_waits_for_any_more_leaves_nothing_behind(home) {
+        let silent = Step::instead(When::Ping(1), []);
+        let cluster = Model::with([Settings { script: vec![silent], ..Settings::new("n1") }]);
+        let asked = async { while !cluster.logs().last().is_some_and(|log| log.names().contains(&"PING")) {
+            pause(Duration::from_millis(2)).await;
+        } };
+        let mut connecting = Box::pin(home.connect(options(&cluster.urls()).connect_timeout(LIMIT * 2)));
+        let mut asked = Box::pin(soon(asked));
+        let given_up = std::future::poll_fn(|cx| {
+            assert!(connecting.as_mut().poll(cx).is_pending(), "nobody answers");
+            asked.as_mut().poll(cx)
+        });
+        given_up.await;
+        drop(connecting);
+        until(|| cluster.logs()[0].ended.is_some()).await;
+        assert_eq!(cluster.logs().len(), 1);
+    }
 }

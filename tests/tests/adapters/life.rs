@@ -1,6 +1,7 @@
 //! A client's days: messages, requests, a crash, and the end.
 
-use nats_conn_client::{MailboxLimits, PublishFailure, State};
+use nats_conn_client::{Fate, MailboxLimits, PublishFailure, RespondError, State};
+use nats_conn_tests::model_server::{Step, When};
 
 use crate::scene::*;
 
@@ -104,5 +105,58 @@ scenarios! {
             assert_eq!(text(&mut subscription).await, number.to_string());
         }
         assert_eq!(soon(client.close()).await, ClosedReason::Requested);
+    }
+
+    async fn the_fate_of_a_publish_can_be_followed(home) {
+        let deaf = Step::instead(When::PingFrom(2), []);
+        let cluster = Model::with([Settings { next_scripts: [vec![deaf]].into(), ..Settings::new("n1") }]);
+        let (client, mut watch) = home.start(options(&cluster.urls()));
+        watch.until("connected").await;
+        let lost = soon(client.publish(&SUBJECT, "lost")).await.expect("room");
+        until(|| client.fate(lost) == Some(Fate::Written)).await;
+        assert_eq!(client.publish_fates().settled, 0);
+        until(|| cluster.logs()[0].publishes().count() == 1).await;
+        cluster.server(0).crash();
+        let unconfirmed = watch.find("disconnected", |event| match event {
+            ClientEvent::Connection(Event::Disconnected { unconfirmed, .. }) => Some(unconfirmed.clone()),
+            _ => None,
+        }).await;
+        assert!(unconfirmed.contains(lost));
+        let kept = soon(client.publish(&SUBJECT, "kept")).await.expect("room");
+        assert_eq!((client.fate(lost), client.fate(kept)), (Some(Fate::Settled), Some(Fate::Queued)));
+        cluster.server(0).restart().expect("its port");
+        watch.until("reconnected").await;
+        soon(client.flush()).await.expect("a session");
+        assert_eq!(client.fate(kept), Some(Fate::Settled));
+        let fates = client.publish_fates();
+        assert_eq!((fates.accepted, fates.unconfirmed, fates.confirmed, fates.settled), (2, 1, 1, kept.as_u64()));
+    }
+
+    async fn statistics_agree_with_those_of_the_server(home, version) {
+        let server = real_server(version, ServerConfig::new());
+        let client = soon(home.connect(options(&server.url()))).await.expect("a server");
+        let _subscription = client.subscribe(filter("life.*")).expect("open");
+        for _ in 0..100 {
+            soon(client.publish(&SUBJECT, "12345")).await.expect("room");
+        }
+        soon(client.flush()).await.expect("a session");
+        let statistics = client.statistics();
+        let page = server.monitor("/connz").expect("it is up");
+        let theirs = |field: &str| page["connections"][0][field].as_u64();
+        assert_eq!(theirs("in_msgs"), Some(statistics.out_messages));
+        assert_eq!(theirs("out_msgs"), Some(statistics.in_messages));
+        assert_eq!(theirs("subscriptions"), Some(statistics.subscriptions));
+        assert_eq!((statistics.out_messages, statistics.in_messages, statistics.pending_bytes), (100, 100, 0));
+        let info = client.server_info().expect("a session");
+        assert_eq!(info.version.as_deref(), Some(version.number()));
+    }
+
+    async fn a_message_without_a_reply_subject_cannot_be_answered(home) {
+        let cluster = Model::start(1);
+        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let mut subscription = client.subscribe(filter("life.*")).expect("open");
+        soon(client.publish(&SUBJECT, "x")).await.expect("room");
+        let received = message(&mut subscription).await;
+        assert_eq!(soon(client.respond(&received, "y")).await, Err(RespondError::NoReplySubject));
     }
 }

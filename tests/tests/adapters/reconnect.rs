@@ -1,6 +1,6 @@
 //! From one link to the next: what is lost, what is kept, and who is dialled.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -396,5 +396,73 @@ scenarios! {
         let client = soon(home.connect(options(&cluster.node(0).url()).ignore_discovered(true))).await.expect("a server");
         soon(client.flush()).await.expect("a session");
         assert_eq!(client.servers().len(), 1);
+    }
+
+    /// The server says why and tears the link down while we are writing: what it said counts, not that we could not
+    /// write any more.
+    async fn an_error_before_a_reset_is_the_reason(home) {
+        let url = raw_server(|number, stream| {
+            let mut reader = greet(stream);
+            if number == 0 {
+                let mut some = [0; 1000];
+                reader.read_exact(&mut some).expect("a client that publishes");
+                let socket = reader.get_mut();
+                socket.write_all(b"-ERR 'User Authentication Expired'\r\n").expect("a client");
+                rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)).expect("a socket");
+                return;
+            }
+            let _ = reader.read_to_end(&mut Vec::new());
+        });
+        let (client, mut watch) = home.start(options(&url));
+        watch.until("connected").await;
+        let publisher = client.clone();
+        let publishing = home.spawn(async move {
+            while soon(publisher.publish(&SUBJECT, &[b'x'; 1000][..])).await.is_ok() {
+                pause(Duration::from_micros(100)).await;
+            }
+        });
+        let reason = watch.disconnected().await;
+        assert_eq!((reason.code(), watch.count("server_error")), ("server_error", 1), "{reason}");
+        watch.until("reconnected").await;
+        soon(client.close()).await;
+        soon(publishing).await;
+    }
+
+    /// A server whose limit was lowered says so only to new links.
+    async fn a_limit_that_was_lowered_meanwhile_costs_one_link_and_the_message(home, version) {
+        let server = real_server(version, ServerConfig::new());
+        let (client, mut watch) = home.start(options(&server.url()));
+        watch.until("connected").await;
+        let mut subscription = client.subscribe(filter("links.*")).expect("open");
+        soon(client.flush()).await.expect("a session");
+        let reloading = server.clone();
+        soon(elsewhere(move || reloading.reload(ServerConfig::new().max_payload(1000)))).await;
+        // Whether the server has told by then is its business.
+        let accepted = soon(client.publish(&SUBJECT, &[b'x'; 5000][..])).await;
+        if accepted.is_ok() {
+            watch.until("publish_dropped").await;
+            watch.until("resubscribed").await;
+        }
+        soon(client.publish(&SUBJECT, "small")).await.expect("room");
+        assert_eq!(text(&mut subscription).await, "small");
+        watch.catch_up();
+        assert!(watch.count("disconnected") <= 1);
+        assert_eq!(client.max_payload(), Some(1000));
+    }
+
+    async fn what_went_wrong_with_a_server_is_remembered_until_it_works(home) {
+        let cluster = Model::start(1);
+        let (client, mut watch) = home.start(options(&cluster.urls()));
+        watch.until("connected").await;
+        cluster.server(0).crash();
+        watch.until("connect_failed").await;
+        let status = &client.servers()[0];
+        assert!(status.failures >= 1 && !status.current);
+        assert_eq!(status.last_error.as_ref().map(|failure| failure.error.code()), Some("connection_refused"));
+        assert!(client.why().contains(&cluster.urls()), "{}", client.why());
+        cluster.server(0).restart().expect("its port");
+        watch.until("reconnected").await;
+        let status = &client.servers()[0];
+        assert!(status.failures == 0 && status.current && status.last_error.is_none());
     }
 }

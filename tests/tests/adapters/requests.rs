@@ -44,6 +44,7 @@ scenarios! {
         }
         soon(service.close()).await;
         soon(serving).await;
+        until(|| server.connections().ok() == Some(1)).await;
         assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
         assert_eq!(client.statistics().requests, 0);
     }

@@ -1,0 +1,100 @@
+//! The end of a connection, as a future.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use nats_conn_sm::ClosedReason;
+
+use crate::shared::Shared;
+
+/// Done when the connection is closed and its driver has ended. It does not keep the connection open.
+#[derive(Debug)]
+#[must_use = "await it to learn when and why the connection closed"]
+pub(crate) struct Closed {
+    shared: Arc<Shared>,
+    waiting: Option<u64>,
+}
+
+impl Closed {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: shared.clone(),
+            waiting: None,
+        }
+    }
+}
+
+impl Future for Closed {
+    type Output = ClosedReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ClosedReason> {
+        let waited = self.waiting.take();
+        let (ended, waiting) = self.shared.call_quietly(|core| {
+            // Whoever polled it before does not wait any more.
+            waited.into_iter().for_each(|id| core.watchers.remove(id));
+            match core.ended() {
+                Some(reason) => (Some(reason), None),
+                None => (None, Some(core.watchers.add(None, cx.waker()))),
+            }
+        });
+        self.waiting = waiting;
+        ended.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        if let Some(id) = self.waiting.take() {
+            self.shared.call_quietly(|core| core.watchers.remove(id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Wake, Waker};
+
+    use super::*;
+    use crate::ConnectOptions;
+
+    struct Somebody;
+
+    impl Wake for Somebody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn who_waits_for_the_end_again_and_again_is_remembered_once() {
+        let prepared = ConnectOptions::<()>::default().prepare().unwrap();
+        let shared = prepared.client.shared().clone();
+        let waiting = || shared.call_quietly(|core| core.watchers.len());
+        {
+            let mut closed = pin!(Closed::new(&shared));
+            for _ in 0..100 {
+                let waker = Waker::from(Arc::new(Somebody));
+                assert!(
+                    closed
+                        .as_mut()
+                        .poll(&mut Context::from_waker(&waker))
+                        .is_pending()
+                );
+            }
+            assert_eq!(waiting(), 1);
+        }
+        assert_eq!(waiting(), 0, "nobody waits any more");
+    }
+
+    #[test]
+    fn the_end_is_told_to_all_who_wait() {
+        let prepared = ConnectOptions::<()>::default().prepare().unwrap();
+        let (mut first, mut second) = (pin!(prepared.client.closed()), pin!(prepared.client.closed()));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(first.as_mut().poll(&mut cx).is_pending() && second.as_mut().poll(&mut cx).is_pending());
+        prepared.client.shared().finish(false);
+        assert_eq!(first.poll(&mut cx), Poll::Ready(ClosedReason::Requested));
+        assert_eq!(second.poll(&mut cx), Poll::Ready(ClosedReason::Requested));
+    }
+}
