@@ -11,7 +11,6 @@ use nats_conn_sm::{
 use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter};
 use thiserror::Error;
 
-use crate::closed::Closed;
 use crate::confirmation::{Flush, RoundTrip};
 use crate::events::Events;
 use crate::handle::Handle;
@@ -161,7 +160,7 @@ impl Client {
 
     /// Waits until the connection is closed, for whatever reason. It does not keep the connection open.
     pub fn closed(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
-        Closed::new(&self.handle.shared)
+        self.handle.shared.when_closed()
     }
 
     /// Leaves the present server, or the present attempt or wait, and dials the next server at once.

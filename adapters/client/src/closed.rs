@@ -12,7 +12,7 @@ use crate::shared::Shared;
 /// Done when the connection is closed and its driver has ended. It does not keep the connection open.
 #[derive(Debug)]
 #[must_use = "await it to learn when and why the connection closed"]
-pub(crate) struct Closed {
+pub struct Closed {
     shared: Arc<Shared>,
     waiting: Option<u64>,
 }

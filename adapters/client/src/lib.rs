@@ -59,6 +59,7 @@ mod waiting;
 
 pub use adapter::{Adapter, DriverParts, Io, LinkSetup, Prepared, Runtime, Target};
 pub use client::{Client, RespondError};
+pub use closed::Closed;
 pub use confirmation::{Confirmation, Flush, RoundTrip};
 pub use connecting::{ConnectFailure, Connecting, outcome};
 pub use credentials::{Answer, Challenge, Identity};

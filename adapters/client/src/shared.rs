@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use nats_conn_sm::{
@@ -12,6 +12,7 @@ use nats_conn_sm::{
 };
 use nats_proto::{Message, QueueGroup, Sid, SubjectFilter};
 
+use crate::closed::Closed;
 use crate::delivery::{Delivered, Delivery};
 use crate::events::{ClientEvent, Hub};
 use crate::lock::lock;
@@ -206,14 +207,8 @@ impl Shared {
     }
 
     /// Waits until the connection is closed and its driver has ended.
-    pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<ClosedReason> {
-        self.call_quietly(|core| match core.ended() {
-            Some(reason) => Poll::Ready(reason),
-            None => {
-                core.watchers.add_once(cx.waker());
-                Poll::Pending
-            }
-        })
+    pub fn when_closed(self: &Arc<Self>) -> Closed {
+        Closed::new(self)
     }
 
     pub(crate) fn mailbox_limits(&self) -> MailboxLimits {

@@ -30,13 +30,6 @@ impl Waiting {
         self.next
     }
 
-    /// Who waits already, by the same waker, waits once.
-    pub(crate) fn add_once(&mut self, waker: &Waker) {
-        if !self.waiting.iter().any(|waiting| waiting.waker.will_wake(waker)) {
-            self.add(None, waker);
-        }
-    }
-
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()

@@ -1,5 +1,6 @@
 //! The end of a connection, to come.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,13 +22,13 @@ impl Closing {
 
     /// Waits until the connection is closed.
     pub fn wait(&self) -> ClosedReason {
-        let closed = blocking::wait_for(None, |cx| self.shared.poll_closed(cx));
+        let closed = blocking::wait(None, pin!(self.shared.when_closed()));
         closed.unwrap_or(ClosedReason::Requested)
     }
 
     /// The same, for so long at most; `None` if the connection is not closed then.
     pub fn wait_timeout(&self, timeout: Duration) -> Option<ClosedReason> {
         let deadline = Instant::now().checked_add(timeout);
-        blocking::wait_for(deadline, |cx| self.shared.poll_closed(cx))
+        blocking::wait(deadline, pin!(self.shared.when_closed()))
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use nats_conn_async_std::AsyncStd;
 use nats_conn_client::{Client, ConnectFailure, ConnectOptions, Events, StartError, blocking};
+use nats_conn_std::Std;
 use nats_conn_tokio::Tokio;
 
 use crate::watch::Watch;
@@ -27,6 +28,8 @@ pub(crate) enum Home {
     TokioMultiThread,
     /// async-std with the threads of its executor, and the scenario on another.
     AsyncStd,
+    /// Threads: handles are waited for on the thread of the scenario, by what the blocking handles wait with.
+    Std,
 }
 
 impl Home {
@@ -36,6 +39,7 @@ impl Home {
             Self::TokioCurrentThread => "tokio_current_thread",
             Self::TokioMultiThread => "tokio_multi_thread",
             Self::AsyncStd => "async_std",
+            Self::Std => "std_threads",
         }
     }
 
@@ -44,7 +48,7 @@ impl Home {
         let mut runtime = match self {
             Self::TokioCurrentThread => tokio::runtime::Builder::new_current_thread(),
             Self::TokioMultiThread => tokio::runtime::Builder::new_multi_thread(),
-            Self::AsyncStd => return on_this_thread(scenario),
+            Self::AsyncStd | Self::Std => return on_this_thread(scenario),
         };
         let runtime = runtime.worker_threads(2).enable_all().build();
         runtime.expect("a runtime").block_on(scenario);
@@ -67,6 +71,10 @@ impl Home {
         match self {
             Self::TokioCurrentThread | Self::TokioMultiThread => options.adapter(Tokio::default()).start(),
             Self::AsyncStd => options.adapter(AsyncStd::default()).start(),
+            Self::Std => {
+                let (client, events) = options.adapter(Std::default()).start()?;
+                Ok((client.into_inner(), events.into_inner()))
+            }
         }
     }
 
@@ -77,6 +85,10 @@ impl Home {
                 options.adapter(Tokio::default()).connect().await
             }
             Self::AsyncStd => options.adapter(AsyncStd::default()).connect().await,
+            Self::Std => {
+                let connecting = elsewhere(move || options.adapter(Std::default()).connect());
+                connecting.await.map(nats_conn_std::Client::into_inner)
+            }
         }
     }
 
@@ -87,7 +99,7 @@ impl Home {
             Self::TokioCurrentThread | Self::TokioMultiThread => {
                 tokio::spawn(async move { promise.keep(task.await) });
             }
-            Self::AsyncStd => {
+            Self::AsyncStd | Self::Std => {
                 std::thread::spawn(move || promise.keep(on_this_thread(task)));
             }
         }
@@ -201,11 +213,18 @@ macro_rules! given {
             let home = $crate::home::Home::AsyncStd;
             home.run(scenario(home));
         }
+
+        #[test]
+        fn std_threads() {
+            let home = $crate::home::Home::Std;
+            home.run(scenario(home));
+        }
     };
     (tests home version) => {
         given!(versions tokio_current_thread TokioCurrentThread);
         given!(versions tokio_multi_thread TokioMultiThread);
         given!(versions async_std AsyncStd);
+        given!(versions std_threads Std);
     };
     (versions $name:ident $home:ident) => {
         mod $name {
