@@ -8,9 +8,17 @@ use crate::scene::*;
 
 const SUBJECT: Subject = Subject::from_static("blast");
 const MESSAGES: usize = 1_000_000;
-const LIMIT_MEBIBYTES: u64 = 20;
 /// Names the server to the process that is measured.
 const SERVER: &str = "NATS_CONN_BLAST";
+
+/// What a process may need, in MiB, this program and everything else counted. Where the consumer is a thread of its own
+/// the scheduler may let it wait until its mailbox is full, which holds 65 536 messages: some 14 MiB of these.
+fn limit(home: Home) -> u64 {
+    match home {
+        Home::TokioCurrentThread => 20,
+        Home::TokioMultiThread | Home::AsyncStd | Home::Std => 32,
+    }
+}
 
 /// A server that sends a million messages of 128 bytes as fast as they are taken, as soon as somebody subscribes.
 fn blasting_server() -> String {
@@ -85,7 +93,7 @@ scenarios! {
             return take_everything(home, &url, drop).await;
         }
         let peak = soon(elsewhere(move || peak_of("a_million_messages_are_counted_in_little_memory", home))).await;
-        assert!(peak <= LIMIT_MEBIBYTES, "{peak} MiB");
+        assert!(peak <= limit(home), "{peak} MiB");
     }
 
     /// The measure measures: a consumer that keeps one message of ten does not pass.
@@ -101,6 +109,6 @@ scenarios! {
             return take_everything(home, &url, keep).await;
         }
         let peak = soon(elsewhere(move || peak_of("what_is_kept_is_seen_by_the_measure", home))).await;
-        assert!(peak > LIMIT_MEBIBYTES, "{peak} MiB");
+        assert!(peak > limit(home), "{peak} MiB");
     }
 }
