@@ -32,6 +32,8 @@ const TURNS_A_POLL: usize = 32;
 /// larger.
 const READ_LEAST: usize = 8 << 10;
 const READ_MOST: usize = 64 << 10;
+/// How long a link is still read when it cannot be written to any more: its end is not always told at once.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Pieces that are handed to the system in one write.
 const PIECES: usize = 64;
 
@@ -72,7 +74,19 @@ enum Link<S> {
     Down,
     Dialing(LinkId, Opening<S>),
     Upgrading(LinkId, Opening<S>),
-    Up { id: LinkId, io: S, flushed: bool },
+    Up {
+        id: LinkId,
+        io: S,
+        flushed: bool,
+    },
+    /// Writing has failed. What the server said before it went still counts, and says more than the broken pipe does:
+    /// it is read until that fails, too, or until this moment.
+    Failing {
+        id: LinkId,
+        io: S,
+        end: LinkEnd,
+        until: Instant,
+    },
 }
 
 type Opening<S> = Pin<Box<dyn Future<Output = Result<S, LinkEnd>> + Send>>;
@@ -239,7 +253,8 @@ impl<R: Runtime> Driver<R> {
         self.identity.take_if(|(asked, _)| *asked == link);
         let is_this = match &self.link {
             Link::Down => false,
-            Link::Dialing(id, _) | Link::Upgrading(id, _) | Link::Up { id, .. } => *id == link,
+            Link::Dialing(id, _) | Link::Upgrading(id, _) => *id == link,
+            Link::Up { id, .. } | Link::Failing { id, .. } => *id == link,
         };
         if !is_this {
             return;
@@ -282,7 +297,7 @@ impl<R: Runtime> Driver<R> {
         let (id, opened, upgraded) = match &mut self.link {
             Link::Dialing(id, opening) => (*id, opening.as_mut().poll(cx), false),
             Link::Upgrading(id, opening) => (*id, opening.as_mut().poll(cx), true),
-            Link::Down | Link::Up { .. } => return false,
+            Link::Down | Link::Up { .. } | Link::Failing { .. } => return false,
         };
         let Poll::Ready(opened) = opened else { return false };
         match opened {
@@ -304,19 +319,16 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
-        let Link::Up { id, io, flushed } = &mut self.link else {
+        let Link::Up { io, flushed, .. } = &mut self.link else {
             return false;
         };
         if *flushed && self.tx.is_empty() {
             return false;
         }
-        let id = *id;
         match write_all(io, &mut self.tx, flushed, cx) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => {
-                // What the server said before it went still counts, and says more than the broken pipe does.
-                self.read_the_rest(cx);
-                self.lost(id, io_error(&error));
+                self.fail(io_error(&error));
                 true
             }
             Poll::Pending => false,
@@ -327,10 +339,13 @@ impl<R: Runtime> Driver<R> {
         if self.unparsed {
             return false;
         }
-        if self.backpressure.is_active() && self.backpressure.check(Instant::now()).is_some() {
+        let failing = matches!(self.link, Link::Failing { .. });
+        let now = Instant::now();
+        // What is left of a link that fails is little, and it is not to be lost.
+        if !failing && self.backpressure.is_active() && self.backpressure.check(now).is_some() {
             return false;
         }
-        let Link::Up { id, io, .. } = &mut self.link else {
+        let (Link::Up { id, io, .. } | Link::Failing { id, io, .. }) = &mut self.link else {
             return false;
         };
         let id = *id;
@@ -343,34 +358,42 @@ impl<R: Runtime> Driver<R> {
             Poll::Ready(Ok(read)) if read < self.habit / 4 => self.habit = READ_LEAST.max(self.habit / 2),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => self.lost(id, io_error(&error)),
-            Poll::Pending => return false,
+            Poll::Pending => match &self.link {
+                Link::Failing { until, .. } if *until <= now => self.lost(id, LinkEnd::Eof),
+                _ => return false,
+            },
         }
         true
     }
 
-    /// Reads what has arrived already, within reason.
-    fn read_the_rest(&mut self, cx: &mut Context<'_>) {
-        let Link::Up { io, .. } = &mut self.link else {
-            return;
-        };
-        for _ in 0..16 {
-            let buffer = self.rx.buffer_mut();
-            buffer.reserve(4096);
-            if !matches!(io.poll_read(cx, buffer), Poll::Ready(Ok(1..))) {
-                return;
+    /// Writing to the link has failed.
+    fn fail(&mut self, end: LinkEnd) {
+        self.link = match std::mem::replace(&mut self.link, Link::Down) {
+            Link::Up { id, io, .. } => {
+                let until = Instant::now() + LAST_WORDS;
+                Link::Failing { id, io, end, until }
             }
-        }
+            other => other,
+        };
     }
 
     fn lost(&mut self, link: LinkId, end: LinkEnd) {
-        self.link = Link::Down;
-        self.news.push_back(News::Ended(link, end));
+        let first = match std::mem::replace(&mut self.link, Link::Down) {
+            Link::Failing { end, .. } => end,
+            _ => end,
+        };
+        self.news.push_back(News::Ended(link, first));
     }
 
     fn next_wakeup(&mut self, machine: Option<Instant>, now: Instant) -> Option<Instant> {
         let reading = self.backpressure.check(now);
         let farewells = self.farewells.iter().map(Farewell::deadline);
-        machine.into_iter().chain(reading).chain(farewells).min()
+        let failing = match &self.link {
+            Link::Failing { until, .. } => Some(*until),
+            _ => None,
+        };
+        let own = reading.into_iter().chain(failing).chain(farewells);
+        machine.into_iter().chain(own).min()
     }
 }
 
@@ -451,3 +474,6 @@ fn write_all(
     *flushed = done.is_ready();
     done.map(Ok)
 }
+
+#[cfg(test)]
+mod tests;
