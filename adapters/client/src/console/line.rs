@@ -56,17 +56,41 @@ impl Line {
     pub fn text(&self, at: Duration) -> String {
         let mut line = format!("{:>9.3}  {:<18}", at.as_secs_f64(), self.name);
         for (field, value) in &self.fields {
-            let _ = match value {
-                Value::String(text) if text.is_empty() || text.contains(unreadable) => {
-                    write!(line, " {field}={text:?}")
-                }
-                Value::String(text) => write!(line, " {field}={text}"),
-                value => write!(line, " {field}={value}"),
-            };
+            let _ = write!(line, " {field}=");
+            write_readable(&mut line, value);
         }
         line.truncate(line.trim_end().len());
         line
     }
+}
+
+/// A value as people read it: no quotes that are not needed, no braces around one thing.
+fn write_readable(line: &mut String, value: &Value) {
+    // Writing to a string does not fail.
+    let _ = match value {
+        Value::String(text) if text.is_empty() || text.contains(unreadable) => write!(line, "{text:?}"),
+        Value::String(text) => write!(line, "{text}"),
+        Value::Array(items) if items.is_empty() => write!(line, "none"),
+        Value::Array(items) => {
+            for (place, item) in items.iter().enumerate() {
+                line.push_str(match item {
+                    Value::Object(_) => "\n    ",
+                    _ if place == 0 => "",
+                    _ => ",",
+                });
+                write_readable(line, item);
+            }
+            Ok(())
+        }
+        Value::Object(fields) => {
+            for (place, (field, value)) in fields.iter().enumerate() {
+                let _ = write!(line, "{}{field}=", if place == 0 { "" } else { " " });
+                write_readable(line, value);
+            }
+            Ok(())
+        }
+        value => write!(line, "{value}"),
+    };
 }
 
 fn unreadable(character: char) -> bool {
@@ -75,6 +99,8 @@ fn unreadable(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -86,5 +112,19 @@ mod tests {
         let at = Duration::from_micros(1_234_567);
         assert_eq!(line.json(at), r#"{"ev":"sub_ended","t":1234,"sub":"a\nb","n":1}"#);
         assert_eq!(line.text(at), "    1.235  sub_ended          sub=\"a\\nb\" n=1");
+    }
+
+    #[test]
+    fn lists_are_readable() {
+        let line = Line::new("servers")
+            .with(
+                "servers",
+                json!([{"failures": 0, "url": "nats://a:1"}, {"url": "nats://b:2"}]),
+            )
+            .with("added", json!(["nats://a:1", "nats://b:2"]))
+            .with("removed", json!([]));
+        let expected = "    0.000  servers            servers=\n    failures=0 url=nats://a:1\n    url=nats://b:2 \
+                        added=nats://a:1,nats://b:2 removed=none";
+        assert_eq!(line.text(Duration::ZERO), expected);
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nats_conn_sm::{
-    ClosedReason, Event, FlushError, PublishError, RequestStartError, Server, ServerStatus, Session,
-    StateError, Statistics, SubscribeError, WaitReason,
+    ClosedReason, Event, FlushError, PublishError, RequestError, RequestStartError, Server, ServerStatus,
+    Session, StateError, Statistics, SubscribeError, WaitReason,
 };
 use nats_proto::{Message, PermissionOperation, ServerInfo};
 use serde_json::{Value, json};
@@ -169,9 +169,17 @@ pub(crate) fn response(id: &str, result: &Result<Message, RequestFailure>) -> Li
     let line = Line::new("response").with("id", id).with("ok", result.is_ok());
     match result {
         Ok(reply) => line.with_all(message(reply)),
-        Err(RequestFailure::Failed(error)) => line
-            .with("error", error.code())
-            .with_some("written", error.written()),
+        Err(RequestFailure::Failed(error)) => {
+            let (code, written) = match error {
+                RequestError::NoResponders => (error.code(), Some(true)),
+                // `publish_dropped` says why; of the five words of a response this one fits.
+                RequestError::Dropped => ("refused", Some(false)),
+                _ => (error.code(), error.written()),
+            };
+            line.with("error", code)
+                .with_some("written", written)
+                .with("detail", error.to_string())
+        }
         Err(RequestFailure::NotSent(error)) => line.with("error", start_code(error)).with("written", false),
     }
 }
