@@ -215,6 +215,7 @@ consoles! {
         link.close();
         console.until("backoff_wait");
         console.tell("pub a -- 1234");
+        console.ask("state");
         let mut link = fake.shake();
         assert_eq!(console.until("reconnected")["max_payload"], 4);
         link.expect_publish("PUB a 4", "1234");

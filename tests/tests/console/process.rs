@@ -20,6 +20,7 @@ const SOON: Duration = Duration::from_secs(15);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Adapter {
     Tokio,
+    AsyncStd,
     Std,
 }
 
@@ -29,6 +30,11 @@ macro_rules! each_adapter {
         #[test]
         fn tokio() {
             $scenario($crate::process::Adapter::Tokio);
+        }
+
+        #[test]
+        fn async_std() {
+            $scenario($crate::process::Adapter::AsyncStd);
         }
 
         #[test]
@@ -43,6 +49,7 @@ impl Adapter {
     fn folder(self) -> &'static str {
         match self {
             Self::Tokio => "tokio",
+            Self::AsyncStd => "async-std",
             Self::Std => "std",
         }
     }

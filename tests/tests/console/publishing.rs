@@ -208,6 +208,7 @@ consoles! {
         console.tell("pub a -- 123456");
         console.tell("pub a hdr=K:v -- x");
         console.tell("pub a -- 1");
+        console.ask("state");
         let mut link = fake.shake_with(json!({"headers": false, "max_payload": 5}));
         link.expect_publish("PUB a 1", "1");
         let reasons: Vec<Value> = (0..2).map(|_| console.until("publish_dropped")["reason"].clone()).collect();

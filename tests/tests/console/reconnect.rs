@@ -87,6 +87,7 @@ consoles! {
         console.tell("sub late f");
         console.tell("unsub plain");
         console.tell("pub p -- two");
+        console.ask("state");
         let mut link = fake.shake();
         let reconnected = console.until("reconnected");
         assert_eq!(reconnected["server_id"], "NFAKE");
@@ -144,12 +145,14 @@ consoles! {
     }
 
     fn a_frame_that_was_cut_leaves_whole_and_first_on_the_next_link(adapter) {
-        let (fake, mut link, mut console) = connected(adapter, "");
+        let (fake, mut link, mut console) = connected(adapter, "--send-buffer-bytes 20000000");
         console.tell("pub before -- x");
         link.expect_publish("PUB before 1", "x");
         // More than the sockets hold: the writer is in the middle of it.
         console.tell("pubn big 12 1000000");
         console.tell("pub after -- y");
+        // Told behind them: all are accepted.
+        assert_eq!(console.ask("stats")["published"], 14);
         let (line, _) = link.publish();
         assert_eq!(line, "PUB big 1000000");
         link.bytes(500_000);
@@ -235,6 +238,7 @@ consoles! {
         console.tell("pub b -- 123456");
         console.tell("pub b -- 12345");
         console.until("backoff_wait");
+        console.ask("state");
         let fake = Fake::on(url.rsplit(':').next().unwrap().parse().unwrap());
         let mut link = fake.shake_with(json!({"headers": false, "max_payload": 5}));
         console.until("connected");

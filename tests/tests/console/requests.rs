@@ -41,6 +41,7 @@ consoles! {
         link.send(format!("HMSG {reply} 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n"));
         let response = console.until("response");
         assert_eq!((&response["id"], &response["ok"], &response["error"]), (&json!("r"), &json!(false), &json!("no_responders")));
+        assert_eq!(response["written"], true);
         console.tell("req s a 60000 -- x");
         let reply = request(&mut link);
         link.send(format!("HMSG {reply} 1 16 18\r\nNATS/1.0 503\r\n\r\nhi\r\n"));
@@ -93,6 +94,7 @@ consoles! {
         link.close();
         console.until("disconnected");
         console.tell("req r a 60000 -- x");
+        console.ask("state");
         let mut link = fake.shake();
         let mut line = link.line_behind_pings();
         assert!(line.starts_with("SUB _INBOX."), "{line}");
@@ -101,6 +103,18 @@ consoles! {
         let reply = line.split(' ').nth(2).unwrap().to_owned();
         link.send(format!("MSG {reply} 1 2\r\nok\r\n"));
         assert_eq!(console.until("response")["ok"], true);
+        console.close();
+    }
+
+    fn a_request_that_was_dropped_is_told(adapter) {
+        let flags = "--reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --min-stable-ms 60000 --send-buffer-bytes 60 --when-full drop-oldest";
+        let (_fake, link, mut console) = connected(adapter, flags);
+        link.close();
+        console.until("backoff_wait");
+        console.tell("req r a 60000");
+        console.tell("pubn b 3 20");
+        let response = console.until("response");
+        assert_eq!((&response["ok"], &response["error"], &response["written"]), (&json!(false), &json!("refused"), &json!(false)), "{response}");
         console.close();
     }
 

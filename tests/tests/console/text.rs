@@ -31,6 +31,7 @@ consoles! {
         assert!(all.contains(r#"payload="two\nlines ä""#), "{all}");
         assert!(all.contains("name_in_use"), "{all}");
         console.tell("servers");
+        assert!(console.next_text(Duration::from_secs(15)).expect("a line").contains("servers"));
         let line = console.next_text(Duration::from_secs(15)).expect("a line");
         assert!(line.contains(&fake.url()) && line.contains("current"), "{line}");
         console.tell("close");
