@@ -7,6 +7,7 @@ use crate::life::{Closing, Drain, DrainStage, Life};
 use crate::link::Cause;
 use crate::phase::Phase;
 use crate::pings::PingKind;
+use crate::recording::Input;
 use crate::session::{Departure, Restore};
 use crate::subscriptions::Purpose;
 use crate::time::Timestamp;
@@ -31,6 +32,10 @@ impl Connection {
     /// # Errors
     /// When closed, or draining already.
     pub fn drain(&mut self, now: Timestamp) -> Result<(), StateError> {
+        self.noted(|| Input::Drain, |machine| machine.drain_unnoted(now))
+    }
+
+    fn drain_unnoted(&mut self, now: Timestamp) -> Result<(), StateError> {
         let now = self.enter(now);
         self.require_open()?;
         self.tell(Event::Draining);
@@ -51,6 +56,10 @@ impl Connection {
     /// Says that everything delivered has been consumed: all mailboxes are empty or dropped. Ignored unless a
     /// drain is under way.
     pub fn finish_drain(&mut self, now: Timestamp) {
+        self.noted(|| Input::FinishDrain, |machine| machine.finish_drain_unnoted(now));
+    }
+
+    fn finish_drain_unnoted(&mut self, now: Timestamp) {
         self.enter(now);
         if let Life::Draining(Drain {
             stage: DrainStage::Interest { consumed } | DrainStage::Offline { consumed },
@@ -161,6 +170,10 @@ impl Connection {
     /// Ends the connection: new calls are refused, subscriptions and requests end, whole frames that are queued
     /// are written for at most [`Config::close_timeout`](crate::Config::close_timeout).
     pub fn close(&mut self, now: Timestamp) {
+        self.noted(|| Input::Close, |machine| machine.close_unnoted(now));
+    }
+
+    fn close_unnoted(&mut self, now: Timestamp) {
         let now = self.enter(now);
         if !self.life.is_ending() {
             self.shut(now, ClosedReason::Requested, Farewell::Written);
@@ -169,6 +182,10 @@ impl Connection {
 
     /// Ends the connection without writing anything more.
     pub fn abort(&mut self, now: Timestamp) {
+        self.noted(|| Input::Abort, |machine| machine.abort_unnoted(now));
+    }
+
+    fn abort_unnoted(&mut self, now: Timestamp) {
         let now = self.enter(now);
         match self.life {
             Life::Closed => {}

@@ -20,6 +20,7 @@ use crate::life::Life;
 use crate::link::Link;
 use crate::outbox::Outbox;
 use crate::pool::{Discovery, Pool};
+use crate::recording::{Input, RecorderSlot, credentials, kind, url};
 use crate::requests::Requests;
 use crate::rng::Rng;
 use crate::servers::ServerStatus;
@@ -65,6 +66,22 @@ pub struct Connection {
     pub(crate) next_link: u64,
     pub(crate) next_attempt: u64,
     pub(crate) next_flush: u64,
+    pub(crate) recorder: RecorderSlot,
+}
+
+/// While a life is recorded, kinds of errors are those that can be written down.
+fn known(end: LinkEnd, recorded: bool) -> LinkEnd {
+    match end {
+        LinkEnd::Dial { kind: name, detail } if recorded => LinkEnd::Dial {
+            kind: kind(name),
+            detail,
+        },
+        LinkEnd::Io { kind: name, detail } if recorded => LinkEnd::Io {
+            kind: kind(name),
+            detail,
+        },
+        other => other,
+    }
 }
 
 /// What there is of a link.
@@ -157,6 +174,7 @@ impl Connection {
             next_link: 1,
             next_attempt: 1,
             next_flush: 1,
+            recorder: RecorderSlot::default(),
         };
         connection.go_on(now);
         Ok(connection)
@@ -167,14 +185,24 @@ impl Connection {
 impl Connection {
     /// The stream that [`Action::Connect`] asked for is there.
     pub fn handle_connected(&mut self, now: Timestamp, link: LinkId) {
-        let now = self.enter(now);
-        self.stream_is_up(now, link);
+        self.noted(
+            || Input::Connected(link),
+            |machine| {
+                let now = machine.enter(now);
+                machine.stream_is_up(now, link);
+            },
+        );
     }
 
     /// The TLS handshake that [`Action::UpgradeTls`] asked for is done.
     pub fn handle_tls(&mut self, now: Timestamp, link: LinkId) {
-        let now = self.enter(now);
-        self.tls_is_up(now, link);
+        self.noted(
+            || Input::Tls(link),
+            |machine| {
+                let now = machine.enter(now);
+                machine.tls_is_up(now, link);
+            },
+        );
     }
 
     /// The answer to [`Action::Authenticate`].
@@ -184,8 +212,14 @@ impl Connection {
         link: LinkId,
         answer: Result<Credentials, AuthError>,
     ) {
-        let now = self.enter(now);
-        self.identified(now, link, answer);
+        let shown = answer.as_ref().map(credentials).map_err(AuthError::clone);
+        self.noted(
+            || Input::Credentials(link, shown),
+            |machine| {
+                let now = machine.enter(now);
+                machine.identified(now, link, answer);
+            },
+        );
     }
 
     /// The answer to [`Action::ChooseServer`].
@@ -196,26 +230,46 @@ impl Connection {
         server: ServerId,
         delay: Duration,
     ) {
-        let now = self.enter(now);
-        self.chosen(now, attempt, server, delay);
+        self.noted(
+            || Input::ServerChoice(attempt, server, delay),
+            |machine| {
+                let now = machine.enter(now);
+                machine.chosen(now, attempt, server, delay);
+            },
+        );
     }
 
     /// How far the driver has come with [`Action::Connect`]: it says what a deadline that passes is called.
     pub fn handle_progress(&mut self, now: Timestamp, link: LinkId, progress: Progress) {
-        self.enter(now);
-        self.progressed(link, progress);
+        self.noted(
+            || Input::Progress(link, progress),
+            |machine| {
+                machine.enter(now);
+                machine.progressed(link, progress);
+            },
+        );
     }
 
     /// The one last answer about a link: after its end or its error, after a dial or a TLS handshake that
     /// failed, and after [`Action::Disconnect`] — then at once, without waiting for the socket. `unsent` is
     /// the link's [`SendBuf`] with what the transport did not take.
     pub fn handle_link_closed(&mut self, now: Timestamp, link: LinkId, end: LinkEnd, unsent: &mut SendBuf) {
-        let now = self.enter(now);
-        self.link_closed(now, link, end, unsent);
+        let end = known(end, self.recorder.0.is_some());
+        let (shown, buffer) = (end.clone(), (&*unsent).into());
+        self.noted(
+            || Input::LinkClosed(link, shown, buffer),
+            |machine| {
+                let now = machine.enter(now);
+                machine.link_closed(now, link, end, unsent);
+            },
+        );
     }
 
     /// Time has come to [`poll_timeout`](Self::poll_timeout). Calling it more often is harmless.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        if self.recorder.0.is_some() {
+            return self.note_timeout(now);
+        }
         let now = self.enter(now);
         self.fire_timers(now);
     }
@@ -227,6 +281,20 @@ impl Connection {
     ///
     /// `rx` is read only if it belongs to the present link; without a link, pass any.
     pub fn poll_event(&mut self, now: Timestamp, rx: &mut ReceiveBuf) -> Option<Event> {
+        if self.recorder.0.is_some() {
+            return self.note_event(now, rx);
+        }
+        self.next_event(now, rx, &mut false)
+    }
+
+    /// The same; says whether anything changed.
+    #[inline]
+    pub(crate) fn next_event(
+        &mut self,
+        now: Timestamp,
+        rx: &mut ReceiveBuf,
+        progress: &mut bool,
+    ) -> Option<Event> {
         let now = self.enter(now);
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -234,7 +302,7 @@ impl Connection {
             }
             match self.parse_one(now, rx) {
                 Parsed::Event(event) => return Some(event),
-                Parsed::Operation => {}
+                Parsed::Operation => *progress = true,
                 Parsed::Nothing => return self.events.pop_front(),
             }
         }
@@ -242,12 +310,18 @@ impl Connection {
 
     /// The next thing to do outside.
     pub fn poll_action(&mut self) -> Option<Action> {
+        if self.recorder.0.is_some() {
+            return self.note_action();
+        }
         self.actions.pop_front()
     }
 
     /// Swaps the next block to write into `tx`, if that is empty and of the present link. Handing it back
     /// empty says that the transport took all of it.
     pub fn poll_transmit(&mut self, now: Timestamp, tx: &mut SendBuf) -> bool {
+        if self.recorder.0.is_some() {
+            return self.note_transmit(now, tx);
+        }
         let now = self.enter(now);
         self.next_transmit(now, tx)
     }
@@ -264,7 +338,7 @@ impl Connection {
 
     /// Whether [`poll_event`](Self::poll_event) or [`poll_action`](Self::poll_action) has something without
     /// further bytes.
-    fn has_something_to_tell(&self) -> bool {
+    pub(crate) fn has_something_to_tell(&self) -> bool {
         let verdict = self.present_link().is_some_and(|link| match &link.ending {
             Some(ending) => ending.answer_by.is_none(),
             None => link.session().is_some_and(|session| session.looks_stale),
@@ -291,10 +365,15 @@ impl Connection {
     /// # Errors
     /// When closed or draining.
     pub fn force_reconnect(&mut self, now: Timestamp) -> Result<(), StateError> {
-        let now = self.enter(now);
-        self.require_open()?;
-        self.leave_by_force(now);
-        Ok(())
+        self.noted(
+            || Input::ForceReconnect,
+            |machine| {
+                let now = machine.enter(now);
+                machine.require_open()?;
+                machine.leave_by_force(now);
+                Ok(())
+            },
+        )
     }
 
     /// Replaces the pool. The present link stays until it is lost; failures and rounds start anew; a wait ends.
@@ -302,15 +381,18 @@ impl Connection {
     /// # Errors
     /// An empty list, or a closed connection.
     pub fn set_servers(&mut self, now: Timestamp, servers: Vec<ServerUrl>) -> Result<(), StateError> {
-        let now = self.enter(now);
-        if servers.is_empty() {
-            return Err(StateError::NoServers);
-        }
-        if self.life.is_ending() {
-            return Err(StateError::Closed);
-        }
-        self.replace_pool(now, &servers);
-        Ok(())
+        let shown = || Input::SetServers(servers.iter().map(url).collect());
+        self.noted(shown, |machine| {
+            let now = machine.enter(now);
+            if servers.is_empty() {
+                return Err(StateError::NoServers);
+            }
+            if machine.life.is_ending() {
+                return Err(StateError::Closed);
+            }
+            machine.replace_pool(now, &servers);
+            Ok(())
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::connection::Connection;
 use crate::error::{StateError, SubscribeError, SubscriptionError};
 use crate::event::{EndReason, Event};
 use crate::pings::PingKind;
+use crate::recording::Input;
 use crate::subscriptions::Purpose;
 use crate::time::Timestamp;
 
@@ -17,6 +18,22 @@ impl Connection {
     /// # Errors
     /// When closed or draining, or when subject and queue group are longer than a server takes.
     pub fn subscribe(
+        &mut self,
+        now: Timestamp,
+        filter: SubjectFilter,
+        queue: Option<QueueGroup>,
+    ) -> Result<Sid, SubscribeError> {
+        if self.recorder.0.is_none() {
+            return self.subscribe_unnoted(now, filter, queue);
+        }
+        let shown = (filter.clone(), queue.clone());
+        self.noted(
+            || Input::Subscribe(shown.0, shown.1),
+            |machine| machine.subscribe_unnoted(now, filter, queue),
+        )
+    }
+
+    fn subscribe_unnoted(
         &mut self,
         now: Timestamp,
         filter: SubjectFilter,
@@ -63,6 +80,13 @@ impl Connection {
     /// # Errors
     /// If it has ended.
     pub fn unsubscribe(&mut self, now: Timestamp, subscription: Sid) -> Result<(), SubscriptionError> {
+        self.noted(
+            || Input::Unsubscribe(subscription),
+            |machine| machine.unsubscribe_unnoted(now, subscription),
+        )
+    }
+
+    fn unsubscribe_unnoted(&mut self, now: Timestamp, subscription: Sid) -> Result<(), SubscriptionError> {
         self.enter(now);
         self.own(subscription)?;
         self.tell_server(subscription, None);
@@ -81,6 +105,18 @@ impl Connection {
     /// # Errors
     /// If it has ended.
     pub fn unsubscribe_after(
+        &mut self,
+        now: Timestamp,
+        subscription: Sid,
+        max: u64,
+    ) -> Result<(), SubscriptionError> {
+        self.noted(
+            || Input::UnsubscribeAfter(subscription, max),
+            |machine| machine.unsubscribe_after_unnoted(now, subscription, max),
+        )
+    }
+
+    fn unsubscribe_after_unnoted(
         &mut self,
         now: Timestamp,
         subscription: Sid,
@@ -121,6 +157,17 @@ impl Connection {
     /// # Errors
     /// If it has ended.
     pub fn drain_subscription(&mut self, now: Timestamp, subscription: Sid) -> Result<(), SubscriptionError> {
+        self.noted(
+            || Input::DrainSubscription(subscription),
+            |machine| machine.drain_subscription_unnoted(now, subscription),
+        )
+    }
+
+    fn drain_subscription_unnoted(
+        &mut self,
+        now: Timestamp,
+        subscription: Sid,
+    ) -> Result<(), SubscriptionError> {
         self.enter(now);
         self.own(subscription)?;
         let Some(entry) = self.subscriptions.get_mut(subscription) else {

@@ -50,6 +50,20 @@
 //! - Nothing but CONNECT, PING and PONG is written before the PONG of the handshake; then come the interest
 //!   that still holds, a PING, and what was queued, in order and in whole frames.
 //!
+//! # Recording a connection
+//!
+//! [`Connection::recorded`] makes a machine that writes down every call with what went into it. The driver takes
+//! what was written with [`Connection::poll_recording`], once a turn, and appends it to a file. The file begins with
+//! the settings and the seed, so it is whole in itself: a [`Replayer`] makes a machine live the same life again, and
+//! holds each event, action, block of bytes and deadline against what was recorded. The example `replay` prints such
+//! a file as a timeline. A machine that is not recorded pays one branch a call.
+//!
+//! A recording may be shown to others. Passwords, tokens, JWTs, signatures, NKEYs, nonces and the user information of
+//! URLs are fillers of the same encoded length; payloads are their length and a hash (FNV-1a, 64 bits) and the
+//! values of headers are fillers, unless [`RecordingOptions::payloads`] asks for them. Subjects, header names, the
+//! texts of errors, names and addresses of servers stay. So does the seed: who has the file knows the inboxes of a
+//! connection that still lives.
+//!
 //! # The life, as a grammar
 //!
 //! ```text
@@ -110,6 +124,9 @@ mod pings;
 mod pool;
 mod publish;
 mod publishing;
+mod recorded;
+mod recording;
+mod replayer;
 mod replies;
 mod requests;
 mod rng;
@@ -135,6 +152,10 @@ pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, ServerId};
 pub use mailbox::{Mailbox, MailboxLimits};
 pub use nats_proto as proto;
 pub use publish::{Publish, RequestMany};
+pub use recording::{
+    Entry, Input, Outgoing, Piece, Received, Recording, RecordingError, RecordingOptions, Unsent,
+};
+pub use replayer::{Output, ReplayError, Replayer, Step};
 pub use servers::{Server, ServerStatus};
 pub use statistics::{Fate, PublishFates, Statistics};
 pub use time::Timestamp;

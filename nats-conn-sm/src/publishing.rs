@@ -10,6 +10,7 @@ use crate::ids::{FlushId, PublishSeq};
 use crate::outbox::{Dropped, Shape, Tag};
 use crate::pings::PingKind;
 use crate::publish::Publish;
+use crate::recording::Input;
 use crate::time::Timestamp;
 
 impl Connection {
@@ -18,14 +19,17 @@ impl Connection {
     /// # Errors
     /// Why it was not accepted; nothing was queued then.
     pub fn publish(&mut self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
-        let Publish {
-            subject,
-            reply,
-            headers,
-            payload,
-        } = publish;
-        self.enqueue(subject, reply.map(Reply::Subject), headers, payload, Tag::Publish)
-            .map(|(seq, _)| seq)
+        self.noted_message(publish, Input::Publish, |machine, publish| {
+            let Publish {
+                subject,
+                reply,
+                headers,
+                payload,
+            } = publish;
+            machine
+                .enqueue(subject, reply.map(Reply::Subject), headers, payload, Tag::Publish)
+                .map(|(seq, _)| seq)
+        })
     }
 
     /// Queues a publish; its number and the bytes of its frame.
@@ -191,7 +195,10 @@ impl Connection {
     /// # Errors
     /// At once if there is no session.
     pub fn flush(&mut self, now: Timestamp) -> Result<FlushId, FlushError> {
-        self.ping_behind(now, PingKind::Flush)
+        self.noted(
+            || Input::Flush,
+            |machine| machine.ping_behind(now, PingKind::Flush),
+        )
     }
 
     /// Measures the round trip, from the handing out of a PING to its PONG.
@@ -199,7 +206,10 @@ impl Connection {
     /// # Errors
     /// At once if there is no session.
     pub fn rtt(&mut self, now: Timestamp) -> Result<FlushId, FlushError> {
-        self.ping_behind(now, PingKind::RoundTrip)
+        self.noted(
+            || Input::RoundTrip,
+            |machine| machine.ping_behind(now, PingKind::RoundTrip),
+        )
     }
 
     fn ping_behind(&mut self, now: Timestamp, kind: fn(FlushId) -> PingKind) -> Result<FlushId, FlushError> {

@@ -10,6 +10,7 @@ use crate::event::{Event, RepliesEnd};
 use crate::ids::RequestId;
 use crate::outbox::Tag;
 use crate::publish::{Publish, RequestMany};
+use crate::recording::Input;
 use crate::requests::{Inbox, Pending};
 use crate::subscriptions::Purpose;
 use crate::time::Timestamp;
@@ -26,8 +27,11 @@ impl Connection {
         request: Publish<'_>,
         timeout: Duration,
     ) -> Result<RequestId, RequestStartError> {
-        let now = self.enter(now);
-        self.ask(request, now + timeout, None)
+        let input = |message| Input::Request(message, timeout);
+        self.noted_message(request, input, |machine, request| {
+            let now = machine.enter(now);
+            machine.ask(request, now + timeout, None)
+        })
     }
 
     /// Asks a question that several may answer (ADR-47): any number of [`Event::Reply`], then one
@@ -41,8 +45,11 @@ impl Connection {
         request: Publish<'_>,
         many: RequestMany,
     ) -> Result<RequestId, RequestStartError> {
-        let now = self.enter(now);
-        self.ask(request, now + many.timeout, Some(many))
+        let input = |message| Input::RequestMany(message, many);
+        self.noted_message(request, input, |machine, request| {
+            let now = machine.enter(now);
+            machine.ask(request, now + many.timeout, Some(many))
+        })
     }
 
     fn ask(
@@ -103,13 +110,18 @@ impl Connection {
     /// Forgets a request; no event follows. Whether it was still pending. If its frame was not handed out, it
     /// is not sent.
     pub fn cancel_request(&mut self, now: Timestamp, request: RequestId) -> bool {
-        let now = self.enter(now);
-        let Some(pending) = self.requests.remove(request) else {
-            return false;
-        };
-        self.unsend(&pending);
-        self.request_is_settled(now);
-        true
+        self.noted(
+            || Input::CancelRequest(request),
+            |machine| {
+                let now = machine.enter(now);
+                let Some(pending) = machine.requests.remove(request) else {
+                    return false;
+                };
+                machine.unsend(&pending);
+                machine.request_is_settled(now);
+                true
+            },
+        )
     }
 
     /// Takes the frame of a request back out of the queue.

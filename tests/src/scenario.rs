@@ -1,6 +1,6 @@
 //! Worlds to begin with: so many servers, these settings, this client.
 
-use nats_conn_sm::{Config, Connection, LameDuckPolicy, Timestamp};
+use nats_conn_sm::{Config, Connection, LameDuckPolicy, RecordingOptions, Timestamp};
 use nats_proto::ServerUrl;
 
 use crate::model_server::{Cluster, Settings};
@@ -14,6 +14,7 @@ pub struct Scenario {
     config: Config,
     seed: u64,
     start: Timestamp,
+    payloads: bool,
 }
 
 impl Scenario {
@@ -32,6 +33,7 @@ impl Scenario {
             config,
             seed: 1,
             start: Timestamp::from_millis(1_000),
+            payloads: false,
         }
     }
 
@@ -92,6 +94,13 @@ impl Scenario {
         self
     }
 
+    /// The same with payloads in the recording of the client.
+    #[must_use]
+    pub fn record_payloads(mut self) -> Self {
+        self.payloads = true;
+        self
+    }
+
     /// The same with another seed.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -109,8 +118,11 @@ impl Scenario {
             cluster.add_server(settings);
         }
         let resends = self.config.delivery == nats_conn_sm::Delivery::AtLeastOnce;
-        let client =
-            Connection::new(self.config, seed_bytes(self.seed), self.start).expect("usable settings");
+        let mut options = RecordingOptions::default();
+        options.limit = usize::MAX;
+        options.payloads = self.payloads;
+        let client = Connection::recorded(self.config, seed_bytes(self.seed), self.start, options)
+            .expect("usable settings");
         let mut world = World::new(cluster, client, self.start);
         world.routes = self.routes;
         world.resends = resends;

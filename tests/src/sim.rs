@@ -59,6 +59,8 @@ pub struct World {
     owed: Vec<(LinkId, SendBuf)>,
     /// The first event that no `wait_for` has looked at.
     looked_at: usize,
+    /// The recording of the client, as far as it was taken.
+    recorded: Vec<u8>,
 }
 
 /// An answer about credentials.
@@ -114,6 +116,7 @@ impl World {
             credentials_due: Vec::new(),
             owed: Vec::new(),
             looked_at: 0,
+            recorded: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What must always hold, at every step; and what must hold of the whole story.
 
 use bytes::Buf;
-use nats_conn_sm::{Fate, PublishSeq, ReceiveBuf};
+use nats_conn_sm::{Fate, PublishSeq, ReceiveBuf, Recording, Replayer};
 
 use super::World;
 use crate::model_server::parse_transcript;
@@ -68,6 +68,28 @@ impl World {
         }
     }
 
+    /// The recording of the client so far.
+    pub fn recording(&mut self) -> &[u8] {
+        while let Some(bytes) = self.client.poll_recording() {
+            self.recorded.extend_from_slice(&bytes);
+        }
+        &self.recorded
+    }
+
+    /// The recorded life, lived again, is the same.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn verify_recording(&mut self) {
+        if !self.client.is_recording() {
+            return;
+        }
+        let recording = Recording::read(self.recording().to_vec()).expect("a recording");
+        if let Err(fault) = Replayer::run(recording) {
+            panic!("{fault}; the story:\n{}", self.tale());
+        }
+    }
+
     fn verdict(&mut self) -> Result<(), String> {
         let violations = self.cluster.violations();
         if !self.tolerate_violations && !violations.is_empty() {
@@ -118,6 +140,9 @@ impl Drop for World {
     fn drop(&mut self) {
         if !self.forgotten && !std::thread::panicking() {
             self.verify();
+        }
+        if !std::thread::panicking() {
+            self.verify_recording();
         }
     }
 }

@@ -1,0 +1,147 @@
+//! Short digests of what came of a call, so that a replay can be held against the life that was recorded.
+
+use alloc::sync::Arc;
+use core::fmt::{self, Debug, Write};
+
+use nats_proto::{Message, ServerInfo};
+
+use super::input::Piece;
+use super::redactor::{self, Redactor};
+use crate::action::Action;
+use crate::event::{Event, Session};
+use crate::time::Timestamp;
+
+/// FNV-1a with 64 bits: small, and good enough to notice a difference. It is no secret and hides nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fnv(u64);
+
+impl Fnv {
+    pub(crate) const fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    pub(crate) fn value(self) -> u64 {
+        self.0
+    }
+}
+
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.update(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// The digest of what came of one call, over the same replacements that the recording makes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Digest {
+    hash: Fnv,
+    payloads: bool,
+}
+
+impl Digest {
+    pub(crate) fn new(payloads: bool) -> Self {
+        Self {
+            hash: Fnv::new(),
+            payloads,
+        }
+    }
+
+    /// 32 bits of it.
+    pub(crate) fn value(self) -> u32 {
+        let hash = self.hash.value();
+        let [a, b, c, d, e, f, g, h] = hash.to_le_bytes();
+        u32::from_le_bytes([a, b, c, d]) ^ u32::from_le_bytes([e, f, g, h])
+    }
+
+    pub(crate) fn answer(mut self, answer: &dyn Debug) -> Self {
+        // Writing to a hash does not fail.
+        let _ = write!(self.hash, "{answer:?}");
+        self
+    }
+
+    pub(crate) fn timeout(self, timeout: Option<Timestamp>) -> Self {
+        self.answer(&timeout.map(Timestamp::as_nanos))
+    }
+
+    pub(crate) fn action(self, action: Option<&Action>) -> Self {
+        match action {
+            Some(Action::Authenticate { link, server, nonce }) => {
+                self.answer(&("Authenticate", link, server, nonce.is_some()))
+            }
+            other => self.answer(&other),
+        }
+    }
+
+    pub(crate) fn event(self, event: Option<&Event>) -> Self {
+        match event {
+            Some(Event::Connected(session)) => self.session("Connected", session),
+            Some(Event::Reconnected(session)) => self.session("Reconnected", session),
+            Some(Event::ServerInfoChanged { info }) => self.answer(&without_nonce(info)),
+            Some(
+                Event::Message { message, .. }
+                | Event::Reply { message, .. }
+                | Event::Response {
+                    result: Ok(message), ..
+                },
+            ) => self.answer(&event).message(message),
+            other => self.answer(&other),
+        }
+    }
+
+    /// The bytes of a block.
+    pub(crate) fn bytes<'a>(mut self, chunks: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut redactor = Redactor::new(self.payloads);
+        for chunk in chunks {
+            for piece in redactor.redact(chunk) {
+                match piece {
+                    Piece::Bytes(bytes) => self.hash.update(&bytes),
+                    Piece::Elided { len, .. } => self = self.elided(len),
+                }
+            }
+        }
+        self
+    }
+
+    fn elided(mut self, len: u64) -> Self {
+        for _ in 0..len {
+            self.hash.update(&[redactor::FILLER]);
+        }
+        self
+    }
+
+    fn session(self, name: &str, session: &Session) -> Self {
+        let Session {
+            server,
+            link,
+            info,
+            max_payload,
+        } = session;
+        self.answer(&(name, server, link, max_payload, without_nonce(info)))
+    }
+
+    fn message(mut self, message: &Message) -> Self {
+        self.hash.update(message.subject());
+        self.hash.update(message.reply().unwrap_or_default());
+        let block = message.header_block().unwrap_or_default();
+        if self.payloads {
+            self.hash.update(block);
+            self.hash.update(message.payload());
+        } else {
+            self.hash.update(&redactor::header_block(block));
+        }
+        self
+    }
+}
+
+fn without_nonce(info: &Arc<ServerInfo>) -> ServerInfo {
+    let mut info = ServerInfo::clone(info);
+    info.nonce = None;
+    info
+}
