@@ -111,6 +111,8 @@ mod ending;
 mod error;
 mod event;
 mod explain;
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod interest;
 mod life;

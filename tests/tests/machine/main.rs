@@ -13,6 +13,7 @@ mod liveness;
 mod pool;
 mod publishing;
 mod reconnect;
+mod recording;
 mod requests;
 mod secrets;
 mod send_buffer;

@@ -1,0 +1,196 @@
+//! A recorded life can be lived again, shows nothing that is secret, and is bounded (behaviour 13.1, 1.2).
+//!
+//! Every other story is recorded and replayed as well: see `verify_recording` of the world.
+
+use std::time::Duration;
+
+use nats_conn_sm::{
+    Config, Connection, Credentials, Event, Input, Output, Publish, Recording, RecordingError,
+    RecordingOptions, ReplayError, Replayer, Timestamp,
+};
+use nats_conn_tests::scenario::{Scenario, seed_bytes, url};
+use nats_conn_tests::sim::World;
+use nats_conn_tests::story;
+use nats_proto::{Headers, Subject};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A life with messages both ways, a request, a crash and a reconnect.
+fn a_life(scenario: Scenario) -> World {
+    let mut world = scenario.connected();
+    world.subscribe("orders.>");
+    let mut headers = Headers::new();
+    headers.append("Trace", "headersecret").expect("a header");
+    world
+        .publish_with_headers("orders.eu", &headers, b"payloadsecret")
+        .expect("room");
+    world
+        .request("orders.us", b"payloadsecret?", SECOND)
+        .expect("made");
+    world.run_for(5 * SECOND);
+    world.crash(0);
+    world.publish("orders.eu", b"payloadsecret!").expect("room");
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    world
+}
+
+fn recorded(world: &mut World) -> Vec<u8> {
+    world.recording().to_vec()
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+// behaviour: 1.2, 13.1
+#[test]
+fn a_replay_tells_the_same_events_at_the_same_times() {
+    for scenario in [Scenario::new(2), Scenario::new(2).record_payloads()] {
+        let mut world = a_life(scenario);
+        let recording = Recording::read(recorded(&mut world)).expect("a recording");
+        let mut replayer = Replayer::new(recording).expect("usable settings");
+        let mut told = Vec::new();
+        while let Some(step) = replayer.step() {
+            let step = step.expect("the same came of it");
+            if let Output::Event(event) = step.output {
+                told.push((step.at, event));
+            }
+        }
+        let short = |events: &[(Timestamp, Event)]| -> Vec<String> {
+            let line = |(at, event): &(Timestamp, Event)| format!("{at:?} {} {event:?}", story::name(event));
+            events.iter().map(line).collect()
+        };
+        assert!(told.len() > 8);
+        assert_eq!(short(&told), short(&world.events));
+        assert_eq!(
+            replayer.connection().statistics(),
+            world.client.statistics(),
+            "and every counter is the same"
+        );
+        assert_eq!(
+            replayer.connection().why(world.now()),
+            world.client.why(world.now())
+        );
+    }
+}
+
+// behaviour: 13.1
+#[test]
+fn payloads_and_the_values_of_headers_are_recorded_only_where_they_are_asked_for() {
+    let mut world = a_life(Scenario::new(2));
+    let bytes = recorded(&mut world);
+    assert!(!contains(&bytes, "payloadsecret") && !contains(&bytes, "headersecret"));
+    assert!(contains(&bytes, "orders.eu") && contains(&bytes, "Trace"));
+    let mut world = a_life(Scenario::new(2).record_payloads());
+    let bytes = recorded(&mut world);
+    assert!(contains(&bytes, "payloadsecret") && contains(&bytes, "headersecret"));
+}
+
+// behaviour: 13.1
+#[test]
+fn no_secret_is_in_a_recording_with_payloads_either() {
+    let secrets = ["hunter2", "sally", "t0kenly", "eyJhbGci", "s1gnature", "UPUBLIC"];
+    let mut world = Scenario::new(2)
+        .record_payloads()
+        .knowing(&["nats://sally:hunter2@n1.test:4222", "nats://t0kenly@n2.test:4222"])
+        .config(|config| config.ask_credentials = true)
+        .begin();
+    for _ in 0..4 {
+        let mut full = Credentials::jwt("eyJhbGci", "s1gnature");
+        full.nkey = Some("UPUBLIC".into());
+        world.driver.answers.push_back((Some(Duration::ZERO), Ok(full)));
+    }
+    world.wait("connected");
+    world.crash(0);
+    world.wait("reconnected");
+    let bytes = recorded(&mut world);
+    for secret in secrets {
+        assert!(!contains(&bytes, secret), "{secret} is recorded");
+    }
+    assert!(contains(&bytes, "n1.test"));
+}
+
+#[test]
+fn a_recording_that_breaks_off_is_good_up_to_there() {
+    let mut world = a_life(Scenario::new(2));
+    let bytes = recorded(&mut world);
+    let whole = Recording::read(bytes.clone()).expect("a recording").count();
+    for cut in (0..bytes.len()).step_by(7) {
+        match Recording::read(bytes[..cut].to_vec()) {
+            Err(RecordingError::NotARecording | RecordingError::Truncated { .. }) => {}
+            Err(other) => panic!("cut at {cut}: {other}"),
+            Ok(recording) => {
+                let entries: Vec<_> = recording.collect();
+                assert!(entries.len() <= whole);
+                let (last, good) = entries
+                    .split_last()
+                    .map_or((None, 0), |(last, rest)| (Some(last), rest.len()));
+                assert!(entries[..good].iter().all(Result::is_ok));
+                assert!(matches!(
+                    last,
+                    None | Some(Ok(_) | Err(RecordingError::Truncated { .. }))
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_recording_or_has_another_version_is_a_typed_error() {
+    let read = |bytes: &[u8]| Recording::read(bytes.to_vec()).map(|_| ());
+    assert_eq!(read(b""), Err(RecordingError::NotARecording));
+    assert_eq!(read(b"INFO {}\r\n and more"), Err(RecordingError::NotARecording));
+    assert_eq!(read(b"NATSREC\n\x07"), Err(RecordingError::Version { found: 7 }));
+    let mut world = a_life(Scenario::new(2));
+    let bytes = recorded(&mut world);
+    for place in 0..bytes.len() {
+        let mut other = bytes.clone();
+        other[place] ^= 0x15;
+        // Any error will do; none may panic, and what is read is read to an end.
+        nats_conn_sm::fuzzing::replay(&other);
+    }
+}
+
+#[test]
+fn a_recording_that_tells_another_life_is_noticed_at_the_record() {
+    let mut world = a_life(Scenario::new(2));
+    let mut bytes = recorded(&mut world);
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let count = Recording::read(bytes.clone()).expect("a recording").count() as u64;
+    let outcome = Replayer::run(Recording::read(bytes).expect("a recording"));
+    assert!(
+        matches!(outcome, Err(ReplayError::Diverged { record, .. }) if record == count),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_recording_that_nobody_takes_stops_at_its_limit_and_says_so() {
+    let mut options = RecordingOptions::default();
+    options.limit = 10_000;
+    let config = Config::new(vec![url("nats://n1.test:4222")]);
+    let mut machine =
+        Connection::recorded(config, seed_bytes(1), Timestamp::ZERO, options).expect("usable settings");
+    assert!(machine.is_recording());
+    let subject = Subject::from_static("a");
+    for _ in 0..10_000 {
+        machine.publish(Publish::new(&subject, "x")).expect("room");
+    }
+    assert!(!machine.is_recording());
+    let bytes = machine.poll_recording().expect("what was recorded before");
+    assert!(bytes.len() <= 10_000 + 16, "{}", bytes.len());
+    assert_eq!(machine.poll_recording(), None);
+    let last = Recording::read(bytes.clone()).expect("a recording").last();
+    assert!(matches!(last, Some(Ok(entry)) if entry.input == Input::Stopped));
+    assert!(Replayer::run(Recording::read(bytes).expect("a recording")).is_ok());
+}
+
+#[test]
+fn a_machine_that_is_not_recorded_has_nothing_to_take() {
+    let config = Config::new(vec![url("nats://n1.test:4222")]);
+    let mut machine = Connection::new(config, seed_bytes(1), Timestamp::ZERO).expect("usable settings");
+    machine.close(Timestamp::ZERO);
+    assert_eq!((machine.is_recording(), machine.poll_recording()), (false, None));
+}
