@@ -17,6 +17,7 @@ pub use command::{Command, CommandError};
 pub use flags::{Flags, FlagsError};
 pub use line::Line;
 
+use std::fs::File;
 use std::process::exit;
 
 use crate::client::Client;
@@ -40,7 +41,12 @@ pub async fn main<A: Default>(
     let flags = arguments
         .and_then(Flags::parse)
         .unwrap_or_else(|error| unusable(&error));
-    let options = flags.options().unwrap_or_else(|error| unusable(&error));
+    let mut options = flags.options().unwrap_or_else(|error| unusable(&error));
+    if let Some(path) = &flags.record {
+        let file = File::create(path)
+            .unwrap_or_else(|error| unusable(&format_args!("--record {}: {error}", path.display())));
+        options = options.record(file);
+    }
     let (client, events) = start(options).unwrap_or_else(|error| unusable(&error));
     let status = session::run(client, events, &flags, input::standard_input()).await;
     exit(status)

@@ -46,6 +46,7 @@ mod nkey;
 mod oneshot;
 mod options;
 mod publishing;
+mod recording;
 mod replies;
 mod request;
 #[cfg(feature = "rustls")]
@@ -71,8 +72,9 @@ pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
     AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
     EndReason, Event, Fate, FlushError, LameDuckPolicy, MailboxLimits, Publish, PublishError, PublishFates,
-    PublishSeq, RepliesEnd, RequestError, RequestMany, RequestStartError, SeqRanges, ServerStatus, Session,
-    State, StateError, Statistics, SubscribeError, SubscriptionError, WaitReason, WhenFull,
+    PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError, SeqRanges,
+    ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError, WaitReason,
+    WhenFull,
 };
 pub use nats_proto as proto;
 pub use nats_proto::{

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
+use std::io::Write;
 use std::net::SocketAddr;
 #[cfg(feature = "nkeys")]
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nats_conn_sm::{
     AuthError, Backoff, CleartextPolicy, Config, ConfigError, Connection, Credentials, Delivery,
-    LameDuckPolicy, MailboxLimits, ServerId, ServerStatus, Timestamp, WhenFull,
+    LameDuckPolicy, MailboxLimits, RecordingOptions, ServerId, ServerStatus, Timestamp, WhenFull,
 };
 use nats_proto::{Limits, Secret, ServerUrl, Subject, UrlError};
 use thiserror::Error;
@@ -20,6 +21,7 @@ use thiserror::Error;
 use crate::adapter::{Adapter, DriverParts, LinkSetup, Prepared};
 use crate::client::Client;
 use crate::credentials::{Challenge, Identity};
+use crate::recording::RecordingSink;
 use crate::shared::{Shared, SharedSettings};
 use crate::tls::TlsOptions;
 
@@ -84,6 +86,7 @@ pub struct ConnectOptions<A> {
     request_timeout: Duration,
     publish_timeout: Option<Duration>,
     seed: Option<[u8; 32]>,
+    recording: Option<(RecordingSink, RecordingOptions)>,
     adapter: A,
 }
 
@@ -143,6 +146,7 @@ impl<A> ConnectOptions<A> {
             request_timeout: Duration::from_secs(10),
             publish_timeout: None,
             seed: None,
+            recording: None,
             adapter,
         }
     }
@@ -161,6 +165,7 @@ impl<A> ConnectOptions<A> {
             request_timeout: self.request_timeout,
             publish_timeout: self.publish_timeout,
             seed: self.seed,
+            recording: self.recording,
             adapter,
         }
     }
@@ -476,6 +481,20 @@ impl<A> ConnectOptions<A> {
         self
     }
 
+    /// Writes a recording of the connection there, to be replayed with the example `replay` of `nats-conn-sm`. It
+    /// may be shown to others: secrets and payloads are fillers. Each turn of the driver writes once, without a lock
+    /// of the connection, and waits for that: give it a file. Where writing fails recording ends, the connection
+    /// does not. Of clones of these options the first connection made is recorded. Default: no recording.
+    pub fn record(self, writer: impl Write + Send + 'static) -> Self {
+        self.record_with(writer, RecordingOptions::default())
+    }
+
+    /// The same with settings, such as payloads in full.
+    pub fn record_with(mut self, writer: impl Write + Send + 'static, options: RecordingOptions) -> Self {
+        self.recording = Some((RecordingSink::new(writer), options));
+        self
+    }
+
     /// For adapters: makes the machine and the handles. The driver is still to be run.
     ///
     /// # Errors
@@ -483,13 +502,22 @@ impl<A> ConnectOptions<A> {
     pub fn prepare(self) -> Result<Prepared<A>, StartError> {
         let epoch = Instant::now();
         let seed = self.seed.unwrap_or_else(system_seed);
-        let connection = Connection::new(self.config, seed, Timestamp::ZERO)?;
+        let recording = self
+            .recording
+            .and_then(|(sink, options)| Some((sink.take()?, options)));
+        let (connection, recording) = match recording {
+            Some((writer, options)) => {
+                let connection = Connection::recorded(self.config, seed, Timestamp::ZERO, options)?;
+                (connection, Some(writer))
+            }
+            None => (Connection::new(self.config, seed, Timestamp::ZERO)?, None),
+        };
         let settings = SharedSettings {
             mailbox: self.mailbox,
             patience: self.patience,
             event_capacity: self.event_capacity,
         };
-        let shared = Shared::new(connection, epoch, settings);
+        let shared = Shared::new(connection, epoch, settings, recording);
         let events = shared.hub().subscribe();
         let setup = Arc::new(LinkSetup {
             identity: self.identity,

@@ -18,6 +18,7 @@ use crate::events::{ClientEvent, Hub};
 use crate::lock::lock;
 use crate::mail::Mail;
 use crate::oneshot::Oneshot;
+use crate::recording::RecordingWriter;
 use crate::replies::RepliesSlot;
 use crate::turn::Turn;
 use crate::waiting::Waiting;
@@ -39,6 +40,7 @@ pub struct Shared {
     delivery: Mutex<Delivery>,
     hub: Hub,
     settings: SharedSettings,
+    recording: Option<RecordingWriter>,
 }
 
 /// What [`Shared`] has to know of the options.
@@ -99,7 +101,12 @@ pub(crate) enum FlushRoute {
 }
 
 impl Shared {
-    pub(crate) fn new(connection: Connection, epoch: Instant, settings: SharedSettings) -> Arc<Self> {
+    pub(crate) fn new(
+        connection: Connection,
+        epoch: Instant,
+        settings: SharedSettings,
+        recording: Option<RecordingWriter>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             epoch,
             core: Mutex::new(Core {
@@ -118,6 +125,7 @@ impl Shared {
             delivery: Mutex::new(Delivery::new(settings.patience)),
             hub: Hub::new(settings.event_capacity),
             settings,
+            recording,
         })
     }
 
@@ -162,7 +170,16 @@ impl Shared {
         let mut whole = Turn::new(self, &mut core, &mut delivery, now);
         whole.housekeeping();
         let answer = turn(&mut whole);
+        if let Some(recording) = &self.recording
+            && let Some(bytes) = core.connection.poll_recording()
+        {
+            recording.push(bytes);
+        }
         drop(core);
+        // Before anybody is told: who sees an event finds it in the file.
+        if let Some(recording) = &self.recording {
+            recording.write();
+        }
         let mut wakers = Vec::new();
         let delivered = delivery.deliver(&self.hub, &mut wakers);
         drop(delivery);
