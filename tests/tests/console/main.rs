@@ -60,6 +60,7 @@ mod pool;
 mod publishing;
 mod real;
 mod reconnect;
+mod recording;
 mod requests;
 mod subscriptions;
 mod text;
