@@ -14,7 +14,7 @@ use crate::stream::Stream;
 
 /// Resolves and dials on this thread. No address is begun once `wanted` is gone, and none takes longer than until the
 /// deadline.
-pub(crate) fn dial(target: &Target, wanted: &Weak<()>, deadline: Instant) -> Result<Stream, LinkEnd> {
+pub(crate) fn dial(target: &Target, wanted: &Weak<()>, deadline: Option<Instant>) -> Result<Stream, LinkEnd> {
     target.progress(Progress::Resolving);
     let addresses = (target.server.host(), target.server.port())
         .to_socket_addrs()
@@ -68,13 +68,22 @@ fn dial_all<S: Send + 'static>(
     }))
 }
 
-fn dial_one(address: SocketAddr, local: Option<SocketAddr>, deadline: Instant) -> io::Result<TcpStream> {
+fn dial_one(
+    address: SocketAddr,
+    local: Option<SocketAddr>,
+    deadline: Option<Instant>,
+) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let Some(local) = local {
         socket.bind(&local.into())?;
     }
-    let left = deadline.saturating_duration_since(Instant::now());
-    socket.connect_timeout(&address.into(), left.max(Duration::from_millis(1)))?;
+    match deadline {
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            socket.connect_timeout(&address.into(), left.max(Duration::from_millis(1)))?;
+        }
+        None => socket.connect(&address.into())?,
+    }
     let stream = TcpStream::from(socket);
     stream.set_nodelay(true)?;
     Ok(stream)

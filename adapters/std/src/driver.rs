@@ -196,10 +196,10 @@ impl Driver {
             }
             Action::Authenticate { link, server, nonce } => {
                 let identity = self.setup.identity.clone();
-                let deadline = Instant::now() + self.attempt;
+                let deadline = self.deadline();
                 self.elsewhere(link, move || {
                     let answer = identity.answer(Challenge::new(server, nonce));
-                    let answer = blocking::wait(Some(deadline), pin!(answer));
+                    let answer = blocking::wait(deadline, pin!(answer));
                     News::Credentials(link, answer.unwrap_or_else(|| Err(too_late())))
                 });
             }
@@ -220,7 +220,7 @@ impl Driver {
         self.transport = Transport::Dialling(link, wanted);
         let target = self.target(link, server);
         let home = self.home.clone();
-        let deadline = Instant::now() + self.attempt;
+        let deadline = self.deadline();
         self.elsewhere(link, move || {
             News::Dialled(link, home.dial(target, &still, deadline))
         });
@@ -230,6 +230,12 @@ impl Driver {
         if let Err(error) = self.wire.post.elsewhere("nats-conn help", work) {
             self.wire.post.send(News::Ended(link, dial_error(&error)));
         }
+    }
+
+    /// When an attempt that begins now is over.
+    fn deadline(&self) -> Option<Instant> {
+        // Too far away for the clock is as good as never.
+        Instant::now().checked_add(self.attempt)
     }
 
     fn target(&self, link: LinkId, server: Server) -> Target {

@@ -47,7 +47,7 @@ impl Std {
         &self,
         target: Target,
         wanted: &Weak<()>,
-        deadline: Instant,
+        deadline: Option<Instant>,
     ) -> Result<Stream, LinkEnd> {
         match &self.connector {
             Some(connect) => connect(target).map_err(|error| dial_error(&error)),

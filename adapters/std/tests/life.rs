@@ -281,3 +281,18 @@ fn a_first_connect_that_is_tried_again_returns_after_its_first_round() {
     cluster.server(0).restart().unwrap();
     until(&mut events, |event| matches!(event, Event::Connected(_)));
 }
+
+#[test]
+fn durations_beyond_the_clock_are_as_long_as_it_takes() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let options = ConnectOptions::from_url(&cluster.urls())
+        .unwrap()
+        .connect_timeout(Duration::MAX)
+        .publish_timeout(Duration::MAX)
+        .credentials_callback(|_| async { Ok(nats_conn_std::Credentials::default()) });
+    let client = options.connect().unwrap();
+    let mut subscription = client.subscribe(filter("life.*")).unwrap();
+    client.publish(&SUBJECT, "x").unwrap();
+    assert_eq!(subscription.next_timeout(Duration::MAX).unwrap().payload(), b"x");
+    client.close();
+}
