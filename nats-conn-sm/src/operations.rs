@@ -148,7 +148,7 @@ impl Connection {
                 let phase = if error.is_authentication() {
                     PublicPhase::Auth
                 } else {
-                    PublicPhase::Connect
+                    link.phase.public()
                 };
                 self.refused(now, phase, error);
             }

@@ -634,6 +634,25 @@ fn a_late_answer_about_credentials_is_ignored_and_the_attempt_has_timed_out_in_a
     );
 }
 
+// behaviour: 9.3, 2.3; edge: 55
+#[test]
+fn a_server_that_does_not_wait_for_the_credentials_fails_the_attempt_in_auth() {
+    let impatient = [Deed::Info, Deed::error("Authentication Timeout"), Deed::Close];
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.ask_credentials = true;
+            config.retry_initial = true;
+        })
+        .server(0, |server| {
+            server.script = vec![Step::also(When::Accept, impatient.clone())];
+        })
+        .begin();
+    let late = Ok(Credentials::token("late"));
+    world.driver.answers.push_back((Some(SECOND), late));
+    let (phase, error, _) = first_failure(&mut world);
+    assert_eq!((phase, error.code()), (Phase::Auth, "authentication_timeout"));
+}
+
 // behaviour: 9.3; edge: 58
 #[test]
 fn the_user_information_of_a_url_is_sent_also_where_info_does_not_ask_for_it() {
