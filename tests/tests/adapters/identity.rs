@@ -1,0 +1,244 @@
+//! Every kind of credentials, against real servers.
+
+use std::future::{pending, ready};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nats_conn_client::machine::{AttemptFailure, ConnectError, Phase};
+use nats_conn_client::proto::ServerErrorKind;
+use nats_conn_client::{AuthError, Challenge, Credentials};
+use nats_conn_tests::real_server::{Account, AccountUser, Operator, TestFolder};
+
+use crate::scene::*;
+
+/// Connects, and has the server confirm it.
+async fn enters(home: Home, options: Options) {
+    let client = soon(home.connect(options)).await.expect("it is let in");
+    soon(client.flush()).await.expect("a session");
+    soon(client.close()).await;
+}
+
+/// Why the one attempt with one server failed.
+async fn refusal(home: Home, options: Options) -> AttemptFailure {
+    match soon(home.connect(options)).await {
+        Err(ConnectFailure::Unreachable { failures }) => {
+            assert_eq!(failures.len(), 1, "{failures:?}");
+            failures[0].clone()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The server itself said no.
+async fn is_turned_away(home: Home, options: Options) {
+    let failure = refusal(home, options).await;
+    assert_eq!(failure.phase, Phase::Auth, "{failure:?}");
+    let ConnectError::Server(error) = failure.error else {
+        panic!("{failure:?}");
+    };
+    assert_eq!(
+        *error.kind(),
+        ServerErrorKind::AuthorizationViolation,
+        "{error:?}"
+    );
+}
+
+/// There are no credentials to show, and why not.
+async fn has_nothing_to_show(home: Home, options: Options) -> AuthError {
+    let failure = refusal(home, options).await;
+    match (failure.phase, failure.error) {
+        (Phase::Auth, ConnectError::Auth(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn nkey_server(version: Version, user: &AccountUser) -> Arc<RealServer> {
+    real_server(
+        version,
+        ServerConfig::new().user(User::with_nkey(&user.public_key())),
+    )
+}
+
+/// A server that knows one account, and that account.
+fn account_server(version: Version) -> (Arc<RealServer>, Account) {
+    let mut operator = Operator::new();
+    let account = operator.account("orders");
+    (
+        real_server(version, operator.configure(ServerConfig::new())),
+        account,
+    )
+}
+
+/// A user that the server knows nothing of.
+fn stranger() -> AccountUser {
+    Operator::new().account("elsewhere").user("eve")
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.expect("a clock behind 1970").as_secs()
+}
+
+scenarios! {
+    async fn a_user_with_a_password_enters(home, version) {
+        let server = real_server(version, ServerConfig::new().user(User::with_password("ann", "s3cret")));
+        enters(home, options(&server.url()).user_password("ann", "s3cret")).await;
+        enters(home, options(&server.client_url_with("ann:s3cret"))).await;
+        is_turned_away(home, options(&server.url()).user_password("ann", "wrong")).await;
+        is_turned_away(home, options(&server.url())).await;
+    }
+
+    async fn a_token_enters(home, version) {
+        let server = real_server(version, ServerConfig::new().token("t0ken"));
+        enters(home, options(&server.url()).token("t0ken")).await;
+        enters(home, options(&server.client_url_with("t0ken"))).await;
+        is_turned_away(home, options(&server.url()).token("wrong")).await;
+    }
+
+    async fn what_a_url_escapes_is_shown_as_it_is(home, version) {
+        let server = real_server(version, ServerConfig::new().user(User::with_password("a@b", "p:/?#%\"ü")));
+        enters(home, options(&server.client_url_with("a%40b:p%3A%2F%3F%23%25%22%C3%BC"))).await;
+        enters(home, options(&server.url()).user_password("a@b", "p:/?#%\"ü")).await;
+    }
+
+    async fn the_url_of_each_server_says_who_enters_there_and_the_options_for_the_rest(home, version) {
+        let [first, second, third] = ["ann", "bob", "eve"].map(|name| {
+            real_server(version, ServerConfig::new().user(User::with_password(name, "s3cret")))
+        });
+        let urls = [first.client_url_with("ann:s3cret"), second.client_url_with("bob:s3cret"), third.url()];
+        let options = options(&urls.join(",")).user_password("eve", "s3cret").randomize(false);
+        let (client, mut watch) = home.start(options);
+        watch.until("connected").await;
+        for _ in 0..2 {
+            client.force_reconnect().expect("open");
+            watch.until("reconnected").await;
+        }
+        assert_eq!(watch.count("connect_failed"), 0);
+        soon(client.flush()).await.expect("a session");
+    }
+
+    async fn a_seed_signs_in_memory_and_from_a_file(home, version) {
+        let user = AccountUser::nkey_only();
+        let server = nkey_server(version, &user);
+        enters(home, options(&server.url()).nkey_seed(user.seed())).await;
+        let folder = TestFolder::new("seed").expect("a folder");
+        let path = folder.write("user.nk", user.seed()).expect("a file");
+        enters(home, options(&server.url()).nkey_seed_file(&path)).await;
+    }
+
+    async fn a_wrong_seed_is_told_apart_from_one_that_is_none(home, version) {
+        let server = nkey_server(version, &AccountUser::nkey_only());
+        is_turned_away(home, options(&server.url()).nkey_seed(AccountUser::nkey_only().seed())).await;
+        let cut = &AccountUser::nkey_only().seed()[..40];
+        let error = has_nothing_to_show(home, options(&server.url()).nkey_seed(cut)).await;
+        let AuthError::Unusable { detail } = error else { panic!("{error:?}") };
+        assert!(detail.contains("seed is not valid") && !detail.contains(cut), "{detail}");
+        let error = has_nothing_to_show(home, options(&server.url()).nkey_seed_file("/nowhere/user.nk")).await;
+        assert!(error.to_string().contains("cannot read /nowhere/user.nk"), "{error}");
+    }
+
+    async fn a_seed_is_of_no_use_to_a_server_that_asks_nothing(home, version) {
+        let server = real_server(version, ServerConfig::new());
+        let options = options(&server.url()).nkey_seed(AccountUser::nkey_only().seed());
+        assert_eq!(has_nothing_to_show(home, options).await, AuthError::NoNonce);
+    }
+
+    async fn creds_enter_from_memory_and_from_a_file(home, version) {
+        let (server, account) = account_server(version);
+        let user = account.user("ann");
+        enters(home, options(&server.url()).creds(user.creds())).await;
+        let folder = TestFolder::new("creds").expect("a folder");
+        let path = folder.write("ann.creds", user.creds()).expect("a file");
+        enters(home, options(&server.url()).creds_file(&path)).await;
+        is_turned_away(home, options(&server.url()).creds(stranger().creds())).await;
+        let of_another = user.creds().replace(&user.seed(), &account.user("bob").seed());
+        is_turned_away(home, options(&server.url()).creds(of_another)).await;
+        let error = has_nothing_to_show(home, options(&server.url()).creds(user.seed())).await;
+        assert!(error.to_string().contains("no NATS USER JWT"), "{error}");
+    }
+
+    async fn a_file_that_was_rotated_is_read_at_the_next_attempt(home, version) {
+        let (server, account) = account_server(version);
+        let folder = TestFolder::new("rotated").expect("a folder");
+        let path = folder.write("user.creds", stranger().creds()).expect("a file");
+        let (client, mut watch) = home.start(options(&server.url()).creds_file(&path).retry_initial(true));
+        watch.until("connect_failed").await;
+        folder.write("user.creds", account.user("ann").creds()).expect("a file");
+        watch.until("connected").await;
+        soon(client.flush()).await.expect("a session");
+    }
+
+    async fn credentials_that_expire_are_replaced_by_those_in_the_file(home, version) {
+        let (server, account) = account_server(version);
+        let folder = TestFolder::new("expiring").expect("a folder");
+        let expiring = account.user_until("ann", now() + 3);
+        let path = folder.write("user.creds", expiring.creds()).expect("a file");
+        let (client, mut watch) = home.start(options(&server.url()).creds_file(&path).retry_initial(true));
+        watch.until("connected").await;
+        folder.write("user.creds", account.user("ann").creds()).expect("a file");
+        let reason = watch.disconnected().await;
+        let DisconnectReason::ServerError(error) = &reason else { panic!("{reason:?}") };
+        assert!(error.is_authentication(), "{error:?}");
+        watch.until("reconnected").await;
+        soon(client.flush()).await.expect("a session");
+    }
+
+    async fn a_callback_answers_each_challenge_in_its_own_time(home, version) {
+        let (server, account) = account_server(version);
+        let user = Arc::new(account.user("ann"));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let callback = move |challenge: Challenge| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let user = user.clone();
+            async move {
+                pause(Duration::from_millis(50)).await;
+                let nonce = challenge.nonce.ok_or(AuthError::NoNonce)?;
+                Ok(Credentials::jwt(user.jwt(), user.sign(&nonce)))
+            }
+        };
+        let (client, mut watch) = home.start(options(&server.url()).credentials_callback(callback));
+        watch.until("connected").await;
+        client.force_reconnect().expect("open");
+        watch.until("reconnected").await;
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    /// The server gives the first link up; what the callback says about it then has no effect on the second.
+    async fn an_answer_that_comes_too_late_fails_its_attempt_alone(home, version) {
+        let config = ServerConfig::new().user(User::with_password("ann", "s3cret"));
+        let server = real_server(version, config.auth_timeout(Duration::from_millis(300)));
+        let asked = AtomicUsize::new(0);
+        let callback = move |_| {
+            let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            async move {
+                pause(Duration::from_millis(if first { 1000 } else { 0 })).await;
+                Ok(Credentials::user_password("ann", "s3cret"))
+            }
+        };
+        let options = options(&server.url()).credentials_callback(callback).retry_initial(true);
+        let (client, mut watch) = home.start(options);
+        let failed = watch.until("connect_failed").await;
+        let ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) = failed else { unreachable!() };
+        assert_eq!(phase, Phase::Auth);
+        assert!(error.to_string().to_lowercase().contains("authentication timeout"), "{error}");
+        watch.until("connected").await;
+        pause(Duration::from_millis(1000)).await;
+        soon(client.flush()).await.expect("a session");
+        assert_eq!(watch.count("disconnected"), 0);
+    }
+
+    async fn an_answer_that_never_comes_runs_into_the_deadline(home, version) {
+        let server = real_server(version, ServerConfig::new());
+        let options = options(&server.url()).credentials_callback(|_| pending());
+        let failure = refusal(home, options.connect_timeout(Duration::from_millis(200))).await;
+        assert_eq!((failure.phase, failure.error), (Phase::Auth, ConnectError::TimedOut));
+    }
+
+    async fn a_callback_that_fails_is_told_in_its_own_words(home, version) {
+        let server = real_server(version, ServerConfig::new());
+        let fail = |_| ready(Err(AuthError::Unusable { detail: "the vault is sealed".into() }));
+        let error = has_nothing_to_show(home, options(&server.url()).credentials_callback(fail)).await;
+        assert_eq!(error.to_string(), "credentials: the vault is sealed");
+    }
+}
