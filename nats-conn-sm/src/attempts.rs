@@ -118,7 +118,8 @@ impl Connection {
     }
 
     fn wait_for(&mut self, now: Timestamp, id: ServerId, delay: Duration, reason: Option<WaitReason>) {
-        if delay.is_zero() {
+        // The very first attempt waits for nothing, whatever was chosen.
+        if delay.is_zero() || self.counters.attempts == 0 {
             return self.begin_attempt(now, id);
         }
         let Some(server) = self.pool.get(id).cloned() else {

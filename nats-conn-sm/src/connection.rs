@@ -222,7 +222,8 @@ impl Connection {
         );
     }
 
-    /// The answer to [`Action::ChooseServer`].
+    /// The answer to [`Action::ChooseServer`]: a server of the pool, and how long to wait before it is dialled. The
+    /// very first attempt begins at once.
     pub fn handle_server_choice(
         &mut self,
         now: Timestamp,

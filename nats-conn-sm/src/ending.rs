@@ -17,6 +17,7 @@ use crate::outbox::{Dropped, Largest, Requeue, Tag, frame_len, message_size};
 use crate::pings::PingKind;
 use crate::subscriptions::Purpose;
 use crate::time::Timestamp;
+use crate::transmit::note_largest;
 
 /// How long a driver's last answer about a link is awaited.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -67,6 +68,8 @@ impl Connection {
 
     /// The one last answer.
     pub(crate) fn link_closed(&mut self, now: Timestamp, id: LinkId, end: LinkEnd, unsent: &mut SendBuf) {
+        // What its driver was to be asked has become idle, also where nobody waits for the answer any more.
+        self.actions.retain(|action| !matches!(action, Action::UpgradeTls { link, .. } | Action::Authenticate { link, .. } | Action::Disconnect { link, .. } if *link == id));
         let Stage::Linked(link) = &mut self.stage else {
             return;
         };
@@ -89,7 +92,6 @@ impl Connection {
             }
         }
         link.hello = None;
-        self.actions.retain(|action| !matches!(action, Action::UpgradeTls { link, .. } | Action::Authenticate { link, .. } | Action::Disconnect { link, .. } if *link == id));
         self.settle_handed(Some(unsent));
     }
 
@@ -111,6 +113,7 @@ impl Connection {
         let known = unsent.filter(|tx| tx.link() == id && tx.block.len() == handed.len && !tx.is_uncertain());
         let Some(tx) = known else {
             let written = handed.unproven(None);
+            note_largest(link, &written, handed.largest);
             self.counters.out_messages = self.counters.out_messages.saturating_add(written.count());
             return self.delivery.write(&written);
         };
@@ -159,10 +162,10 @@ impl Connection {
         self.outbox.requeue(back);
         // Of this block the server has seen no more than what was sent.
         if let Stage::Linked(link) = &mut self.stage
-            && let (Some(session), Some(last)) = (link.session_mut(), handed.publishes.last())
+            && let (Some(session), Some(last), Some(largest)) =
+                (link.session_mut(), handed.publishes.last(), largest)
         {
-            session.largest.retain(|&(block, _)| block != last);
-            session.largest.extend(largest.map(|largest| (last, largest)));
+            session.note_largest(last, largest);
         }
     }
 
@@ -404,8 +407,7 @@ fn poison_of(link: &Link) -> Option<Largest> {
         .last_error
         .as_ref()
         .is_some_and(|error| *error.kind() == nats_proto::ServerErrorKind::MaximumPayloadViolation);
-    let largest = link.session()?.largest.iter().map(|&(_, largest)| largest);
-    largest.max_by_key(|largest| largest.message).filter(|_| violated)
+    link.session()?.largest().filter(|_| violated)
 }
 
 /// What an attempt is said to have failed of when its driver ended it.

@@ -8,7 +8,7 @@ use nats_proto::{Decoder, ServerError, ServerErrorKind, ServerInfo, Sid, Transmi
 use crate::delivery::SeqRanges;
 use crate::error::{DisconnectReason, LinkEnd};
 use crate::ids::{LinkId, PublishSeq};
-use crate::outbox::Tag;
+use crate::outbox::{Largest, Tag};
 use crate::phase::Phase;
 use crate::pings::{PingKind, Unanswered};
 use crate::servers::Server;
@@ -58,6 +58,8 @@ pub(crate) struct Handed {
     pub(crate) publishes: SeqRanges,
     pub(crate) publish_bytes: usize,
     pub(crate) len: usize,
+    /// The publish in it that has the most bytes of headers and payload.
+    pub(crate) largest: Option<Largest>,
     /// CONNECT lies in it: its memory is not kept.
     pub(crate) is_hello: bool,
     /// A PONG has proven these to be written.
@@ -118,6 +120,14 @@ impl Link {
     /// Whether it is up: the handshake is done and no end has come.
     pub(crate) fn is_up(&self) -> bool {
         self.ending.is_none() && self.session().is_some()
+    }
+
+    /// Whether something goes in front of the next block.
+    pub(crate) fn has_urgent(&self) -> bool {
+        self.pongs_due > 0
+            || self
+                .session()
+                .is_some_and(|session| session.liveness.wants_ping() || !self.urgent.is_empty())
     }
 
     /// What its end is called, given what its driver saw.

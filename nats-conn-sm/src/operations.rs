@@ -1,7 +1,6 @@
 //! What a server says: each operation, in the phase in which it comes.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use nats_proto::{
@@ -16,7 +15,7 @@ use crate::link::{Cause, Link};
 use crate::liveness::Liveness;
 use crate::phase::Phase;
 use crate::pings::{Ping, PingKind};
-use crate::session::{Confirm, Departure, Restore, Session};
+use crate::session::{Restore, Session};
 use crate::subscriptions::Arrival;
 use crate::time::Timestamp;
 
@@ -274,15 +273,8 @@ impl Connection {
         } else {
             Restore::Done
         };
-        link.phase = Phase::Ready(Box::new(Session {
-            since: now,
-            liveness: Liveness::new(now, self.config.ping_interval, self.config.max_pings_out),
-            looks_stale: false,
-            restore,
-            departure: Departure::None,
-            confirm: Confirm::default(),
-            largest: VecDeque::new(),
-        }));
+        let liveness = Liveness::new(now, self.config.ping_interval, self.config.max_pings_out);
+        link.phase = Phase::Ready(Box::new(Session::new(now, liveness, restore)));
         let (server, id, info, max_payload) = (
             link.server.clone(),
             link.id,
@@ -377,13 +369,7 @@ impl Connection {
         };
         link.proven_subs = link.proven_subs.max(ping.subs);
         if let Some(session) = link.session_mut() {
-            while session
-                .largest
-                .front()
-                .is_some_and(|&(last, _)| last <= ping.covers)
-            {
-                session.largest.pop_front();
-            }
+            session.forget_largest(ping.covers);
         }
         self.confirm(ping);
         self.measure(now, handed_out);

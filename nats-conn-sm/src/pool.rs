@@ -89,6 +89,7 @@ impl Pool {
         if randomize {
             rng.shuffle(&mut order);
         }
+        self.entries.reserve_exact(order.len());
         for url in order {
             if !self
                 .entries

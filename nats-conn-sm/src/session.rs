@@ -20,8 +20,47 @@ pub(crate) struct Session {
     pub(crate) restore: Restore,
     pub(crate) departure: Departure,
     pub(crate) confirm: Confirm,
-    /// The last publish of each block that was handed out and is not confirmed, and its largest message.
-    pub(crate) largest: VecDeque<(PublishSeq, Largest)>,
+    /// The last publish of blocks that were written and are not confirmed, and their largest messages, ever smaller:
+    /// a block that is followed by one with a larger message is not needed.
+    largest: VecDeque<(PublishSeq, Largest)>,
+}
+
+impl Session {
+    pub(crate) fn new(now: Timestamp, liveness: Liveness, restore: Restore) -> Self {
+        Self {
+            since: now,
+            liveness,
+            looks_stale: false,
+            restore,
+            departure: Departure::None,
+            confirm: Confirm::default(),
+            largest: VecDeque::new(),
+        }
+    }
+
+    /// A block up to this publish was written.
+    pub(crate) fn note_largest(&mut self, last: PublishSeq, largest: Largest) {
+        while self
+            .largest
+            .back()
+            .is_some_and(|(_, known)| known.message <= largest.message)
+        {
+            self.largest.pop_back();
+        }
+        self.largest.push_back((last, largest));
+    }
+
+    /// Everything up to this publish was processed.
+    pub(crate) fn forget_largest(&mut self, up_to: PublishSeq) {
+        while self.largest.front().is_some_and(|&(last, _)| last <= up_to) {
+            self.largest.pop_front();
+        }
+    }
+
+    /// The largest message that was written and not confirmed.
+    pub(crate) fn largest(&self) -> Option<Largest> {
+        self.largest.front().map(|&(_, largest)| largest)
+    }
 }
 
 /// How far the interest of earlier links is restored.

@@ -7,10 +7,11 @@ use nats_proto::{ClientOp, TransmitBuf};
 use crate::buffers::SendBuf;
 use crate::config::Delivery;
 use crate::connection::{Connection, Stage};
+use crate::delivery::SeqRanges;
 use crate::ids::PublishSeq;
 use crate::life::Life;
 use crate::link::{Handed, Link};
-use crate::outbox::{BLOCK, Block, Tag};
+use crate::outbox::{BLOCK, Block, Largest, Tag};
 use crate::phase::Phase;
 use crate::pings::{Ping, PingKind};
 use crate::session::Restore;
@@ -60,14 +61,13 @@ impl Connection {
         if link.ending.is_some() || !link.phase.may_write() {
             return false;
         }
-        let control = link.hello.is_some() || link.pongs_due > 0 || !link.urgent.is_empty();
-        let Some(session) = link.session() else {
-            return control;
-        };
-        control
-            || session.liveness.wants_ping()
-            || matches!(session.restore, Restore::Writing { .. })
-            || (!session.departure.holds_publishes() && !self.outbox.is_empty())
+        if link.hello.is_some() || link.has_urgent() {
+            return true;
+        }
+        link.session().is_some_and(|session| {
+            matches!(session.restore, Restore::Writing { .. })
+                || (!session.departure.holds_publishes() && !self.outbox.is_empty())
+        })
     }
 
     /// An empty buffer came back: the transport took all of the block.
@@ -77,6 +77,7 @@ impl Connection {
         };
         let Some(handed) = link.handed.take() else { return };
         let written = handed.unproven(None);
+        note_largest(link, &written, handed.largest);
         self.counters.out_bytes = self.counters.out_bytes.saturating_add(handed.len as u64);
         self.counters.out_messages = self.counters.out_messages.saturating_add(written.count());
         self.delivery.write(&written);
@@ -99,8 +100,8 @@ impl Connection {
             block.pings.push(Self::hello_pings());
             return Some(block);
         }
-        if let Some(block) = urgent_block(link) {
-            return Some(block);
+        if link.has_urgent() {
+            return Some(self.urgent_block());
         }
         let session = link.session()?;
         if matches!(session.restore, Restore::Writing { .. }) {
@@ -119,9 +120,38 @@ impl Connection {
             if let Some(session) = link.session_mut() {
                 session.confirm.bytes = 0;
             }
-            return urgent_block(link);
+            return Some(self.urgent_block());
         }
         self.outbox.take()
+    }
+
+    /// PONGs and PINGs that go in front of everything else.
+    fn urgent_block(&mut self) -> Block {
+        let mut block = Block::from_bytes(self.outbox.buffer());
+        let Stage::Linked(link) = &mut self.stage else {
+            return block;
+        };
+        let up_to = link.handed_up_to;
+        let pongs = link.pongs_due.min(PONGS);
+        for _ in 0..pongs {
+            push(&mut block.bytes, ClientOp::Pong);
+        }
+        link.pongs_due = link.pongs_due.saturating_sub(pongs);
+        if let Phase::Ready(session) = &mut link.phase {
+            if session.liveness.wants_ping() {
+                session.liveness.ping_handed_out();
+                link.urgent.push(PingKind::KeepAlive);
+            }
+            for kind in link.urgent.drain(..) {
+                push(&mut block.bytes, ClientOp::Ping);
+                block.pings.push(Ping {
+                    kind,
+                    covers: up_to.publish,
+                    subs: up_to.sub,
+                });
+            }
+        }
+        block
     }
 
     /// The next piece of the interest that earlier links had.
@@ -203,13 +233,8 @@ impl Connection {
         link.handed_up_to.sub = block
             .last_sub
             .map_or(link.handed_up_to.sub, |sid| sid.max(link.handed_up_to.sub));
-        if let (Some(session), Some(last)) = (link.session_mut(), last) {
-            session
-                .largest
-                .extend(block.largest.map(|largest| (last, largest)));
-            if at_least_once {
-                ask_about(link, &mut block, now);
-            }
+        if at_least_once && last.is_some() {
+            ask_about(link, &mut block, now);
         }
         for &ping in &block.pings {
             link.unanswered.push(ping, now);
@@ -219,6 +244,7 @@ impl Connection {
             publishes: block.publishes.clone(),
             publish_bytes: block.publish_bytes,
             len: block.bytes.len(),
+            largest: block.largest,
             is_hello,
             proven: None,
         });
@@ -299,6 +325,15 @@ impl Connection {
     }
 }
 
+/// These publishes of a block, the largest among them if it is not confirmed yet, may be with the server.
+pub(crate) fn note_largest(link: &mut Link, written: &SeqRanges, largest: Option<Largest>) {
+    if let (Some(session), Some(last), Some(largest)) = (link.session_mut(), written.last(), largest)
+        && written.contains(largest.seq)
+    {
+        session.note_largest(last, largest);
+    }
+}
+
 /// At-least-once is handing this block out: a PING behind every 64 KiB, else one after a while.
 fn ask_about(link: &mut Link, block: &mut Block, now: Timestamp) {
     let up_to = link.handed_up_to;
@@ -321,33 +356,6 @@ fn ask_about(link: &mut Link, block: &mut Block, now: Timestamp) {
         covers: up_to.publish,
         subs: up_to.sub,
     });
-}
-
-/// PONGs and PINGs that go in front of everything else.
-fn urgent_block(link: &mut Link) -> Option<Block> {
-    let mut block = Block::default();
-    let up_to = link.handed_up_to;
-    let pongs = link.pongs_due.min(PONGS);
-    for _ in 0..pongs {
-        push(&mut block.bytes, ClientOp::Pong);
-    }
-    link.pongs_due = link.pongs_due.saturating_sub(pongs);
-    if let Phase::Ready(session) = &mut link.phase {
-        let mut kinds = core::mem::take(&mut link.urgent);
-        if session.liveness.wants_ping() {
-            session.liveness.ping_handed_out();
-            kinds.push(PingKind::KeepAlive);
-        }
-        for kind in kinds {
-            push(&mut block.bytes, ClientOp::Ping);
-            block.pings.push(Ping {
-                kind,
-                covers: up_to.publish,
-                subs: up_to.sub,
-            });
-        }
-    }
-    (!block.bytes.is_empty()).then_some(block)
 }
 
 /// Writes a control frame; none of these has a limit that it could break.

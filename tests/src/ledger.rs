@@ -121,6 +121,14 @@ impl Ledger {
         live.map(|(sid, _)| sid.get()).collect()
     }
 
+    /// How many subscriptions were made whose end was not told.
+    pub fn open_subscriptions(&self) -> u64 {
+        self.subscriptions
+            .values()
+            .filter(|sub| sub.ended.is_none())
+            .count() as u64
+    }
+
     /// Whether this sid was given to the application.
     pub fn knows(&self, sid: u64) -> bool {
         self.subscriptions.contains_key(&Sid::new(sid))

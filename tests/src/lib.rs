@@ -1,5 +1,7 @@
 //! The laboratory: a strict model server, simulated links, real servers, one suite for every adapter.
 
+pub mod any_order;
+pub mod by_hand;
 pub mod clock;
 pub mod grammar;
 pub mod ledger;

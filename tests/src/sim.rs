@@ -8,6 +8,7 @@ mod check;
 mod driver;
 mod pipe;
 mod route;
+mod rude;
 mod verbs;
 
 use std::collections::VecDeque;

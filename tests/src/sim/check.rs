@@ -37,7 +37,8 @@ impl World {
         rx.buffer_mut().extend_from_slice(self.rx.buffer_mut());
         let output = twin.wants_transmit()
             || twin.poll_event(self.now(), &mut rx).is_some()
-            || twin.poll_action().is_some();
+            || twin.poll_action().is_some()
+            || twin.poll_timeout().is_none_or(|at| at > self.now());
         assert!(
             output,
             "a timeout is still due, and nothing comes of it; the story:\n{}",

@@ -2,92 +2,21 @@
 
 use std::time::Duration;
 
-use bytes::Buf;
-use nats_conn_sm::{
-    Action, Config, ConnectError, Connection, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, ReceiveBuf,
-    RequestError, SendBuf, Timestamp,
-};
-use nats_conn_tests::scenario::url;
+use nats_conn_sm::{ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, RequestError, SendBuf};
+use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::Subject;
 
 const SECOND: Duration = Duration::from_secs(1);
-const START: Timestamp = Timestamp::from_millis(1_000);
-const INFO: &[u8] =
-    b"INFO {\"headers\":true,\"max_payload\":1048576,\"connect_urls\":[\"n9.test:4222\"]}\r\n";
+const INFO: &str = "{\"headers\":true,\"max_payload\":1048576,\"connect_urls\":[\"n9.test:4222\"]}";
 
-/// A machine and the buffers of its link.
-struct ByHand {
-    client: Connection,
-    rx: ReceiveBuf,
-    tx: SendBuf,
-}
-
-impl ByHand {
-    /// Dialled: INFO is awaited.
-    fn dialled() -> Self {
-        let mut config = Config::new(vec![url("nats://n1.test:4222")]);
-        config.randomize = false;
-        let mut client = Connection::new(config, [7; 32], START).expect("usable settings");
-        let Some(Action::Connect { link, .. }) = client.poll_action() else {
-            panic!("it dials at once")
-        };
-        client.handle_connected(START, link);
-        let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
-        Self { client, rx, tx }
-    }
-
-    /// With a session, and nothing to be told.
-    fn connected() -> Self {
-        let mut hand = Self::dialled();
-        hand.read(INFO);
-        hand.events(START);
-        assert!(hand.client.poll_transmit(START, &mut hand.tx), "CONNECT and PING");
-        hand.write_all();
-        hand.read(b"PONG\r\n");
-        hand.events(START);
-        assert!(!hand.client.poll_transmit(START, &mut hand.tx));
-        hand
-    }
-
-    fn read(&mut self, bytes: &[u8]) {
-        self.rx.buffer_mut().extend_from_slice(bytes);
-    }
-
-    fn events(&mut self, now: Timestamp) -> Vec<Event> {
-        std::iter::from_fn(|| self.client.poll_event(now, &mut self.rx)).collect()
-    }
-
-    fn write_all(&mut self) {
-        self.tx.advance(self.tx.remaining());
-    }
-
-    /// The loop of the crate's documentation, with nothing to read, until `end`.
-    fn run_documented_loop(&mut self, mut now: Timestamp, end: Timestamp) -> Vec<(Timestamp, Event)> {
-        let mut told = Vec::new();
-        loop {
-            told.extend(self.events(now).into_iter().map(|event| (now, event)));
-            self.client.handle_timeout(now);
-            while let Some(action) = self.client.poll_action() {
-                if let Action::Disconnect { link, .. } = action {
-                    self.client
-                        .handle_link_closed(now, link, LinkEnd::Requested, &mut self.tx);
-                }
-            }
-            while self.client.poll_transmit(now, &mut self.tx) {
-                self.write_all();
-            }
-            match self.client.poll_timeout() {
-                Some(at) if at <= end => now = at,
-                _ => return told,
-            }
-        }
-    }
+fn connected() -> ByHand {
+    ByHand::connected(ByHand::config(), INFO)
 }
 
 // behaviour: 1.1
 #[test]
 fn the_loop_of_the_documentation_sleeps_over_nothing() {
-    let mut hand = ByHand::connected();
+    let mut hand = connected();
     let subject = Subject::from_static("q");
     let request = hand
         .client
@@ -113,7 +42,7 @@ fn the_loop_of_the_documentation_sleeps_over_nothing() {
 // behaviour: 1.1, 11.2
 #[test]
 fn a_close_that_has_written_everything_is_not_slept_over() {
-    let mut hand = ByHand::connected();
+    let mut hand = connected();
     let subject = Subject::from_static("a");
     hand.client.publish(Publish::new(&subject, "x")).expect("room");
     hand.client.close(START);
@@ -126,7 +55,7 @@ fn a_close_that_has_written_everything_is_not_slept_over() {
 // behaviour: 1.1
 #[test]
 fn the_deadline_is_now_while_something_waits_to_be_polled_and_later_else() {
-    let mut hand = ByHand::connected();
+    let mut hand = connected();
     assert_eq!(hand.client.poll_timeout(), Some(START + 120 * SECOND));
     hand.client.drain(START).expect("open");
     assert_eq!(hand.client.poll_timeout(), Some(START), "an event waits");
@@ -149,7 +78,7 @@ fn the_deadline_is_now_while_something_waits_to_be_polled_and_later_else() {
 // behaviour: 1.4, 6.2; edge: 147
 #[test]
 fn another_empty_buffer_of_the_same_link_does_not_count_as_written() {
-    let mut hand = ByHand::connected();
+    let mut hand = connected();
     let link = hand.rx.link();
     let subject = Subject::from_static("a");
     let seq = hand.client.publish(Publish::new(&subject, "x")).expect("room");
@@ -171,9 +100,9 @@ fn another_empty_buffer_of_the_same_link_does_not_count_as_written() {
 fn an_error_behind_info_has_the_same_phase_whether_the_end_of_the_link_was_told_before_or_behind_the_bytes() {
     for text in ["maximum connections exceeded", "Authorization Violation"] {
         let told = [false, true].map(|end_first| {
-            let mut hand = ByHand::dialled();
+            let mut hand = ByHand::dialled(ByHand::config());
             let link = hand.rx.link();
-            hand.read(INFO);
+            hand.read(format!("INFO {INFO}\r\n").as_bytes());
             hand.read(format!("-ERR '{text}'\r\n").as_bytes());
             let mut told = Vec::new();
             if !end_first {
@@ -199,4 +128,16 @@ fn an_error_behind_info_has_the_same_phase_whether_the_end_of_the_link_was_told_
         };
         assert_eq!((*phase, *servers), (expected, 2), "what INFO taught stays, too");
     }
+}
+
+// behaviour: 5.4, 11.2
+#[test]
+fn a_link_that_was_answered_for_is_not_to_be_disconnected_any_more_also_behind_the_end() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    let link = hand.rx.link();
+    hand.client.close(START);
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    assert_eq!(hand.client.poll_action(), None);
+    assert!(matches!(hand.events(START).last(), Some(Event::Closed { .. })));
 }

@@ -126,6 +126,29 @@ fn a_choice_that_is_always_the_same_server_still_waits_behind_each_round() {
     assert_eq!(rounds[..4], [1, 2, 3, 4]);
 }
 
+// behaviour: 3.6, 14, 2.5
+#[test]
+fn the_very_first_attempt_begins_at_once_whatever_delay_was_chosen() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.custom_selection = true)
+        .begin();
+    let start = world.now();
+    world.driver.chooser = Some(Box::new(|servers, _, _| {
+        Some((servers[0].server.id(), 5 * SECOND))
+    }));
+    assert_eq!(world.wait("connecting").0, start);
+    world.wait("connected");
+    world.run_for(5 * SECOND);
+    world.deed(Deed::Close);
+    let lost = world.wait("disconnected").0;
+    world.wait("backoff_wait");
+    assert_eq!(
+        world.wait("connecting").0,
+        lost + 5 * SECOND,
+        "a later one waits as chosen"
+    );
+}
+
 // behaviour: 4.1
 #[test]
 fn jitter_is_up_to_a_second_where_the_server_demanded_tls_too() {

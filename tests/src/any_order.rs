@@ -1,0 +1,131 @@
+//! Lives made of random calls: every public call of the machine, with any arguments and in any order, mixed with
+//! rounds in which driver and servers behave (random calls alone hardly get past a handshake).
+//!
+//! [`run`] is driven by bytes, so that a property test and a fuzz target use the same lives. It panics where
+//! something that is promised does not hold: the ledger, the grammar, the wire of each link, the five counters, the
+//! limits, the deadline, and that a copy of the machine lives the same life.
+
+mod calls;
+mod choices;
+mod disturbances;
+mod setting;
+
+use std::time::Duration;
+
+use nats_conn_sm::RequestId;
+use nats_proto::Sid;
+
+use crate::sim::World;
+use choices::Choices;
+
+/// Calls of one life at most.
+const CALLS: usize = 150;
+
+/// Which states a life came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// There was a session.
+    pub connected: bool,
+    /// There was a second one.
+    pub reconnected: bool,
+    /// It was closed.
+    pub closed: bool,
+    /// A publish was confirmed.
+    pub confirmed: bool,
+    /// How many events it told.
+    pub events: usize,
+}
+
+/// Lives the life that these bytes say, and checks it. One in eight is lived twice, the second time by copies of the
+/// machine, and must tell the same.
+///
+/// # Panics
+/// If something that is promised does not hold.
+pub fn run(data: &[u8]) -> Reached {
+    let mut choices = Choices::new(data);
+    let twice = choices.one_in(8);
+    choices.live_twice(twice);
+    let first = Life::begin(choices.clone(), false).live();
+    if twice {
+        let second = Life::begin(choices, true).live();
+        assert_eq!(first.1, second.1, "a copy of the machine tells something else");
+    }
+    first.0
+}
+
+/// The life of one connection.
+struct Life<'a> {
+    world: World,
+    choices: Choices<'a>,
+    /// The server says nothing but what a server may say: what it saw can be held against the fates.
+    honest: bool,
+    /// The machine is replaced by a copy now and then.
+    copies: bool,
+    sids: Vec<Sid>,
+    requests: Vec<RequestId>,
+    /// The room for publishes.
+    limit: u64,
+    /// The largest frame that was accepted because nothing else was held.
+    alone: u64,
+}
+
+impl Life<'_> {
+    fn live(mut self) -> (Reached, Vec<String>) {
+        for _ in 0..CALLS {
+            if self.choices.is_empty() {
+                break;
+            }
+            self.step();
+            self.check_limits();
+        }
+        let reached = self.reached();
+        // Every life ends, so that every fate is final when it is held against what the servers saw.
+        self.heal();
+        self.world.abort();
+        self.world.run_for(Duration::ZERO);
+        assert_eq!(self.world.count("closed"), 1, "it comes to its end");
+        if self.honest {
+            self.world.verify();
+        }
+        self.world.forget();
+        let twice = self.choices.is_twice();
+        let events = self.world.events.iter().filter(|_| twice);
+        let told = events.map(|event| format!("{event:?}")).collect();
+        (reached, told)
+    }
+
+    fn reached(&self) -> Reached {
+        Reached {
+            connected: self.world.count("connected") > 0,
+            reconnected: self.world.count("reconnected") > 0,
+            closed: self.world.count("closed") > 0,
+            confirmed: self.world.client.publish_fates().confirmed > 0,
+            events: self.world.events.len(),
+        }
+    }
+
+    fn step(&mut self) {
+        match self.choices.byte() % 64 {
+            0..=9 => self.cooperate(50),
+            10..=15 => self.heal(),
+            16..=19 => self.cooperate(2_000),
+            20..=38 => self.call(),
+            39..=54 => self.disturb(),
+            55..=59 => self.be_rude(),
+            60..=62 => self.look(),
+            _ => self.end_perhaps(),
+        }
+    }
+
+    /// Driver and servers behave for a while.
+    fn cooperate(&mut self, millis: u64) {
+        let millis = self.choices.below(millis) + 1;
+        self.world.run_for(Duration::from_millis(millis));
+    }
+
+    fn check_limits(&self) {
+        let held = self.world.client.statistics().pending_bytes;
+        let most = self.limit.max(self.alone);
+        assert!(held <= most, "{held} bytes are held, {most} at most");
+    }
+}

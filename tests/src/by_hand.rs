@@ -1,0 +1,104 @@
+//! A machine driven by hand, without a world around it: for what a driver may rely on, and for counting.
+
+use std::time::Duration;
+
+use bytes::Buf;
+use nats_conn_sm::{Action, Config, Connection, Event, LinkEnd, ReceiveBuf, SendBuf, Timestamp};
+
+use crate::scenario::url;
+
+/// When the machine is made.
+pub const START: Timestamp = Timestamp::from_millis(1_000);
+
+/// A machine and the buffers of its link.
+pub struct ByHand {
+    /// The machine.
+    pub client: Connection,
+    /// What was read.
+    pub rx: ReceiveBuf,
+    /// What is to be written.
+    pub tx: SendBuf,
+}
+
+impl ByHand {
+    /// The default settings with one server, `nats://n1.test:4222`.
+    pub fn config() -> Config {
+        let mut config = Config::new(vec![url("nats://n1.test:4222")]);
+        config.randomize = false;
+        config
+    }
+
+    /// A machine whose link is dialled: INFO is awaited.
+    ///
+    /// # Panics
+    /// If the settings are unusable, or it does not dial; so do the others.
+    pub fn dialled(config: Config) -> Self {
+        let mut client = Connection::new(config, [7; 32], START).expect("usable settings");
+        let Some(Action::Connect { link, .. }) = client.poll_action() else {
+            panic!("it dials at once")
+        };
+        client.handle_connected(START, link);
+        let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+        Self { client, rx, tx }
+    }
+
+    /// A machine with a session, behind this INFO, and nothing to be told.
+    pub fn connected(config: Config, info: &str) -> Self {
+        let mut hand = Self::dialled(config);
+        hand.read(format!("INFO {info}\r\n").as_bytes());
+        hand.events(START);
+        assert!(hand.client.poll_transmit(START, &mut hand.tx), "CONNECT and PING");
+        hand.write_all();
+        hand.read(b"PONG\r\n");
+        hand.events(START);
+        assert!(!hand.client.poll_transmit(START, &mut hand.tx));
+        hand
+    }
+
+    /// These bytes have come.
+    pub fn read(&mut self, bytes: &[u8]) {
+        self.rx.buffer_mut().extend_from_slice(bytes);
+    }
+
+    /// All events that there are.
+    pub fn events(&mut self, now: Timestamp) -> Vec<Event> {
+        std::iter::from_fn(|| self.client.poll_event(now, &mut self.rx)).collect()
+    }
+
+    /// The transport takes the block that was handed out.
+    pub fn write_all(&mut self) {
+        self.tx.advance(self.tx.remaining());
+    }
+
+    /// The transport takes everything there is.
+    pub fn write(&mut self, now: Timestamp) {
+        while self.client.poll_transmit(now, &mut self.tx) {
+            self.write_all();
+        }
+    }
+
+    /// The loop of the machine's documentation, with nothing to read, until `end`: all events with their times.
+    pub fn run_documented_loop(&mut self, mut now: Timestamp, end: Timestamp) -> Vec<(Timestamp, Event)> {
+        let mut told = Vec::new();
+        loop {
+            told.extend(self.events(now).into_iter().map(|event| (now, event)));
+            self.client.handle_timeout(now);
+            while let Some(action) = self.client.poll_action() {
+                if let Action::Disconnect { link, .. } = action {
+                    self.client
+                        .handle_link_closed(now, link, LinkEnd::Requested, &mut self.tx);
+                }
+            }
+            self.write(now);
+            match self.client.poll_timeout() {
+                Some(at) if at <= end => now = at,
+                _ => return told,
+            }
+        }
+    }
+}
+
+/// So many seconds behind the start.
+pub fn after(seconds: u64) -> Timestamp {
+    START + Duration::from_secs(seconds)
+}
