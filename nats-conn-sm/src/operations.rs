@@ -249,29 +249,30 @@ impl Connection {
         }
     }
 
+    /// What earlier links had: the subscriptions that exist now.
+    fn interest_to_restore(&self, inbox_only: bool) -> Restore {
+        let (none, last) = (Sid::new(0), self.subscriptions.last_sid());
+        match self.subscriptions.next_to_restore(none, last, inbox_only) {
+            None => Restore::Done,
+            Some(_) => Restore::Writing {
+                after: none,
+                last,
+                restored: 0,
+                refused: 0,
+            },
+        }
+    }
+
     /// The PONG of the handshake.
     fn session_is_up(&mut self, now: Timestamp) {
         let inbox_only = self.life.is_draining();
         if inbox_only && self.requests.is_empty() {
             self.leave_inbox();
         }
+        let restore = self.interest_to_restore(inbox_only);
+        let anything = restore != Restore::Done;
         let Stage::Linked(link) = &mut self.stage else {
             return;
-        };
-        let last = self.subscriptions.last_sid();
-        let anything = self
-            .subscriptions
-            .next_to_restore(Sid::new(0), last, inbox_only)
-            .is_some();
-        let restore = if anything {
-            Restore::Writing {
-                after: Sid::new(0),
-                last,
-                restored: 0,
-                refused: 0,
-            }
-        } else {
-            Restore::Done
         };
         let liveness = Liveness::new(now, self.config.ping_interval, self.config.max_pings_out);
         link.phase = Phase::Ready(Box::new(Session::new(now, liveness, restore)));

@@ -2,20 +2,20 @@
 
 use core::time::Duration;
 
-use nats_proto::{ClientOp, TransmitBuf};
+use nats_proto::{ClientOp, Sid, TransmitBuf};
 
 use crate::buffers::SendBuf;
 use crate::config::Delivery;
 use crate::connection::{Connection, Stage};
 use crate::delivery::SeqRanges;
-use crate::ids::PublishSeq;
+use crate::ids::{LinkId, PublishSeq};
 use crate::life::Life;
 use crate::link::{Handed, Link};
 use crate::outbox::{BLOCK, Block, Largest, Tag};
 use crate::phase::Phase;
 use crate::pings::{Ping, PingKind};
 use crate::session::Restore;
-use crate::subscriptions::Purpose;
+use crate::subscriptions::{Purpose, Subscription};
 use crate::time::Timestamp;
 
 /// At-least-once asks what the server has processed this long after something was handed out.
@@ -154,12 +154,10 @@ impl Connection {
         block
     }
 
-    /// The next piece of the interest that earlier links had.
+    /// The next piece of the interest that earlier links had, and a PING behind the last.
     fn restore_block(&mut self) -> Block {
-        let mut bytes: TransmitBuf<Tag> = self.outbox.buffer();
-        let mut block = Block::default();
+        let mut block = Block::from_bytes(self.outbox.buffer());
         let inbox_only = self.life.is_draining();
-        let covers = self.delivery.last_accepted();
         let Stage::Linked(link) = &mut self.stage else {
             return block;
         };
@@ -176,48 +174,33 @@ impl Connection {
         else {
             return block;
         };
-        let mut done = true;
         while let Some(sid) = self.subscriptions.next_to_restore(after, last, inbox_only) {
             let Some(subscription) = self.subscriptions.get_mut(sid) else {
                 break;
             };
-            let subscribe = subscription.subscribe(sid);
-            if !bytes.is_empty()
-                && bytes.len().saturating_add(subscribe.encoded_len()) > BLOCK.saturating_sub(64)
-            {
-                done = false;
-                break;
-            }
-            push(&mut bytes, subscribe);
-            subscription.begin_on(id);
-            if let Some(rest) = subscription.unsubscribe_rest(sid) {
-                push(&mut bytes, rest);
+            if !write_interest(&mut block, sid, subscription, id) {
+                session.restore = Restore::Writing {
+                    after,
+                    last,
+                    restored,
+                    refused,
+                };
+                return block;
             }
             restored = restored.saturating_add(u64::from(subscription.purpose != Purpose::Inbox));
-            block.last_sub = Some(sid);
             after = sid;
         }
-        if done {
-            push(&mut bytes, ClientOp::Ping);
-            block.pings.push(Ping {
-                kind: PingKind::Restore,
-                covers: handed.min(covers),
-                subs: last,
-            });
-            session.restore = Restore::Awaiting {
-                last,
-                restored,
-                refused,
-            };
-        } else {
-            session.restore = Restore::Writing {
-                after,
-                last,
-                restored,
-                refused,
-            };
-        }
-        block.bytes = bytes;
+        push(&mut block.bytes, ClientOp::Ping);
+        block.pings.push(Ping {
+            kind: PingKind::Restore,
+            covers: handed,
+            subs: last,
+        });
+        session.restore = Restore::Awaiting {
+            last,
+            restored,
+            refused,
+        };
         block
     }
 
@@ -323,6 +306,23 @@ impl Connection {
             self.leave_closed(now, false);
         }
     }
+}
+
+/// Writes SUB, and UNSUB with what is left of a maximum. Whether there was room.
+fn write_interest(block: &mut Block, sid: Sid, subscription: &mut Subscription, link: LinkId) -> bool {
+    let subscribe = subscription.subscribe(sid);
+    let len = block.bytes.len().saturating_add(subscribe.encoded_len());
+    // Room for an UNSUB and a PING is kept.
+    if !block.bytes.is_empty() && len > BLOCK.saturating_sub(64) {
+        return false;
+    }
+    push(&mut block.bytes, subscribe);
+    subscription.begin_on(link);
+    if let Some(rest) = subscription.unsubscribe_rest(sid) {
+        push(&mut block.bytes, rest);
+    }
+    block.last_sub = Some(sid);
+    true
 }
 
 /// These publishes of a block, the largest among them if it is not confirmed yet, may be with the server.
