@@ -22,8 +22,6 @@ use crate::time::Timestamp;
 const CONFIRM_AFTER: Duration = Duration::from_millis(100);
 /// And behind so many bytes.
 const CONFIRM_BYTES: usize = 64 * 1024;
-/// What a PING takes on the wire.
-const PING_LEN: usize = b"PING\r\n".len();
 /// More PONGs than these wait for the next block.
 const PONGS: u32 = 1024;
 
@@ -217,7 +215,7 @@ impl Connection {
             .last_sub
             .map_or(link.handed_up_to.sub, |sid| sid.max(link.handed_up_to.sub));
         if at_least_once && last.is_some() {
-            ask_about(link, &mut block, now);
+            ask_about(link, &block, now);
         }
         for &ping in &block.pings {
             link.unanswered.push(ping, now);
@@ -335,8 +333,7 @@ pub(crate) fn note_largest(link: &mut Link, written: &SeqRanges, largest: Option
 }
 
 /// At-least-once is handing this block out: a PING behind every 64 KiB, else one after a while.
-fn ask_about(link: &mut Link, block: &mut Block, now: Timestamp) {
-    let up_to = link.handed_up_to;
+fn ask_about(link: &mut Link, block: &Block, now: Timestamp) {
     let Some(session) = link.session_mut() else { return };
     session.confirm.bytes = session.confirm.bytes.saturating_add(block.publish_bytes);
     if session.confirm.bytes < CONFIRM_BYTES {
@@ -345,17 +342,9 @@ fn ask_about(link: &mut Link, block: &mut Block, now: Timestamp) {
         }
         return;
     }
+    // A block that is as large as that, or one larger frame, has no room for it.
     session.confirm.bytes = 0;
-    // A block that is full, or one larger frame, has no room for it.
-    if block.bytes.len().saturating_add(PING_LEN) > BLOCK {
-        return link.urgent.push(PingKind::Volume);
-    }
-    push(&mut block.bytes, ClientOp::Ping);
-    block.pings.push(Ping {
-        kind: PingKind::Volume,
-        covers: up_to.publish,
-        subs: up_to.sub,
-    });
+    link.urgent.push(PingKind::Volume);
 }
 
 /// Writes a control frame; none of these has a limit that it could break.

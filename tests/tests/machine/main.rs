@@ -10,6 +10,7 @@ mod errors;
 mod handshake;
 mod lame_duck;
 mod liveness;
+mod names;
 mod pool;
 mod publishing;
 mod reconnect;
