@@ -335,6 +335,19 @@ mod tests {
     }
 
     #[test]
+    fn other_limits_hold_for_what_comes_and_clearing_counts_nothing_as_dropped() {
+        let mut mailbox = Mailbox::new(MailboxLimits::new(10, 1 << 20));
+        mailbox.append(1, &mut messages(&["1", "2", "3"]));
+        mailbox.set_limits(MailboxLimits::new(3, 1 << 20));
+        assert_eq!(mailbox.limits(), MailboxLimits::new(3, 1 << 20));
+        assert!(mailbox.append(1, &mut messages(&["4"])));
+        assert!(mailbox.is_crowded() && mailbox.is_slow() && !mailbox.is_empty());
+        mailbox.clear();
+        assert_eq!((mailbox.len(), mailbox.bytes(), mailbox.dropped()), (0, 0, 1));
+        assert!(mailbox.is_empty());
+    }
+
+    #[test]
     fn popping_keeps_the_account_of_what_is_attached() {
         let mut mailbox = Mailbox::new(MailboxLimits::default());
         for batch in 0..10 {

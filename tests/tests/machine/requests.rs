@@ -353,6 +353,24 @@ fn a_request_that_is_settled_before_its_frame_left_is_not_sent_and_counts_as_dro
     );
 }
 
+// behaviour: 7.5; edge: 116
+#[test]
+fn a_reply_subject_that_is_refused_ends_the_one_request_that_it_belongs_to() {
+    let mut world = with_listener();
+    let [refused, other] = [1, 2].map(|_| world.request("q", b"?", 60 * SECOND).expect("made"));
+    world.run_for(SECOND);
+    let subject = reply_subjects(&world).remove(0);
+    for text in [subject.as_str(), "_INBOX.somebody.else.1"] {
+        world.send(&format!(
+            "-ERR 'Permissions Violation for Publish with Reply of \"{text}\"'\r\n"
+        ));
+    }
+    world.run_for(SECOND);
+    assert_eq!(outcome(&world, refused), Some(Err(RequestError::Refused)));
+    assert_eq!(outcome(&world, other), None);
+    assert_eq!(world.count("permission_denied"), 2);
+}
+
 // behaviour: 7.5; edge: 126
 #[test]
 fn a_refused_inbox_ends_all_pending_requests_and_the_next_one_subscribes_anew() {
