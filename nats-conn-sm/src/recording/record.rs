@@ -42,18 +42,20 @@ pub(crate) fn write(input: &Input, to: &mut Writer) {
         Input::Timeout => to.byte(7),
         Input::Event(received) => {
             to.byte(8);
-            to.option(received.buffer, |to, (link, seen)| {
-                to.number(link.as_u64());
-                to.number(seen);
-            });
-            to.size(received.pieces.len());
-            received.pieces.iter().for_each(|piece| write_piece(piece, to));
+            write_received(received, to);
         }
         Input::Action => to.byte(9),
         Input::Transmit(buffer) => {
             to.byte(10);
             write_unsent(buffer, to);
         }
+        call => write_call(call, to),
+    }
+}
+
+/// What the application wanted.
+fn write_call(call: &Input, to: &mut Writer) {
+    match call {
         Input::Publish(message) => {
             to.byte(11);
             write_message(message, to);
@@ -77,10 +79,7 @@ pub(crate) fn write(input: &Input, to: &mut Writer) {
         Input::RequestMany(message, many) => {
             to.byte(17);
             write_message(message, to);
-            to.duration(many.timeout);
-            to.option(many.max, |to, max| to.number(u64::from(max)));
-            to.option(many.stall, Writer::duration);
-            to.flag(many.sentinel);
+            write_many(many, to);
         }
         Input::CancelRequest(request) => number(to, 18, request.as_u64()),
         Input::Flush => to.byte(19),
@@ -94,7 +93,35 @@ pub(crate) fn write(input: &Input, to: &mut Writer) {
             to.byte(26);
             to.urls(urls);
         }
+        // The caller has written these.
+        Input::Stopped
+        | Input::Connected(_)
+        | Input::Tls(_)
+        | Input::Credentials(..)
+        | Input::ServerChoice(..)
+        | Input::Progress(..)
+        | Input::LinkClosed(..)
+        | Input::Timeout
+        | Input::Event(_)
+        | Input::Action
+        | Input::Transmit(_) => {}
     }
+}
+
+fn write_received(received: &Received, to: &mut Writer) {
+    to.option(received.buffer, |to, (link, seen)| {
+        to.number(link.as_u64());
+        to.number(seen);
+    });
+    to.size(received.pieces.len());
+    received.pieces.iter().for_each(|piece| write_piece(piece, to));
+}
+
+fn write_many(many: &RequestMany, to: &mut Writer) {
+    to.duration(many.timeout);
+    to.option(many.max, |to, max| to.number(u64::from(max)));
+    to.option(many.stall, Writer::duration);
+    to.flag(many.sentinel);
 }
 
 fn number(to: &mut Writer, kind: u8, number: u64) {

@@ -1,5 +1,7 @@
 //! The settings of a connection, as a recording begins with them: every one, secrets as fillers.
 
+use alloc::vec::Vec;
+
 use nats_proto::{Limits, Subject};
 
 use super::RecordingError;
@@ -8,96 +10,37 @@ use super::redactor;
 use crate::config::{Backoff, CleartextPolicy, Config, Delivery, LameDuckPolicy, WhenFull};
 
 pub(crate) fn write(config: &Config, to: &mut Writer) {
-    // Taken apart in full, so that a new setting cannot be forgotten.
-    let Config {
-        servers,
-        name,
-        lang,
-        version,
-        verbose,
-        pedantic,
-        echo,
-        inbox_prefix,
-        connect_timeout,
-        ping_interval,
-        max_pings_out,
-        reconnect,
-        max_reconnects,
-        retry_initial,
-        randomize,
-        ignore_discovered,
-        custom_selection,
-        backoff,
-        min_stable,
-        tls_required,
-        tls_first,
-        ask_credentials,
-        cleartext_credentials,
-        auth_strike_gap,
-        ignore_auth_strikes,
-        delivery,
-        send_buffer,
-        when_full,
-        max_control_line,
-        requests_survive,
-        lame_duck,
-        drain_timeout,
-        close_timeout,
-        limits,
-    } = config;
-    let servers: alloc::vec::Vec<_> = servers.iter().map(redactor::url).collect();
-    to.urls(&servers);
-    to.option(name.as_deref(), Writer::text);
-    to.text(lang);
-    to.text(version);
-    for flag in [verbose, pedantic, echo] {
-        to.flag(*flag);
-    }
-    to.text(inbox_prefix.as_str());
-    to.duration(*connect_timeout);
-    to.duration(*ping_interval);
-    to.number(u64::from(*max_pings_out));
-    to.flag(*reconnect);
-    to.option(*max_reconnects, |to, max| to.number(u64::from(max)));
-    for flag in [retry_initial, randomize, ignore_discovered, custom_selection] {
-        to.flag(*flag);
-    }
-    to.duration(backoff.base);
-    to.duration(backoff.max);
-    to.option(backoff.jitter, Writer::duration);
-    to.duration(*min_stable);
-    for flag in [tls_required, tls_first, ask_credentials] {
-        to.flag(*flag);
-    }
-    to.byte(match cleartext_credentials {
-        CleartextPolicy::Warn => 0,
-        CleartextPolicy::Allow => 1,
-        CleartextPolicy::Refuse => 2,
-    });
-    to.duration(*auth_strike_gap);
-    to.flag(*ignore_auth_strikes);
-    to.flag(*delivery == Delivery::AtLeastOnce);
-    to.size(*send_buffer);
-    to.byte(match when_full {
-        WhenFull::Error => 0,
-        WhenFull::DropOldest => 1,
-        WhenFull::Off => 2,
-    });
-    to.size(*max_control_line);
-    to.flag(*requests_survive);
-    match lame_duck {
-        LameDuckPolicy::Notify => to.flag(false),
-        LameDuckPolicy::Move { within } => to.option(Some(*within), Writer::duration),
-    }
-    to.duration(*drain_timeout);
-    to.duration(*close_timeout);
-    for limit in [limits.line, limits.info, limits.payload] {
-        to.size(limit);
-    }
+    write_connect(config, to);
+    write_attempts(config, to);
+    write_safety(config, to);
+    write_traffic(config, to);
+    write_ends(config, to);
 }
 
 pub(crate) fn read(from: &mut Reader) -> Result<Config, RecordingError> {
     let mut config = Config::new(from.urls()?);
+    read_connect(&mut config, from)?;
+    read_attempts(&mut config, from)?;
+    read_safety(&mut config, from)?;
+    read_traffic(&mut config, from)?;
+    read_ends(&mut config, from)?;
+    Ok(config)
+}
+
+/// The servers, and what CONNECT says.
+fn write_connect(config: &Config, to: &mut Writer) {
+    let servers: Vec<_> = config.servers.iter().map(redactor::url).collect();
+    to.urls(&servers);
+    to.option(config.name.as_deref(), Writer::text);
+    to.text(&config.lang);
+    to.text(&config.version);
+    for flag in [config.verbose, config.pedantic, config.echo] {
+        to.flag(flag);
+    }
+    to.text(config.inbox_prefix.as_str());
+}
+
+fn read_connect(config: &mut Config, from: &mut Reader) -> Result<(), RecordingError> {
     config.name = from.option(Reader::text)?;
     config.lang = from.text()?;
     config.version = from.text()?;
@@ -105,6 +48,31 @@ pub(crate) fn read(from: &mut Reader) -> Result<Config, RecordingError> {
     config.pedantic = from.flag()?;
     config.echo = from.flag()?;
     config.inbox_prefix = from.parsed("a subject", |text| Subject::new(&text))?;
+    Ok(())
+}
+
+/// When links are made, and when they are given up.
+fn write_attempts(config: &Config, to: &mut Writer) {
+    to.duration(config.connect_timeout);
+    to.duration(config.ping_interval);
+    to.number(u64::from(config.max_pings_out));
+    to.flag(config.reconnect);
+    to.option(config.max_reconnects, |to, max| to.number(u64::from(max)));
+    for flag in [
+        config.retry_initial,
+        config.randomize,
+        config.ignore_discovered,
+        config.custom_selection,
+    ] {
+        to.flag(flag);
+    }
+    to.duration(config.backoff.base);
+    to.duration(config.backoff.max);
+    to.option(config.backoff.jitter, Writer::duration);
+    to.duration(config.min_stable);
+}
+
+fn read_attempts(config: &mut Config, from: &mut Reader) -> Result<(), RecordingError> {
     config.connect_timeout = from.duration()?;
     config.ping_interval = from.duration()?;
     config.max_pings_out = from.small()?;
@@ -120,6 +88,24 @@ pub(crate) fn read(from: &mut Reader) -> Result<Config, RecordingError> {
         jitter: from.option(Reader::duration)?,
     };
     config.min_stable = from.duration()?;
+    Ok(())
+}
+
+/// TLS and credentials.
+fn write_safety(config: &Config, to: &mut Writer) {
+    for flag in [config.tls_required, config.tls_first, config.ask_credentials] {
+        to.flag(flag);
+    }
+    to.byte(match config.cleartext_credentials {
+        CleartextPolicy::Warn => 0,
+        CleartextPolicy::Allow => 1,
+        CleartextPolicy::Refuse => 2,
+    });
+    to.duration(config.auth_strike_gap);
+    to.flag(config.ignore_auth_strikes);
+}
+
+fn read_safety(config: &mut Config, from: &mut Reader) -> Result<(), RecordingError> {
     config.tls_required = from.flag()?;
     config.tls_first = from.flag()?;
     config.ask_credentials = from.flag()?;
@@ -131,6 +117,23 @@ pub(crate) fn read(from: &mut Reader) -> Result<Config, RecordingError> {
     };
     config.auth_strike_gap = from.duration()?;
     config.ignore_auth_strikes = from.flag()?;
+    Ok(())
+}
+
+/// What is sent.
+fn write_traffic(config: &Config, to: &mut Writer) {
+    to.flag(config.delivery == Delivery::AtLeastOnce);
+    to.size(config.send_buffer);
+    to.byte(match config.when_full {
+        WhenFull::Error => 0,
+        WhenFull::DropOldest => 1,
+        WhenFull::Off => 2,
+    });
+    to.size(config.max_control_line);
+    to.flag(config.requests_survive);
+}
+
+fn read_traffic(config: &mut Config, from: &mut Reader) -> Result<(), RecordingError> {
     config.delivery = if from.flag()? {
         Delivery::AtLeastOnce
     } else {
@@ -145,6 +148,23 @@ pub(crate) fn read(from: &mut Reader) -> Result<Config, RecordingError> {
     };
     config.max_control_line = from.size()?;
     config.requests_survive = from.flag()?;
+    Ok(())
+}
+
+/// How it ends, and the limits of what is read.
+fn write_ends(config: &Config, to: &mut Writer) {
+    match config.lame_duck {
+        LameDuckPolicy::Notify => to.flag(false),
+        LameDuckPolicy::Move { within } => to.option(Some(within), Writer::duration),
+    }
+    to.duration(config.drain_timeout);
+    to.duration(config.close_timeout);
+    for limit in [config.limits.line, config.limits.info, config.limits.payload] {
+        to.size(limit);
+    }
+}
+
+fn read_ends(config: &mut Config, from: &mut Reader) -> Result<(), RecordingError> {
     config.lame_duck = match from.option(Reader::duration)? {
         None => LameDuckPolicy::Notify,
         Some(within) => LameDuckPolicy::Move { within },
@@ -155,5 +175,45 @@ pub(crate) fn read(from: &mut Reader) -> Result<Config, RecordingError> {
         .with_line(from.size()?)
         .with_info(from.size()?)
         .with_payload(from.size()?);
-    Ok(config)
+    Ok(())
 }
+
+/// Breaks the build where a setting is added, which is then to be written and read above.
+const _: fn(Config) = |config| {
+    let Config {
+        servers: _,
+        name: _,
+        lang: _,
+        version: _,
+        verbose: _,
+        pedantic: _,
+        echo: _,
+        inbox_prefix: _,
+        connect_timeout: _,
+        ping_interval: _,
+        max_pings_out: _,
+        reconnect: _,
+        max_reconnects: _,
+        retry_initial: _,
+        randomize: _,
+        ignore_discovered: _,
+        custom_selection: _,
+        backoff: _,
+        min_stable: _,
+        tls_required: _,
+        tls_first: _,
+        ask_credentials: _,
+        cleartext_credentials: _,
+        auth_strike_gap: _,
+        ignore_auth_strikes: _,
+        delivery: _,
+        send_buffer: _,
+        when_full: _,
+        max_control_line: _,
+        requests_survive: _,
+        lame_duck: _,
+        drain_timeout: _,
+        close_timeout: _,
+        limits: _,
+    } = config;
+};
