@@ -49,3 +49,8 @@ pub type ConnectOptions = nats_conn_client::ConnectOptions<AsyncStd>;
 pub async fn connect(urls: &str) -> Result<Client, ConnectFailure> {
     ConnectOptions::from_url(urls)?.connect().await
 }
+
+/// The examples of the read-me files, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

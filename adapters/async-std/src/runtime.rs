@@ -34,7 +34,7 @@ impl AsyncStd {
     /// use nats_conn_async_std::{AsyncStd, ConnectOptions, Stream};
     ///
     /// let home = AsyncStd::with_connector(|target| async move {
-    ///     let address = (target.server.host().to_owned(), target.server.port());
+    ///     let address = (target.server.host(), target.server.port());
     ///     Ok(Stream::new(async_std::net::TcpStream::connect(address).await?))
     /// });
     /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(home);

@@ -74,3 +74,8 @@ pub type ConnectOptions = nats_conn_client::ConnectOptions<Std>;
 pub fn connect(urls: &str) -> Result<Client, ConnectFailure> {
     ConnectOptions::from_url(urls)?.connect()
 }
+
+/// The examples of the read-me files, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -47,3 +47,9 @@ pub type ConnectOptions = nats_conn_client::ConnectOptions<Tokio>;
 pub async fn connect(urls: &str) -> Result<Client, ConnectFailure> {
     ConnectOptions::from_url(urls)?.connect().await
 }
+
+/// The examples of the read-me files, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[doc = include_str!("../../../README.md")]
+struct ReadMe;
