@@ -85,12 +85,19 @@ impl Connection {
             reason,
         };
         let servers = self.servers();
+        self.forget_questions();
         self.actions.push_back(Action::ChooseServer {
             attempt,
             servers,
             default: server,
             default_delay: delay,
         });
+    }
+
+    /// Of questions that no driver has taken none counts any more.
+    pub(crate) fn forget_questions(&mut self) {
+        self.actions
+            .retain(|action| !matches!(action, Action::ChooseServer { .. }));
     }
 
     pub(crate) fn chosen(&mut self, now: Timestamp, answered: AttemptId, server: ServerId, wanted: Duration) {
@@ -440,6 +447,7 @@ impl Connection {
 
     fn remove_server(&mut self, id: ServerId, reason: RemovalReason) {
         if let Some(server) = self.pool.remove(id, reason) {
+            self.discovery.added.retain(|added| added.id() != id);
             self.tell(Event::ServerRemoved { server, reason });
         }
     }

@@ -268,6 +268,7 @@ impl Connection {
         self.stage = Stage::Ended;
         self.life = Life::Closed;
         self.drop_queue();
+        self.forget_questions();
         self.tell(Event::Closed { reason });
     }
 }

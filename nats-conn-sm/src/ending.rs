@@ -374,6 +374,8 @@ impl Connection {
                     self.give_up(now, Cause::Told, true);
                 }
             }
+            // The attempt has failed already, and is being left: the next one waits for nothing.
+            Stage::Linked(link) if link.session().is_none() => self.pool.start_round(),
             Stage::Linked(_) | Stage::Ended => self.hasten(),
         }
     }
@@ -393,7 +395,7 @@ impl Connection {
         if let Some(ending) = self.ending_mut().filter(|_| up)
             && matches!(
                 ending.cause,
-                Cause::Link(_) | Cause::Decided(DisconnectReason::Stale)
+                Cause::Link(_) | Cause::Decided(DisconnectReason::Stale | DisconnectReason::Protocol(_))
             )
         {
             ending.cause = Cause::Decided(DisconnectReason::Forced);

@@ -67,6 +67,12 @@ impl Block {
         self.bytes.len().saturating_sub(self.removed_bytes)
     }
 
+    fn note_largest(&mut self, seq: PublishSeq, len: usize, message: usize) {
+        if self.largest.is_none_or(|known| message > known.message) {
+            self.largest = Some(Largest { seq, len, message });
+        }
+    }
+
     fn is_removed(&self, seq: PublishSeq) -> bool {
         self.removed.binary_search(&seq).is_ok()
     }
@@ -85,7 +91,6 @@ impl Block {
     fn rebuild(&mut self, keep_control: bool) {
         let mut next = Self {
             last_sub: self.last_sub,
-            largest: self.largest,
             ..Self::default()
         };
         let mut numbers = self.publishes.numbers();
@@ -93,6 +98,8 @@ impl Block {
             if frame.tag.is_publish() {
                 let Some(seq) = numbers.next() else { break };
                 if !self.is_removed(seq) {
+                    let (message, _) = message_size(self.bytes.frame_head(frame));
+                    next.note_largest(seq, frame_len(frame), message);
                     next.publishes.push(seq);
                     next.publish_bytes = next.publish_bytes.saturating_add(frame_len(frame));
                     self.bytes.copy_frame(frame, &mut next.bytes);
@@ -465,13 +472,7 @@ impl Requeue {
         block.publish_bytes = block.publish_bytes.saturating_add(frame_len(frame));
         self.bytes = self.bytes.saturating_add(frame_len(frame));
         let (message, has_headers) = message_size(from.frame_head(frame));
-        if block.largest.is_none_or(|known| message > known.message) {
-            block.largest = Some(Largest {
-                seq,
-                len: frame_len(frame),
-                message,
-            });
-        }
+        block.note_largest(seq, frame_len(frame), message);
         self.largest_message = self.largest_message.max(message);
         self.has_headers |= has_headers;
     }

@@ -17,6 +17,9 @@ use crate::time::Timestamp;
 /// How long a server counts as in lame duck mode: as long as servers take by default (`lame_duck_duration`).
 const LAME_DUCK_MARK: Duration = Duration::from_secs(120);
 
+/// Of a longer list the rest counts as not announced: no cluster is as large, and INFO may have a mebibyte.
+const ANNOUNCED: usize = 1024;
+
 /// A server and its history.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -290,10 +293,10 @@ impl Pool {
     ) -> Discovery {
         let mut discovery = Discovery::default();
         let mut named: Vec<ServerUrl> = Vec::new();
-        for text in urls {
+        for text in urls.iter().take(ANNOUNCED) {
             match ServerUrl::parse(text) {
                 Ok(url) => named.push(url),
-                Err(error) => discovery.skipped.push((text.clone(), error)),
+                Err(error) => discovery.skipped.push((without_userinfo(text), error)),
             }
         }
         if named.is_empty() {
@@ -418,6 +421,14 @@ impl Entry {
 
     fn is_lame_duck(&self, now: Timestamp) -> bool {
         self.lame_duck.is_some_and(|mark| now < mark.until)
+    }
+}
+
+/// An announced URL as it may be shown.
+fn without_userinfo(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, rest)) => alloc::format!("[redacted]@{rest}"),
+        None => text.into(),
     }
 }
 

@@ -108,10 +108,13 @@ impl Connection {
     pub(crate) fn note_event(&mut self, now: Timestamp, rx: &mut ReceiveBuf) -> Option<Event> {
         let mut recorder = self.recorder.0.take()?;
         let received = recorder.look_at(rx);
+        let seen = rx.seen;
         let mut progress = false;
         let event = self.next_event(now, rx, &mut progress);
         recorder.left(rx);
-        if event.is_some() || progress || received.buffer.is_some() || !received.pieces.is_empty() {
+        // Bytes that were only heard move the keep-alive.
+        let heard = rx.seen != seen;
+        if event.is_some() || progress || heard || received.buffer.is_some() || !received.pieces.is_empty() {
             let mut digest = Digest::new(recorder.payloads()).event(event.as_ref());
             if event.is_none() {
                 digest = digest.timeout(self.poll_timeout());

@@ -19,6 +19,8 @@ use crate::time::Timestamp;
 
 /// A larger payload is not made up for a recording that claims one: what a machine takes by default.
 const LARGEST: u64 = 64 << 20;
+/// And none where so many bytes are held already.
+const HELD: u64 = 4 * LARGEST;
 /// So many buffers that were filled and not handed back are remembered.
 const BUFFERS: usize = 16;
 
@@ -32,8 +34,8 @@ pub enum ReplayError {
     /// Its settings cannot be used.
     #[error("the settings of the recording: {0}")]
     Config(#[from] ConfigError),
-    /// It claims a payload that no server takes.
-    #[error("record {record} claims {size} bytes at once")]
+    /// It claims a payload that no server takes, or more and more of them that nobody does.
+    #[error("record {record} claims {size} bytes, at once or beside what is held already")]
     TooLarge {
         /// Which record, counted from 1.
         record: u64,
@@ -152,7 +154,9 @@ impl Replayer {
         if entry.input == Input::Stopped {
             return Some(Ok(self.told(entry.at, entry.input, Output::Nothing)));
         }
-        if let Some(size) = largest(&entry.input).filter(|size| *size > LARGEST) {
+        let held = (self.rx.len() as u64).saturating_add(self.connection.statistics().pending_bytes);
+        let most = LARGEST.min(HELD.saturating_sub(held));
+        if let Some(size) = largest(&entry.input).filter(|size| *size > most) {
             let record = self.record;
             return Some(Err(ReplayError::TooLarge { record, size }));
         }

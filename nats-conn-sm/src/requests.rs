@@ -73,6 +73,9 @@ impl Inbox {
     }
 }
 
+/// How many places are kept while no request is pending.
+const KEPT_PLACES: usize = 1024;
+
 /// The table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Requests {
@@ -159,9 +162,13 @@ impl Requests {
             }
         }
         if let Some(stall) = many.stall {
-            pending.deadline = many.timeout.min(now + stall);
-            self.deadlines.push(Reverse((pending.deadline, id)));
-            self.tidy();
+            let deadline = many.timeout.min(now + stall);
+            // Replies that came together have one deadline, and leave one behind.
+            if deadline != pending.deadline {
+                pending.deadline = deadline;
+                self.deadlines.push(Reverse((deadline, id)));
+                self.tidy();
+            }
         }
         false
     }
@@ -171,6 +178,10 @@ impl Requests {
         let pending = self.places.get_mut(place)?.take_if(|pending| pending.id == id)?;
         self.free.push(place);
         self.live = self.live.saturating_sub(1);
+        if self.live == 0 && self.places.len() > KEPT_PLACES {
+            // A burst leaves no table that is walked, and held, for ever.
+            (self.places, self.free) = (Vec::new(), Vec::new());
+        }
         self.tidy();
         Some(pending)
     }
@@ -239,6 +250,8 @@ fn place_of(id: RequestId) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
 
     fn insert(requests: &mut Requests, millis: u64) -> RequestId {
@@ -267,6 +280,31 @@ mod tests {
         assert_eq!(requests.places.len(), 1);
         assert!(requests.deadlines.len() <= 64);
         assert_eq!(requests.deadline(), None);
+    }
+
+    #[test]
+    fn a_hundred_thousand_requests_at_once_leave_nothing() {
+        let mut requests = Requests::default();
+        let ids: Vec<RequestId> = (0..100_000).map(|round| insert(&mut requests, round)).collect();
+        ids.iter().for_each(|&id| drop(requests.remove(id)));
+        assert_eq!((requests.places.capacity(), requests.free.capacity()), (0, 0));
+        let next = insert(&mut requests, 5);
+        assert!(!ids.contains(&next) && ids.iter().all(|&id| requests.get(id).is_none()));
+    }
+
+    #[test]
+    fn replies_at_one_moment_leave_one_deadline() {
+        let mut requests = Requests::default();
+        let id = requests.next_id().unwrap();
+        let (subject, seq) = (Subject::from_static("a"), PublishSeq::from_u64(1));
+        let many = RequestMany::new(Duration::from_secs(10)).stall(Duration::from_secs(1));
+        let timeout = Timestamp::from_millis(10_000);
+        requests.insert(id, subject, seq, 10, timeout, Some(many));
+        for _ in 0..1000 {
+            assert!(!requests.count_reply(id, Timestamp::from_millis(5)));
+        }
+        assert_eq!(requests.deadlines.len(), 2);
+        assert_eq!(requests.deadline(), Some(Timestamp::from_millis(1005)));
     }
 
     #[test]

@@ -34,8 +34,14 @@ impl Server {
         } else {
             Arc::from(url.host())
         };
+        // What is announced can ask for TLS, and never for less than the server that announces it.
+        let scheme = if self.wants_tls() {
+            Scheme::Tls
+        } else {
+            url.scheme()
+        };
         let url = url
-            .with_scheme(self.url.scheme())
+            .with_scheme(scheme)
             .with_userinfo(self.url.userinfo().cloned());
         Self {
             id,

@@ -289,7 +289,8 @@ impl Connection {
     }
 
     pub(crate) fn confirmed(&mut self, now: Timestamp) {
-        let pending = self.delivery.has_written();
+        // What a driver is still writing counts, too: while one PING was outstanding it was given no moment of its own.
+        let pending = self.delivery.has_written() || self.delivery.first_kept_unwritten().is_some();
         if let Some(session) = self.up().and_then(Link::session_mut) {
             session.confirm.outstanding = false;
             session.confirm.due = pending.then(|| now + CONFIRM_AFTER);

@@ -11,6 +11,7 @@ mod handshake;
 mod lame_duck;
 mod liveness;
 mod names;
+mod narrow;
 mod pool;
 mod publishing;
 mod reconnect;

@@ -93,6 +93,26 @@ fn a_server_that_was_discovered_and_replaced_between_two_sessions_is_not_told_as
     assert_eq!(world.count("discovered_servers"), 0, "{:?}", world.story());
 }
 
+// behaviour: 2.3, 3.2, 3.4
+#[test]
+fn a_server_that_left_before_it_was_told_of_is_not_told_as_added() {
+    let mut world = Scenario::new(3)
+        .knowing(&["n1", "n2"])
+        .config(|config| config.max_reconnects = Some(1))
+        .server(1, |server| {
+            server.urls = Urls::Fixed(vec!["n3.test:4222".into()]);
+            server.script.push(Step::also(When::Connect, [Deed::Close]));
+        })
+        .route(2, |route| route.dial = Dial::Fails(LinkEnd::Eof))
+        .connected();
+    world.run_for(5 * SECOND);
+    world.deed(Deed::Close);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    assert!(world.story().contains(&"server_removed n3 max_reconnects".into()));
+    assert_eq!(world.count("discovered_servers"), 0, "{:?}", world.story());
+}
+
 // behaviour: 3.6, 4.1
 #[test]
 fn a_choice_that_is_always_the_same_server_still_waits_behind_each_round() {
