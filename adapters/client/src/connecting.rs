@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use nats_conn_sm::{AttemptFailure, ClosedReason, ConnectError, Event, LinkEnd, Phase};
+use nats_conn_sm::{AttemptFailure, ClosedReason, ConnectError, Event, LinkEnd, Phase, State};
 use nats_proto::UrlError;
 use thiserror::Error;
 
@@ -54,6 +54,10 @@ pub(crate) fn connecting(started: Result<(Client, Events), StartError>, retry_in
             if let Some(outcome) = outcome(&event, retry_initial) {
                 return outcome.map(|()| client);
             }
+            // The outcome may be among what was missed.
+            if matches!(event, ClientEvent::Missed { .. }) && client.state() == State::Connected {
+                return Ok(client);
+            }
         }
         Err(ConnectFailure::Closed(ClosedReason::Requested))
     })
@@ -63,7 +67,8 @@ pub(crate) fn connecting(started: Result<(Client, Events), StartError>, retry_in
 /// connect is tried again, the wait after the first round.
 pub fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), ConnectFailure>> {
     match event {
-        ClientEvent::Connection(Event::Connected(_)) => Some(Ok(())),
+        // A holder who is far behind may have missed the first session.
+        ClientEvent::Connection(Event::Connected(_) | Event::Reconnected(_)) => Some(Ok(())),
         ClientEvent::Connection(Event::BackoffWait { .. }) if retry_initial => Some(Ok(())),
         ClientEvent::Connection(Event::Closed {
             reason: ClosedReason::ConnectFailed { failures },

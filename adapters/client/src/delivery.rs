@@ -17,6 +17,8 @@ use crate::shared::MailRoute;
 /// For how many batches a message may pin the block it was read into. A batch is read into one block of 64 KiB at
 /// most, so mailboxes pin 2 MiB at most beyond what they are charged for.
 const PINNED_BATCHES: usize = 32;
+/// Smaller replies are copied out of the block they were read into.
+const PINNING: usize = 32 << 10;
 /// A group that grew beyond this gives its memory back.
 const KEPT_SLOTS: usize = 4096;
 
@@ -175,10 +177,19 @@ impl Delivery {
     }
 }
 
+/// A reply that pins no more than itself, however long nobody takes it. A large one fills its block anyway.
+fn own(reply: Message) -> Message {
+    if reply.wire_len() < PINNING {
+        reply.detach()
+    } else {
+        reply
+    }
+}
+
 impl Answer {
     fn deliver(self) -> Option<Waker> {
         match self {
-            Self::Response(slot, result) => slot.put(result),
+            Self::Response(slot, result) => slot.put(result.map(own)),
             Self::Reply(slot, message) => slot.push(message),
             Self::RepliesEnded(slot, result) => slot.end(result),
             Self::Flushed(slot, result) => slot.put(result),
@@ -202,12 +213,12 @@ pub struct Backpressure {
 impl Backpressure {
     /// Notes the mailboxes that a turn has crowded. `waker` is woken when one of them has room again.
     pub fn note(&mut self, delivered: Delivered, now: Instant, waker: &Waker) {
-        self.crowded.extend(
-            delivered
-                .crowded
-                .into_iter()
-                .map(|mail| Crowded::new(mail, now, waker)),
-        );
+        for mail in delivered.crowded {
+            // A read takes several turns: its mailbox waits, and is charged for that, once.
+            if !self.crowded.iter().any(|crowded| crowded.is_for(&mail)) {
+                self.crowded.push(Crowded::new(mail, now, waker));
+            }
+        }
     }
 
     /// Whether reading waits.

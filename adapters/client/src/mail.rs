@@ -182,24 +182,19 @@ impl Mail {
 impl State {
     /// Takes a message, and says who waits for that.
     fn take(&mut self) -> (Option<Message>, Waiting) {
+        let mut waiting = Waiting::default();
         let Some(content) = &mut self.content else {
-            return (None, Waiting::Nobody);
+            return (None, waiting);
         };
         let Some(message) = content.mailbox.pop() else {
-            return (None, Waiting::Nobody);
+            return (None, waiting);
         };
-        let mut waiting = Waiting::Nobody;
         if content.mailbox.is_empty() {
             content.patience = content.full_patience;
-            if self.ended.is_some() {
-                waiting = Waiting::Drain;
-            }
+            waiting.drain = self.ended.is_some();
         }
-        if content.reader.is_some()
-            && !content.mailbox.is_crowded()
-            && let Some(reader) = content.reader.take()
-        {
-            waiting = Waiting::Reader(reader);
+        if !content.mailbox.is_crowded() {
+            waiting.reader = content.reader.take();
         }
         (Some(message), waiting)
     }
@@ -217,21 +212,23 @@ impl Content {
 }
 
 /// Who waits for a message to be taken.
-enum Waiting {
-    Nobody,
-    /// A drain of the connection, which goes on when the last message was taken.
-    Drain,
+#[derive(Default)]
+struct Waiting {
+    /// A drain of the connection, which goes on when the last message was taken. It may wait beside the reader, who
+    /// may be another thread than the one that drains.
+    drain: bool,
     /// The one who reads.
-    Reader(Waker),
+    reader: Option<Waker>,
 }
 
 impl Waiting {
     /// To be called when the lock of the mailbox is released.
     fn wake(self, shared: &Shared) {
-        match self {
-            Self::Nobody => {}
-            Self::Drain => shared.wake_driver(),
-            Self::Reader(waker) => waker.wake(),
+        if self.drain {
+            shared.wake_driver();
+        }
+        if let Some(reader) = self.reader {
+            reader.wake();
         }
     }
 }
@@ -262,6 +259,11 @@ impl Crowded {
             taken,
             checked: now,
         }
+    }
+
+    /// Whether this is the mailbox that reading waits for.
+    pub(crate) fn is_for(&self, mail: &Arc<Mail>) -> bool {
+        Arc::ptr_eq(&self.mail, mail)
     }
 
     /// Whether to go on waiting for it: then when to ask again.
@@ -333,7 +335,7 @@ mod tests {
     fn take(mail: &Mail) -> bool {
         let (message, waiting) = lock(&mail.state).take();
         assert!(message.is_some());
-        matches!(waiting, Waiting::Reader(_))
+        waiting.reader.is_some()
     }
 
     #[test]
@@ -374,6 +376,16 @@ mod tests {
             mail.fill(4, &mut messages(6), PATIENCE).crowded,
             "patience is back"
         );
+    }
+
+    #[test]
+    fn a_drain_and_a_reader_that_wait_for_the_same_message_are_both_told() {
+        let mail = Mail::new(Sid::new(1), MailboxLimits::new(1, 1 << 20));
+        assert!(mail.fill(1, &mut messages(1), PATIENCE).crowded);
+        let _reading = Crowded::new(mail.clone(), Instant::now(), Waker::noop());
+        mail.end(EndReason::Drained);
+        let (message, waiting) = lock(&mail.state).take();
+        assert!(message.is_some() && waiting.drain && waiting.reader.is_some());
     }
 
     #[test]

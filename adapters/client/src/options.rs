@@ -482,8 +482,8 @@ impl<A> ConnectOptions<A> {
     }
 
     /// Writes a recording of the connection there, to be replayed with the example `replay` of `nats-conn-sm`. It
-    /// may be shown to others: secrets and payloads are fillers. Each turn of the driver writes once, without a lock
-    /// of the connection, and waits for that: give it a file. Where writing fails recording ends, the connection
+    /// may be shown to others: secrets and payloads are fillers. Each turn of the driver writes once, without the lock
+    /// of the machine, and waits for that: give it a file. Where writing fails recording ends, the connection
     /// does not. Of clones of these options the first connection made is recorded. Default: no recording.
     pub fn record(self, writer: impl Write + Send + 'static) -> Self {
         self.record_with(writer, RecordingOptions::default())
@@ -501,6 +501,7 @@ impl<A> ConnectOptions<A> {
     /// The options cannot be used.
     pub fn prepare(self) -> Result<Prepared<A>, StartError> {
         let epoch = Instant::now();
+        let ping_interval = self.config.ping_interval;
         let seed = self.seed.unwrap_or_else(system_seed);
         let recording = self
             .recording
@@ -514,7 +515,8 @@ impl<A> ConnectOptions<A> {
         };
         let settings = SharedSettings {
             mailbox: self.mailbox,
-            patience: self.patience,
+            // What has arrived and was not read is no silence: between two keep-alives there is a read.
+            patience: self.patience.min(ping_interval),
             event_capacity: self.event_capacity,
         };
         let shared = Shared::new(connection, epoch, settings, recording);

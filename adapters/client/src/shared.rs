@@ -27,7 +27,7 @@ use crate::waiting::Waiting;
 ///
 /// **Locks.** One mutex holds the machine and the tables of who waits for what. Nothing waits under it, no system
 /// call is made under it, and no waker is woken under it. Each mailbox has a small lock of its own. Locks are
-/// taken in one order: the machine, then the delivery of what it said, then one mailbox.
+/// taken in one order: the delivery of what the machine says, which only drivers take; the machine; one mailbox.
 ///
 /// **Drivers** call [`drive`](Self::drive) with everything they have to tell and to ask; handles call
 /// [`with`](Self::with), which wakes the driver if it sleeps. A driver that is about to sleep leaves its waker
@@ -36,7 +36,8 @@ use crate::waiting::Waiting;
 pub struct Shared {
     epoch: Instant,
     core: Mutex<Core>,
-    /// Taken while the lock of the core is still held, so that two threads deliver in the order of the machine.
+    /// Taken before the core, and kept until all is delivered, so that two threads deliver in the order of the
+    /// machine while nobody else waits for them.
     delivery: Mutex<Delivery>,
     hub: Hub,
     settings: SharedSettings,
@@ -164,8 +165,8 @@ impl Shared {
     /// the machine said is delivered, and wakers are woken when no lock is held any more.
     pub fn drive<R>(&self, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
         let now = Instant::now();
-        let mut core = lock(&self.core);
         let mut delivery = lock(&self.delivery);
+        let mut core = lock(&self.core);
         delivery.begin();
         let mut whole = Turn::new(self, &mut core, &mut delivery, now);
         whole.housekeeping();

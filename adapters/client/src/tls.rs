@@ -8,7 +8,8 @@ use std::path::PathBuf;
 /// [`ConnectOptions::tls_first`](crate::ConnectOptions::tls_first).
 ///
 /// No certificate is trusted unless it is said which: [`system_roots`](Self::system_roots) or
-/// [`ca_files`](Self::ca_files). Files are read at every handshake, and nothing is read for plain connections.
+/// [`ca_files`](Self::ca_files). Files are read at every handshake, the roots of the system once; nothing is read
+/// for plain connections.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct TlsOptions {
