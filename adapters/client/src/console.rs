@@ -32,11 +32,7 @@ pub async fn main<A: Default>(
 ) -> ! {
     let arguments: Result<Vec<String>, FlagsError> = std::env::args_os()
         .skip(1)
-        .map(|argument| {
-            argument
-                .into_string()
-                .map_err(|argument| FlagsError::NotUtf8(argument.to_string_lossy().into_owned()))
-        })
+        .map(|argument| argument.into_string().map_err(|_| FlagsError::NotUtf8))
         .collect();
     let flags = arguments
         .and_then(Flags::parse)

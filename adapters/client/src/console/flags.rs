@@ -1,5 +1,6 @@
 //! How the console is started.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::tls::TlsOptions;
 const DEFAULT_SERVER: &str = "nats://127.0.0.1:4222";
 
 /// What stands on the command line. A flag that is given twice counts as given last, but `--server`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flags {
     /// JSON lines, rather than lines for people.
@@ -24,6 +25,15 @@ pub struct Flags {
     given: Vec<(&'static str, String)>,
 }
 
+/// Without the values, of which some are secrets.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.given.iter().map(|(flag, _)| flag))
+            .finish()
+    }
+}
+
 /// Why the console cannot be started so.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -31,6 +41,9 @@ pub enum FlagsError {
     /// There is no such flag.
     #[error("no such flag: {0}")]
     Unknown(String),
+    /// A word that belongs to no flag. It is not shown: it may be a URL, or half a password.
+    #[error("a word without a flag: a server is given with --server, and a value with blanks in quotes")]
+    Stray,
     /// A flag lacks its value.
     #[error("{0} needs a value")]
     NoValue(&'static str),
@@ -45,8 +58,8 @@ pub enum FlagsError {
         expected: String,
     },
     /// An argument is not UTF-8.
-    #[error("an argument is not UTF-8: {0}")]
-    NotUtf8(String),
+    #[error("an argument is not UTF-8")]
+    NotUtf8,
     /// Flags that contradict each other.
     #[error("{0} contradicts {1}")]
     Contradiction(&'static str, &'static str),
@@ -127,7 +140,7 @@ impl Flags {
             };
             if let Some(switch) = SWITCHES.into_iter().find(|switch| *switch == name) {
                 if joined.is_some() {
-                    return Err(FlagsError::Unknown(argument));
+                    return Err(FlagsError::Unknown(format!("{switch}=, which takes no value")));
                 }
                 flags.given.push((switch, String::new()));
             } else if let Some(flag) = VALUES.into_iter().find(|flag| *flag == name) {
@@ -135,8 +148,10 @@ impl Flags {
                     .or_else(|| arguments.next())
                     .ok_or(FlagsError::NoValue(flag))?;
                 flags.given.push((flag, value));
-            } else {
+            } else if name.starts_with('-') {
                 return Err(FlagsError::Unknown(name.to_owned()));
+            } else {
+                return Err(FlagsError::Stray);
             }
         }
         flags.json = flags.has("--json");
@@ -471,6 +486,32 @@ mod tests {
         assert!(config.tls_required && config.tls_first && config.verbose && config.pedantic);
         assert!(!config.echo && !config.reconnect && !config.randomize);
         assert!(config.retry_initial && config.ignore_discovered && config.ask_credentials);
+    }
+
+    #[test]
+    fn no_secret_is_shown_whatever_is_forgotten() {
+        for line in [
+            "nats://me:hunter2@n1",
+            "--user me --password half hunter2",
+            "--password hunter2 --nonsense",
+            "--verbose=hunter2",
+        ] {
+            let error = options(line).unwrap_err();
+            assert!(
+                !format!("{error} {error:?}").contains("hunter2"),
+                "{line}: {error}"
+            );
+        }
+        let given = [
+            "--user",
+            "me",
+            "--password",
+            "hunter2",
+            "--server",
+            "nats://hunter2@n1",
+        ];
+        let flags = Flags::parse(given.map(String::from)).unwrap();
+        assert_eq!(format!("{flags:?}"), r#"["--user", "--password", "--server"]"#);
     }
 
     #[test]
