@@ -129,7 +129,9 @@ async fn dial(target: Target) -> Result<Stream, LinkEnd> {
 async fn upgrade(io: Stream, target: Target) -> Result<Stream, LinkEnd> {
     use nats_conn_client::{server_name, tls_error};
 
-    let config = target.setup.tls.client_config()?;
+    let setup = target.setup.clone();
+    // Files, and a keychain perhaps: not on a thread that polls.
+    let config = async_std::task::spawn_blocking(move || setup.tls.client_config()).await?;
     let name = server_name(target.server.tls_name())?;
     let stream = futures_rustls::TlsConnector::from(config)
         .connect(name, io.0)

@@ -75,9 +75,11 @@ impl Bell {
 
     /// Calls something on this thread without ringing any bell, and says whether one would have rung.
     pub(crate) fn muted<T>(call: impl FnOnce() -> T) -> (T, bool) {
-        let before = MUTED.replace(Some(0));
+        let unmute = Unmute(MUTED.replace(Some(0)));
         let answer = call();
-        (answer, MUTED.replace(before).is_some_and(|missed| missed > 0))
+        let missed = MUTED.get();
+        drop(unmute);
+        (answer, missed.is_some_and(|missed| missed > 0))
     }
 }
 
@@ -91,5 +93,14 @@ impl Wake for Bell {
             Some(missed) => MUTED.set(Some(missed + 1)),
             None => self.ring(),
         }
+    }
+}
+
+/// Puts back what was, also where the call panics.
+struct Unmute(Option<u32>);
+
+impl Drop for Unmute {
+    fn drop(&mut self) {
+        MUTED.set(self.0);
     }
 }

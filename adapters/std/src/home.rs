@@ -6,7 +6,9 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use nats_conn_client::machine::LinkEnd;
-use nats_conn_client::{Adapter, ConnectFailure, Prepared, StartError, Target, dial_error, outcome};
+use nats_conn_client::{
+    Adapter, ClientEvent, ConnectFailure, Prepared, StartError, State, Target, dial_error, outcome,
+};
 
 use crate::client::Client;
 use crate::dial::dial;
@@ -87,7 +89,11 @@ impl Adapter for Std {
     fn connect(options: nats_conn_client::ConnectOptions<Self>) -> Self::Connecting {
         let retry_initial = options.config().retry_initial;
         let (client, events) = Self::start(options)?;
-        let first = events.filter_map(|event| outcome(&event, retry_initial)).next();
+        let missed = |event: &ClientEvent| {
+            matches!(event, ClientEvent::Missed { .. }) && client.state() == State::Connected
+        };
+        let told = |event| outcome(&event, retry_initial).or_else(|| missed(&event).then_some(Ok(())));
+        let first = events.filter_map(told).next();
         first
             .unwrap_or(Err(ConnectFailure::Closed(
                 nats_conn_client::ClosedReason::Requested,

@@ -73,3 +73,13 @@ impl Link {
         let _ = self.stream.0.shutdown(how);
     }
 }
+
+/// Whether this is a wait of ours that ended, and not the system's word that the peer is gone, which some systems give
+/// the same kind.
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => true,
+        io::ErrorKind::TimedOut => cfg!(windows) || error.raw_os_error().is_none(),
+        _ => false,
+    }
+}

@@ -42,8 +42,13 @@ impl Post {
 
     /// Nobody cares once the driver has ended.
     pub(crate) fn send(&self, news: News) {
-        let _ = self.sender.send(news);
+        self.put(news);
         self.bell.ring();
+    }
+
+    /// The same, but the bell is still to be rung, when no lock is held any more.
+    pub(crate) fn put(&self, news: News) {
+        let _ = self.sender.send(news);
     }
 
     /// Does this on a thread of its own. Nobody waits for that thread: what comes too late is ignored.

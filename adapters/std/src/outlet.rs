@@ -8,13 +8,15 @@ use bytes::Buf;
 use nats_conn_client::io_error;
 use nats_conn_client::machine::{LinkId, SendBuf};
 
-use crate::link::Link;
+use crate::link::{Link, is_timeout};
 
 /// How long one write may wait for room in the socket: so late does a writer learn, at worst, that a deadline has
 /// passed or that the application wants something. Only a peer that does not read makes it wait at all.
 pub(crate) const SLICE: Duration = Duration::from_millis(20);
 /// Pieces that are handed to the system in one write.
 const PIECES: usize = 64;
+/// How much room for ciphertext is kept: that of a block.
+const KEPT: usize = 128 << 10;
 
 /// Where bytes leave. Whoever holds its lock writes, and may wait for a [`SLICE`].
 pub(crate) struct Outlet {
@@ -79,10 +81,13 @@ impl Outlet {
                 return Ok(true);
             };
             self.written += written;
-            if self.written == self.cipher.len() {
-                self.cipher.clear();
-                self.written = 0;
+            if self.written < self.cipher.len() {
+                // It has waited: time and the machine come first.
+                return Ok(true);
             }
+            self.cipher.clear();
+            self.cipher.shrink_to(KEPT);
+            self.written = 0;
         }
         while !self.tx.is_empty() {
             busy = true;
@@ -92,10 +97,14 @@ impl Outlet {
                 *place = IoSlice::new(chunk);
                 count += 1;
             }
+            let offered: usize = pieces[..count].iter().map(|piece| piece.len()).sum();
             let Some(written) = write_once(link, &pieces[..count])? else {
                 return Ok(true);
             };
             self.tx.advance(written);
+            if written < offered {
+                return Ok(true);
+            }
         }
         Ok(busy)
     }
@@ -109,7 +118,7 @@ fn write_once(link: &Link, pieces: &[IoSlice<'_>]) -> io::Result<Option<usize>> 
             Ok(written) => Ok(Some(written)),
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => continue,
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(None),
+                _ if is_timeout(&error) => Ok(None),
                 _ => Err(error),
             },
         };

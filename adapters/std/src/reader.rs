@@ -8,7 +8,7 @@ use std::time::Instant;
 use nats_conn_client::machine::{LinkEnd, ReceiveBuf};
 use nats_conn_client::{Backpressure, Turn, blocking, io_error};
 
-use crate::link::Link;
+use crate::link::{Link, is_timeout};
 use crate::news::News;
 use crate::tls::Decrypted;
 use crate::wire::{EVENTS_A_TURN, Wire};
@@ -62,12 +62,8 @@ impl Reader {
             let read = match self.link.read(buffer) {
                 Ok(0) => return LinkEnd::Eof,
                 Ok(read) => read,
-                Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                        continue;
-                    }
-                    _ => return io_error(&error),
-                },
+                Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => continue,
+                Err(error) => return io_error(&error),
             };
             if self.link.is_left() {
                 continue;
@@ -87,10 +83,20 @@ impl Reader {
             plain.reserve(read.len().max(self.room).max(BLOCK));
         }
         let decrypted = match self.link.session().as_mut() {
-            Some(session) => session.decrypt(read, plain)?,
+            Some(session) => session.decrypt(read, plain),
             None => {
                 plain.extend_from_slice(read);
-                Decrypted::default()
+                Ok(Decrypted::default())
+            }
+        };
+        let decrypted = match decrypted {
+            Ok(decrypted) => decrypted,
+            Err(end) => {
+                // What came before the error counts, and may say more than the error does.
+                if !self.rx.is_empty() {
+                    self.turn(|_| {});
+                }
+                return Err(end);
             }
         };
         let id = self.link.id;

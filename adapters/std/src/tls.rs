@@ -83,7 +83,10 @@ mod with_rustls {
                     .read_tls(&mut cipher)
                     .map_err(|error| io_error(&error))?
                     == 0;
-                let state = self.connection.process_new_packets().map_err(|error| {
+                let processed = self.connection.process_new_packets();
+                // Also before an error there may be whole records.
+                self.take_plain(plain);
+                let state = processed.map_err(|error| {
                     let error = io::Error::new(io::ErrorKind::InvalidData, error);
                     if self.established {
                         io_error(&error)
@@ -92,18 +95,6 @@ mod with_rustls {
                     }
                 })?;
                 decrypted.ended |= state.peer_has_closed();
-                let mut left = state.plaintext_bytes_to_read();
-                let mut reader = self.connection.reader();
-                while left > 0 {
-                    let chunk = reader.fill_buf().map_err(|error| io_error(&error))?;
-                    let taken = chunk.len();
-                    if taken == 0 {
-                        break;
-                    }
-                    plain.extend_from_slice(chunk);
-                    reader.consume(taken);
-                    left -= taken.min(left);
-                }
             }
             decrypted.to_write = self.connection.wants_write();
             if !self.established && !self.connection.is_handshaking() {
@@ -111,6 +102,16 @@ mod with_rustls {
                 decrypted.established = true;
             }
             Ok(decrypted)
+        }
+
+        /// Moves what was decrypted. That there is no more is told by an error, or by nothing.
+        fn take_plain(&mut self, plain: &mut BytesMut) {
+            let mut reader = self.connection.reader();
+            while let Ok(chunk @ [_, ..]) = reader.fill_buf() {
+                let taken = chunk.len();
+                plain.extend_from_slice(chunk);
+                reader.consume(taken);
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const EVENTS_A_TURN: usize = 1024;
 
 /// The machine, what is being written, and the thread that writes.
 ///
-/// **Locks** are taken in this order: the outlet, the machine; a TLS session under the outlet or alone.
+/// **Locks** are taken in this order: the outlet, the delivery, the machine; a TLS session under the outlet or alone.
 pub(crate) struct Wire {
     pub(crate) shared: Arc<Shared>,
     pub(crate) outlet: Mutex<Outlet>,
@@ -81,14 +81,16 @@ impl Wire {
         let ((answer, ring), delivered) = self.shared.drive(|turn| {
             let answer = tell(turn);
             // In the order of the machine, because it is still locked.
+            let mut acted = false;
             while let Some(action) = turn.connection().poll_action() {
-                self.post.send(News::Action(action));
+                self.post.put(News::Action(action));
+                acted = true;
             }
             let oversleeps = |deadline| self.bell.oversleeps(self.shared.timestamp(deadline));
             let late = turn.deadline().is_some_and(oversleeps);
             (
                 answer,
-                late || turn.connection().wants_transmit() || turn.is_closed(),
+                acted || late || turn.connection().wants_transmit() || turn.is_closed(),
             )
         });
         if ring || delivered.again {

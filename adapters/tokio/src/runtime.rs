@@ -127,7 +127,11 @@ async fn dial_one(address: SocketAddr, local: Option<SocketAddr>) -> io::Result<
 async fn upgrade(io: Stream, target: Target) -> Result<Stream, LinkEnd> {
     use nats_conn_client::{server_name, tls_error};
 
-    let config = target.setup.tls.client_config()?;
+    let setup = target.setup.clone();
+    // Files, and a keychain perhaps: not on a thread that polls.
+    let config = tokio::task::spawn_blocking(move || setup.tls.client_config())
+        .await
+        .map_err(|error| tls_error(&io::Error::other(error)))??;
     let name = server_name(target.server.tls_name())?;
     let stream = tokio_rustls::TlsConnector::from(config).connect(name, io.0).await;
     stream.map(Stream::new).map_err(|error| tls_error(&error))
