@@ -196,7 +196,10 @@ impl Driver {
             }
             Action::Authenticate { link, server, nonce } => {
                 let identity = self.setup.identity.clone();
-                let deadline = self.deadline();
+                // The machine gives the attempt up by itself, and says so better; this only ends the thread.
+                let deadline = self
+                    .deadline()
+                    .and_then(|at| at.checked_add(Duration::from_secs(1)));
                 self.elsewhere(link, move || {
                     let answer = identity.answer(Challenge::new(server, nonce));
                     let answer = blocking::wait(deadline, pin!(answer));
