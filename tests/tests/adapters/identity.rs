@@ -171,7 +171,7 @@ scenarios! {
     async fn credentials_that_expire_are_replaced_by_those_in_the_file(home, version) {
         let (server, account) = account_server(version);
         let folder = TestFolder::new("expiring").expect("a folder");
-        let expiring = account.user_until("ann", now() + 3);
+        let expiring = account.user_until("ann", now() + 4);
         let path = folder.write("user.creds", expiring.creds()).expect("a file");
         let (client, mut watch) = home.start(options(&server.url()).creds_file(&path).retry_initial(true));
         watch.until("connected").await;
@@ -207,12 +207,12 @@ scenarios! {
     /// The server gives the first link up; what the callback says about it then has no effect on the second.
     async fn an_answer_that_comes_too_late_fails_its_attempt_alone(home, version) {
         let config = ServerConfig::new().user(User::with_password("ann", "s3cret"));
-        let server = real_server(version, config.auth_timeout(Duration::from_millis(300)));
+        let server = real_server(version, config.auth_timeout(Duration::from_secs(1)));
         let asked = AtomicUsize::new(0);
         let callback = move |_| {
             let first = asked.fetch_add(1, Ordering::Relaxed) == 0;
             async move {
-                pause(Duration::from_millis(if first { 1000 } else { 0 })).await;
+                pause(Duration::from_millis(if first { 2000 } else { 0 })).await;
                 Ok(Credentials::user_password("ann", "s3cret"))
             }
         };
@@ -223,7 +223,7 @@ scenarios! {
         assert_eq!(phase, Phase::Auth);
         assert!(error.to_string().to_lowercase().contains("authentication timeout"), "{error}");
         watch.until("connected").await;
-        pause(Duration::from_millis(1000)).await;
+        pause(Duration::from_millis(1500)).await;
         soon(client.flush()).await.expect("a session");
         assert_eq!(watch.count("disconnected"), 0);
     }
@@ -231,7 +231,7 @@ scenarios! {
     async fn an_answer_that_never_comes_runs_into_the_deadline(home, version) {
         let server = real_server(version, ServerConfig::new());
         let options = options(&server.url()).credentials_callback(|_| pending());
-        let failure = refusal(home, options.connect_timeout(Duration::from_millis(200))).await;
+        let failure = refusal(home, options.connect_timeout(Duration::from_secs(1))).await;
         assert_eq!((failure.phase, failure.error), (Phase::Auth, ConnectError::TimedOut));
     }
 

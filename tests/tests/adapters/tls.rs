@@ -158,7 +158,7 @@ scenarios! {
             let server = real_server(version, ServerConfig::new().tls(tls));
             enters(home, options(&server.tls_url()).tls(trusting(&files.ca)).tls_first(true)).await;
             let waiting = options(&server.tls_url()).tls(trusting(&files.ca));
-            let failure = refusal(home, waiting.connect_timeout(Duration::from_millis(300))).await;
+            let failure = refusal(home, waiting.connect_timeout(Duration::from_secs(1))).await;
             assert_eq!((failure.phase, failure.error), (Phase::Info, ConnectError::TimedOut));
         }
     }
