@@ -10,6 +10,7 @@ mod errors;
 mod handshake;
 mod lame_duck;
 mod liveness;
+mod looking;
 mod names;
 mod narrow;
 mod pool;

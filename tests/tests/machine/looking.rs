@@ -1,0 +1,210 @@
+//! What can be looked at, and what is told of the end of a link, driven by hand (behaviour 2.3, 5.3, 5.4, 6.2).
+
+use std::time::Duration;
+
+use bytes::Buf;
+use nats_conn_sm::{
+    Action, Config, Connection, Credentials, Delivery, DropReason, Event, Fate, LinkEnd, Publish, ReceiveBuf,
+    Recording, RecordingOptions, Replayer, SendBuf,
+};
+use nats_conn_tests::by_hand::{ByHand, START};
+use nats_conn_tests::model_server::{Deed, Step, Urls, When};
+use nats_conn_tests::scenario::Scenario;
+use nats_conn_tests::sim::Dial;
+use nats_proto::Subject;
+
+const SECOND: Duration = Duration::from_secs(1);
+const INFO: &str = "{\"headers\":true,\"max_payload\":1048576}";
+const SUBJECT: Subject = Subject::from_static("a");
+const VIOLATION: &[u8] = b"-ERR 'Maximum Payload Violation'\r\n";
+
+fn connected(change: impl FnOnce(&mut Config)) -> ByHand {
+    let mut config = ByHand::config();
+    change(&mut config);
+    ByHand::connected(config, INFO)
+}
+
+fn publish(hand: &mut ByHand, size: usize) {
+    let payload = vec![b'x'; size];
+    hand.client
+        .publish(Publish::new(&SUBJECT, &payload[..]))
+        .expect("room");
+}
+
+/// The link ends with what `tx` still holds.
+fn end(hand: &mut ByHand) -> Vec<Event> {
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    hand.events(START)
+}
+
+fn dropped(told: &[Event]) -> Vec<(DropReason, Vec<std::ops::RangeInclusive<u64>>)> {
+    told.iter()
+        .filter_map(|event| match event {
+            Event::PublishDropped {
+                reason, publishes, ..
+            } => Some((*reason, publishes.iter().collect())),
+            _ => None,
+        })
+        .collect()
+}
+
+// behaviour: 9.3
+#[test]
+fn credentials_are_what_they_were_made_of() {
+    let both = Credentials::user_password("sally", "hunter2");
+    let text = |secret: &Option<nats_proto::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    assert_eq!(text(&both.user), Some("sally".into()));
+    assert_eq!(text(&both.password), Some("hunter2".into()));
+    assert_eq!(text(&Credentials::token("t0ken").token), Some("t0ken".into()));
+}
+
+// behaviour: 1.4
+#[test]
+fn what_was_read_and_not_parsed_can_be_taken_back() {
+    let mut hand = connected(|_| {});
+    hand.read(b"PING\r\nMSG a 1");
+    hand.events(START);
+    assert_eq!(hand.rx.into_bytes(), &b"MSG a 1"[..]);
+}
+
+// behaviour: 12.1
+#[test]
+fn the_next_read_has_room_for_a_payload_but_for_no_more_than_a_mebibyte() {
+    let mut hand = connected(|_| {});
+    assert_eq!(hand.client.link(), Some(hand.rx.link()));
+    assert_eq!(hand.client.read_hint(), 8 * 1024);
+    hand.read(b"MSG a 1 100000\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.read_hint(), 100_002);
+    let mut hand = connected(|_| {});
+    hand.read(b"MSG a 1 8000000\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.read_hint(), 1024 * 1024);
+}
+
+// behaviour: 6.2
+#[test]
+fn requests_are_counted_and_what_is_with_the_driver_is_queued() {
+    let mut hand = connected(|config| config.delivery = Delivery::AtLeastOnce);
+    hand.client
+        .request(START, Publish::new(&SUBJECT, "?"), SECOND)
+        .expect("made");
+    assert_eq!(hand.client.statistics().requests, 1);
+    let seq = hand.client.publish(Publish::new(&SUBJECT, "x")).expect("room");
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    assert_eq!(hand.client.fate(seq), Some(Fate::Queued));
+    hand.write_all();
+    hand.write(START);
+    assert_eq!(hand.client.fate(seq), Some(Fate::Written));
+}
+
+// behaviour: 5.3; edge: 79
+#[test]
+fn the_largest_message_of_a_violated_link_leaves_the_others_unconfirmed() {
+    let mut hand = connected(|_| {});
+    for size in [10, 10, 5000] {
+        publish(&mut hand, size);
+    }
+    hand.write(START);
+    hand.read(VIOLATION);
+    let told = end(&mut hand);
+    assert_eq!(dropped(&told), [(DropReason::TooLarge, vec![3..=3])]);
+    let unconfirmed = told.iter().find_map(|event| match event {
+        Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(unconfirmed, Some(vec![1..=2]));
+    let fates = hand.client.publish_fates();
+    assert_eq!(
+        (fates.dropped, fates.unconfirmed, fates.queued, fates.written),
+        (1, 2, 0, 0)
+    );
+}
+
+// behaviour: 5.3, 5.4; edge: 79
+#[test]
+fn a_message_of_which_no_byte_left_is_not_what_the_server_refused() {
+    let mut hand = connected(|_| {});
+    publish(&mut hand, 100);
+    publish(&mut hand, 5000);
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.tx.advance("PUB a 100\r\n\r\n".len() + 100);
+    hand.read(VIOLATION);
+    let told = end(&mut hand);
+    assert_eq!(dropped(&told), [(DropReason::TooLarge, vec![1..=1])]);
+    assert_eq!(hand.client.publish_fates().queued, 1);
+}
+
+// behaviour: 5.4, 7.3
+#[test]
+fn a_request_that_was_not_wholly_written_goes_on_if_it_is_still_waited_for() {
+    for cancelled in [false, true] {
+        let mut hand = connected(|_| {});
+        let request = hand
+            .client
+            .request(START, Publish::new(&SUBJECT, "?"), 60 * SECOND)
+            .expect("made");
+        assert!(hand.client.poll_transmit(START, &mut hand.tx));
+        if cancelled {
+            assert!(hand.client.cancel_request(START, request));
+        }
+        let told = end(&mut hand);
+        let fates = hand.client.publish_fates();
+        assert_eq!(
+            (fates.queued, fates.dropped),
+            if cancelled { (0, 1) } else { (1, 0) }
+        );
+        assert!(!told.iter().any(|event| matches!(event, Event::Response { .. })));
+    }
+}
+
+// behaviour: 13.1, 1.2
+#[test]
+fn an_error_of_an_unknown_kind_is_recorded_as_it_was_told() {
+    let mut client =
+        Connection::recorded(ByHand::config(), [7; 32], START, RecordingOptions::default()).expect("usable");
+    let Some(Action::Connect { link, .. }) = client.poll_action() else {
+        panic!("it dials at once")
+    };
+    let end = LinkEnd::Dial {
+        kind: "never_heard_of",
+        detail: "it".into(),
+    };
+    client.handle_link_closed(START, link, end, &mut SendBuf::new(link));
+    let mut rx = ReceiveBuf::new(link);
+    while client.poll_event(START, &mut rx).is_some() {}
+    let bytes = client.poll_recording().expect("recorded");
+    Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
+}
+
+// behaviour: 2.3, 3.2; edge: 89
+#[test]
+fn of_two_servers_learned_between_sessions_the_one_that_left_again_is_not_told() {
+    let names = |names: &[&str]| Urls::Fixed(names.iter().map(|name| format!("{name}.test:4222")).collect());
+    let mut world = Scenario::new(3)
+        .knowing(&["n1"])
+        .config(|config| {
+            config.retry_initial = true;
+            config.randomize = false;
+        })
+        .server(0, |server| {
+            server.urls = names(&["n2", "n3"]);
+            server.script.push(Step::also(When::Connect, [Deed::Close]));
+        })
+        .route(1, |route| route.dial = Dial::Fails(LinkEnd::Eof))
+        .route(2, |route| route.dial = Dial::Fails(LinkEnd::Eof))
+        .begin();
+    (0..3).for_each(|_| drop(world.wait("connect_failed")));
+    world.cluster.settings_mut(0).script.clear();
+    world.cluster.settings_mut(0).urls = names(&["n2"]);
+    world.wait("connected");
+    world.run_for(SECOND);
+    let told = world.all("discovered_servers");
+    let [(_, Event::DiscoveredServers { added, removed })] = &told[..] else {
+        panic!("{:?}", world.story())
+    };
+    assert_eq!((added.len(), removed.len()), (1, 0));
+    assert_eq!(added[0].host(), "n2.test");
+}
