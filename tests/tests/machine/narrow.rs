@@ -195,3 +195,22 @@ fn of_an_endless_list_of_servers_so_many_are_taken_as_a_cluster_may_have() {
     }
     assert_eq!(hand.client.servers().len(), 1024);
 }
+
+// behaviour: 11.3, 4.3
+#[test]
+fn a_forced_reconnect_while_a_short_link_is_on_its_way_out_waits_for_nothing() {
+    for force in [false, true] {
+        let mut hand = ByHand::connected(ByHand::config(), INFO);
+        let link = hand.rx.link();
+        hand.client
+            .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+        if force {
+            hand.client.force_reconnect(START).expect("open");
+        }
+        let told = hand.events(START);
+        let waits = told
+            .iter()
+            .any(|event| matches!(event, Event::BackoffWait { .. }));
+        assert_eq!(waits, !force, "{told:?}");
+    }
+}
