@@ -27,6 +27,9 @@ use crate::wire::{EVENTS_A_TURN, Wire};
 /// tell the peer to throw away what it has not read yet: the last publishes.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// How much longer than its attempt a thread goes on.
+const SPARE: Duration = Duration::from_secs(1);
+
 pub(crate) struct Driver {
     wire: Arc<Wire>,
     setup: Arc<LinkSetup>,
@@ -196,10 +199,7 @@ impl Driver {
             }
             Action::Authenticate { link, server, nonce } => {
                 let identity = self.setup.identity.clone();
-                // The machine gives the attempt up by itself, and says so better; this only ends the thread.
-                let deadline = self
-                    .deadline()
-                    .and_then(|at| at.checked_add(Duration::from_secs(1)));
+                let deadline = self.deadline();
                 self.elsewhere(link, move || {
                     let answer = identity.answer(Challenge::new(server, nonce));
                     let answer = blocking::wait(deadline, pin!(answer));
@@ -235,10 +235,11 @@ impl Driver {
         }
     }
 
-    /// When an attempt that begins now is over.
+    /// When what is begun now for an attempt ends by itself: behind the deadline of the attempt, which the machine
+    /// tells, and better than a thread that was only slow.
     fn deadline(&self) -> Option<Instant> {
         // Too far away for the clock is as good as never.
-        Instant::now().checked_add(self.attempt)
+        Instant::now().checked_add(self.attempt)?.checked_add(SPARE)
     }
 
     fn target(&self, link: LinkId, server: Server) -> Target {
