@@ -208,3 +208,101 @@ fn of_two_servers_learned_between_sessions_the_one_that_left_again_is_not_told()
     assert_eq!((added.len(), removed.len()), (1, 0));
     assert_eq!(added[0].host(), "n2.test");
 }
+
+// behaviour: 4.2
+#[test]
+fn one_sentence_says_what_it_is_doing_and_what_it_waits_for() {
+    let mut config = ByHand::config();
+    config.ask_credentials = true;
+    config.tls_required = true;
+    let mut client = Connection::new(config, [7; 32], START).expect("usable");
+    let Some(Action::Connect { link, .. }) = client.poll_action() else {
+        panic!("it dials at once")
+    };
+    let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    let mut hand = ByHand { client, rx, tx };
+    let now = START + SECOND;
+    let says = |hand: &ByHand, text: &str| assert_eq!(hand.client.why(now), text);
+    says(&hand, "dialling nats://n1.test:4222, for 4000 ms at most");
+    hand.client.handle_connected(START, link);
+    says(
+        &hand,
+        "waiting for INFO of nats://n1.test:4222, for 4000 ms at most",
+    );
+    hand.read(b"INFO {\"tls_available\":true,\"nonce\":\"abc\"}\r\n");
+    hand.events(START);
+    says(
+        &hand,
+        "TLS handshake with nats://n1.test:4222, for 4000 ms at most",
+    );
+    hand.client.handle_tls(START, link);
+    says(
+        &hand,
+        "waiting for credentials for nats://n1.test:4222, for 4000 ms at most",
+    );
+    hand.client
+        .handle_credentials(START, link, Ok(Credentials::default()));
+    says(
+        &hand,
+        "waiting for nats://n1.test:4222 to accept CONNECT, for 4000 ms at most",
+    );
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    says(&hand, "connected to nats://n1.test:4222");
+    let mut draining = hand.client.clone();
+    draining.drain(START).expect("open");
+    assert_eq!(
+        draining.why(now),
+        "draining, for 29000 ms at most; connected to nats://n1.test:4222"
+    );
+    hand.client.force_reconnect(START).expect("open");
+    says(
+        &hand,
+        "leaving nats://n1.test:4222: waiting for the driver's last answer about the link",
+    );
+    hand.client.abort(START);
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+    hand.events(START);
+    says(&hand, "closed: nothing will happen any more");
+}
+
+// behaviour: 4.2, 3.6
+#[test]
+fn one_sentence_says_for_whom_it_waits_and_how_long() {
+    let mut config = ByHand::config();
+    config.retry_initial = true;
+    config.backoff.jitter = Some(Duration::ZERO);
+    let mut hand = ByHand::dialled(config);
+    end(&mut hand);
+    assert_eq!(
+        hand.client.why(START + Duration::from_millis(40)),
+        "waiting 60 ms before dialling nats://n1.test:4222 (round 1 without success)"
+    );
+    let mut config = ByHand::config();
+    config.custom_selection = true;
+    let choosing = Connection::new(config, [7; 32], START).expect("usable");
+    assert_eq!(
+        choosing.why(START),
+        "waiting for the driver to choose the next server"
+    );
+}
+
+// behaviour: 6.1; edge: 114
+#[test]
+fn a_subscription_whose_line_is_as_long_as_servers_take_is_accepted_and_a_longer_one_is_not() {
+    let mut hand = connected(|_| {});
+    let filter = |len: usize| nats_proto::SubjectFilter::new(&"a".repeat(len)).expect("a filter");
+    assert!(
+        hand.client.subscribe(START, filter(4094), None).is_ok(),
+        "and a blank and a digit"
+    );
+    assert_eq!(
+        hand.client.subscribe(START, filter(4095), None),
+        Err(nats_conn_sm::SubscribeError::ControlLineTooLong {
+            size: 4097,
+            max: 4096
+        })
+    );
+}
