@@ -306,3 +306,21 @@ fn a_subscription_whose_line_is_as_long_as_servers_take_is_accepted_and_a_longer
         })
     );
 }
+
+// behaviour: 6.6, 7.3
+#[test]
+fn what_waits_to_be_handed_out_is_known_to_the_byte() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    assert_eq!(hand.client.queued(), 0);
+    let frame = "PUB a 1\r\nx\r\n".len();
+    publish(&mut hand, 1);
+    assert_eq!(hand.client.queued(), frame);
+    let request = hand
+        .client
+        .request(START, Publish::new(&SUBJECT, "?"), SECOND)
+        .expect("made");
+    assert!(hand.client.queued() > 2 * frame);
+    assert!(hand.client.cancel_request(START, request));
+    publish(&mut hand, 1);
+    assert_eq!(hand.client.queued(), 2 * frame);
+}
