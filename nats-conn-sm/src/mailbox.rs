@@ -366,4 +366,23 @@ mod tests {
             6
         );
     }
+
+    #[test]
+    fn much_room_is_given_back_only_when_it_is_empty() {
+        let mut mailbox = Mailbox::new(MailboxLimits::new(10_000, 1 << 30));
+        mailbox.append(1, &mut messages(&["x"; 5000]));
+        assert!(mailbox.pop().is_some());
+        assert_eq!(mailbox.len(), 4999);
+        while mailbox.pop().is_some() {}
+        assert_eq!(mailbox.messages.capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_cleared_is_gone_and_counts_as_nothing() {
+        let mut mailbox = Mailbox::new(MailboxLimits::new(10, 1 << 30));
+        mailbox.append(1, &mut messages(&["x"; 3]));
+        mailbox.clear();
+        assert_eq!((mailbox.len(), mailbox.bytes(), mailbox.dropped()), (0, 0, 0));
+        assert!(mailbox.pop().is_none());
+    }
 }

@@ -324,3 +324,44 @@ fn what_waits_to_be_handed_out_is_known_to_the_byte() {
     publish(&mut hand, 1);
     assert_eq!(hand.client.queued(), 2 * frame);
 }
+
+// behaviour: 6.6
+#[test]
+fn a_block_may_be_filled_to_its_last_byte_and_not_beyond() {
+    let around = "PUB a 32752\r\n\r\n".len();
+    for (more, first) in [(0, 65_536), (1, 32_768)] {
+        let mut hand = connected(|_| {});
+        publish(&mut hand, 32_768 - around);
+        publish(&mut hand, 32_768 - around + more);
+        assert!(hand.client.poll_transmit(START, &mut hand.tx));
+        assert_eq!(hand.tx.remaining(), first);
+    }
+}
+
+// behaviour: 5.3, 5.4
+#[test]
+fn the_largest_message_is_known_also_among_those_that_were_queued_again() {
+    let mut hand = connected(|_| {});
+    for size in [10, 5000, 20] {
+        publish(&mut hand, size);
+    }
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    end(&mut hand);
+    let now = hand.client.poll_timeout().expect("it goes on");
+    hand.client.handle_timeout(now);
+    let link = loop {
+        if let Action::Connect { link, .. } = hand.client.poll_action().expect("it dials") {
+            break link;
+        }
+    };
+    (hand.rx, hand.tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    hand.client.handle_connected(now, link);
+    hand.read(format!("INFO {INFO}\r\n").as_bytes());
+    hand.events(now);
+    hand.write(now);
+    hand.read(b"PONG\r\n");
+    hand.events(now);
+    hand.write(now);
+    hand.read(VIOLATION);
+    assert_eq!(dropped(&end(&mut hand)), [(DropReason::TooLarge, vec![2..=2])]);
+}
