@@ -1,6 +1,6 @@
 //! Publishing: what is accepted, and what is told of what was not sent; flush and round trip.
 
-use nats_proto::{ClientOp, EncodeError, Headers, Payload, Reply, Subject};
+use nats_proto::{ClientOp, Headers, Payload, Reply, Subject};
 
 use crate::config::WhenFull;
 use crate::connection::{Connection, Stage};
@@ -64,15 +64,9 @@ impl Connection {
         let seq = self.delivery.next();
         self.outbox
             .push_publish(seq, op, shape, self.config.max_control_line)
-            .map_err(|error| match error {
-                EncodeError::ControlLineTooLong { len, limit } => PublishError::ControlLineTooLong {
-                    size: len,
-                    max: limit,
-                },
-                _ => PublishError::ControlLineTooLong {
-                    size: len,
-                    max: self.config.max_control_line,
-                },
+            .map_err(|_| PublishError::ControlLineTooLong {
+                size: len.saturating_sub(message),
+                max: self.config.max_control_line,
             })?;
         Ok((self.delivery.accept(), len))
     }

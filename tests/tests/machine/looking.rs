@@ -365,3 +365,30 @@ fn the_largest_message_is_known_also_among_those_that_were_queued_again() {
     hand.read(VIOLATION);
     assert_eq!(dropped(&end(&mut hand)), [(DropReason::TooLarge, vec![2..=2])]);
 }
+
+// behaviour: 6.6
+#[test]
+fn what_fits_exactly_is_taken_and_a_steady_overflow_is_told_once() {
+    let drop_oldest = |config: &mut Config| {
+        config.send_buffer = 2 * "PUB a 1\r\nx\r\n".len();
+        config.when_full = nats_conn_sm::WhenFull::DropOldest;
+    };
+    let mut config = ByHand::config();
+    drop_oldest(&mut config);
+    let mut hand = ByHand::dialled(config);
+    hand.events(START);
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    assert_eq!(hand.client.publish_fates().dropped, 0);
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    let told = hand.events(START);
+    assert_eq!(dropped(&told), [(DropReason::Overflow, vec![1..=2])]);
+    // What is handed out makes no room, what is queued behind it does.
+    let mut hand = connected(drop_oldest);
+    publish(&mut hand, 1);
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    assert_eq!(
+        dropped(&hand.events(START)),
+        [(DropReason::Overflow, vec![2..=2])]
+    );
+}
