@@ -392,3 +392,22 @@ fn what_fits_exactly_is_taken_and_a_steady_overflow_is_told_once() {
         [(DropReason::Overflow, vec![2..=2])]
     );
 }
+
+// behaviour: 6.2
+#[test]
+fn the_statistics_hold_what_can_be_counted_now() {
+    let mut hand = connected(|_| {});
+    let filter = nats_proto::SubjectFilter::from_static("b");
+    for _ in 0..2 {
+        hand.client.subscribe(START, filter.clone(), None).expect("open");
+    }
+    publish(&mut hand, 1);
+    let statistics = hand.client.statistics();
+    assert_eq!(statistics.subscriptions, 2);
+    assert_eq!(statistics.pending_bytes, "PUB a 1\r\nx\r\n".len() as u64);
+    assert_eq!(statistics.publishes, hand.client.publish_fates());
+    assert_eq!(
+        (statistics.publishes.accepted, statistics.publishes.queued),
+        (1, 1)
+    );
+}
