@@ -134,13 +134,7 @@ impl Connection {
             }
             if frame.start < sent {
                 let (message, _) = message_size(block.frame_head(frame));
-                if largest.is_none_or(|known| message > known.message) {
-                    largest = Some(Largest {
-                        seq,
-                        len: frame_len(frame),
-                        message,
-                    });
-                }
+                Largest::note(&mut largest, seq, frame_len(frame), message);
             }
             if frame.end <= sent {
                 written.push(seq);

@@ -67,12 +67,6 @@ impl Block {
         self.bytes.len().saturating_sub(self.removed_bytes)
     }
 
-    fn note_largest(&mut self, seq: PublishSeq, len: usize, message: usize) {
-        if self.largest.is_none_or(|known| message > known.message) {
-            self.largest = Some(Largest { seq, len, message });
-        }
-    }
-
     fn is_removed(&self, seq: PublishSeq) -> bool {
         self.removed.binary_search(&seq).is_ok()
     }
@@ -99,7 +93,7 @@ impl Block {
                 let Some(seq) = numbers.next() else { break };
                 if !self.is_removed(seq) {
                     let (message, _) = message_size(self.bytes.frame_head(frame));
-                    next.note_largest(seq, frame_len(frame), message);
+                    Largest::note(&mut next.largest, seq, frame_len(frame), message);
                     next.publishes.push(seq);
                     next.publish_bytes = next.publish_bytes.saturating_add(frame_len(frame));
                     self.bytes.copy_frame(frame, &mut next.bytes);
@@ -175,13 +169,7 @@ impl Outbox {
         block.bytes.end_frame(shape.tag);
         block.publishes.push(seq);
         block.publish_bytes = block.publish_bytes.saturating_add(shape.len);
-        if block.largest.is_none_or(|known| shape.message > known.message) {
-            block.largest = Some(Largest {
-                seq,
-                len: shape.len,
-                message: shape.message,
-            });
-        }
+        Largest::note(&mut block.largest, seq, shape.len, shape.message);
         self.publish_bytes = self.publish_bytes.saturating_add(shape.len);
         self.largest_message = self.largest_message.max(shape.message);
         self.has_headers |= shape.has_headers;
@@ -432,6 +420,15 @@ pub(crate) struct Largest {
     pub(crate) message: usize,
 }
 
+impl Largest {
+    /// The first of those that are equally large stays.
+    pub(crate) fn note(known: &mut Option<Self>, seq: PublishSeq, len: usize, message: usize) {
+        if known.is_none_or(|known| message > known.message) {
+            *known = Some(Self { seq, len, message });
+        }
+    }
+}
+
 /// Publishes that were dropped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dropped {
@@ -472,7 +469,7 @@ impl Requeue {
         block.publish_bytes = block.publish_bytes.saturating_add(frame_len(frame));
         self.bytes = self.bytes.saturating_add(frame_len(frame));
         let (message, has_headers) = message_size(from.frame_head(frame));
-        block.note_largest(seq, frame_len(frame), message);
+        Largest::note(&mut block.largest, seq, frame_len(frame), message);
         self.largest_message = self.largest_message.max(message);
         self.has_headers |= has_headers;
     }
