@@ -3,7 +3,7 @@
 //!
 //! [`run`] is driven by bytes, so that a property test and a fuzz target use the same lives. It panics where
 //! something that is promised does not hold: the ledger, the grammar, the wire of each link, the five counters, the
-//! limits, the deadline, and that a copy of the machine lives the same life.
+//! limits, the deadline, that a copy of the machine lives the same life, and that its recording replays to the same.
 
 mod calls;
 mod choices;
@@ -34,6 +34,9 @@ pub struct Reached {
     pub confirmed: bool,
     /// How many events it told.
     pub events: usize,
+    /// How many inputs its recording has, all of which came to the same when they were replayed. None for a life
+    /// of copies, which are not recorded.
+    pub replayed: u64,
 }
 
 /// Lives the life that these bytes say, and checks it. One in eight is lived twice, the second time by copies of the
@@ -78,7 +81,7 @@ impl Life<'_> {
             self.step();
             self.check_limits();
         }
-        let reached = self.reached();
+        let mut reached = self.reached();
         // Every life ends, so that every fate is final when it is held against what the servers saw.
         self.heal();
         self.world.abort();
@@ -87,6 +90,7 @@ impl Life<'_> {
         if self.honest {
             self.world.verify();
         }
+        reached.replayed = self.world.verify_recording();
         self.world.forget();
         let twice = self.choices.is_twice();
         let events = self.world.events.iter().filter(|_| twice);
@@ -101,6 +105,7 @@ impl Life<'_> {
             closed: self.world.count("closed") > 0,
             confirmed: self.world.client.publish_fates().confirmed > 0,
             events: self.world.events.len(),
+            replayed: 0,
         }
     }
 

@@ -42,10 +42,19 @@ fn random_calls_break_no_promise_and_most_of_them_connect_and_reconnect() {
             TestError::Fail(why, bytes) => panic!("{why}\nthe life of {bytes:?}"),
             TestError::Abort(why) => panic!("{why}"),
         });
-    let [lives, connected, reconnected, closed, confirmed, events] = seen.0.map(|count| count.get());
+    let [
+        lives,
+        connected,
+        reconnected,
+        closed,
+        confirmed,
+        events,
+        replayed,
+        inputs,
+    ] = seen.0.map(|count| count.get());
     println!(
         "{lives} lives in {:?}: {connected} connected, {reconnected} reconnected, {closed} closed, {confirmed} \
-         with confirmed publishes, {events} events",
+         with confirmed publishes, {events} events; {replayed} replayed, {inputs} inputs",
         began.elapsed()
     );
     assert!(connected * 100 >= lives * 60, "{connected} of {lives} connect");
@@ -61,11 +70,15 @@ fn random_calls_break_no_promise_and_most_of_them_connect_and_reconnect() {
         confirmed * 100 >= lives * 30,
         "{confirmed} of {lives} have confirmed publishes"
     );
+    assert_eq!(
+        replayed, lives,
+        "every life is recorded, and its recording replays to the same"
+    );
 }
 
 /// How many lives came to which state.
 #[derive(Default)]
-struct Seen([Cell<usize>; 6]);
+struct Seen([Cell<usize>; 8]);
 
 impl Seen {
     fn note(&self, reached: Reached) {
@@ -76,6 +89,8 @@ impl Seen {
             usize::from(reached.closed),
             usize::from(reached.confirmed),
             reached.events,
+            usize::from(reached.replayed > 0),
+            usize::try_from(reached.replayed).unwrap_or(usize::MAX),
         ];
         for (seen, count) in self.0.iter().zip(counts) {
             seen.set(seen.get() + count);

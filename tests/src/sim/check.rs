@@ -77,18 +77,16 @@ impl World {
         &self.recorded
     }
 
-    /// The recorded life, lived again, is the same.
+    /// The recorded life, lived again, is the same: how many inputs it has. None if it is not recorded.
     ///
     /// # Panics
-    /// If it is not.
-    pub fn verify_recording(&mut self) {
+    /// If it is not the same.
+    pub fn verify_recording(&mut self) -> u64 {
         if !self.client.is_recording() {
-            return;
+            return 0;
         }
         let recording = Recording::read(self.recording().to_vec()).expect("a recording");
-        if let Err(fault) = Replayer::run(recording) {
-            panic!("{fault}; the story:\n{}", self.tale());
-        }
+        Replayer::run(recording).unwrap_or_else(|fault| panic!("{fault}; the story:\n{}", self.tale()))
     }
 
     fn verdict(&mut self) -> Result<(), String> {
