@@ -8,13 +8,13 @@ use core::time::Duration;
 use nats_proto::{ClientOp, Connect, Decoder, ServerInfo, ServerUrl, Sid, TransmitBuf, UserInfo};
 
 use crate::action::{Action, Credentials, TlsExpectation};
+use crate::block::Tag;
 use crate::config::CleartextPolicy;
 use crate::connection::{Connection, Progress, Stage};
 use crate::error::{AttemptFailure, AuthError, ConnectError, Phase as PublicPhase};
 use crate::event::{ClosedReason, Event, RemovalReason, WaitReason};
 use crate::ids::{AttemptId, LinkId, PublishSeq, ServerId};
 use crate::link::{Cause, HandedUpTo, Link};
-use crate::outbox::Tag;
 use crate::phase::{Phase, Step, Upgrade};
 use crate::pings::{Ping, PingKind, Unanswered};
 use crate::servers::Server;

@@ -5,8 +5,8 @@ use core::fmt;
 use bytes::{Buf, BytesMut};
 use nats_proto::TransmitBuf;
 
+use crate::block::Tag;
 use crate::ids::LinkId;
-use crate::outbox::Tag;
 
 /// What a driver has read from one link and the machine has not yet parsed.
 ///

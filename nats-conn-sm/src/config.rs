@@ -251,7 +251,9 @@ pub enum CleartextPolicy {
 pub enum LameDuckPolicy {
     /// Only the event: the link stays until the server closes it.
     Notify,
-    /// Leave for another server at a random moment within this time, when everything written is confirmed.
+    /// Leave for another server: at a random moment within this time publishes begin to wait for the next link, and
+    /// this one is left when everything written is confirmed and no reply is awaited, or 10 s later. Meanwhile
+    /// subscriptions are made and ended on it as ever, and a flush is answered unless such a publish lies before it.
     Move {
         /// The window in which the move begins. Default: 10 s.
         within: Duration,

@@ -6,8 +6,8 @@ use core::ops::RangeInclusive;
 use nats_proto::TransmitBuf;
 use smallvec::SmallVec;
 
+use crate::block::Tag;
 use crate::ids::PublishSeq;
-use crate::outbox::Tag;
 use crate::statistics::PublishFates;
 
 /// Numbers of publishes, as ranges in ascending order.

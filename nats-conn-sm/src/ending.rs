@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::action::Action;
+use crate::block::{Largest, Tag, frame_len, message_size};
 use crate::buffers::SendBuf;
 use crate::config::Delivery;
 use crate::connection::{Connection, Stage};
@@ -13,7 +14,7 @@ use crate::event::{ClosedReason, DropReason, EndReason, Event, WaitReason};
 use crate::ids::LinkId;
 use crate::life::Life;
 use crate::link::{Cause, Ending, Handed, Link};
-use crate::outbox::{Dropped, Largest, Requeue, Tag, frame_len, message_size};
+use crate::outbox::{Dropped, Requeue};
 use crate::pings::PingKind;
 use crate::subscriptions::Purpose;
 use crate::time::Timestamp;

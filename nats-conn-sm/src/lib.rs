@@ -101,6 +101,7 @@ extern crate alloc;
 mod action;
 mod attempts;
 mod backoff;
+mod block;
 mod buffers;
 mod closing;
 mod config;

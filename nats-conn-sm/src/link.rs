@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use nats_proto::{Decoder, ServerError, ServerErrorKind, ServerInfo, Sid, TransmitBuf};
 
+use crate::block::{Largest, Tag};
 use crate::delivery::SeqRanges;
 use crate::error::{DisconnectReason, LinkEnd};
 use crate::ids::{LinkId, PublishSeq};
-use crate::outbox::{Largest, Tag};
 use crate::phase::Phase;
 use crate::pings::{PingKind, Unanswered};
 use crate::servers::Server;

@@ -4,112 +4,11 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use nats_proto::{ClientOp, EncodeError, Frame, Sid, TransmitBuf};
-use smallvec::SmallVec;
 
+use crate::block::{BLOCK, Block, Largest, Tag, frame_len, message_size};
 use crate::delivery::SeqRanges;
 use crate::ids::PublishSeq;
 use crate::pings::{Ping, PingKind};
-
-/// The most bytes of a block, unless one frame alone is larger.
-pub(crate) const BLOCK: usize = 64 * 1024;
-
-/// What a frame is: of all kinds only publishes go from one link to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tag {
-    Publish,
-    /// The publish of a request, which is never sent twice.
-    Request,
-    Control,
-}
-
-impl Tag {
-    pub(crate) fn is_publish(self) -> bool {
-        self != Self::Control
-    }
-}
-
-/// Frames in the order in which they will be written, and what is known of them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Block {
-    pub(crate) bytes: TransmitBuf<Tag>,
-    /// The numbers of its publishes, in the order of their frames.
-    pub(crate) publishes: SeqRanges,
-    pub(crate) publish_bytes: usize,
-    pub(crate) largest: Option<Largest>,
-    pub(crate) pings: SmallVec<[Ping; 1]>,
-    /// The highest sid that a SUB in it names.
-    pub(crate) last_sub: Option<Sid>,
-    has_control: bool,
-    /// Publishes that are to leave it before it is handed out, ascending.
-    removed: Vec<PublishSeq>,
-    removed_bytes: usize,
-}
-
-impl Block {
-    pub(crate) fn from_bytes(bytes: TransmitBuf<Tag>) -> Self {
-        Self {
-            bytes,
-            ..Self::default()
-        }
-    }
-
-    /// The publish frames with their numbers.
-    fn publish_frames(&self) -> impl Iterator<Item = (PublishSeq, Frame<Tag>)> + '_ {
-        self.bytes
-            .frames()
-            .filter(|frame| frame.tag.is_publish())
-            .zip(self.publishes.numbers())
-            .map(|(f, s)| (s, f))
-    }
-
-    /// Bytes that will be handed out.
-    fn live_bytes(&self) -> usize {
-        self.bytes.len().saturating_sub(self.removed_bytes)
-    }
-
-    fn is_removed(&self, seq: PublishSeq) -> bool {
-        self.removed.binary_search(&seq).is_ok()
-    }
-
-    fn remove(&mut self, seq: PublishSeq, bytes: usize) -> bool {
-        let Err(place) = self.removed.binary_search(&seq) else {
-            return false;
-        };
-        self.removed.insert(place, seq);
-        self.removed_bytes = self.removed_bytes.saturating_add(bytes);
-        self.publish_bytes = self.publish_bytes.saturating_sub(bytes);
-        true
-    }
-
-    /// Writes it anew without the frames that are to go.
-    fn rebuild(&mut self, keep_control: bool) {
-        let mut next = Self {
-            last_sub: self.last_sub,
-            ..Self::default()
-        };
-        let mut numbers = self.publishes.numbers();
-        for frame in self.bytes.frames() {
-            if frame.tag.is_publish() {
-                let Some(seq) = numbers.next() else { break };
-                if !self.is_removed(seq) {
-                    let (message, _) = message_size(self.bytes.frame_head(frame));
-                    Largest::note(&mut next.largest, seq, frame_len(frame), message);
-                    next.publishes.push(seq);
-                    next.publish_bytes = next.publish_bytes.saturating_add(frame_len(frame));
-                    self.bytes.copy_frame(frame, &mut next.bytes);
-                }
-            } else if keep_control {
-                next.has_control = true;
-                self.bytes.copy_frame(frame, &mut next.bytes);
-            }
-        }
-        drop(numbers);
-        if keep_control {
-            next.pings = core::mem::take(&mut self.pings);
-        }
-        *self = next;
-    }
-}
 
 /// The queue.
 #[derive(Clone, Debug, Default)]
@@ -240,7 +139,7 @@ impl Outbox {
             };
             self.publish_bytes = self.publish_bytes.saturating_sub(block.publish_bytes);
             if !block.removed.is_empty() {
-                block.rebuild(true);
+                block.rebuild(|_, _, _| true);
             }
             if self.is_empty() {
                 self.forget_demands();
@@ -249,6 +148,33 @@ impl Outbox {
                 return Some(block);
             }
         }
+    }
+
+    /// Whether [`take_control`](Self::take_control) has something.
+    pub(crate) fn has_control(&self) -> bool {
+        self.with_control().next().is_some()
+    }
+
+    /// While publishes are held back: the next block of what goes past them, SUBs and UNSUBs, and of PINGs that none
+    /// lies before.
+    pub(crate) fn take_control(&mut self) -> Option<Block> {
+        let (place, leads) = self.with_control().next()?;
+        let mut taken = Block::from_bytes(self.buffer());
+        self.at(place).move_control(&mut taken, leads);
+        self.blocks.retain(|block| !block.bytes.is_empty());
+        Some(taken)
+    }
+
+    /// The blocks with frames that go past held publishes, and whether none of these lies before the block.
+    fn with_control(&self) -> impl Iterator<Item = (usize, bool)> + '_ {
+        let mut leads = true;
+        self.all().enumerate().filter_map(move |(place, block)| {
+            let first = block.bytes.frames().next();
+            let led = leads;
+            leads &= block.publishes.is_empty();
+            let ahead = led && first.is_some_and(|frame| !frame.tag.is_publish());
+            (ahead || block.interest_bytes() > 0).then_some((place, led))
+        })
     }
 
     /// Takes back the memory of a buffer that was written out.
@@ -373,7 +299,7 @@ impl Outbox {
     fn shrink(&mut self, place: usize) {
         let block = self.at(place);
         if block.removed.len().saturating_mul(2) > block.bytes.frame_count() {
-            block.rebuild(true);
+            block.rebuild(|_, _, _| true);
             if block.bytes.is_empty() && place < self.blocks.len() {
                 self.blocks.remove(place);
             }
@@ -385,7 +311,7 @@ impl Outbox {
 
     fn rebuild_all(&mut self, keep_control: bool) {
         for block in self.blocks.iter_mut().chain([&mut self.tail]) {
-            block.rebuild(keep_control);
+            block.rebuild(|_, _, _| keep_control);
         }
         self.blocks.retain(|block| !block.bytes.is_empty());
         if self.is_empty() {
@@ -408,25 +334,6 @@ pub(crate) struct Shape {
     /// Bytes of headers and payload.
     pub(crate) message: usize,
     pub(crate) has_headers: bool,
-}
-
-/// The publish of a block that has the most bytes of headers and payload.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Largest {
-    pub(crate) seq: PublishSeq,
-    /// Bytes of its frame.
-    pub(crate) len: usize,
-    /// Headers and payload.
-    pub(crate) message: usize,
-}
-
-impl Largest {
-    /// The first of those that are equally large stays.
-    pub(crate) fn note(known: &mut Option<Self>, seq: PublishSeq, len: usize, message: usize) {
-        if known.is_none_or(|known| message > known.message) {
-            *known = Some(Self { seq, len, message });
-        }
-    }
 }
 
 /// Publishes that were dropped.
@@ -473,20 +380,4 @@ impl Requeue {
         self.largest_message = self.largest_message.max(message);
         self.has_headers |= has_headers;
     }
-}
-
-/// Bytes of a whole frame.
-pub(crate) fn frame_len(frame: Frame<Tag>) -> usize {
-    frame.end.saturating_sub(frame.start)
-}
-
-/// Bytes of headers and payload, and whether there are headers, as a frame's own control line says.
-pub(crate) fn message_size(head: &[u8]) -> (usize, bool) {
-    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    let digits = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
-    let size = digits.iter().fold(0_usize, |size, &digit| {
-        size.saturating_mul(10)
-            .saturating_add(usize::from(digit.saturating_sub(b'0')))
-    });
-    (size, line.starts_with(b"H"))
 }

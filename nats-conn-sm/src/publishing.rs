@@ -2,12 +2,13 @@
 
 use nats_proto::{ClientOp, Headers, Payload, Reply, Subject};
 
+use crate::block::Tag;
 use crate::config::WhenFull;
 use crate::connection::{Connection, Stage};
 use crate::error::{FlushError, PublishError, RequestError};
 use crate::event::{DropReason, Event};
 use crate::ids::{FlushId, PublishSeq};
-use crate::outbox::{Dropped, Shape, Tag};
+use crate::outbox::{Dropped, Shape};
 use crate::pings::PingKind;
 use crate::publish::Publish;
 use crate::recording::Input;

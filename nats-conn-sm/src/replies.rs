@@ -4,11 +4,11 @@ use core::time::Duration;
 
 use nats_proto::{Headers, Message, PermissionOperation, Reply};
 
+use crate::block::Tag;
 use crate::connection::Connection;
 use crate::error::{PublishError, RequestError, RequestStartError};
 use crate::event::{Event, RepliesEnd};
 use crate::ids::RequestId;
-use crate::outbox::Tag;
 use crate::publish::{Publish, RequestMany};
 use crate::recording::Input;
 use crate::requests::{Inbox, Pending};

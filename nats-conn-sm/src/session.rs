@@ -4,9 +4,9 @@ use alloc::collections::VecDeque;
 
 use nats_proto::Sid;
 
+use crate::block::Largest;
 use crate::ids::PublishSeq;
 use crate::liveness::Liveness;
-use crate::outbox::Largest;
 use crate::time::Timestamp;
 
 /// The state of a session.

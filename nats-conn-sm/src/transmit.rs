@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use nats_proto::{ClientOp, Sid, TransmitBuf};
 
+use crate::block::{BLOCK, Block, Largest, Tag};
 use crate::buffers::SendBuf;
 use crate::config::Delivery;
 use crate::connection::{Connection, Stage};
@@ -11,7 +12,6 @@ use crate::delivery::SeqRanges;
 use crate::ids::{LinkId, PublishSeq};
 use crate::life::Life;
 use crate::link::{Handed, Link};
-use crate::outbox::{BLOCK, Block, Largest, Tag};
 use crate::phase::Phase;
 use crate::pings::{Ping, PingKind};
 use crate::session::Restore;
@@ -64,7 +64,11 @@ impl Connection {
         }
         link.session().is_some_and(|session| {
             matches!(session.restore, Restore::Writing { .. })
-                || (!session.departure.holds_publishes() && !self.outbox.is_empty())
+                || if session.departure.holds_publishes() {
+                    self.outbox.has_control()
+                } else {
+                    !self.outbox.is_empty()
+                }
         })
     }
 
@@ -106,7 +110,7 @@ impl Connection {
             return Some(self.restore_block());
         }
         if session.departure.holds_publishes() {
-            return None;
+            return self.outbox.take_control();
         }
         let handed = session.confirm.bytes;
         let next = self.outbox.next_publish_bytes();

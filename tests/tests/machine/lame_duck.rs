@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Event, LameDuckPolicy};
-use nats_conn_tests::model_server::{Deed, Urls};
+use nats_conn_tests::model_server::{Deed, Op, Urls};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
@@ -263,7 +263,7 @@ fn a_move_waits_for_written_requests_ten_seconds_at_most() {
         let request = world.request("q", b"?", 60 * SECOND).expect("made");
         world.run_for(SECOND);
         let reply = world.log().frames.iter().find_map(|frame| match &frame.op {
-            nats_conn_tests::model_server::Op::Publish { reply, .. } => reply.clone(),
+            Op::Publish { reply, .. } => reply.clone(),
             _ => None,
         });
         world.skip_past();
@@ -377,4 +377,138 @@ fn a_move_is_called_off_when_the_only_better_server_goes_too() {
         "held publishes leave after all"
     );
     assert_eq!(world.ledger.end(listener), None);
+}
+
+/// A world whose client holds publishes back for the next link, because a written request has no reply yet.
+fn holding() -> World {
+    let mut world = cluster(2);
+    world.subscribe("q");
+    world.request("q", b"?", 60 * SECOND).expect("made");
+    world.run_for(SECOND);
+    world.cluster.lame_duck(0, None);
+    for _ in 0..200 {
+        world.publish_numbered("p", 10).expect("room");
+        world.run_for(Duration::from_millis(50));
+        if world.client.queued() > 0 {
+            world.skip_past();
+            return world;
+        }
+    }
+    panic!("it never holds back: {:?}", world.story());
+}
+
+/// What the last server got on its link behind this many frames, without keep-alives.
+fn sent_behind(world: &World, frames: usize) -> Vec<String> {
+    let line = |op: &Op| match op {
+        Op::Subscribe { filter, .. } => format!("SUB {filter}"),
+        Op::Unsubscribe { max, .. } => format!("UNSUB {max:?}"),
+        other => other.name().to_owned(),
+    };
+    world.log().frames[frames..]
+        .iter()
+        .map(|frame| line(&frame.op))
+        .collect()
+}
+
+// behaviour: 10.2
+#[test]
+fn while_a_move_holds_publishes_back_subscriptions_are_made_heard_and_ended_on_the_old_link() {
+    let mut world = holding();
+    let (before, published) = (world.log().frames.len(), world.log().publishes().count());
+    let sid = world.subscribe("news");
+    let counted = world.subscribe("counted");
+    world.unsubscribe_after(counted, 2).expect("known");
+    world.publish_numbered("p", 10).expect("room");
+    world.run_for(SECOND);
+    assert_eq!(
+        sent_behind(&world, before),
+        ["SUB news", "SUB counted", "UNSUB Some(2)"]
+    );
+    assert_eq!(world.log().publishes().count(), published, "publishes are held");
+    world.cluster.publish("news", None, b"from the server that goes");
+    world.run_for(SECOND);
+    assert_eq!(world.ledger.messages(sid), 1);
+    world.unsubscribe(sid).expect("known");
+    world.drain_subscription(counted).expect("known");
+    world.run_for(SECOND);
+    assert_eq!(sent_behind(&world, before + 3), ["UNSUB None", "UNSUB None"]);
+    assert_eq!(world.count("disconnected"), 0, "{:?}", world.story());
+    world.wait("reconnected");
+    world.run_for(5 * SECOND);
+    let fates = world.client.publish_fates();
+    assert_eq!(
+        (fates.queued, fates.unconfirmed, fates.dropped),
+        (0, 0, 0),
+        "{fates:?}"
+    );
+}
+
+// behaviour: 10.2, 6.3
+#[test]
+fn while_a_move_holds_publishes_back_a_flush_is_answered_unless_it_is_behind_one() {
+    let mut world = holding();
+    let flushed = |world: &World| -> Vec<bool> {
+        let flushed = world.all("flushed").into_iter();
+        flushed
+            .map(|(_, event)| matches!(event, Event::Flushed { result: Ok(()), .. }))
+            .collect()
+    };
+    world.flush().expect("a session");
+    world.run_for(SECOND);
+    assert!(flushed(&world).is_empty(), "a publish in front of it is held");
+    world.wait("reconnected");
+    assert_eq!(flushed(&world), [false], "the link went before it was answered");
+
+    let mut world = cluster(2);
+    world.subscribe("q");
+    world.request("q", b"?", 60 * SECOND).expect("made");
+    world.run_for(SECOND);
+    world.cluster.lame_duck(0, None);
+    let published = world.log().publishes().count();
+    world.run_for(11 * SECOND);
+    world.flush().expect("a session");
+    world.publish_numbered("p", 10).expect("room");
+    let sid = world.subscribe("news");
+    world.run_for(SECOND);
+    assert_eq!(
+        world.client.publish_fates().queued,
+        1,
+        "it holds back: {:?}",
+        world.story()
+    );
+    assert_eq!(flushed(&world), [true], "nothing in front of it is held");
+    assert_eq!(world.log().publishes().count(), published);
+    world.cluster.publish("news", None, b"x");
+    world.run_for(SECOND);
+    assert_eq!(
+        world.ledger.messages(sid),
+        1,
+        "what lies behind a held publish goes past it"
+    );
+}
+
+// behaviour: 10.2
+#[test]
+fn while_a_move_holds_blocks_of_publishes_back_every_subscription_between_them_leaves() {
+    let mut world = holding();
+    let before = world.log().frames.len();
+    for number in 0..3_000 {
+        world.publish_numbered("p", 600).expect("room");
+        world.subscribe(&format!("news.{number}"));
+    }
+    world.run_for(SECOND);
+    let sent = sent_behind(&world, before);
+    assert_eq!(sent.len(), 3_000);
+    for (number, line) in sent.iter().enumerate() {
+        assert_eq!(*line, format!("SUB news.{number}"));
+    }
+    assert_eq!(world.client.publish_fates().queued, 3_001);
+    world.wait("reconnected");
+    world.run_for(5 * SECOND);
+    let fates = world.client.publish_fates();
+    assert_eq!(
+        (fates.queued, fates.unconfirmed, fates.dropped),
+        (0, 0, 0),
+        "{fates:?}"
+    );
 }
