@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Buf;
 use nats_conn_sm::{
     Action, Config, Connection, Credentials, Delivery, DropReason, Event, Fate, LinkEnd, Publish, ReceiveBuf,
-    Recording, RecordingOptions, Replayer, SendBuf,
+    Recording, RecordingOptions, Replayer, SendBuf, State,
 };
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Deed, Step, Urls, When};
@@ -410,4 +410,66 @@ fn the_statistics_hold_what_can_be_counted_now() {
         (statistics.publishes.accepted, statistics.publishes.queued),
         (1, 1)
     );
+}
+
+// behaviour: 1.2
+#[test]
+fn a_buffer_prints_its_link_and_how_much_is_in_it_and_nothing_of_what_that_is() {
+    let mut hand = connected(|_| {});
+    hand.read(b"MSG secret");
+    assert_eq!(
+        format!("{:?}", hand.rx),
+        format!("ReceiveBuf({:?}, 10 bytes)", hand.rx.link())
+    );
+}
+
+// behaviour: 1.2
+#[test]
+fn the_kind_of_an_error_is_told_as_its_driver_named_it_unless_the_life_is_recorded() {
+    for (recorded, expected) in [(false, "never_heard_of"), (true, "io")] {
+        for during_dialling in [true, false] {
+            let (config, options) = (ByHand::config(), RecordingOptions::default());
+            let client = if recorded {
+                Connection::recorded(config, [7; 32], START, options)
+            } else {
+                Connection::new(config, [7; 32], START)
+            };
+            let mut client = client.expect("usable");
+            let Some(Action::Connect { link, .. }) = client.poll_action() else {
+                panic!("it dials at once")
+            };
+            let (kind, detail) = ("never_heard_of", "it".into());
+            let end = if during_dialling {
+                LinkEnd::Dial { kind, detail }
+            } else {
+                client.handle_connected(START, link);
+                LinkEnd::Io { kind, detail }
+            };
+            client.handle_link_closed(START, link, end, &mut SendBuf::new(link));
+            let mut rx = ReceiveBuf::new(link);
+            let told = std::iter::from_fn(|| client.poll_event(START, &mut rx));
+            let told: Vec<String> = told.map(|event| format!("{event:?}")).collect();
+            assert!(
+                told.iter()
+                    .any(|line| line.contains(&format!("kind: {expected:?}"))),
+                "{recorded}, {during_dialling}: {told:?}"
+            );
+        }
+    }
+}
+
+// behaviour: 2.1
+#[test]
+fn one_word_says_what_it_is_doing() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    assert_eq!(hand.client.state(), State::Connecting);
+    hand = connected(|_| {});
+    assert_eq!(hand.client.state(), State::Connected);
+    end(&mut hand);
+    assert_eq!(hand.client.state(), State::Reconnecting);
+    hand.client.close(START);
+    assert_eq!(hand.client.state(), State::Closed);
+    let mut draining = connected(|_| {});
+    draining.client.drain(START).expect("open");
+    assert_eq!(draining.client.state(), State::Draining);
 }

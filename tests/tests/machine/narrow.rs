@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Buf;
 use nats_conn_sm::{
     Action, ClosedReason, Connection, Delivery, DropReason, Event, LinkEnd, Publish, ReceiveBuf, Recording,
     RecordingOptions, Replayer, SendBuf,
@@ -208,6 +209,80 @@ fn a_forced_reconnect_while_a_short_link_is_on_its_way_out_waits_for_nothing() {
             hand.client.force_reconnect(START).expect("open");
         }
         let told = hand.events(START);
+        let waits = told
+            .iter()
+            .any(|event| matches!(event, Event::BackoffWait { .. }));
+        assert_eq!(waits, !force, "{told:?}");
+    }
+}
+
+// behaviour: 6.5, 6.2
+#[test]
+fn of_a_block_that_is_confirmed_in_part_the_rest_is_queued_again() {
+    let mut hand = at_least_once();
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "1")).expect("room");
+    hand.client.flush(START).expect("a session");
+    hand.client.publish(Publish::new(&subject, "2")).expect("room");
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.publish_fates().confirmed, 1);
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    hand.events(START);
+    let fates = hand.client.publish_fates();
+    assert_eq!((fates.confirmed, fates.queued, fates.unconfirmed), (1, 1, 0));
+    assert_eq!(hand.client.queued(), "PUB a 1\r\n2\r\n".len(), "and only that");
+}
+
+// behaviour: 5.4, 6.2
+#[test]
+fn of_a_block_that_is_proven_in_part_while_it_is_written_the_rest_is_queued_again() {
+    let mut hand = ByHand::connected(ByHand::config(), INFO);
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "1")).expect("room");
+    hand.client.flush(START).expect("a session");
+    let front = hand.client.queued();
+    for payload in ["2", "3"] {
+        hand.client
+            .publish(Publish::new(&subject, payload))
+            .expect("room");
+    }
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.tx.advance(front + 4);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.publish_fates().confirmed, 1);
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    hand.events(START);
+    let fates = hand.client.publish_fates();
+    assert_eq!((fates.confirmed, fates.queued, fates.unconfirmed), (1, 2, 0));
+    assert_eq!(hand.client.queued(), "PUB a 1\r\n2\r\nPUB a 1\r\n3\r\n".len());
+}
+
+// behaviour: 11.3, 9.4
+#[test]
+fn a_forced_reconnect_while_a_link_is_left_for_what_its_server_sent_waits_for_nothing() {
+    for force in [false, true] {
+        let mut hand = ByHand::connected(ByHand::config(), INFO);
+        hand.read(b"rubbish\r\n");
+        let mut told = hand.events(START);
+        let link = hand.rx.link();
+        assert_eq!(
+            hand.client.poll_action(),
+            Some(Action::Disconnect { link, abort: true }),
+            "it leaves"
+        );
+        if force {
+            hand.client.force_reconnect(START).expect("open");
+        }
+        hand.client
+            .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+        told.extend(hand.events(START));
         let waits = told
             .iter()
             .any(|event| matches!(event, Event::BackoffWait { .. }));

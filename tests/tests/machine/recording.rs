@@ -194,3 +194,30 @@ fn a_machine_that_is_not_recorded_has_nothing_to_take() {
     machine.close(Timestamp::ZERO);
     assert_eq!((machine.is_recording(), machine.poll_recording()), (false, None));
 }
+
+#[test]
+fn a_replay_makes_up_no_more_bytes_than_a_machine_can_be_asked_to_hold() {
+    let large = vec![b'x'; 60 << 20];
+    let config = || {
+        let mut config = Config::new(vec![url("nats://n1.test:4222")]);
+        config.send_buffer = 1 << 30;
+        config
+    };
+    let subject = Subject::from_static("a");
+    let start = Timestamp::from_millis(1_000);
+    for (publishes, held) in [(4, true), (5, false)] {
+        let options = RecordingOptions::default();
+        let mut client = Connection::recorded(config(), seed_bytes(1), start, options).expect("usable");
+        for _ in 0..publishes {
+            client.publish(Publish::new(&subject, &large[..])).expect("room");
+        }
+        let recording = client.poll_recording().expect("recorded");
+        drop(client);
+        let result = Replayer::run(Recording::read(recording).expect("a recording"));
+        let expected = ReplayError::TooLarge {
+            record: 5,
+            size: 60 << 20,
+        };
+        assert_eq!(result, if held { Ok(4) } else { Err(expected) });
+    }
+}
