@@ -5,6 +5,7 @@
 mod client_operations;
 mod client_role_properties;
 mod edge_cases;
+mod edge_cases_of_headers;
 mod golden;
 mod headers;
 mod reference;

@@ -1,12 +1,17 @@
 //! The state machine's promises as stories in virtual time, against the model server. One binary, because linking
 //! one is much faster than linking one a story.
 
+mod at_least_once;
+mod attempts;
+mod auth_errors;
 mod backoff;
 mod chunking;
 mod coverage;
+mod credentials;
 mod drain;
 mod driver_contract;
 mod errors;
+mod forced;
 mod handshake;
 mod lame_duck;
 mod liveness;
@@ -18,7 +23,10 @@ mod publishing;
 mod reconnect;
 mod recording;
 mod requests;
+mod restore;
+mod room;
 mod secrets;
 mod send_buffer;
 mod servers;
 mod subscriptions;
+mod tls;

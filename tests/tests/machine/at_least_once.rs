@@ -1,0 +1,146 @@
+//! What is not confirmed is sent again, where that is asked for (behaviour 6.5).
+
+use std::time::Duration;
+
+use nats_conn_sm::{ConfigError, Connection, Delivery, Timestamp, WhenFull};
+use nats_conn_tests::model_server::Op;
+use nats_conn_tests::scenario::{Scenario, url};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+// behaviour: 6.5
+#[test]
+fn at_least_once_confirms_by_itself_100_ms_after_something_was_handed_out() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.delivery = Delivery::AtLeastOnce)
+        .connected();
+    world.run_for(SECOND);
+    let published = world.now();
+    world.publish("a", b"x").expect("room");
+    world.run_for(99 * MILLISECOND);
+    assert_eq!(
+        world.log().names().iter().filter(|name| **name == "PING").count(),
+        1,
+        "that of the handshake"
+    );
+    world.run_for(5 * MILLISECOND);
+    assert_eq!(world.client.publish_fates().confirmed, 1);
+    let ping = world.log().frames.last().expect("a frame");
+    assert_eq!(ping.op, Op::Ping);
+    assert_eq!(Timestamp::from_nanos(ping.at).since(published), 101 * MILLISECOND);
+    world.run_for(60 * SECOND);
+    assert_eq!(
+        world.log().names().last(),
+        Some(&"PING"),
+        "nothing unconfirmed, no further PING"
+    );
+    assert_eq!(world.log().frames.len(), 4);
+}
+
+// behaviour: 6.5
+#[test]
+fn at_least_once_adds_a_ping_behind_every_64_kib() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.delivery = Delivery::AtLeastOnce)
+        .connected();
+    world.run_for(SECOND);
+    for _ in 0..200 {
+        world.publish_numbered("a", 4096).expect("room");
+    }
+    world.run_for(50 * MILLISECOND);
+    let mut since = 0;
+    let mut pings = 0;
+    for frame in &world.log().frames[2..] {
+        since += frame.end - frame.start;
+        if frame.op == Op::Ping {
+            assert!(since <= 70_000, "{since} bytes without a PING");
+            (since, pings) = (0, pings + 1);
+        }
+    }
+    assert!((12..=14).contains(&pings), "{pings} PINGs for 800 KiB");
+}
+
+// behaviour: 6.5, 8.1
+#[test]
+fn confirming_pings_do_not_count_as_unanswered_keep_alives() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.delivery = Delivery::AtLeastOnce;
+            config.ping_interval = 10 * SECOND;
+        })
+        .connected();
+    world.run_for(SECOND);
+    let last_heard = world.now();
+    world.freeze();
+    world.skip_past();
+    for _ in 0..25 {
+        world.publish_numbered("a", 10).expect("room");
+        world.run_for(SECOND);
+    }
+    assert_eq!(world.count("disconnected"), 0, "only the third interval ends it");
+    let (at, _) = world.wait("disconnected");
+    assert!(at.since(last_heard) > 28 * SECOND, "{:?}", at.since(last_heard));
+}
+
+// behaviour: 6.5
+#[test]
+fn at_least_once_sends_unconfirmed_again_before_newer_ones() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.delivery = Delivery::AtLeastOnce)
+        .connected();
+    world.run_for(5 * SECOND);
+    world.pipe().mute = true;
+    for _ in 0..5 {
+        world.publish_numbered("a", 10).expect("room");
+    }
+    world.run_for(SECOND);
+    world.pipe().mute = false;
+    world.pipe().deaf = true;
+    world.publish_numbered("a", 10).expect("room");
+    world.crash(0);
+    world.wait("disconnected");
+    world.publish_numbered("a", 10).expect("room");
+    world.restart(0);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    let numbers: Vec<u8> = world
+        .log()
+        .publishes()
+        .map(|(_, payload)| payload[0] - b'0')
+        .collect();
+    assert_eq!(numbers.last(), Some(&7));
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    assert_eq!(world.client.publish_fates().confirmed, 7);
+}
+
+// behaviour: 6.5
+#[test]
+fn at_least_once_with_drop_oldest_is_a_configuration_error() {
+    let mut config = nats_conn_sm::Config::new(vec![url("nats://a")]);
+    config.delivery = Delivery::AtLeastOnce;
+    config.when_full = WhenFull::DropOldest;
+    let error = Connection::new(config, [1; 32], Timestamp::ZERO).map(drop);
+    assert_eq!(error, Err(ConfigError::DropOldestWithAtLeastOnce));
+}
+
+// behaviour: 6.5, 6.6
+#[test]
+fn what_is_kept_for_sending_again_fills_the_buffer_too() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.delivery = Delivery::AtLeastOnce;
+            config.send_buffer = 10_000;
+        })
+        .connected();
+    world.run_for(SECOND);
+    world.pipe().mute = true;
+    let mut accepted = 0;
+    while accepted < 50 && world.publish_numbered("a", 1000).is_ok() {
+        accepted += 1;
+        world.run_for(MILLISECOND);
+    }
+    assert_eq!(accepted, 9, "written, but not confirmed");
+    world.pipe().mute = false;
+    world.wait("writable");
+}

@@ -1,0 +1,150 @@
+//! Errors of authentication that come again (behaviour 9.2).
+
+use std::time::Duration;
+
+use nats_conn_sm::{Event, LinkEnd, RemovalReason};
+use nats_conn_tests::model_server::{Auth, Deed};
+use nats_conn_tests::scenario::Scenario;
+use nats_conn_tests::sim::Dial;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+// behaviour: 9.2; edge: 48
+#[test]
+fn the_same_authentication_error_twice_over_ten_seconds_takes_the_server_out() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(5 * SECOND);
+    world.cluster.settings_mut(0).auth = Auth::Refuse("Authorization Violation".into());
+    world.crash(0);
+    world.restart(0);
+    let (first, _) = world.wait("connect_failed");
+    let (at, event) = world.wait("server_removed");
+    assert!(matches!(
+        event,
+        Event::ServerRemoved {
+            reason: RemovalReason::Auth,
+            ..
+        }
+    ));
+    assert!(at.since(first) >= 10 * SECOND, "{:?}", at.since(first));
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed auth".into()));
+    assert!(
+        world.count("backoff_wait") >= 5,
+        "an ordinary failed attempt before that"
+    );
+}
+
+// behaviour: 9.2
+#[test]
+fn within_the_gap_it_is_an_ordinary_failure_and_a_success_begins_the_row_anew() {
+    let mut world = Scenario::new(1).connected();
+    for _ in 0..4 {
+        world.run_for(9 * SECOND);
+        world.cluster.settings_mut(0).auth = Auth::Refuse("User Authentication Expired".into());
+        world.crash(0);
+        world.restart(0);
+        world.wait("connect_failed");
+        world.wait("connect_failed");
+        world.cluster.settings_mut(0).auth = Auth::Open;
+        world.wait("reconnected");
+    }
+    assert_eq!(world.count("server_removed"), 0);
+}
+
+// behaviour: 9.2; edge: 48, 49
+#[test]
+fn two_different_authentication_errors_and_two_servers_are_no_row() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(5 * SECOND);
+    world.deed(Deed::error("User Authentication Expired"));
+    world.deed(Deed::Close);
+    world.run_for(20 * SECOND);
+    assert_eq!(world.count("reconnected"), 1);
+    let mut world = Scenario::new(2)
+        .config(|config| config.retry_initial = true)
+        .every_server(|server| server.auth = Auth::Refuse("Authorization Violation".into()))
+        .begin();
+    world.run_for(9 * SECOND);
+    assert_eq!(
+        world.count("server_removed"),
+        0,
+        "each has failed often, within its own gap"
+    );
+    for place in 0..2 {
+        world.cluster.settings_mut(place).auth = Auth::Refuse("User Authentication Revoked".into());
+    }
+    world.run_for(9 * SECOND);
+    assert_eq!(world.count("server_removed"), 0, "another error is another row");
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed auth".into()));
+}
+
+// behaviour: 9.2; edge: 51
+#[test]
+fn authentication_timeout_and_connection_limits_are_retried_for_ever() {
+    for text in [
+        "Authentication Timeout",
+        "maximum connections exceeded",
+        "maximum account active connections exceeded",
+    ] {
+        let mut world = Scenario::new(1).connected();
+        world.run_for(5 * SECOND);
+        world.cluster.settings_mut(0).auth = Auth::Refuse(text.into());
+        world.crash(0);
+        world.restart(0);
+        world.run_for(300 * SECOND);
+        assert_eq!(world.count("server_removed") + world.count("closed"), 0, "{text}");
+        assert!(world.count("connect_failed") > 30);
+    }
+}
+
+// behaviour: 9.2
+#[test]
+fn authentication_errors_can_be_set_to_never_give_up() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.ignore_auth_strikes = true;
+            config.retry_initial = true;
+        })
+        .server(0, |server| {
+            server.auth = Auth::Refuse("Authorization Violation".into())
+        })
+        .begin();
+    world.run_for(300 * SECOND);
+    assert_eq!(world.count("server_removed"), 0);
+}
+
+// behaviour: 9.2
+#[test]
+fn the_gap_of_authentication_errors_can_be_set() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.auth_strike_gap = Duration::ZERO;
+            config.retry_initial = true;
+        })
+        .server(0, |server| {
+            server.auth = Auth::Refuse("Authorization Violation".into())
+        })
+        .begin();
+    world.wait("closed");
+    assert_eq!(world.count("connect_failed"), 2);
+}
+
+// behaviour: 3.4
+#[test]
+fn an_empty_pool_is_auth_only_if_every_removal_was_for_authentication() {
+    let mut world = Scenario::new(2)
+        .config(|config| {
+            config.auth_strike_gap = Duration::ZERO;
+            config.max_reconnects = Some(3);
+            config.retry_initial = true;
+        })
+        .server(0, |server| {
+            server.auth = Auth::Refuse("Authorization Violation".into())
+        })
+        .route(1, |route| route.dial = Dial::Fails(LinkEnd::Eof))
+        .begin();
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed pool_exhausted".into()));
+}

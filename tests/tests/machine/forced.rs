@@ -1,0 +1,114 @@
+//! A link is left because the application wants it, or for good where reconnecting is off (behaviour 4.4, 11.3).
+
+use std::time::Duration;
+
+use nats_conn_sm::Event;
+use nats_conn_tests::model_server::{Deed, Step, When};
+use nats_conn_tests::scenario::Scenario;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+// behaviour: 11.3; edge: 93, 95, 66
+#[test]
+fn a_forced_reconnect_drops_the_link_fails_flushes_and_dials_at_once_with_publishes_kept() {
+    let mut world = Scenario::new(2).connected();
+    world.run_for(5 * SECOND);
+    world.publish("kept", b"").expect("room");
+    let flush = world.flush().expect("a session");
+    world.skip_past();
+    let forced = world.now();
+    world.force_reconnect().expect("open");
+    assert_eq!(world.wait("connecting").0, forced);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    assert_eq!(
+        world.story()[2..],
+        [
+            "disconnected n1 forced",
+            "connecting n2",
+            "reconnected n2",
+            "resubscribed 0 0"
+        ]
+    );
+    assert_eq!(world.log().publishes().count(), 1);
+    let failed = |event: &Event| matches!(event, Event::Flushed { flush: f, result: Err(_) } if *f == flush);
+    assert_eq!(world.events.iter().filter(|(_, event)| failed(event)).count(), 1);
+}
+
+// behaviour: 11.3; edge: 93, 94
+#[test]
+fn a_forced_reconnect_ends_a_wait_abandons_an_attempt_and_twice_is_once() {
+    let mut world = Scenario::new(1).connected();
+    world.run_for(5 * SECOND);
+    world.crash(0);
+    for _ in 0..4 {
+        world.wait("backoff_wait");
+    }
+    let (waiting, dials) = (world.now(), world.dials().len());
+    world.force_reconnect().expect("open");
+    world.force_reconnect().expect("open");
+    assert_eq!(world.wait("connecting").0, waiting, "the wait ends");
+    assert_eq!(world.dials().len(), dials + 1);
+    world.routes[0].dial = nats_conn_tests::sim::Dial::Hangs;
+    world.wait("backoff_wait");
+    world.wait("connecting");
+    world.settle();
+    world.routes[0].dial = nats_conn_tests::sim::Dial::Connects;
+    world.restart(0);
+    let (hanging, dials) = (world.now(), world.dials().len());
+    world.force_reconnect().expect("open");
+    assert_eq!(world.wait("connecting").0, hanging, "the attempt is abandoned");
+    assert_eq!(world.dials().len(), dials + 1);
+    world.wait("reconnected");
+    assert_eq!(world.count("disconnected"), 1);
+}
+
+// behaviour: 11.3, 4.4; edge: 93
+#[test]
+fn a_forced_reconnect_works_with_reconnecting_off_and_closes_if_its_round_fails() {
+    let mut world = Scenario::new(2)
+        .config(|config| config.reconnect = false)
+        .connected();
+    world.run_for(5 * SECOND);
+    world.force_reconnect().expect("open");
+    world.wait("reconnected");
+    world.run_for(5 * SECOND);
+    world.cluster.settings_mut(0).script = vec![Step::instead(When::Accept, [Deed::Close])];
+    world.cluster.settings_mut(1).script = vec![Step::instead(When::Accept, [Deed::Close])];
+    world.force_reconnect().expect("open");
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed no_reconnect".into()));
+    assert!(world.force_reconnect().is_err());
+}
+
+// behaviour: 11.3; edge: 93
+#[test]
+fn a_forced_reconnect_is_an_error_when_closed_or_draining() {
+    let mut world = Scenario::new(1).connected();
+    world.drain().expect("open");
+    assert_eq!(world.force_reconnect(), Err(nats_conn_sm::StateError::Draining));
+    world.finish_drain();
+    world.wait("closed");
+    assert_eq!(world.force_reconnect(), Err(nats_conn_sm::StateError::Closed));
+}
+
+// behaviour: 4.4; edge: 96
+#[test]
+fn with_reconnecting_off_the_first_disconnect_closes() {
+    let mut world = Scenario::new(2)
+        .config(|config| config.reconnect = false)
+        .connected();
+    world.publish("a", b"").expect("room");
+    world.run_for(5 * SECOND);
+    world.crash(0);
+    world.wait("closed");
+    assert_eq!(
+        world.story(),
+        [
+            "connecting n1",
+            "connected n1",
+            "disconnected n1 io",
+            "closed no_reconnect"
+        ]
+    );
+}

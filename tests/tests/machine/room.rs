@@ -1,0 +1,159 @@
+//! Room for publishes, and what happens without (behaviour 6.6).
+
+use std::time::Duration;
+
+use nats_conn_sm::{PublishError, WhenFull};
+use nats_conn_tests::model_server::{Deed, Op};
+use nats_conn_tests::scenario::Scenario;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+// behaviour: 6.6; edge: 68
+#[test]
+fn a_full_buffer_is_an_error_and_writable_comes_once_when_half_of_it_is_free() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.send_buffer = 10_000)
+        .connected();
+    world.run_for(SECOND);
+    world.pipe().deaf = true;
+    world.routes[0].send_room = 0;
+    let mut accepted = 0;
+    while world.publish_numbered("a", 1000).is_ok() {
+        accepted += 1;
+    }
+    assert_eq!(accepted, 9, "9 frames of some 1015 bytes fit into 10000");
+    assert!(matches!(
+        world.publish_numbered("a", 1000),
+        Err(PublishError::BufferFull { limit: 10_000 })
+    ));
+    assert!(world.client.queued() <= 10_000);
+    world.run_for(SECOND);
+    assert_eq!(world.count("writable"), 0);
+    world.pipe().deaf = false;
+    world.routes[0].send_room = 3 * 1024;
+    world.wait("writable");
+    let pending = world.client.statistics().pending_bytes;
+    assert!(pending <= 5_000, "{pending} bytes");
+    world.run_for(SECOND);
+    assert_eq!(world.count("writable"), 1);
+    world.publish_numbered("a", 1000).expect("room again");
+}
+
+// behaviour: 6.6
+#[test]
+fn a_frame_larger_than_the_buffer_is_taken_when_nothing_is_queued() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.send_buffer = 100)
+        .connected();
+    world.run_for(SECOND);
+    world.publish_numbered("a", 5000).expect("alone");
+    assert!(world.publish_numbered("a", 1).is_err());
+    world.run_for(SECOND);
+    world.publish_numbered("a", 1).expect("the large one has left");
+    world.run_for(SECOND);
+    assert_eq!(world.log().publishes().count(), 2);
+}
+
+// behaviour: 6.6
+#[test]
+fn drop_oldest_makes_room_by_dropping_what_is_not_handed_out_and_tells_it() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.send_buffer = 10_000;
+            config.when_full = WhenFull::DropOldest;
+        })
+        .connected();
+    world.run_for(SECOND);
+    world.crash(0);
+    world.wait("disconnected");
+    for _ in 0..20 {
+        world.publish_numbered("a", 1000).expect("older ones make room");
+        assert!(world.client.queued() <= 10_000);
+    }
+    world.restart(0);
+    world.wait("reconnected");
+    world.run_for(SECOND);
+    assert_eq!(world.log().publishes().count(), 9, "the newest");
+    assert_eq!(
+        world.ledger.dropped().iter().copied().collect::<Vec<_>>(),
+        (1..=11).collect::<Vec<_>>()
+    );
+    assert!(
+        world
+            .story()
+            .iter()
+            .any(|line| line.starts_with("publish_dropped") && line.ends_with("overflow"))
+    );
+}
+
+// behaviour: 6.6; edge: 68
+#[test]
+fn off_refuses_without_a_link_and_writable_comes_with_the_next() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.when_full = WhenFull::Off)
+        .connected();
+    world.run_for(5 * SECOND);
+    world.publish("a", b"1").expect("there is a link");
+    world.run_for(MILLISECOND);
+    world.crash(0);
+    world.wait("disconnected");
+    assert_eq!(world.publish("a", b"2"), Err(PublishError::NotConnected));
+    world.run_for(SECOND);
+    assert_eq!(world.count("writable"), 0);
+    world.restart(0);
+    world.wait("writable");
+    assert_eq!(world.count("reconnected"), 1);
+    world.publish("a", b"3").expect("there is a link");
+    world.run_for(SECOND);
+    assert_eq!(world.count("writable"), 1);
+}
+
+// behaviour: 6.6; edge: 108, 155
+#[test]
+fn blocks_hold_64_kib_at_most_and_a_pong_goes_in_front_of_the_next() {
+    let mut world = Scenario::new(1)
+        .route(0, |route| route.send_room = 64 * 1024)
+        .connected();
+    world.run_for(SECOND);
+    world.pipe().deaf = true;
+    for _ in 0..1000 {
+        world.publish_numbered("a", 1000).expect("room");
+    }
+    world.settle();
+    world.deed(Deed::Ping);
+    world.run_for(SECOND);
+    world.pipe().deaf = false;
+    world.run_for(SECOND);
+    let names = world.log().names();
+    let pong = names.iter().position(|name| *name == "PONG").expect("answered");
+    // One block was in the transport and one in the driver's hands when the PING came.
+    assert!(pong <= 2 + 2 * 66, "the PONG is frame {pong}");
+    assert_eq!(world.log().publishes().count(), 1000);
+}
+
+// behaviour: 6.6
+#[test]
+fn subscribing_needs_no_room() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.send_buffer = 1000)
+        .connected();
+    world.run_for(SECOND);
+    world.pipe().deaf = true;
+    world.routes[0].send_room = 0;
+    while world.publish_numbered("a", 100).is_ok() {}
+    let sid = world.subscribe("b");
+    world.unsubscribe(sid).expect("alive");
+    let kept = world.subscribe("c");
+    world.flush().expect("a session");
+    world.pipe().deaf = false;
+    world.routes[0].send_room = 1 << 20;
+    world.wait("flushed");
+    assert!(
+        world
+            .log()
+            .frames
+            .iter()
+            .any(|frame| matches!(&frame.op, Op::Subscribe { sid, .. } if *sid == kept.get()))
+    );
+}
