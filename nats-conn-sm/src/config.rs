@@ -227,7 +227,8 @@ pub enum WhenFull {
     Error,
     /// The oldest publishes that are not handed out yet make room for it.
     DropOldest,
-    /// As `Error`, and refused while there is no link: nothing is held over an outage.
+    /// As `Error`, and refused while there is no link. What was accepted before it was lost, and had not been written,
+    /// still goes on to the next.
     Off,
 }
 

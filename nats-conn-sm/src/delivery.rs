@@ -178,6 +178,16 @@ impl Delivery {
         self.written.clear();
     }
 
+    /// One that is queued will not be sent again, or not at all.
+    pub(crate) fn end_queued(&mut self, seq: PublishSeq) {
+        if self.was_written(seq) {
+            self.fates.queued = self.fates.queued.saturating_sub(1);
+            self.fates.unconfirmed = self.fates.unconfirmed.saturating_add(1);
+        } else {
+            self.drop_queued(1);
+        }
+    }
+
     /// So many that were queued never will be sent.
     pub(crate) fn drop_queued(&mut self, count: u64) {
         self.fates.queued = self.fates.queued.saturating_sub(count);

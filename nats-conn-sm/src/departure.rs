@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::life::Life;
 use crate::link::{Cause, Link};
 use crate::pings::PingKind;
+use crate::requests::Pending;
 use crate::session::Departure;
 use crate::time::Timestamp;
 
@@ -68,7 +69,7 @@ impl Connection {
             return;
         };
         if let Departure::Confirming { until } = session.departure {
-            session.departure = Departure::AwaitingReplies { until };
+            session.departure = Departure::AwaitingReplies { until, place: 0 };
             self.departure_may_go_on(now);
         }
     }
@@ -78,19 +79,22 @@ impl Connection {
         let Some(session) = self.up().and_then(Link::session_mut) else {
             return;
         };
-        let Departure::AwaitingReplies { until } = session.departure else {
+        let Departure::AwaitingReplies { until, place } = session.departure else {
             return;
         };
         if !self.may_move(now) {
             // The only better place has gone meanwhile.
             return self.stay();
         }
-        if now >= until
-            || !self
-                .requests
-                .any(|pending| self.delivery.was_written(pending.seq))
-        {
-            self.give_up(now, Cause::Decided(DisconnectReason::LameDuck), false);
+        // No request is written any more: those behind are looked at once.
+        let written = |pending: &Pending| self.delivery.was_written(pending.seq);
+        match self.requests.place_from(place, written) {
+            Some(place) if now < until => {
+                if let Some(session) = self.up().and_then(Link::session_mut) {
+                    session.departure = Departure::AwaitingReplies { until, place };
+                }
+            }
+            _ => self.give_up(now, Cause::Decided(DisconnectReason::LameDuck), false),
         }
     }
 }

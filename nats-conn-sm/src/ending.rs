@@ -128,6 +128,7 @@ impl Connection {
         let at_least_once = self.config.delivery == Delivery::AtLeastOnce;
         let (mut written, mut back, mut ended) = (SeqRanges::default(), Requeue::default(), 0_u64);
         let mut largest: Option<Largest> = None;
+        let asked = self.requests.numbers();
         let frames = block.frames().filter(|frame| frame.tag.is_publish());
         for (seq, frame) in handed.publishes.numbers().zip(frames) {
             if handed.proven.is_some_and(|proven| seq <= proven) {
@@ -145,7 +146,7 @@ impl Connection {
                 // All of the block is kept, and goes back to the queue with the rest.
                 continue;
             }
-            if frame.tag == Tag::Request && !self.requests.any(|pending| pending.seq == seq) {
+            if frame.tag == Tag::Request && asked.binary_search(&seq).is_err() {
                 ended = ended.saturating_add(1);
             } else {
                 back.push(block, frame, seq);
@@ -192,8 +193,12 @@ impl Connection {
         self.pool.lose(link.server.id());
         let flushes = self.flushes_of(&link);
         let poison = poison_of(&link);
-        let unconfirmed = self.return_publishes(poison);
         let closing = self.life.is_ending();
+        // What was written is sent again where there is a next link.
+        let forced = matches!(reason, DisconnectReason::Forced);
+        let again =
+            self.config.delivery == Delivery::AtLeastOnce && !closing && (self.config.reconnect || forced);
+        let unconfirmed = self.return_publishes(poison, again);
         if closing {
             self.drop_queue();
         }
@@ -278,20 +283,19 @@ impl Connection {
         self.go_on(now);
     }
 
-    /// Puts back into the queue what may be sent again. The rest is unconfirmed.
-    fn return_publishes(&mut self, poison: Option<Largest>) -> SeqRanges {
+    /// Puts back into the queue what was not written, or is to be sent `again`. The rest is unconfirmed.
+    fn return_publishes(&mut self, poison: Option<Largest>, again: bool) -> SeqRanges {
         self.outbox.drop_control();
         if self.config.delivery == Delivery::AtLeastOnce {
-            let lost = self.return_kept();
-            self.drop_poison(poison);
-            return lost;
+            return self.return_kept(poison, again);
         }
         self.drop_poison(poison);
         self.delivery.give_up_written()
     }
 
-    fn return_kept(&mut self) -> SeqRanges {
+    fn return_kept(&mut self, poison: Option<Largest>, again: bool) -> SeqRanges {
         let (mut back, mut lost, mut ended) = (Requeue::default(), SeqRanges::default(), 0_u64);
+        let (asked, mut spared) = (self.requests.numbers(), false);
         for kept in self.delivery.take_kept() {
             let frames = kept.block.frames().filter(|frame| frame.tag.is_publish());
             for (seq, frame) in kept.publishes.numbers().zip(frames) {
@@ -299,11 +303,15 @@ impl Connection {
                     continue;
                 }
                 let written = self.delivery.is_written(seq);
-                if frame.tag == Tag::Request && written && !self.config.requests_survive {
-                    lost.push(seq);
+                let is_request = frame.tag == Tag::Request;
+                if written && (!again || (is_request && !self.config.requests_survive)) {
+                    match poison {
+                        Some(poison) if poison.seq == seq && !is_request => spared = true,
+                        _ => lost.push(seq),
+                    }
                     continue;
                 }
-                if frame.tag == Tag::Request && !self.requests.any(|pending| pending.seq == seq) {
+                if is_request && asked.binary_search(&seq).is_err() {
                     if written {
                         lost.push(seq);
                     } else {
@@ -317,6 +325,11 @@ impl Connection {
         self.delivery.requeue_written(&lost);
         self.delivery.drop_queued(ended);
         self.outbox.requeue(back);
+        if let Some(poison) = poison
+            && (self.outbox.remove(poison.seq, poison.len) || spared)
+        {
+            self.tell_poison(poison);
+        }
         lost
     }
 
@@ -324,10 +337,15 @@ impl Connection {
     fn drop_poison(&mut self, poison: Option<Largest>) {
         let Some(poison) = poison else { return };
         if self.outbox.remove(poison.seq, poison.len) || self.delivery.take_back(poison.seq) {
-            let mut dropped = Dropped::default();
-            dropped.push(poison.seq, poison.len);
-            self.tell_dropped(dropped, DropReason::TooLarge);
+            self.tell_poison(poison);
         }
+    }
+
+    fn tell_poison(&mut self, poison: Largest) {
+        let mut dropped = Dropped::default();
+        // It may be one.
+        dropped.push(poison.seq, poison.len, Tag::Request);
+        self.tell_dropped(dropped, DropReason::TooLarge);
     }
 
     /// The flushes and measurements whose PONG will not come.

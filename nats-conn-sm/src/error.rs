@@ -48,8 +48,8 @@ pub enum PublishError {
         /// The limit.
         limit: usize,
     },
-    /// There is no link, and nothing is held over an outage (`when_full = Off`).
-    #[error("not connected, and publishes are not kept over an outage (when_full = Off)")]
+    /// There is no link, and nothing is taken during an outage (`when_full = Off`).
+    #[error("not connected, and nothing is taken during an outage (when_full = Off)")]
     NotConnected,
     /// Headers and payload together are larger than the server takes.
     #[error("headers and payload are {size} bytes, the server takes {max_payload}")]
@@ -123,7 +123,8 @@ pub enum RequestError {
     /// No reply within the deadline.
     #[error("timed out")]
     TimedOut {
-        /// Whether the request had been written to a server.
+        /// Whether the request may have been written to a server: not if its frame was still waiting here, and was
+        /// taken back.
         written: bool,
     },
     /// The link was lost.

@@ -129,7 +129,8 @@ pub enum Event {
         /// The subscription, where it is known.
         subscription: Option<Sid>,
     },
-    /// Publishes were dropped without being sent.
+    /// Publishes were dropped without being sent; at least once: without being sent again, where an earlier link had
+    /// taken them before it was lost.
     PublishDropped {
         /// Which, as their fates are now settled.
         publishes: SeqRanges,

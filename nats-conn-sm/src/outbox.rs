@@ -212,20 +212,21 @@ impl Outbox {
                 break;
             };
             let block = self.at(place);
-            let mut gone: Vec<(PublishSeq, usize)> = Vec::new();
+            let mut gone: Vec<(PublishSeq, Frame<Tag>)> = Vec::new();
             let mut freed = dropped.bytes;
             for (seq, frame) in block.publish_frames().filter(|&(seq, _)| !block.is_removed(seq)) {
                 if freed >= room {
                     break;
                 }
                 freed = freed.saturating_add(frame_len(frame));
-                gone.push((seq, frame_len(frame)));
+                gone.push((seq, frame));
             }
-            for &(seq, len) in &gone {
-                block.remove(seq, len);
-                dropped.push(seq, len);
+            let before = dropped.bytes;
+            for &(seq, frame) in &gone {
+                block.remove(seq, frame_len(frame));
+                dropped.push(seq, frame_len(frame), frame.tag);
             }
-            let bytes = gone.iter().map(|&(_, len)| len).fold(0, usize::saturating_add);
+            let bytes = dropped.bytes.saturating_sub(before);
             self.publish_bytes = self.publish_bytes.saturating_sub(bytes);
             self.shrink(place);
         }
@@ -236,17 +237,16 @@ impl Outbox {
     pub(crate) fn drop_where(&mut self, mut refuse: impl FnMut(usize, bool) -> bool) -> Dropped {
         let mut dropped = Dropped::default();
         for block in self.blocks.iter_mut().chain([&mut self.tail]) {
-            let gone: Vec<(PublishSeq, usize)> = block
+            let gone: Vec<(PublishSeq, Frame<Tag>)> = block
                 .publish_frames()
                 .filter(|&(seq, frame)| {
                     let (message, has_headers) = message_size(block.bytes.frame_head(frame));
                     !block.is_removed(seq) && refuse(message, has_headers)
                 })
-                .map(|(seq, frame)| (seq, frame_len(frame)))
                 .collect();
-            for &(seq, len) in &gone {
-                block.remove(seq, len);
-                dropped.push(seq, len);
+            for &(seq, frame) in &gone {
+                block.remove(seq, frame_len(frame));
+                dropped.push(seq, frame_len(frame), frame.tag);
             }
         }
         self.publish_bytes = self.publish_bytes.saturating_sub(dropped.bytes);
@@ -341,10 +341,13 @@ pub(crate) struct Shape {
 pub(crate) struct Dropped {
     pub(crate) publishes: SeqRanges,
     pub(crate) bytes: usize,
+    /// There may be requests among them.
+    pub(crate) has_requests: bool,
 }
 
 impl Dropped {
-    pub(crate) fn push(&mut self, seq: PublishSeq, len: usize) {
+    pub(crate) fn push(&mut self, seq: PublishSeq, len: usize, tag: Tag) {
+        self.has_requests |= tag == Tag::Request;
         self.publishes.push(seq);
         self.bytes = self.bytes.saturating_add(len);
     }

@@ -33,15 +33,14 @@ impl Connection {
         })
     }
 
-    /// Queues a publish; its number and the bytes of its frame.
-    pub(crate) fn enqueue(
+    /// Checks a publish, and makes room for it: its frame, and the bytes of headers and payload in it.
+    pub(crate) fn take_in<'a>(
         &mut self,
-        subject: &Subject,
-        reply: Option<Reply<'_>>,
-        headers: Option<&Headers>,
-        payload: Payload<'_>,
-        tag: Tag,
-    ) -> Result<(PublishSeq, usize), PublishError> {
+        subject: &'a Subject,
+        reply: Option<Reply<'a>>,
+        headers: Option<&'a Headers>,
+        payload: Payload<'a>,
+    ) -> Result<(ClientOp<'a>, Shape), PublishError> {
         let headers = headers.filter(|headers| !headers.is_empty());
         let message = headers
             .map_or(0, Headers::encoded_len)
@@ -57,11 +56,26 @@ impl Connection {
         self.check_line(len.saturating_sub(message), headers.is_some())?;
         self.make_room(len)?;
         let shape = Shape {
-            tag,
+            tag: Tag::Publish,
             len,
             message,
             has_headers: headers.is_some(),
         };
+        Ok((op, shape))
+    }
+
+    /// Queues a publish; its number and the bytes of its frame.
+    pub(crate) fn enqueue(
+        &mut self,
+        subject: &Subject,
+        reply: Option<Reply<'_>>,
+        headers: Option<&Headers>,
+        payload: Payload<'_>,
+        tag: Tag,
+    ) -> Result<(PublishSeq, usize), PublishError> {
+        let (op, shape) = self.take_in(subject, reply, headers, payload)?;
+        let shape = Shape { tag, ..shape };
+        let Shape { len, message, .. } = shape;
         let seq = self.delivery.next();
         self.outbox
             .push_publish(seq, op, shape, self.config.max_control_line)
@@ -73,7 +87,7 @@ impl Connection {
     }
 
     /// Whether such a message may be taken, but for the room that it needs.
-    pub(crate) fn admit(&mut self, message: usize, has_headers: bool) -> Result<(), PublishError> {
+    fn admit(&mut self, message: usize, has_headers: bool) -> Result<(), PublishError> {
         self.check(message, has_headers)?;
         if self.config.when_full == WhenFull::Off && !self.is_up() {
             self.refused = true;
@@ -139,11 +153,13 @@ impl Connection {
             return;
         }
         self.delivery.drop_queued(count);
-        for id in self
-            .requests
-            .ids(|pending| dropped.publishes.contains(pending.seq))
-        {
-            self.settle_request(id, RequestError::Dropped);
+        if dropped.has_requests {
+            for id in self
+                .requests
+                .ids(|pending| dropped.publishes.contains(pending.seq))
+            {
+                self.settle_request(id, RequestError::Dropped);
+            }
         }
         let bytes = dropped.bytes as u64;
         // Under a steady overflow one event tells of all that was dropped since the holder looked last.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use nats_proto::{Headers, Message, PermissionOperation, Reply};
+use nats_proto::{Message, PermissionOperation, Reply, Subject};
 
 use crate::block::Tag;
 use crate::connection::Connection;
@@ -68,43 +68,41 @@ impl Connection {
         let Some(id) = self.requests.next_id() else {
             return Err(PublishError::BufferFull { limit }.into());
         };
-        // Before the inbox: a request that is refused subscribes to nothing.
-        let headers = request.headers.filter(|headers| !headers.is_empty());
-        let message = headers
-            .map_or(0, Headers::encoded_len)
-            .saturating_add(request.payload.len());
-        self.admit(message, headers.is_some())?;
-        let Some(prefix) = self.inbox() else {
-            return Err(PublishError::Closed.into());
+        let prefix = match &self.requests.inbox {
+            Some(inbox) => inbox.subject.clone(),
+            None => self.first_inbox(id, &request)?,
         };
-        let reply = Reply::Inbox {
+        let reply = Some(Reply::Inbox {
             prefix: &prefix,
             token: id.as_u64(),
-        };
-        let (seq, len) = self.enqueue(
-            request.subject,
-            Some(reply),
-            request.headers,
-            request.payload,
-            Tag::Request,
-        )?;
+        });
+        let Publish {
+            subject,
+            headers,
+            payload,
+            ..
+        } = request;
+        let (seq, len) = self.enqueue(subject, reply, headers, payload, Tag::Request)?;
         self.requests
-            .insert(id, request.subject.clone(), seq, len, deadline, many);
+            .insert(id, subject.clone(), seq, len, deadline, many);
         Ok(id)
     }
 
-    /// The inbox, subscribed at the first use.
-    fn inbox(&mut self) -> Option<nats_proto::Subject> {
-        if let Some(inbox) = &self.requests.inbox {
-            return Some(inbox.subject.clone());
-        }
-        let (subject, filter) = Inbox::draw(&self.config.inbox_prefix, &mut self.rng)?;
+    /// Subscribes the inbox for its first request: one that is refused subscribes to nothing.
+    fn first_inbox(&mut self, id: RequestId, request: &Publish<'_>) -> Result<Subject, PublishError> {
+        let drawn = Inbox::draw(&self.config.inbox_prefix, &mut self.rng);
+        let (subject, filter) = drawn.ok_or(PublishError::Closed)?;
+        let reply = Some(Reply::Inbox {
+            prefix: &subject,
+            token: id.as_u64(),
+        });
+        self.take_in(request.subject, reply, request.headers, request.payload.clone())?;
         let sid = self.add_subscription(filter, None, Purpose::Inbox);
         self.requests.inbox = Some(Inbox {
             sid,
             subject: subject.clone(),
         });
-        Some(subject)
+        Ok(subject)
     }
 
     /// Forgets a request; no event follows. Whether it was still pending. If its frame was not handed out, it
@@ -124,12 +122,14 @@ impl Connection {
         )
     }
 
-    /// Takes the frame of a request back out of the queue.
-    fn unsend(&mut self, pending: &Pending) {
-        if self.outbox.remove(pending.seq, pending.len) {
-            self.delivery.drop_queued(1);
+    /// Takes the frame of a request back out of the queue. Whether it lay there.
+    fn unsend(&mut self, pending: &Pending) -> bool {
+        let queued = self.outbox.remove(pending.seq, pending.len);
+        if queued {
+            self.delivery.end_queued(pending.seq);
             self.told_writable();
         }
+        queued
     }
 
     /// A message in the inbox.
@@ -194,8 +194,8 @@ impl Connection {
         let Some(pending) = self.requests.remove(request) else {
             return;
         };
-        let written = self.delivery.was_written(pending.seq);
-        self.unsend(&pending);
+        // What a driver has in hand may be with the server, and so may what an earlier link took.
+        let written = !self.unsend(&pending) || self.delivery.was_written(pending.seq);
         self.tell(match pending.many {
             Some(many) if pending.is_over(many) => Event::RepliesEnded {
                 request,

@@ -73,7 +73,7 @@ impl Inbox {
     }
 }
 
-/// How many places are kept while no request is pending.
+/// How many places are kept whether they are used or not.
 const KEPT_PLACES: usize = 1024;
 
 /// The table.
@@ -81,7 +81,9 @@ const KEPT_PLACES: usize = 1024;
 pub(crate) struct Requests {
     pub(crate) inbox: Option<Inbox>,
     places: Vec<Option<Pending>>,
-    free: Vec<usize>,
+    /// Empty places, the lowest on top, so that those of a burst can be given back. Behind the end of the table none
+    /// counts.
+    free: BinaryHeap<Reverse<usize>>,
     issued: u64,
     live: usize,
     /// Deadlines; those of requests that are settled are removed when they come to the top, or are too many.
@@ -99,12 +101,17 @@ impl Requests {
 
     /// The number that the next request will have, unless the table is full.
     pub(crate) fn next_id(&self) -> Option<RequestId> {
-        let place = self.free.last().copied().unwrap_or(self.places.len()) as u64;
+        let place = self.free_place().unwrap_or(self.places.len()) as u64;
         if place > PLACE_MASK {
             return None;
         }
         let count = self.issued.checked_add(1)?.checked_shl(PLACE_BITS)?;
         Some(RequestId::from_u64(count | place))
+    }
+
+    fn free_place(&self) -> Option<usize> {
+        let place = self.free.peek().map(|Reverse(place)| *place);
+        place.filter(|&place| place < self.places.len())
     }
 
     /// Enters the request that [`next_id`](Self::next_id) numbered.
@@ -133,9 +140,16 @@ impl Requests {
         };
         self.issued = self.issued.saturating_add(1);
         self.live = self.live.saturating_add(1);
-        match self.free.pop().and_then(|place| self.places.get_mut(place)) {
-            Some(place) => *place = Some(pending),
-            None => self.places.push(Some(pending)),
+        let place = self.free_place();
+        match place.and_then(|place| self.places.get_mut(place)) {
+            Some(entry) => {
+                *entry = Some(pending);
+                self.free.pop();
+            }
+            None => {
+                self.free.clear();
+                self.places.push(Some(pending));
+            }
         }
         self.deadlines.push(Reverse((timeout, id)));
     }
@@ -176,14 +190,28 @@ impl Requests {
     pub(crate) fn remove(&mut self, id: RequestId) -> Option<Pending> {
         let place = place_of(id);
         let pending = self.places.get_mut(place)?.take_if(|pending| pending.id == id)?;
-        self.free.push(place);
+        self.free.push(Reverse(place));
         self.live = self.live.saturating_sub(1);
-        if self.live == 0 && self.places.len() > KEPT_PLACES {
-            // A burst leaves no table that is walked, and held, for ever.
-            (self.places, self.free) = (Vec::new(), Vec::new());
-        }
         self.tidy();
+        self.shrink();
         Some(pending)
+    }
+
+    /// A burst leaves no table that is walked, and held, for ever.
+    fn shrink(&mut self) {
+        while self.places.len() > KEPT_PLACES && self.places.last().is_some_and(Option::is_none) {
+            self.places.pop();
+        }
+        let len = self.places.len();
+        if self.places.capacity() > most(len) {
+            self.places.shrink_to(len.saturating_mul(2));
+            self.free.retain(|&Reverse(place)| place < len);
+            self.free.shrink_to(len.saturating_mul(2));
+        }
+        let len = self.deadlines.len();
+        if self.deadlines.capacity() > most(len) {
+            self.deadlines.shrink_to(len.saturating_mul(2));
+        }
     }
 
     /// The ids of those for which this holds, oldest first.
@@ -199,9 +227,18 @@ impl Requests {
         ids
     }
 
-    /// Whether a reply is awaited to something that has these properties.
-    pub(crate) fn any(&self, holds: impl Fn(&Pending) -> bool) -> bool {
-        self.live > 0 && self.places.iter().flatten().any(holds)
+    /// The numbers of their publishes, ascending.
+    pub(crate) fn numbers(&self) -> Vec<PublishSeq> {
+        let mut numbers: Vec<PublishSeq> = self.places.iter().flatten().map(|pending| pending.seq).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The first place, from this one on, of a request for which this holds.
+    pub(crate) fn place_from(&self, place: usize, holds: impl Fn(&Pending) -> bool) -> Option<usize> {
+        let rest = self.places.get(place..)?;
+        let found = rest.iter().position(|entry| entry.as_ref().is_some_and(&holds))?;
+        Some(place.saturating_add(found))
     }
 
     /// The next deadline.
@@ -242,6 +279,11 @@ impl Pending {
     pub(crate) fn is_over(&self, many: Many) -> bool {
         self.deadline == many.timeout
     }
+}
+
+/// How much memory so many entries may hold.
+fn most(len: usize) -> usize {
+    len.max(KEPT_PLACES).saturating_mul(4)
 }
 
 fn place_of(id: RequestId) -> usize {
@@ -287,9 +329,35 @@ mod tests {
         let mut requests = Requests::default();
         let ids: Vec<RequestId> = (0..100_000).map(|round| insert(&mut requests, round)).collect();
         ids.iter().for_each(|&id| drop(requests.remove(id)));
-        assert_eq!((requests.places.capacity(), requests.free.capacity()), (0, 0));
+        assert!(requests.places.capacity() <= 4 * KEPT_PLACES);
+        assert!(requests.free.capacity() <= 4 * KEPT_PLACES);
+        assert!(requests.deadlines.capacity() <= 4 * KEPT_PLACES);
         let next = insert(&mut requests, 5);
         assert!(!ids.contains(&next) && ids.iter().all(|&id| requests.get(id).is_none()));
+    }
+
+    #[test]
+    fn a_burst_is_forgotten_also_while_some_request_is_always_pending() {
+        let mut requests = Requests::default();
+        let mut burst: Vec<RequestId> = (0..100_000).map(|round| insert(&mut requests, round)).collect();
+        let mut last = burst.pop().unwrap();
+        burst.iter().for_each(|&id| drop(requests.remove(id)));
+        assert_eq!(requests.places.len(), 100_000, "the last place is taken");
+        for round in 0..2_000 {
+            let next = insert(&mut requests, round);
+            assert!(requests.remove(last).is_some());
+            assert!(requests.get(next).is_some());
+            last = next;
+        }
+        assert!(requests.places.capacity() <= 4 * KEPT_PLACES);
+        assert!(requests.free.capacity() <= 4 * KEPT_PLACES);
+        let fresh: Vec<RequestId> = (0..5_000).map(|round| insert(&mut requests, round)).collect();
+        assert!(
+            fresh
+                .iter()
+                .all(|&id| requests.get(id).is_some_and(|pending| pending.id == id))
+        );
+        assert_eq!(requests.live, 5_001);
     }
 
     #[test]

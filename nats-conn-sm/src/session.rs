@@ -103,8 +103,8 @@ pub(crate) enum Departure {
     Scheduled(Timestamp),
     /// Publishes stay queued; a PING behind what was written is not answered yet.
     Confirming { until: Timestamp },
-    /// Requests that were written are given time for their replies.
-    AwaitingReplies { until: Timestamp },
+    /// Requests that were written are given time for their replies; none lies before this place of the table.
+    AwaitingReplies { until: Timestamp, place: usize },
 }
 
 impl Departure {

@@ -48,7 +48,7 @@ pub struct PublishFates {
     pub confirmed: u64,
     /// Written, and their link ended before a PONG told.
     pub unconfirmed: u64,
-    /// Dropped without being sent.
+    /// Dropped without being sent; at least once: without being sent again, where an earlier link had taken them.
     pub dropped: u64,
     /// The highest number up to which every fate is final.
     pub settled: u64,

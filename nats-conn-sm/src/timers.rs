@@ -51,7 +51,9 @@ impl Connection {
                     consider(
                         Timer::Departure,
                         match session.departure {
-                            Departure::Scheduled(at) | Departure::AwaitingReplies { until: at } => Some(at),
+                            Departure::Scheduled(at) | Departure::AwaitingReplies { until: at, .. } => {
+                                Some(at)
+                            }
                             Departure::None | Departure::Confirming { .. } => None,
                         },
                     );
