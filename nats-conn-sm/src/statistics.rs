@@ -64,6 +64,7 @@ pub enum Fate {
     Written,
     /// Final: confirmed, unconfirmed or dropped. Which of them was told by
     /// [`Event::Disconnected`](crate::Event::Disconnected) and
-    /// [`Event::PublishDropped`](crate::Event::PublishDropped); in neither, it was confirmed.
+    /// [`Event::PublishDropped`](crate::Event::PublishDropped); in neither, it was confirmed, or was that of a request
+    /// which ended while it was still, or again, waiting to be written.
     Settled,
 }

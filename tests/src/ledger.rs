@@ -225,14 +225,21 @@ impl Ledger {
         }
     }
 
-    /// The counters agree with what events told. To be asked when no event is waiting.
+    /// The counters agree with what events told. To be asked when no event is waiting. Publishes of requests that ended
+    /// while they were queued are settled without an event: as dropped, or, where they are sent `again`, as unconfirmed
+    /// if an earlier link had taken them.
     ///
     /// # Errors
     /// What does not agree.
-    pub fn told(&self, now: &PublishFates) -> Result<(), String> {
+    pub fn told(&self, now: &PublishFates, again: bool) -> Result<(), String> {
         let (unconfirmed, dropped) = (self.unconfirmed.len() as u64, self.dropped.len() as u64);
-        let silently = now.dropped.saturating_sub(dropped);
-        if now.unconfirmed != unconfirmed || now.dropped < dropped || (silently > 0 && !self.requested) {
+        let silently_dropped = now.dropped > dropped;
+        let silently_unconfirmed = now.unconfirmed > unconfirmed;
+        if now.unconfirmed < unconfirmed
+            || now.dropped < dropped
+            || (silently_dropped && !self.requested)
+            || (silently_unconfirmed && !(self.requested && again))
+        {
             return Err(format!(
                 "events told of {unconfirmed} unconfirmed and {dropped} dropped: {now:?}"
             ));
