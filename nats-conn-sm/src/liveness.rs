@@ -168,4 +168,16 @@ mod tests {
         liveness.ping_handed_out();
         assert_eq!(liveness.tick(at(5.6)), Tick::Stale);
     }
+
+    #[test]
+    fn a_tick_is_late_behind_half_an_interval_and_not_before() {
+        for (late, expected) in [(3.5, Tick::Stale), (3.51, Tick::Nothing)] {
+            let mut liveness = Liveness::new(Timestamp::ZERO, INTERVAL, 2);
+            for round in 1..=2 {
+                liveness.tick(at(f64::from(round)));
+                liveness.ping_handed_out();
+            }
+            assert_eq!(liveness.tick(at(late)), expected, "at {late}");
+        }
+    }
 }

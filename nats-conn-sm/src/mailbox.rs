@@ -385,4 +385,14 @@ mod tests {
         assert_eq!((mailbox.len(), mailbox.bytes(), mailbox.dropped()), (0, 0, 0));
         assert!(mailbox.pop().is_none());
     }
+
+    #[test]
+    fn a_batch_is_remembered_once_however_often_it_comes() {
+        let mut mailbox = Mailbox::new(MailboxLimits::default());
+        for _ in 0..100 {
+            mailbox.append(1, &mut messages(&["1"]));
+        }
+        mailbox.append(2, &mut messages(&["2"]));
+        assert_eq!(mailbox.attached.len(), 2);
+    }
 }

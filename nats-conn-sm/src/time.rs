@@ -67,3 +67,17 @@ impl fmt::Debug for Timestamp {
         write!(f, "{:?}", Duration::from_nanos(self.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn a_moment_is_told_in_nanoseconds_milliseconds_and_as_people_read_it() {
+        let moment = Timestamp::from_nanos(1_234_567_890);
+        assert_eq!((moment.as_nanos(), moment.as_millis()), (1_234_567_890, 1_234));
+        assert_eq!(format!("{moment:?}"), "1.23456789s");
+    }
+}

@@ -145,3 +145,43 @@ fn without_nonce(info: &Arc<ServerInfo>) -> ServerInfo {
     info.nonce = None;
     info
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        for (text, expected) in [
+            ("", 0xcbf2_9ce4_8422_2325),
+            ("a", 0xaf63_dc4c_8601_ec8c),
+            ("foobar", 0x8594_4171_f739_67e8),
+        ] {
+            let mut hash = Fnv::new();
+            hash.update(text.as_bytes());
+            assert_eq!(hash.value(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_that_of_the_answer() {
+        let digest = |answer: &str| Digest::new(false).answer(&answer).value();
+        assert_eq!(digest("one"), digest("one"));
+        assert_ne!(digest("one"), digest("two"));
+    }
+
+    #[test]
+    fn of_what_a_server_says_of_itself_only_the_nonce_makes_no_difference() {
+        let digest = |name: &str, nonce: &str| {
+            let mut info = ServerInfo::default();
+            info.server_name = Some(name.into());
+            info.nonce = Some(nonce.into());
+            let info = Arc::new(info);
+            Digest::new(false)
+                .event(Some(&Event::ServerInfoChanged { info }))
+                .value()
+        };
+        assert_eq!(digest("a", "1"), digest("a", "2"));
+        assert_ne!(digest("a", "1"), digest("b", "1"));
+    }
+}

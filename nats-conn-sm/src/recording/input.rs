@@ -142,3 +142,16 @@ impl Piece {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_as_long_as_what_it_stands_for() {
+        let elided = Piece::Elided { len: 3, hash: 0 };
+        assert_eq!((elided.len(), elided.is_empty()), (3, false));
+        let bytes = Piece::Bytes(Bytes::new());
+        assert_eq!((bytes.len(), bytes.is_empty()), (0, true));
+    }
+}

@@ -457,4 +457,26 @@ mod tests {
             assert_eq!(connect.to_json().len(), len, "{text:?}");
         }
     }
+
+    #[test]
+    fn empty_lines_messages_without_headers_and_what_does_not_end_where_it_should_keep_the_stream_readable() {
+        for (stream, wanted) in [
+            ("\r\n\nPING\r\n", "\r\n\nPING\r\n"),
+            (
+                "HMSG a 1 0 3\r\nabc\r\nPING\r\n",
+                "HMSG a 1 0 3\r\n...\r\nPING\r\n",
+            ),
+            (
+                "MSG a 1 2\r\nhisecret\r\nPING\r\n",
+                "MSG a 1 2\r\n..s...............",
+            ),
+        ] {
+            let text = shown(&[stream.as_bytes()], false);
+            assert_eq!(text.len(), stream.len());
+            assert!(!text.contains("ecret"), "{text}");
+            if !stream.contains("secret") {
+                assert_eq!(text, wanted);
+            }
+        }
+    }
 }

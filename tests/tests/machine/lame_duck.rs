@@ -218,6 +218,31 @@ fn the_mark_ends_when_another_servers_info_newly_names_it() {
     assert!(!is_marked(&world), "n2 announces n1 again");
 }
 
+// behaviour: 10.1
+#[test]
+fn a_server_that_was_named_all_along_keeps_its_mark() {
+    let mut world = Scenario::new(2).connected();
+    world.run_for(5 * SECOND);
+    world.cluster.lame_duck(0, None);
+    world.wait("reconnected");
+    let is_marked = |world: &World| {
+        let servers = world.client.servers();
+        servers
+            .iter()
+            .any(|s| s.server.host() == "n1.test" && s.lame_duck)
+    };
+    assert!(is_marked(&world));
+    for _ in 0..2 {
+        world.send("INFO {\"connect_urls\":[\"n1.test:4222\",\"n2.test:4222\"]}\r\n");
+        world.run_for(SECOND);
+        assert!(is_marked(&world), "its being named is no news");
+    }
+    world.send("INFO {\"connect_urls\":[\"n2.test:4222\"]}\r\n");
+    world.send("INFO {\"connect_urls\":[\"n1.test:4222\",\"n2.test:4222\"]}\r\n");
+    world.run_for(SECOND);
+    assert!(!is_marked(&world), "it was missing, and is back");
+}
+
 // behaviour: 10.2
 #[test]
 fn move_is_as_notify_without_another_server_with_reconnecting_off_and_while_draining() {

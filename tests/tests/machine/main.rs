@@ -5,6 +5,7 @@ mod at_least_once;
 mod attempts;
 mod auth_errors;
 mod backoff;
+mod blocks;
 mod chunking;
 mod coverage;
 mod credentials;

@@ -289,3 +289,54 @@ fn a_forced_reconnect_while_a_link_is_left_for_what_its_server_sent_waits_for_no
         assert_eq!(waits, !force, "{told:?}");
     }
 }
+
+// behaviour: 2.2
+#[test]
+fn half_a_line_that_comes_while_tls_is_being_asked_for_fails_the_attempt_at_once() {
+    let mut config = ByHand::config();
+    config.tls_required = true;
+    let mut hand = ByHand::dialled(config);
+    hand.read(b"INFO {\"tls_available\":true}\r\n");
+    assert_eq!(hand.events(START).len(), 1, "connecting");
+    assert!(matches!(
+        hand.client.poll_action(),
+        Some(Action::UpgradeTls { .. })
+    ));
+    hand.read(b"-ERR 'ha");
+    let told = hand.events(START);
+    assert!(
+        matches!(&told[..], [Event::ConnectFailed { error, .. }] if error.code() == "plaintext_before_tls"),
+        "{told:?}"
+    );
+}
+
+// behaviour: 4.4, 3.4
+#[test]
+fn a_pool_that_runs_empty_is_told_as_that_also_where_reconnecting_is_off() {
+    let mut config = ByHand::config();
+    config.reconnect = false;
+    config.max_reconnects = Some(1);
+    let mut hand = ByHand::connected(config, INFO);
+    hand.client.force_reconnect(START).expect("open");
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+    hand.events(START);
+    let next = std::iter::from_fn(|| hand.client.poll_action()).find_map(|action| match action {
+        Action::Connect { link, .. } => Some(link),
+        _ => None,
+    });
+    let next = next.expect("it dials");
+    hand.client
+        .handle_link_closed(START, next, LinkEnd::Eof, &mut SendBuf::new(next));
+    let told = hand.events(START);
+    assert!(
+        matches!(
+            told.last(),
+            Some(Event::Closed {
+                reason: ClosedReason::PoolExhausted
+            })
+        ),
+        "{told:?}"
+    );
+}

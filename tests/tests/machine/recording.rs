@@ -197,7 +197,6 @@ fn a_machine_that_is_not_recorded_has_nothing_to_take() {
 
 #[test]
 fn a_replay_makes_up_no_more_bytes_than_a_machine_can_be_asked_to_hold() {
-    let large = vec![b'x'; 60 << 20];
     let config = || {
         let mut config = Config::new(vec![url("nats://n1.test:4222")]);
         config.send_buffer = 1 << 30;
@@ -205,19 +204,81 @@ fn a_replay_makes_up_no_more_bytes_than_a_machine_can_be_asked_to_hold() {
     };
     let subject = Subject::from_static("a");
     let start = Timestamp::from_millis(1_000);
-    for (publishes, held) in [(4, true), (5, false)] {
+    let large = vec![b'x'; (64 << 20) + 1];
+    for (size, taken) in [(60 << 20, 4), (64 << 20, 3), ((64 << 20) + 1, 0)] {
         let options = RecordingOptions::default();
         let mut client = Connection::recorded(config(), seed_bytes(1), start, options).expect("usable");
-        for _ in 0..publishes {
-            client.publish(Publish::new(&subject, &large[..])).expect("room");
+        for _ in 0..5 {
+            client
+                .publish(Publish::new(&subject, &large[..size]))
+                .expect("room");
         }
         let recording = client.poll_recording().expect("recorded");
         drop(client);
         let result = Replayer::run(Recording::read(recording).expect("a recording"));
         let expected = ReplayError::TooLarge {
-            record: 5,
-            size: 60 << 20,
+            record: taken + 1,
+            size: size as u64,
         };
-        assert_eq!(result, if held { Ok(4) } else { Err(expected) });
+        assert_eq!(result, Err(expected), "of {size} bytes {taken} are taken");
     }
+}
+
+#[test]
+fn a_recording_says_which_version_wrote_it_and_may_be_filled_to_its_limit() {
+    let of_limit = |limit| {
+        let mut options = RecordingOptions::default();
+        options.limit = limit;
+        let config = Config::new(vec![url("nats://n1.test:4222")]);
+        let machine = Connection::recorded(config, seed_bytes(1), Timestamp::ZERO, options);
+        let mut machine = machine.expect("usable settings");
+        let subject = Subject::from_static("a");
+        machine.publish(Publish::new(&subject, "x")).expect("room");
+        machine
+    };
+    let bytes = of_limit(1 << 20).poll_recording().expect("recorded");
+    let version = Recording::read(bytes.clone())
+        .expect("a recording")
+        .version()
+        .to_owned();
+    assert!(version.split('.').count() >= 3, "{version:?}");
+    // Before each record stands its length, which the limit does not count.
+    let exact = bytes.len() - 1;
+    assert!(of_limit(exact).is_recording(), "it fits exactly");
+    assert!(!of_limit(exact - 1).is_recording());
+}
+
+// behaviour: 13.1
+#[test]
+fn a_secret_that_is_read_in_pieces_is_not_recorded() {
+    let info = "INFO {\"server_id\":\"SERVERID\",\"nonce\":\"abcdefgh\",\"max_payload\":1000}\r\n";
+    let config = Config::new(vec![url("nats://n1.test:4222")]);
+    let start = Timestamp::from_millis(1_000);
+    let machine = Connection::recorded(config, seed_bytes(1), start, RecordingOptions::default());
+    let mut machine = machine.expect("usable settings");
+    let Some(nats_conn_sm::Action::Connect { link, .. }) = machine.poll_action() else {
+        panic!("it dials")
+    };
+    machine.handle_connected(start, link);
+    let mut rx = nats_conn_sm::ReceiveBuf::new(link);
+    for byte in info.as_bytes() {
+        rx.buffer_mut().extend_from_slice(&[*byte]);
+        while machine.poll_event(start, &mut rx).is_some() {}
+    }
+    let bytes = machine.poll_recording().expect("recorded");
+    let recording = Recording::read(bytes.clone()).expect("a recording");
+    let pieces = recording.filter_map(|entry| match entry.expect("readable").input {
+        Input::Event(received) => Some(received.pieces),
+        _ => None,
+    });
+    let mut text = Vec::new();
+    for piece in pieces.flatten() {
+        match piece {
+            nats_conn_sm::Piece::Bytes(bytes) => text.extend_from_slice(&bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+    let shown = info.replace("abcdefgh", "xxxxxxxx");
+    assert_eq!(String::from_utf8(text).expect("text"), shown);
+    Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
 }
