@@ -468,15 +468,10 @@ mod tests {
             ),
             (
                 "MSG a 1 2\r\nhisecret\r\nPING\r\n",
-                "MSG a 1 2\r\n..s...............",
+                "MSG a 1 2\r\n..s.............",
             ),
         ] {
-            let text = shown(&[stream.as_bytes()], false);
-            assert_eq!(text.len(), stream.len());
-            assert!(!text.contains("ecret"), "{text}");
-            if !stream.contains("secret") {
-                assert_eq!(text, wanted);
-            }
+            assert_eq!(shown(&[stream.as_bytes()], false), wanted);
         }
     }
 }
