@@ -1,10 +1,12 @@
 //! What can go wrong, one small enum for each verb.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use nats_proto::{DecodeError, ServerError};
 use thiserror::Error;
+
+use crate::servers::Server;
 
 /// Settings that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -433,4 +435,15 @@ pub struct AttemptFailure {
     pub phase: Phase,
     /// What went wrong.
     pub error: ConnectError,
+}
+
+impl AttemptFailure {
+    /// As [`Event::ConnectFailed`](crate::Event::ConnectFailed) tells it.
+    pub fn new(server: &Server, phase: Phase, error: ConnectError) -> Self {
+        Self {
+            server: server.to_string(),
+            phase,
+            error,
+        }
+    }
 }

@@ -384,3 +384,26 @@ impl Requeue {
         self.has_headers |= has_headers;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nats_proto::WireSink;
+
+    use super::*;
+
+    #[test]
+    fn of_two_written_buffers_the_larger_is_used_again_unless_it_is_huge() {
+        let buffer = |bytes: usize| {
+            let mut buffer = TransmitBuf::new();
+            buffer.put_slice(&alloc::vec![b'x'; bytes]);
+            buffer
+        };
+        let mut outbox = Outbox::default();
+        for bytes in [100, 10_000, 1_000, 1 << 20] {
+            outbox.recycle(buffer(bytes));
+        }
+        let again = outbox.buffer().capacity();
+        assert!((10_000..=2 * BLOCK).contains(&again), "{again}");
+        assert_eq!(outbox.buffer().capacity(), 0, "it is used once");
+    }
+}

@@ -1,13 +1,13 @@
 //! The servers that may be dialled, and which comes next.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use nats_proto::{ServerUrl, UrlError};
 
-use crate::error::{AttemptFailure, ConnectError, Phase};
+use crate::error::AttemptFailure;
 use crate::event::RemovalReason;
 use crate::ids::ServerId;
 use crate::rng::Rng;
@@ -429,15 +429,5 @@ fn without_userinfo(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, rest)) => alloc::format!("[redacted]@{rest}"),
         None => text.into(),
-    }
-}
-
-impl AttemptFailure {
-    pub(crate) fn new(server: &Server, phase: Phase, error: ConnectError) -> Self {
-        Self {
-            server: server.to_string(),
-            phase,
-            error,
-        }
     }
 }

@@ -12,7 +12,7 @@ use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, S
 use thiserror::Error;
 
 use crate::confirmation::{Flush, RoundTrip};
-use crate::events::Events;
+use crate::events::{ClientEvent, Events};
 use crate::handle::Handle;
 use crate::publishing::{PublishFailure, Publishing};
 use crate::request::Request;
@@ -183,9 +183,15 @@ impl Client {
             .with(|connection, now| connection.set_servers(now, servers))
     }
 
-    /// One more stream of events, from now on.
+    /// One more stream of events, from now on; the first one behind `connect` begins where the connection did, so that
+    /// what happened on the way is told, too.
     pub fn events(&self) -> Events {
         self.handle.shared.hub().subscribe()
+    }
+
+    /// The first who asks gets these events and what follows on this stream.
+    pub(crate) fn keep_events(&self, events: Events, taken: Vec<ClientEvent>) {
+        self.handle.shared.hub().keep(events, taken);
     }
 
     /// What the connection is doing, in one word.

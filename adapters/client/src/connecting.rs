@@ -29,8 +29,20 @@ pub enum ConnectFailure {
         failures: Vec<AttemptFailure>,
     },
     /// The connection was closed before there was an outcome.
-    #[error("the connection was closed before it was up: {}", .0.code())]
-    Closed(ClosedReason),
+    #[error("the connection was closed before it was up: {}{}", .reason.code(), Behind(.failures))]
+    Closed {
+        /// Why.
+        reason: ClosedReason,
+        /// The last failed attempt with each server.
+        failures: Vec<AttemptFailure>,
+    },
+}
+
+impl ConnectFailure {
+    fn closed(reason: ClosedReason) -> Self {
+        let failures = Vec::new();
+        Self::Closed { reason, failures }
+    }
 }
 
 /// The same line: `fn main() -> Result<_, _>` prints errors so, and this is the first one that people see.
@@ -46,26 +58,62 @@ impl From<UrlError> for ConnectFailure {
     }
 }
 
-/// Waits for the first outcome of a connection that was started.
-pub(crate) fn connecting(started: Result<(Client, Events), StartError>, retry_initial: bool) -> Connecting {
-    Box::pin(async move {
-        let (client, mut events) = started?;
-        while let Some(event) = events.next().await {
-            if let Some(outcome) = outcome(&event, retry_initial) {
-                return outcome.map(|()| client);
+/// Waits for the first outcome of a connection that was started: a session, the end, or, where the first connect is
+/// tried again, the wait after the first round. Its events are kept for the first who asks the client for some.
+///
+/// # Errors
+/// Why there is no connection.
+pub async fn first_outcome(
+    client: &Client,
+    mut events: Events,
+    retry_initial: bool,
+) -> Result<(), ConnectFailure> {
+    let mut taken = Vec::new();
+    while let Some(event) = events.next().await {
+        // The outcome may be among what was missed.
+        let missed = matches!(event, ClientEvent::Missed { .. }) && client.state() == State::Connected;
+        let outcome = outcome(&event, retry_initial);
+        taken.push(event);
+        match outcome {
+            Some(Err(ConnectFailure::Closed { reason, .. })) => {
+                let failures = last_failures(&taken);
+                return Err(ConnectFailure::Closed { reason, failures });
             }
-            // The outcome may be among what was missed.
-            if matches!(event, ClientEvent::Missed { .. }) && client.state() == State::Connected {
-                return Ok(client);
+            Some(Err(failure)) => return Err(failure),
+            None if !missed => {}
+            _ => {
+                client.keep_events(events, taken);
+                return Ok(());
             }
         }
-        Err(ConnectFailure::Closed(ClosedReason::Requested))
+    }
+    Err(ConnectFailure::closed(ClosedReason::Requested))
+}
+
+/// The same, and the client.
+pub(crate) fn connecting(started: Result<(Client, Events), StartError>, retry_initial: bool) -> Connecting {
+    Box::pin(async move {
+        let (client, events) = started?;
+        first_outcome(&client, events, retry_initial).await?;
+        Ok(client)
     })
 }
 
-/// Whether this event is the first outcome of a connection, for `connect`: a session, the end, or, where the first
-/// connect is tried again, the wait after the first round.
-pub fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), ConnectFailure>> {
+/// The last failed attempt with each server, in the order of these.
+fn last_failures(events: &[ClientEvent]) -> Vec<AttemptFailure> {
+    let mut failures: Vec<AttemptFailure> = Vec::new();
+    for event in events {
+        let ClientEvent::Connection(Event::ConnectFailed { server, phase, error }) = event else {
+            continue;
+        };
+        let failure = AttemptFailure::new(server, *phase, (**error).clone());
+        failures.retain(|known| known.server != failure.server);
+        failures.push(failure);
+    }
+    failures
+}
+
+pub(crate) fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), ConnectFailure>> {
     match event {
         // A holder who is far behind may have missed the first session.
         ClientEvent::Connection(Event::Connected(_) | Event::Reconnected(_)) => Some(Ok(())),
@@ -76,9 +124,20 @@ pub fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), Co
             failures: failures.clone(),
         })),
         ClientEvent::Connection(Event::Closed { reason }) => {
-            Some(Err(ConnectFailure::Closed(reason.clone())))
+            Some(Err(ConnectFailure::closed(reason.clone())))
         }
         _ => None,
+    }
+}
+
+struct Behind<'a>(&'a [AttemptFailure]);
+
+impl fmt::Display for Behind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(f, "; {}", Failures(self.0))
     }
 }
 

@@ -178,8 +178,11 @@ impl<R: Runtime> Driver<R> {
             while let Some(news) = news.pop_front() {
                 tell(turn, news, tx);
             }
-            turn.timeouts();
-            let more = turn.events(rx, EVENTS_A_TURN);
+            // What was read came before the deadline that has passed, as far as anybody can tell.
+            let mut more = turn.events(rx, EVENTS_A_TURN);
+            if turn.timeouts() {
+                more = turn.events(rx, EVENTS_A_TURN);
+            }
             let mut actions = Vec::new();
             while let Some(action) = turn.connection().poll_action() {
                 if let Action::Disconnect { link, .. } = action {

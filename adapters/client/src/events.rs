@@ -52,7 +52,8 @@ impl ClientEvent {
     }
 }
 
-/// A stream of everything that happens from the moment at which it was asked for.
+/// A stream of everything that happens from the moment at which it was asked for; the first that is asked for behind
+/// `connect` begins where the connection did.
 ///
 /// Every holder gets every event. A holder that falls behind by more than
 /// [`ConnectOptions::event_capacity`](crate::ConnectOptions::event_capacity) events misses some, and is told how
@@ -63,14 +64,17 @@ pub struct Events {
     slot: Arc<Slot>,
 }
 
+/// So many events are kept for the first holder while there is none.
+const EARLY: usize = 64;
+
 #[derive(Debug)]
 struct Slot {
     state: Mutex<SlotState>,
-    capacity: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct SlotState {
+    capacity: usize,
     queue: VecDeque<ClientEvent>,
     /// Nothing follows what is in the queue.
     closed: bool,
@@ -121,6 +125,8 @@ pub(crate) struct Hub {
 struct HubState {
     slots: Vec<Arc<Slot>>,
     closed: bool,
+    /// What `connect` has looked at, and all since, for the first who asks.
+    early: Option<Events>,
 }
 
 impl Hub {
@@ -131,16 +137,33 @@ impl Hub {
         }
     }
 
+    /// Keeps a stream for the first who asks for one, with what was taken from it.
+    pub(crate) fn keep(&self, events: Events, taken: Vec<ClientEvent>) {
+        let mut state = lock(&events.slot.state);
+        taken
+            .into_iter()
+            .rev()
+            .for_each(|event| state.queue.push_front(event));
+        state.capacity = EARLY;
+        drop(state);
+        lock(&self.state).early = Some(events);
+    }
+
     /// One more holder.
     pub(crate) fn subscribe(&self) -> Events {
         let mut hub = lock(&self.state);
+        if let Some(early) = hub.early.take() {
+            lock(&early.slot.state).capacity = self.capacity;
+            return early;
+        }
         let state = SlotState {
+            capacity: self.capacity,
+            queue: VecDeque::new(),
             closed: hub.closed,
-            ..SlotState::default()
+            waker: None,
         };
         let slot = Arc::new(Slot {
             state: Mutex::new(state),
-            capacity: self.capacity,
         });
         if !hub.closed {
             hub.slots.push(slot.clone());
@@ -178,7 +201,7 @@ impl Slot {
     fn push(&self, event: &ClientEvent) {
         let mut state = lock(&self.state);
         state.closed |= event.is_closed();
-        if state.queue.len() >= self.capacity && !event.is_closed() {
+        if state.queue.len() >= state.capacity && !event.is_closed() {
             if let Some(ClientEvent::Missed { events }) = state.queue.back_mut() {
                 *events += 1;
             } else {
@@ -259,5 +282,33 @@ mod tests {
         assert_eq!(events.poll_event(&mut cx), Poll::Ready(Some(closed())));
         assert_eq!(events.poll_event(&mut cx), Poll::Ready(None));
         assert_eq!(hub.subscribe().poll_event(&mut cx), Poll::Ready(None));
+    }
+
+    #[test]
+    fn the_first_who_asks_gets_what_was_kept_and_the_next_from_then_on() {
+        let hub = Hub::new(200);
+        let mut first = hub.subscribe();
+        hub.emit_now(slow(1));
+        let taken = all(&mut first);
+        hub.keep(first, taken);
+        hub.emit_now(slow(2));
+        let mut asked = hub.subscribe();
+        let mut later = hub.subscribe();
+        hub.emit_now(slow(3));
+        assert_eq!(all(&mut asked), [slow(1), slow(2), slow(3)]);
+        assert_eq!(all(&mut later), [slow(3)]);
+    }
+
+    #[test]
+    fn what_is_kept_while_nobody_asks_is_bounded_and_says_so() {
+        let hub = Hub::new(200);
+        hub.keep(hub.subscribe(), vec![slow(0)]);
+        (1..=100).for_each(|dropped| hub.emit_now(slow(dropped)));
+        let mut asked = hub.subscribe();
+        (101..=200).for_each(|dropped| hub.emit_now(slow(dropped)));
+        let told = all(&mut asked);
+        assert_eq!(told[..EARLY], (0..EARLY as u64).map(slow).collect::<Vec<_>>());
+        assert_eq!(told[EARLY], ClientEvent::Missed { events: 37 });
+        assert_eq!(told.len(), EARLY + 1 + 100);
     }
 }

@@ -62,7 +62,7 @@ pub use adapter::{Adapter, DriverParts, Io, LinkSetup, Prepared, Runtime, Target
 pub use client::{Client, RespondError};
 pub use closed::Closed;
 pub use confirmation::{Confirmation, Flush, RoundTrip};
-pub use connecting::{ConnectFailure, Connecting, outcome};
+pub use connecting::{ConnectFailure, Connecting, first_outcome};
 pub use credentials::{Answer, Challenge, Identity};
 pub use delivery::{Backpressure, Delivered};
 pub use dial::{STAGGER, dial_all, dial_error, interleaved, io_error, resolve_error, tls_error};

@@ -47,18 +47,17 @@ impl<'a> Turn<'a> {
         &mut self.core.connection
     }
 
-    /// Tells the machine the time if it waits for that.
-    pub fn timeouts(&mut self) {
+    /// Tells the machine the time if it waits for that, and says whether it did. What was read before counts only if
+    /// its [`events`](Self::events) were taken.
+    pub fn timeouts(&mut self) -> bool {
         let now = self.now();
-        if self
-            .core
-            .connection
-            .poll_timeout()
-            .is_some_and(|deadline| deadline <= now)
-        {
+        let deadline = self.core.connection.poll_timeout();
+        let due = deadline.is_some_and(|deadline| deadline <= now);
+        if due {
             self.core.connection.handle_timeout(now);
         }
         self.core.waiting.expire(now, self.delivery.wakers());
+        due
     }
 
     /// Parses what was read and routes what comes of it, `most` events at most. Says whether there may be more.

@@ -253,7 +253,8 @@ impl Client {
         self.inner.set_servers(servers)
     }
 
-    /// Everything that happens from now on, once more.
+    /// Everything that happens from now on, once more; the first one behind `connect` begins where the connection did,
+    /// so that what happened on the way is told, too.
     pub fn events(&self) -> Events {
         Events::new(self.inner.events())
     }
@@ -368,7 +369,7 @@ impl Response {
 }
 
 /// Waits on this thread, for as long as it takes.
-fn wait<T>(future: Pin<&mut impl Future<Output = T>>) -> T {
+pub(crate) fn wait<T>(future: Pin<&mut impl Future<Output = T>>) -> T {
     match blocking::wait(None, future) {
         Some(answer) => answer,
         None => unreachable!("a wait without a deadline ends with an answer"),

@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use nats_conn_client::machine::LinkEnd;
-use nats_conn_client::{
-    Adapter, ClientEvent, ConnectFailure, Prepared, StartError, State, Target, dial_error, outcome,
-};
+use nats_conn_client::{Adapter, ConnectFailure, Prepared, StartError, Target, dial_error, first_outcome};
 
-use crate::client::Client;
+use crate::client::{Client, wait};
 use crate::dial::dial;
 use crate::driver::Driver;
 use crate::events::Events;
@@ -89,15 +88,11 @@ impl Adapter for Std {
     fn connect(options: nats_conn_client::ConnectOptions<Self>) -> Self::Connecting {
         let retry_initial = options.config().retry_initial;
         let (client, events) = Self::start(options)?;
-        let missed = |event: &ClientEvent| {
-            matches!(event, ClientEvent::Missed { .. }) && client.state() == State::Connected
-        };
-        let told = |event| outcome(&event, retry_initial).or_else(|| missed(&event).then_some(Ok(())));
-        let first = events.filter_map(told).next();
-        first
-            .unwrap_or(Err(ConnectFailure::Closed(
-                nats_conn_client::ClosedReason::Requested,
-            )))
-            .map(|()| client)
+        wait(pin!(first_outcome(
+            client.inner(),
+            events.into_inner(),
+            retry_initial
+        )))?;
+        Ok(client)
     }
 }

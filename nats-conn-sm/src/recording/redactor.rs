@@ -473,5 +473,7 @@ mod tests {
         ] {
             assert_eq!(shown(&[stream.as_bytes()], false), wanted);
         }
+        let pings = alloc::format!("\n{}", "PING\r\n".repeat(100));
+        assert_eq!(shown(&[pings.as_bytes()], false), pings);
     }
 }

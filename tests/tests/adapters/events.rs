@@ -1,5 +1,7 @@
 //! Streams of events: everything from when it was asked for, bounded, and honest about what was missed.
 
+use nats_conn_tests::model_server::{Deed, Settings, Step, When};
+
 use crate::scene::*;
 
 scenarios! {
@@ -21,6 +23,38 @@ scenarios! {
         assert_eq!(seen[..], first.seen()[3..]);
         assert!(seen.last().is_some_and(ClientEvent::is_closed));
         assert_eq!(soon(client.events().next()).await, None, "nothing happens any more");
+    }
+
+    /// A warning that comes before the session is not lost on who asks for events when there is one.
+    async fn the_first_who_asks_behind_connect_has_all_events_from_the_beginning(home) {
+        let cluster = Model::start(1);
+        let client = soon(home.connect(options(&cluster.urls()))).await.expect("it is there");
+        let (mut first, mut second) = (client.events(), client.events());
+        soon(client.close()).await;
+        let mut names = Vec::new();
+        while let Some(event) = soon(first.next()).await {
+            names.push(crate::watch::name_of(&event));
+        }
+        assert_eq!(names[..2], ["connecting", "connected"]);
+        assert_eq!(names[names.len() - 2..], ["disconnected", "closed"]);
+        let begin = soon(second.next()).await.expect("an event");
+        assert_ne!(crate::watch::name_of(&begin), "connecting", "from when it asked");
+    }
+
+    async fn a_failed_connect_says_what_failed_with_each_server_also_where_their_pool_ran_empty(home) {
+        let refused = Step::instead(When::Accept, [Deed::error("maximum connections exceeded"), Deed::Close]);
+        let settings = ["n1", "n2"].map(|server| Settings {
+            script: vec![refused.clone()],
+            ..Settings::new(server)
+        });
+        let cluster = Model::with(settings);
+        for retry in [false, true] {
+            let options = options(&cluster.urls()).retry_initial(retry).max_reconnects(1);
+            let failure = soon(home.connect(options)).await.err().expect("nothing to connect to");
+            let text = failure.to_string();
+            assert_eq!(text.matches("maximum connections exceeded").count(), 2, "{text}");
+            assert_eq!(text.contains("pool_exhausted"), retry, "{text}");
+        }
     }
 
     async fn who_falls_behind_is_told_how_much_it_missed_and_never_misses_the_end(home) {

@@ -175,8 +175,9 @@ fn a_subscription_that_is_not_restored_yet_needs_no_unsub() {
     let (first, second) = (subscribe(&mut hand, "first"), subscribe(&mut hand, "second"));
     reconnect(&mut hand);
     hand.client.unsubscribe(START, first).expect("known");
-    let block = block(&mut hand).expect("interest");
-    assert_eq!(block, format!("SUB second {second}\r\nPING\r\n"));
+    let interest = block(&mut hand).expect("interest");
+    assert_eq!(interest, format!("SUB second {second}\r\nPING\r\n"));
+    assert_eq!(block(&mut hand), None);
 }
 
 // behaviour: 6.6
@@ -294,4 +295,23 @@ fn a_flush_that_close_has_failed_is_not_told_again_at_its_pong() {
 fn publish_refused(hand: &mut ByHand) {
     let refused = hand.client.publish(Publish::new(&SUBJECT, "x"));
     assert!(refused.is_err(), "it closes");
+}
+
+// behaviour: 2.3, 5.4
+#[test]
+fn a_driver_is_told_to_write_when_connect_is_due_and_never_behind_the_end_of_its_link() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    assert!(!hand.client.wants_transmit(), "INFO is awaited");
+    hand.read(format!("INFO {INFO}\r\n").as_bytes());
+    hand.events(START);
+    assert!(hand.client.wants_transmit(), "CONNECT");
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    publish(&mut hand, 20);
+    assert!(hand.client.wants_transmit());
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    assert!(!hand.client.wants_transmit(), "its end has not been told yet");
 }

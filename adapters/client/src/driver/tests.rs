@@ -1,6 +1,7 @@
 //! The driver over a stream that does what it is told.
 
 use std::collections::VecDeque;
+use std::future::IntoFuture;
 use std::io;
 use std::pin::pin;
 use std::sync::Mutex;
@@ -22,12 +23,16 @@ enum Read {
     After(&'static str),
     /// Nothing for now: the system will tell in a moment.
     Later,
+    /// The answer to the request that was written, after whoever drives was held up for a while.
+    AnswerHeldUp(Duration),
     Reset,
 }
 
-/// A stream on which a publish cannot be written.
+/// A stream.
 struct Scripted {
     reads: VecDeque<Read>,
+    /// A publish cannot be written on it.
+    fails: bool,
     written: Vec<u8>,
     reader: Option<Waker>,
 }
@@ -43,6 +48,14 @@ impl Io for Scripted {
             Some(Read::Later) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
+            }
+            Some(Read::AnswerHeldUp(time)) => {
+                thread::sleep(time);
+                let text = String::from_utf8_lossy(&self.written);
+                let reply = text.split("PUB a ").nth(1).unwrap().split(' ').next().unwrap();
+                let answer = format!("MSG {reply} 1 2\r\nhi\r\n");
+                buffer.extend_from_slice(answer.as_bytes());
+                Poll::Ready(Ok(answer.len()))
             }
             Some(Read::Reset) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             waiting => {
@@ -60,7 +73,7 @@ impl Io for Scripted {
             self.written.extend_from_slice(piece);
         }
         self.reader.take().into_iter().for_each(Waker::wake);
-        if said(&self.written, "PUB ") {
+        if self.fails && said(&self.written, "PUB ") {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         Poll::Ready(Ok(self.written.len() - before))
@@ -122,8 +135,8 @@ impl Runtime for Home {
     }
 }
 
-/// Publishes something on a stream whose reading brings this behind the handshake, and says why the link ended.
-fn end_of_link(reads: impl IntoIterator<Item = Read>) -> DisconnectReason {
+/// A connection over a stream whose reading brings this behind the handshake and the first publish.
+fn connection(fails: bool, reads: impl IntoIterator<Item = Read>) -> (Client, Events) {
     let handshake = [
         Read::Bytes("INFO {\"max_payload\":1000}\r\n"),
         Read::After("PING\r\n"),
@@ -132,12 +145,18 @@ fn end_of_link(reads: impl IntoIterator<Item = Read>) -> DisconnectReason {
     ];
     let stream = Scripted {
         reads: handshake.into_iter().chain(reads).collect(),
+        fails,
         written: Vec::new(),
         reader: None,
     };
     let servers = vec!["nats://localhost".parse().unwrap()];
     let options = ConnectOptions::with_adapter(servers, Home(Mutex::new(Some(stream))));
-    let (client, mut events): (Client, Events) = options.start().unwrap();
+    options.start().unwrap()
+}
+
+/// Publishes something on a stream that fails then, and says why the link ended.
+fn end_of_link(reads: impl IntoIterator<Item = Read>) -> DisconnectReason {
+    let (client, mut events) = connection(true, reads);
     let subject = Subject::from_static("a");
     let mut next = || blocking::wait(None, pin!(events.next())).flatten().unwrap();
     loop {
@@ -172,4 +191,16 @@ fn the_failure_to_write_is_the_reason_where_nothing_was_said() {
             "{reason:?}"
         );
     }
+}
+
+#[test]
+fn a_reply_that_was_read_counts_also_where_its_driver_was_held_up_beyond_the_deadline() {
+    let held_up = Duration::from_millis(400);
+    let (client, mut events) = connection(false, [Read::AnswerHeldUp(held_up)]);
+    let mut next = || blocking::wait(None, pin!(events.next())).flatten().unwrap();
+    while !matches!(next(), ClientEvent::Connection(Event::Connected(_))) {}
+    let subject = Subject::from_static("a");
+    let request = client.request(&subject, "?").timeout(held_up / 2);
+    let reply = blocking::wait(None, pin!(request.into_future())).unwrap();
+    assert_eq!(reply.unwrap().payload(), b"hi");
 }
