@@ -50,7 +50,7 @@ scenarios! {
         let cluster = Model::with(settings);
         for retry in [false, true] {
             let options = options(&cluster.urls()).retry_initial(retry).max_reconnects(1);
-            let failure = soon(home.connect(options)).await.err().expect("nothing to connect to");
+            let failure = soon(home.connect(options)).await.expect_err("nothing to connect to");
             let text = failure.to_string();
             assert_eq!(text.matches("maximum connections exceeded").count(), 2, "{text}");
             assert_eq!(text.contains("pool_exhausted"), retry, "{text}");
