@@ -336,9 +336,14 @@ impl Connection {
         let Stage::Linked(link) = &mut self.stage else {
             return;
         };
+        // It goes in place of what the options say of the same: who we are is said in one way.
         match link.server.url().userinfo() {
-            Some(UserInfo::Token(token)) => credentials.token = Some(token.clone()),
+            Some(UserInfo::Token(token)) => {
+                credentials.token = Some(token.clone());
+                (credentials.user, credentials.password) = (None, None);
+            }
             Some(UserInfo::Password { user, password }) => {
+                credentials.token = None;
                 credentials.user = Some(user.clone());
                 credentials.password = Some(password.clone());
             }

@@ -34,15 +34,28 @@ pub enum ConfigError {
     DropOldestWithAtLeastOnce,
 }
 
+impl ConfigError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoServers => "no_servers",
+            Self::ZeroMaxReconnects => "zero_max_reconnects",
+            Self::ZeroMaxPingsOut => "zero_max_pings_out",
+            Self::ZeroDuration { .. } => "zero_duration",
+            Self::DropOldestWithAtLeastOnce => "drop_oldest_with_at_least_once",
+        }
+    }
+}
+
 /// Why a publish was not accepted. Nothing was queued.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The connection is closed, or closing.
-    #[error("the connection is closed")]
+    #[error("the connection is closed: make another one")]
     Closed,
     /// A drain has come to the point from where nothing more is taken.
-    #[error("the connection is draining")]
+    #[error("the connection is draining: nothing new is taken, make another one")]
     Draining,
     /// The send buffer is full.
     #[error("the send buffer is full ({limit} bytes): wait for room, or raise `send_buffer`")]
@@ -74,15 +87,30 @@ pub enum PublishError {
     },
 }
 
+impl PublishError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Draining => "draining",
+            Self::BufferFull { .. } => "buffer_full",
+            Self::NotConnected => "not_connected",
+            Self::TooLarge { .. } => "too_large",
+            Self::HeadersUnsupported => "headers_unsupported",
+            Self::ControlLineTooLong { .. } => "control_line_too_long",
+        }
+    }
+}
+
 /// Why a subscription was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
     /// The connection is closed, or closing.
-    #[error("the connection is closed")]
+    #[error("the connection is closed: make another one")]
     Closed,
     /// The connection is draining.
-    #[error("the connection is draining")]
+    #[error("the connection is draining: nothing new is taken, make another one")]
     Draining,
     /// Filter and queue group are longer than a server takes.
     #[error("the control line would be {size} bytes long, a server takes {max}: shorten the subject")]
@@ -94,6 +122,17 @@ pub enum SubscribeError {
     },
 }
 
+impl SubscribeError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Draining => "draining",
+            Self::ControlLineTooLong { .. } => "control_line_too_long",
+        }
+    }
+}
+
 /// Why a call about a subscription changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -103,16 +142,39 @@ pub enum SubscriptionError {
     Unknown,
 }
 
+impl SubscriptionError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Why a request was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RequestStartError {
     /// The connection is draining.
-    #[error("the connection is draining")]
+    #[error("the connection is draining: nothing new is taken, make another one")]
     Draining,
+    /// As many requests as can be told apart wait for their replies: 2^24.
+    #[error("too many requests wait for their replies: wait for some, or give them a shorter timeout")]
+    TooMany,
     /// The request could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+}
+
+impl RequestStartError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::TooMany => "too_many_requests",
+            Self::Publish(error) => error.code(),
+        }
+    }
 }
 
 /// How a request that was made can fail.
@@ -173,7 +235,7 @@ impl RequestError {
 #[non_exhaustive]
 pub enum FlushError {
     /// There is no link, or it was lost before the PONG.
-    #[error("disconnected before the server confirmed")]
+    #[error("not connected, or disconnected before the server confirmed")]
     Disconnected,
     /// The connection was closed.
     #[error("the connection was closed")]
@@ -195,14 +257,25 @@ impl FlushError {
 #[non_exhaustive]
 pub enum StateError {
     /// The connection is closed, or closing.
-    #[error("the connection is closed")]
+    #[error("the connection is closed: make another one")]
     Closed,
     /// The connection is draining.
-    #[error("the connection is draining")]
+    #[error("the connection is draining: nothing new is taken, make another one")]
     Draining,
     /// The list of servers is empty.
     #[error("no servers: give at least one URL")]
     NoServers,
+}
+
+impl StateError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Draining => "draining",
+            Self::NoServers => "no_servers",
+        }
+    }
 }
 
 /// Where an attempt to connect was when it failed.
@@ -277,9 +350,6 @@ pub enum ConnectError {
          use tls://, or set cleartext_credentials to allow"
     )]
     CleartextCredentials,
-    /// CONNECT would be longer than can be sent.
-    #[error("a forced reconnect, a new pool or a close ended the attempt")]
-    Abandoned,
 }
 
 impl ConnectError {
@@ -296,7 +366,6 @@ impl ConnectError {
             Self::Tls { .. } => "tls_failed",
             Self::Auth(error) => error.code(),
             Self::CleartextCredentials => "cleartext_credentials",
-            Self::Abandoned => "abandoned",
         }
     }
 }

@@ -237,6 +237,17 @@ pub enum WaitReason {
     Chosen,
 }
 
+impl WaitReason {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::RoundFailed { .. } => "round_failed",
+            Self::Flapping { .. } => "flapping",
+            Self::Chosen => "chosen",
+        }
+    }
+}
+
 /// Why a server left the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -330,6 +341,18 @@ pub enum RepliesEnd {
     Sentinel,
     /// The deadline.
     Deadline,
+}
+
+impl RepliesEnd {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::MaxReached => "max_reached",
+            Self::Stalled => "stalled",
+            Self::Sentinel => "sentinel",
+            Self::Deadline => "deadline",
+        }
+    }
 }
 
 /// Why a connection closed for good.

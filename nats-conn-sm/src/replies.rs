@@ -64,10 +64,7 @@ impl Connection {
         if self.life.is_ending() {
             return Err(PublishError::Closed.into());
         }
-        let limit = self.config.send_buffer;
-        let Some(id) = self.requests.next_id() else {
-            return Err(PublishError::BufferFull { limit }.into());
-        };
+        let id = self.requests.next_id().ok_or(RequestStartError::TooMany)?;
         let prefix = match &self.requests.inbox {
             Some(inbox) => inbox.subject.clone(),
             None => self.first_inbox(id, &request)?,

@@ -188,3 +188,25 @@ fn loopback_and_tls_are_no_clear_text() {
         .begin();
     world.wait("connected");
 }
+
+// behaviour: 9.3
+#[test]
+fn the_user_information_of_a_url_goes_in_place_of_what_the_driver_says_of_user_and_token() {
+    let said = [
+        ("nats://tok@n1.test:4222", Credentials::user_password("u", "p")),
+        ("nats://u:p@n1.test:4222", Credentials::token("tok")),
+    ];
+    for (url, other) in said {
+        let mut world = Scenario::new(1)
+            .knowing(&[url])
+            .config(|config| config.ask_credentials = true)
+            .begin();
+        world.driver.answers.push_back((Some(Duration::ZERO), Ok(other)));
+        world.wait("connected");
+        let connect = world.log().connect().expect("sent");
+        let is_there =
+            ["auth_token", "user", "pass"].map(|key| connect.get(key).is_some_and(|value| !value.is_null()));
+        let by_token = url.contains("tok");
+        assert_eq!(is_there, [by_token, !by_token, !by_token], "{connect}");
+    }
+}

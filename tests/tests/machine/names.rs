@@ -1,8 +1,9 @@
 //! The names by which programs tell what happened: they do not change.
 
 use nats_conn_sm::{
-    AuthError, ClosedReason, DropReason, EndReason, FlushError, LinkEnd, Phase, RemovalReason, RequestError,
-    State,
+    AuthError, ClosedReason, ConfigError, DropReason, EndReason, FlushError, LinkEnd, Phase, PublishError,
+    RemovalReason, RepliesEnd, RequestError, RequestStartError, State, StateError, SubscribeError,
+    SubscriptionError, WaitReason,
 };
 
 // behaviour: 2.1
@@ -147,5 +148,88 @@ fn every_state_and_every_reason_has_its_name() {
             "no_reconnect",
             "connect_failed"
         ]
+    );
+}
+
+// behaviour: 6.1, 7.3
+#[test]
+fn every_refusal_of_a_call_has_its_name_and_says_something() {
+    let (size, max) = (2, 1);
+    let publish = [
+        (PublishError::Closed, "closed"),
+        (PublishError::Draining, "draining"),
+        (PublishError::BufferFull { limit: 1 }, "buffer_full"),
+        (PublishError::NotConnected, "not_connected"),
+        (PublishError::TooLarge { size, max_payload: 1 }, "too_large"),
+        (PublishError::HeadersUnsupported, "headers_unsupported"),
+        (
+            PublishError::ControlLineTooLong { size, max },
+            "control_line_too_long",
+        ),
+    ];
+    for (error, name) in publish {
+        assert_eq!(
+            (error.code(), RequestStartError::from(error.clone()).code()),
+            (name, name)
+        );
+        assert!(!error.to_string().is_empty());
+    }
+    assert_eq!(RequestStartError::Draining.code(), "draining");
+    assert_eq!(RequestStartError::TooMany.code(), "too_many_requests");
+    let subscribe = [
+        SubscribeError::Closed,
+        SubscribeError::Draining,
+        SubscribeError::ControlLineTooLong { size, max },
+    ];
+    assert_eq!(
+        subscribe.map(|error| error.code()),
+        ["closed", "draining", "control_line_too_long"]
+    );
+    assert_eq!(SubscriptionError::Unknown.code(), "unknown");
+    let state = [StateError::Closed, StateError::Draining, StateError::NoServers];
+    assert_eq!(
+        state.map(|error| error.code()),
+        ["closed", "draining", "no_servers"]
+    );
+}
+
+// behaviour: 4.1, 7.3
+#[test]
+fn settings_that_cannot_be_used_waits_and_ends_of_replies_have_their_names() {
+    let settings = [
+        ConfigError::NoServers,
+        ConfigError::ZeroMaxReconnects,
+        ConfigError::ZeroMaxPingsOut,
+        ConfigError::ZeroDuration { setting: "x" },
+        ConfigError::DropOldestWithAtLeastOnce,
+    ];
+    assert_eq!(
+        settings.map(|error| error.code()),
+        [
+            "no_servers",
+            "zero_max_reconnects",
+            "zero_max_pings_out",
+            "zero_duration",
+            "drop_oldest_with_at_least_once"
+        ]
+    );
+    let waits = [
+        WaitReason::RoundFailed { rounds: 1 },
+        WaitReason::Flapping { rounds: 1 },
+        WaitReason::Chosen,
+    ];
+    assert_eq!(
+        waits.map(|reason| reason.code()),
+        ["round_failed", "flapping", "chosen"]
+    );
+    let ends = [
+        RepliesEnd::MaxReached,
+        RepliesEnd::Stalled,
+        RepliesEnd::Sentinel,
+        RepliesEnd::Deadline,
+    ];
+    assert_eq!(
+        ends.map(|end| end.code()),
+        ["max_reached", "stalled", "sentinel", "deadline"]
     );
 }

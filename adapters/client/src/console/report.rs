@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{
-    ClosedReason, Event, FlushError, PublishError, RequestError, RequestStartError, Server, ServerStatus,
-    Session, StateError, Statistics, SubscribeError, WaitReason,
+    ClosedReason, Event, FlushError, RequestError, Server, ServerStatus, Session, Statistics, WaitReason,
 };
 use nats_proto::{Message, PermissionOperation, ServerInfo};
 use serde_json::{Value, json};
@@ -180,7 +179,7 @@ pub(crate) fn response(id: &str, result: &Result<Message, RequestFailure>) -> Li
                 .with_some("written", written)
                 .with("detail", error.to_string())
         }
-        Err(RequestFailure::NotSent(error)) => line.with("error", start_code(error)).with("written", false),
+        Err(RequestFailure::NotSent(error)) => line.with("error", error.code()).with("written", false),
     }
 }
 
@@ -247,45 +246,6 @@ pub(crate) fn error(command: &str, code: &str, detail: impl Into<String>) -> Lin
         .with("command", command)
         .with("error", code)
         .with("detail", detail.into())
-}
-
-pub(crate) fn publish_code(error: &PublishError) -> &'static str {
-    match error {
-        PublishError::Closed => "closed",
-        PublishError::Draining => "draining",
-        PublishError::BufferFull { .. } => "buffer_full",
-        PublishError::NotConnected => "not_connected",
-        PublishError::TooLarge { .. } => "too_large",
-        PublishError::HeadersUnsupported => "headers_unsupported",
-        PublishError::ControlLineTooLong { .. } => "control_line_too_long",
-        _ => "refused",
-    }
-}
-
-pub(crate) fn subscribe_code(error: &SubscribeError) -> &'static str {
-    match error {
-        SubscribeError::Closed => "closed",
-        SubscribeError::Draining => "draining",
-        SubscribeError::ControlLineTooLong { .. } => "control_line_too_long",
-        _ => "refused",
-    }
-}
-
-pub(crate) fn state_code(error: StateError) -> &'static str {
-    match error {
-        StateError::Closed => "closed",
-        StateError::Draining => "draining",
-        StateError::NoServers => "no_servers",
-        _ => "refused",
-    }
-}
-
-pub(crate) fn start_code(error: &RequestStartError) -> &'static str {
-    match error {
-        RequestStartError::Draining => "draining",
-        RequestStartError::Publish(error) => publish_code(error),
-        _ => "refused",
-    }
 }
 
 fn of(name: &'static str, server: &Server) -> Line {

@@ -262,8 +262,7 @@ impl Session {
                     Some(queue) => self.client.queue_subscribe(filter, queue),
                     None => self.client.subscribe(filter),
                 };
-                let subscription =
-                    subscribed.map_err(|error| (report::subscribe_code(&error), error.to_string()))?;
+                let subscription = subscribed.map_err(|error| (error.code(), error.to_string()))?;
                 self.names.add(name, subscription);
             }
             Command::Unsubscribe { .. }
@@ -330,7 +329,7 @@ impl Session {
                 let mut publish = Publish::new(&subject, &payload[..]);
                 publish.reply = reply.as_ref();
                 publish.headers = (!headers.is_empty()).then_some(&headers);
-                let refused = |error| (report::publish_code(&error), error.to_string());
+                let refused = |error: PublishError| (error.code(), error.to_string());
                 self.client.try_publish(publish).map(drop).map_err(refused)
             }
             Command::PublishMany { subject, count, size } => {
@@ -346,7 +345,7 @@ impl Session {
                 let request = self.client.request(&subject, &payload[..]).timeout(timeout);
                 let response = request
                     .start()
-                    .map_err(|error| (report::start_code(&error), error.to_string()))?;
+                    .map_err(|error| (error.code(), error.to_string()))?;
                 self.requests.push((id, response));
                 Ok(())
             }
@@ -379,7 +378,7 @@ impl Session {
 }
 
 fn refused_by_state(error: nats_conn_sm::StateError) -> (&'static str, String) {
-    (report::state_code(error), error.to_string())
+    (error.code(), error.to_string())
 }
 
 /// Keeps the line, and not what it tells the end of.
@@ -406,11 +405,8 @@ async fn publish_many(client: Client, subject: Subject, count: u64, size: usize)
         };
         let (code, detail) = match published {
             Ok(_) => continue,
-            Err(PublishFailure::Refused(error)) => (report::publish_code(&error), error.to_string()),
-            Err(error) => (
-                report::publish_code(&PublishError::BufferFull { limit: 0 }),
-                error.to_string(),
-            ),
+            Err(PublishFailure::Refused(error)) => (error.code(), error.to_string()),
+            Err(error) => (PublishError::BufferFull { limit: 0 }.code(), error.to_string()),
         };
         return Some(report::error(
             "pubn",
