@@ -98,7 +98,14 @@ impl Connection {
 
     /// Whatever a drain waits for may have happened.
     pub(crate) fn go_on_draining(&mut self) {
+        if !self.life.is_draining() {
+            return;
+        }
         if self.session_link().is_none() {
+            let waits = matches!(self.stage, Stage::Waiting { .. } | Stage::Choosing { .. });
+            if waits && !self.outbox.has_publishes() {
+                self.end_drained(self.now);
+            }
             return;
         }
         let Life::Draining(drain) = &mut self.life else {

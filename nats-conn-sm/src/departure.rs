@@ -22,12 +22,10 @@ impl Connection {
         let Stage::Linked(link) = &self.stage else { return };
         let server = link.server.clone();
         self.tell(Event::LameDuck { server });
+        // Whether there is a better place is asked when the moment has come: one may come to be known.
         let LameDuckPolicy::Move { within } = self.config.lame_duck else {
             return;
         };
-        if !self.may_move(now) {
-            return;
-        }
         let at = now + self.rng.duration(within);
         if let Some(session) = self.up().and_then(Link::session_mut) {
             session.departure = Departure::Scheduled(at);
@@ -79,8 +77,11 @@ impl Connection {
         let Some(session) = self.up().and_then(Link::session_mut) else {
             return;
         };
-        let Departure::AwaitingReplies { until, place } = session.departure else {
-            return;
+        let (until, place) = match session.departure {
+            Departure::AwaitingReplies { until, place } => (until, place),
+            // It answers nothing in all that time.
+            Departure::Confirming { until } if now >= until => (until, 0),
+            _ => return,
         };
         if !self.may_move(now) {
             // The only better place has gone meanwhile.

@@ -9,7 +9,7 @@ use crate::error::{StateError, SubscribeError, SubscriptionError};
 use crate::event::{EndReason, Event};
 use crate::pings::PingKind;
 use crate::recording::Input;
-use crate::subscriptions::Purpose;
+use crate::subscriptions::{Purpose, Subscription};
 use crate::time::Timestamp;
 
 impl Connection {
@@ -216,10 +216,12 @@ impl Connection {
 
     /// The PONG behind an UNSUB, or behind those of all: draining subscriptions have had everything.
     pub(crate) fn drained(&mut self, one: Option<Sid>) {
-        let mut ended = self.subscriptions.sids(|entry| entry.purpose == Purpose::Drain);
-        if let Some(one) = one {
-            ended.retain(|sid| *sid == one);
-        }
+        let drains = |entry: &Subscription| entry.purpose == Purpose::Drain;
+        let ended = match one {
+            Some(sid) if self.subscriptions.get(sid).is_some_and(drains) => alloc::vec![sid],
+            Some(_) => return self.go_on_draining(),
+            None => self.subscriptions.sids(drains),
+        };
         for subscription in ended {
             self.subscriptions.remove(subscription);
             self.tell(Event::SubscriptionEnded {

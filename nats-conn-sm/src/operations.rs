@@ -538,5 +538,6 @@ impl Connection {
             self.tell_dropped(dropped, crate::event::DropReason::TooLarge);
         }
         self.told_writable();
+        self.go_on_draining();
     }
 }

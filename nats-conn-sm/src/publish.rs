@@ -75,7 +75,7 @@ impl RequestMany {
         }
     }
 
-    /// The same, done after so many replies.
+    /// The same, done after so many replies: 0 is as 1.
     pub const fn max(mut self, replies: u32) -> Self {
         self.max = Some(replies);
         self

@@ -83,7 +83,12 @@ impl Connection {
                 size: len.saturating_sub(message),
                 max: self.config.max_control_line,
             })?;
-        Ok((self.delivery.accept(), len))
+        let seq = self.delivery.accept();
+        // Requests that made room may have been the last that a drain waited for.
+        if self.life.is_draining() {
+            self.go_on_draining();
+        }
+        Ok((seq, len))
     }
 
     /// Whether such a message may be taken, but for the room that it needs.

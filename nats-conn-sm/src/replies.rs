@@ -233,28 +233,27 @@ impl Connection {
 
     /// A publish was refused: so are the requests on its subject.
     pub(crate) fn requests_refused(&mut self, now: Timestamp, operation: PermissionOperation, subject: &str) {
-        let inbox = self.requests.inbox.as_ref().map(|inbox| inbox.subject.clone());
-        self.refuse_requests(now, |pending| match operation {
-            PermissionOperation::PublishReply => inbox
-                .as_ref()
-                .and_then(|inbox| {
-                    subject
-                        .strip_prefix(inbox.as_str())?
-                        .strip_prefix('.')?
-                        .parse::<u64>()
-                        .ok()
-                })
-                .is_some_and(|token| token == pending.id.as_u64()),
-            _ => pending.subject.as_str() == subject,
-        });
+        if operation == PermissionOperation::PublishReply {
+            let inbox = self.requests.inbox.as_ref();
+            if let Some(request) = inbox.and_then(|inbox| inbox.request_of(subject.as_bytes())) {
+                self.refuse_request(request);
+                self.request_is_settled(now);
+            }
+            return;
+        }
+        self.refuse_requests(now, |pending| pending.subject.as_str() == subject);
+    }
+
+    fn refuse_request(&mut self, request: RequestId) {
+        if let Some(pending) = self.requests.get(request).cloned() {
+            self.unsend(&pending);
+            self.settle_request(request, RequestError::Refused);
+        }
     }
 
     fn refuse_requests(&mut self, now: Timestamp, refused: impl Fn(&Pending) -> bool) {
         for id in self.requests.ids(refused) {
-            if let Some(pending) = self.requests.get(id).cloned() {
-                self.unsend(&pending);
-            }
-            self.settle_request(id, RequestError::Refused);
+            self.refuse_request(id);
         }
         self.request_is_settled(now);
     }

@@ -51,10 +51,10 @@ impl Connection {
                     consider(
                         Timer::Departure,
                         match session.departure {
-                            Departure::Scheduled(at) | Departure::AwaitingReplies { until: at, .. } => {
-                                Some(at)
-                            }
-                            Departure::None | Departure::Confirming { .. } => None,
+                            Departure::Scheduled(at)
+                            | Departure::Confirming { until: at }
+                            | Departure::AwaitingReplies { until: at, .. } => Some(at),
+                            Departure::None => None,
                         },
                     );
                     if let Life::Closing(closing) = &self.life {

@@ -50,8 +50,8 @@ impl Connection {
         true
     }
 
-    /// Whether [`poll_transmit`](Self::poll_transmit) would hand something out, or learn that something was
-    /// written: if so, wake the writer.
+    /// Whether there is something to hand out: if so, wake the writer. That a block was written a driver tells by
+    /// calling [`poll_transmit`](Self::poll_transmit) again, whatever this says.
     pub fn wants_transmit(&self) -> bool {
         let Stage::Linked(link) = &self.stage else {
             return false;

@@ -17,6 +17,7 @@ mod handshake;
 mod lame_duck;
 mod liveness;
 mod looking;
+mod meeting;
 mod names;
 mod narrow;
 mod pool;
