@@ -395,4 +395,16 @@ mod tests {
         mailbox.append(2, &mut messages(&["2"]));
         assert_eq!(mailbox.attached.len(), 2);
     }
+
+    #[test]
+    fn more_than_half_of_either_limit_is_crowded() {
+        let frame = messages(&["12345"]).remove(0).unwrap().wire_len();
+        for limits in [MailboxLimits::new(4, 1 << 20), MailboxLimits::new(100, frame * 4)] {
+            let mut mailbox = Mailbox::new(limits);
+            mailbox.append(1, &mut messages(&["12345", "12345"]));
+            assert!(!mailbox.is_crowded(), "half of {limits:?}");
+            mailbox.append(1, &mut messages(&["12345"]));
+            assert!(mailbox.is_crowded(), "three quarters of {limits:?}");
+        }
+    }
 }

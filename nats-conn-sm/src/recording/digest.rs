@@ -184,4 +184,9 @@ mod tests {
         assert_eq!(digest("a", "1"), digest("a", "2"));
         assert_ne!(digest("a", "1"), digest("b", "1"));
     }
+
+    #[test]
+    fn the_value_is_both_halves_of_the_hash() {
+        assert_eq!(Digest::new(false).value(), 0xcbf2_9ce4 ^ 0x8422_2325);
+    }
 }

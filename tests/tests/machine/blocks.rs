@@ -74,8 +74,12 @@ fn end(hand: &mut ByHand) {
     hand.events(START);
 }
 
-/// The next attempt comes to its PONG, of which nothing has been looked at.
+/// The next attempt comes to its PONG.
 fn connect_again(hand: &mut ByHand) {
+    connect_to(hand, INFO);
+}
+
+fn connect_to(hand: &mut ByHand, info: &str) {
     let due = hand.client.poll_timeout().expect("it waits").max(START);
     hand.client.handle_timeout(due);
     hand.events(due);
@@ -84,7 +88,7 @@ fn connect_again(hand: &mut ByHand) {
     };
     hand.client.handle_connected(due, link);
     (hand.rx, hand.tx) = (ReceiveBuf::new(link), SendBuf::new(link));
-    hand.read(format!("INFO {INFO}\r\n").as_bytes());
+    hand.read(format!("INFO {info}\r\n").as_bytes());
     hand.events(due);
     assert!(block(hand).is_some_and(|block| block.starts_with("CONNECT ")));
     hand.read(b"PONG\r\n");
@@ -314,4 +318,71 @@ fn a_driver_is_told_to_write_when_connect_is_due_and_never_behind_the_end_of_its
     hand.client
         .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
     assert!(!hand.client.wants_transmit(), "its end has not been told yet");
+}
+
+// behaviour: 5.3, 6.4
+#[test]
+fn messages_with_headers_wait_for_a_server_that_takes_them_and_are_dropped_for_one_that_does_not() {
+    let mut headers = nats_proto::Headers::new();
+    headers.append("Key", "value").expect("a header");
+    for takes in [true, false] {
+        for cut in [false, true] {
+            let mut hand = connected(|_| {});
+            if !cut {
+                end(&mut hand);
+            }
+            let message = Publish::new(&SUBJECT, "x").with_headers(&headers);
+            hand.client.publish(message).expect("room");
+            if cut {
+                assert!(hand.client.poll_transmit(START, &mut hand.tx));
+                end(&mut hand);
+            }
+            connect_to(
+                &mut hand,
+                &INFO.replace("true", if takes { "true" } else { "false" }),
+            );
+            let fates = hand.client.publish_fates();
+            assert_eq!(
+                (fates.queued, fates.dropped),
+                if takes { (1, 0) } else { (0, 1) },
+                "cut: {cut}"
+            );
+        }
+    }
+}
+
+// behaviour: 6.2
+#[test]
+fn what_was_dropped_is_settled_while_what_was_published_around_it_is_queued() {
+    let mut hand = connected(|config| {
+        config.when_full = WhenFull::DropOldest;
+        config.send_buffer = 100;
+    });
+    publish(&mut hand, 50);
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    for _ in 0..3 {
+        publish(&mut hand, 25);
+    }
+    let fates: Vec<_> = (1..=5)
+        .map(|number| hand.client.fate(nats_conn_sm::PublishSeq::from_u64(number)))
+        .collect();
+    let (queued, settled) = (
+        Some(nats_conn_sm::Fate::Queued),
+        Some(nats_conn_sm::Fate::Settled),
+    );
+    assert_eq!(fates, [queued, settled, queued, queued, None]);
+}
+
+// behaviour: 1.2
+#[test]
+fn a_send_buffer_prints_its_link_and_how_much_is_left() {
+    let mut hand = connected(|_| {});
+    publish(&mut hand, 20);
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.tx.advance(5);
+    let text = format!("{:?}", hand.tx);
+    assert!(
+        text.contains("15") && text.contains(&format!("{:?}", hand.rx.link())),
+        "{text}"
+    );
 }

@@ -185,3 +185,38 @@ fn a_server_that_comes_to_be_known_within_the_window_is_moved_to() {
     }
     panic!("{}", hand.client.why(after(30)));
 }
+
+// behaviour: 10.2
+#[test]
+fn a_driver_is_told_to_write_what_goes_past_held_publishes_and_not_for_these() {
+    let mut hand = moving(two_servers());
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "held")).expect("room");
+    assert!(!hand.client.wants_transmit());
+    let filter = SubjectFilter::from_static("news");
+    hand.client.subscribe(START, filter, None).expect("open");
+    assert!(hand.client.wants_transmit());
+    assert_eq!(written(&mut hand, START + MILLISECOND), "SUB news 1\r\n");
+    assert!(!hand.client.wants_transmit());
+}
+
+// behaviour: 3.5
+#[test]
+fn a_new_pool_ends_an_attempt_at_a_server_that_is_not_in_it() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    let link = hand.rx.link();
+    let servers = vec![url("nats://n2.test:4222")];
+    hand.client.set_servers(START, servers).expect("open");
+    assert_eq!(
+        hand.client.poll_action(),
+        Some(nats_conn_sm::Action::Disconnect { link, abort: true })
+    );
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+    hand.events(START);
+    let next = hand.client.poll_action();
+    assert!(
+        matches!(&next, Some(nats_conn_sm::Action::Connect { server, .. }) if server.host() == "n2.test"),
+        "{next:?}"
+    );
+}
