@@ -493,6 +493,10 @@ fn at_least_once_what_was_written_is_unconfirmed_and_not_dropped_where_no_link_f
         }
         let told = end(&mut hand);
         assert_eq!(dropped(&told), [(DropReason::Closed, vec![4..=4])]);
+        let settles_some = told
+            .iter()
+            .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if !unconfirmed.is_empty()));
+        assert!(settles_some);
         let unconfirmed = told.iter().find_map(|event| match event {
             Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
             _ => None,
@@ -555,7 +559,11 @@ fn a_request_that_an_earlier_link_took_is_unconfirmed_when_it_ends_before_the_ne
     });
     let request = hand.client.request(START, Publish::new(&SUBJECT, "?"), SECOND);
     hand.write(START);
-    end(&mut hand);
+    let told = end(&mut hand);
+    let settles_none = told
+        .iter()
+        .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if unconfirmed.is_empty()));
+    assert!(settles_none, "it is sent again: {told:?}");
     assert_eq!(hand.client.publish_fates().queued, 1);
     assert!(hand.client.cancel_request(START, request.expect("made")));
     let fates = hand.client.publish_fates();

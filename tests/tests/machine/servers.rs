@@ -171,23 +171,37 @@ fn the_very_first_attempt_begins_at_once_whatever_delay_was_chosen() {
 
 // behaviour: 4.1
 #[test]
-fn jitter_is_up_to_a_second_where_the_server_demanded_tls_too() {
-    let mut widest = Duration::ZERO;
-    for seed in 0..20 {
-        let mut world = Scenario::new(1)
-            .seed(seed)
-            .server(0, |server| server.tls = Tls::Required)
-            .connected();
-        world.run_for(5 * SECOND);
-        world.crash(0);
-        let (_, event) = world.wait("backoff_wait");
-        let Event::BackoffWait { delay, .. } = event else {
-            panic!("{event:?}")
-        };
-        assert!(delay <= Duration::from_millis(1_100), "{delay:?}");
-        widest = widest.max(delay);
+fn jitter_is_up_to_a_second_where_the_server_demanded_tls_too_or_the_settings_do() {
+    for by_settings in [false, true] {
+        let mut widest = Duration::ZERO;
+        for seed in 0..20 {
+            let scenario = Scenario::new(1).seed(seed);
+            let scenario = if by_settings {
+                scenario.config(|config| {
+                    config.tls_required = true;
+                    config.retry_initial = true;
+                })
+            } else {
+                scenario.server(0, |server| server.tls = Tls::Required)
+            };
+            let mut world = scenario.begin();
+            if by_settings {
+                // Before its first INFO nothing but the settings says so.
+                world.crash(0);
+            } else {
+                world.wait("connected");
+                world.run_for(5 * SECOND);
+                world.crash(0);
+            }
+            let (_, event) = world.wait("backoff_wait");
+            let Event::BackoffWait { delay, .. } = event else {
+                panic!("{event:?}")
+            };
+            assert!(delay <= Duration::from_millis(1_100), "{delay:?}");
+            widest = widest.max(delay);
+        }
+        assert!(widest > Duration::from_millis(600), "{widest:?}");
     }
-    assert!(widest > Duration::from_millis(600), "{widest:?}");
 }
 
 // behaviour: 9.2; edge: 48
