@@ -87,7 +87,7 @@ impl Connection {
             // The only better place has gone meanwhile.
             return self.stay();
         }
-        // No request is written any more: those behind are looked at once.
+        // While publishes are held no request becomes a written one: each place is looked at once.
         let written = |pending: &Pending| self.delivery.was_written(pending.seq);
         match self.requests.place_from(place, written) {
             Some(place) if now < until => {

@@ -343,7 +343,7 @@ impl Connection {
 
     fn tell_poison(&mut self, poison: Largest) {
         let mut dropped = Dropped::default();
-        // It may be one.
+        // Nobody noted whether it is that of a request: it may be.
         dropped.push(poison.seq, poison.len, Tag::Request);
         self.tell_dropped(dropped, DropReason::TooLarge);
     }

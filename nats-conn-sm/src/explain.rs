@@ -57,7 +57,7 @@ fn explain_link(link: &Link, now: Timestamp) -> String {
             let extra = match (session.departure, session.restore) {
                 (Departure::Scheduled(at), _) => {
                     format!(
-                        "; it is in lame duck mode, and is left in {} ms",
+                        "; it is in lame duck mode, and is left in {} ms if a better server is known then",
                         at.since(now).as_millis()
                     )
                 }

@@ -39,6 +39,7 @@ pub enum ConnectFailure {
 }
 
 impl ConnectFailure {
+    /// It was closed, and this is all that one event says.
     fn closed(reason: ClosedReason) -> Self {
         let failures = Vec::new();
         Self::Closed { reason, failures }
@@ -113,6 +114,7 @@ fn last_failures(events: &[ClientEvent]) -> Vec<AttemptFailure> {
     failures
 }
 
+/// Whether this event is the first outcome of a connection; see [`first_outcome`].
 pub(crate) fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), ConnectFailure>> {
     match event {
         // A holder who is far behind may have missed the first session.

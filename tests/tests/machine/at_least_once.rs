@@ -144,3 +144,38 @@ fn what_is_kept_for_sending_again_fills_the_buffer_too() {
     world.pipe().mute = false;
     world.wait("writable");
 }
+
+// behaviour: 6.5
+#[test]
+fn of_the_pings_that_ask_after_100_ms_one_is_outstanding_at_a_time() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.delivery = Delivery::AtLeastOnce)
+        .connected();
+    world.run_for(SECOND);
+    world.routes[0].latency = 250 * MILLISECOND;
+    // 64 KiB with a PING of their own, whose PONG comes while the other kind is on its way.
+    world.publish_numbered("a", 70_000).expect("room");
+    world.run_for(25 * MILLISECOND);
+    for _ in 0..80 {
+        world.run_for(25 * MILLISECOND);
+        world.publish_numbered("a", 10).expect("room");
+    }
+    world.run_for(2 * SECOND);
+    let asked: Vec<u64> = world
+        .log()
+        .frames
+        .iter()
+        .filter(|frame| frame.op == Op::Ping)
+        .map(|frame| frame.at)
+        .collect();
+    // That of the handshake, that of the volume, and then never two within a round trip.
+    for pair in asked[2..].windows(2) {
+        assert!(
+            pair[1] - pair[0] >= 500_000_000,
+            "{:?} apart",
+            Duration::from_nanos(pair[1] - pair[0])
+        );
+    }
+    assert!(asked.len() >= 5, "{asked:?}");
+    assert_eq!(world.client.publish_fates().confirmed, 81);
+}

@@ -46,27 +46,37 @@ fn moving(config: Config) -> ByHand {
     hand
 }
 
-// behaviour: 11.1, 7.3
-#[test]
-fn a_drain_goes_on_when_its_last_request_is_dropped_for_its_size() {
-    let mut hand = ByHand::connected(ByHand::config(), INFO);
+/// A drain that waits for one request of 10 bytes and for nothing else.
+fn drain_behind_a_request(hand: &mut ByHand) {
     let subject = Subject::from_static("q");
     hand.client
         .request(START, Publish::new(&subject, "a question"), 60 * SECOND)
         .expect("made");
     hand.client.drain(START).expect("open");
     hand.client.finish_drain(START);
-    hand.read(b"INFO {\"max_payload\":3}\r\n");
+}
+
+/// The request has ended, and the PING behind the last publish leaves.
+fn assert_goes_on(hand: &mut ByHand) {
     let told = hand.events(START);
     assert!(
         told.iter().any(|event| matches!(event, Event::Response { .. })),
         "{told:?}"
     );
-    let wire = written(&mut hand, START);
+    let wire = written(hand, START);
     assert!(
         wire.ends_with("PING\r\n"),
         "nothing is pending, but only this leaves: {wire:?}"
     );
+}
+
+// behaviour: 11.1, 7.3
+#[test]
+fn a_drain_goes_on_when_its_last_request_is_dropped_for_its_size() {
+    let mut hand = ByHand::connected(ByHand::config(), INFO);
+    drain_behind_a_request(&mut hand);
+    hand.read(b"INFO {\"max_payload\":3}\r\n");
+    assert_goes_on(&mut hand);
 }
 
 // behaviour: 11.1, 7.3
@@ -76,26 +86,12 @@ fn a_drain_goes_on_when_its_last_request_makes_room_for_a_publish() {
     config.when_full = WhenFull::DropOldest;
     config.send_buffer = 200;
     let mut hand = ByHand::connected(config, INFO);
-    let subject = Subject::from_static("q");
-    hand.client
-        .request(START, Publish::new(&subject, "?"), 60 * SECOND)
-        .expect("made");
-    hand.client.drain(START).expect("open");
-    hand.client.finish_drain(START);
-    let large = [b'x'; 180];
+    drain_behind_a_request(&mut hand);
+    let (subject, large) = (Subject::from_static("q"), [b'x'; 180]);
     hand.client
         .publish(Publish::new(&subject, &large[..]))
         .expect("room");
-    let told = hand.events(START);
-    assert!(
-        told.iter().any(|event| matches!(event, Event::Response { .. })),
-        "{told:?}"
-    );
-    let wire = written(&mut hand, START);
-    assert!(
-        wire.ends_with("PING\r\n"),
-        "nothing is pending, but only this leaves: {wire:?}"
-    );
+    assert_goes_on(&mut hand);
 }
 
 // behaviour: 11.1, 7.3

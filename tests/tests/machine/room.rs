@@ -1,23 +1,30 @@
-//! Room for publishes, and what happens without (behaviour 6.5, 6.6).
+//! Room for publishes, and what happens without (behaviour 6.6).
 
 use std::time::Duration;
 
-use nats_conn_sm::{Delivery, PublishError, WhenFull};
+use nats_conn_sm::{PublishError, WhenFull};
 use nats_conn_tests::model_server::{Deed, Op};
 use nats_conn_tests::scenario::Scenario;
+use nats_conn_tests::sim::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-// behaviour: 6.6; edge: 68
-#[test]
-fn a_full_buffer_is_an_error_and_writable_comes_once_when_half_of_it_is_free() {
+/// A world whose transport takes nothing more, with so much room for publishes.
+fn stuck(send_buffer: usize) -> World {
     let mut world = Scenario::new(1)
-        .config(|config| config.send_buffer = 10_000)
+        .config(|config| config.send_buffer = send_buffer)
         .connected();
     world.run_for(SECOND);
     world.pipe().deaf = true;
     world.routes[0].send_room = 0;
+    world
+}
+
+// behaviour: 6.6; edge: 68
+#[test]
+fn a_full_buffer_is_an_error_and_writable_comes_once_when_half_of_it_is_free() {
+    let mut world = stuck(10_000);
     let mut accepted = 0;
     while world.publish_numbered("a", 1000).is_ok() {
         accepted += 1;
@@ -135,12 +142,7 @@ fn blocks_hold_64_kib_at_most_and_a_pong_goes_in_front_of_the_next() {
 // behaviour: 6.6
 #[test]
 fn subscribing_needs_no_room() {
-    let mut world = Scenario::new(1)
-        .config(|config| config.send_buffer = 1000)
-        .connected();
-    world.run_for(SECOND);
-    world.pipe().deaf = true;
-    world.routes[0].send_room = 0;
+    let mut world = stuck(1000);
     while world.publish_numbered("a", 100).is_ok() {}
     let sid = world.subscribe("b");
     world.unsubscribe(sid).expect("alive");
@@ -161,12 +163,7 @@ fn subscribing_needs_no_room() {
 // behaviour: 6.6, 2.6
 #[test]
 fn writable_comes_too_when_a_lower_payload_limit_made_the_room() {
-    let mut world = Scenario::new(1)
-        .config(|config| config.send_buffer = 10_000)
-        .connected();
-    world.run_for(SECOND);
-    world.pipe().deaf = true;
-    world.routes[0].send_room = 0;
+    let mut world = stuck(10_000);
     world.publish_numbered("a", 100).expect("room");
     world.run_for(MILLISECOND);
     while world.publish_numbered("a", 1000).is_ok() {}
@@ -208,39 +205,4 @@ fn a_publish_that_is_refused_for_its_subject_drops_nothing_to_make_room() {
     world.wait("connected");
     world.run_for(SECOND);
     assert_eq!(world.client.publish_fates().queued, 0);
-}
-
-// behaviour: 6.5
-#[test]
-fn of_the_pings_that_ask_after_100_ms_one_is_outstanding_at_a_time() {
-    let mut world = Scenario::new(1)
-        .config(|config| config.delivery = Delivery::AtLeastOnce)
-        .connected();
-    world.run_for(SECOND);
-    world.routes[0].latency = 250 * MILLISECOND;
-    // 64 KiB with a PING of their own, whose PONG comes while the other kind is on its way.
-    world.publish_numbered("a", 70_000).expect("room");
-    world.run_for(25 * MILLISECOND);
-    for _ in 0..80 {
-        world.run_for(25 * MILLISECOND);
-        world.publish_numbered("a", 10).expect("room");
-    }
-    world.run_for(2 * SECOND);
-    let asked: Vec<u64> = world
-        .log()
-        .frames
-        .iter()
-        .filter(|frame| frame.op == Op::Ping)
-        .map(|frame| frame.at)
-        .collect();
-    // That of the handshake, that of the volume, and then never two within a round trip.
-    for pair in asked[2..].windows(2) {
-        assert!(
-            pair[1] - pair[0] >= 500_000_000,
-            "{:?} apart",
-            Duration::from_nanos(pair[1] - pair[0])
-        );
-    }
-    assert!(asked.len() >= 5, "{asked:?}");
-    assert_eq!(world.client.publish_fates().confirmed, 81);
 }
