@@ -30,12 +30,17 @@ impl AsyncStd {
     /// The same, but streams are made by the application: through a proxy, to a Unix socket, in memory. The future
     /// is dropped when the attempt is given up.
     ///
+    /// A bare TCP stream writes at once, without Nagle's algorithm, whoever made it. Where something wraps one, that is
+    /// for the connector to ask for, as here.
+    ///
     /// ```
     /// use nats_conn_async_std::{AsyncStd, ConnectOptions, Stream};
     ///
     /// let home = AsyncStd::with_connector(|target| async move {
     ///     let address = (target.server.host(), target.server.port());
-    ///     Ok(Stream::new(async_std::net::TcpStream::connect(address).await?))
+    ///     let stream = async_std::net::TcpStream::connect(address).await?;
+    ///     stream.set_nodelay(true)?;
+    ///     Ok(Stream::new(stream))
     /// });
     /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(home);
     /// # Ok::<(), nats_conn_async_std::proto::UrlError>(())

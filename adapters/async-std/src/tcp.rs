@@ -22,7 +22,6 @@ pub(crate) async fn dial(address: SocketAddr, local: Option<SocketAddr>) -> io::
     if let Some(error) = stream.get_ref().take_error()? {
         return Err(error);
     }
-    stream.get_ref().set_nodelay(true)?;
     Ok(stream)
 }
 

@@ -84,9 +84,7 @@ fn dial_one(
         }
         None => socket.connect(&address.into())?,
     }
-    let stream = TcpStream::from(socket);
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(TcpStream::from(socket))
 }
 
 #[cfg(test)]

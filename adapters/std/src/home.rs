@@ -28,12 +28,17 @@ impl Std {
     /// The same, but streams are made by the application: through a proxy, to a Unix socket, in memory. It is called on
     /// a thread of its own and may wait; what it gives when the attempt has been given up meanwhile is dropped.
     ///
+    /// A bare TCP stream writes at once, without Nagle's algorithm, whoever made it. Where something wraps one, that is
+    /// for the connector to ask for, as here.
+    ///
     /// ```
     /// use nats_conn_std::{ConnectOptions, Std, Stream};
     ///
     /// let home = Std::with_connector(|target| {
     ///     let address = (target.server.host(), target.server.port());
-    ///     Ok(Stream::new(std::net::TcpStream::connect(address)?))
+    ///     let stream = std::net::TcpStream::connect(address)?;
+    ///     stream.set_nodelay(true)?;
+    ///     Ok(Stream::new(stream))
     /// });
     /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(home);
     /// # Ok::<(), nats_conn_std::proto::UrlError>(())

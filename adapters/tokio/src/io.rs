@@ -1,5 +1,6 @@
 //! Byte streams of tokio, as the driver polls them.
 
+use std::any::Any;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -8,8 +9,12 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use nats_conn_client::Io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
 
 /// Everything that a connection can run over: a TCP stream, a Unix socket, a pipe in memory, TLS over one of them.
+///
+/// `poll_shutdown` has to end the direction of writing, so that the peer reads its end: a connection that is closed
+/// waits for the peer to close, too, and for 500 ms at most.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> ByteStream for S {}
@@ -18,8 +23,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> ByteStream for S {}
 pub struct Stream(pub(crate) Box<dyn ByteStream>);
 
 impl Stream {
-    /// The same over any stream of tokio.
+    /// The same over any stream of tokio. Nagle's algorithm is switched off if it is a [`TcpStream`]; a stream that
+    /// wraps one has to do so itself.
     pub fn new(stream: impl ByteStream) -> Self {
+        if let Some(tcp) = (&stream as &dyn Any).downcast_ref::<TcpStream>() {
+            // It fails where the peer is gone already, which reading tells.
+            let _ = tcp.set_nodelay(true);
+        }
         Self(Box::new(stream))
     }
 

@@ -29,12 +29,17 @@ impl Tokio {
     /// The same, but streams are made by the application: through a proxy, to a Unix socket, in memory. The future
     /// is dropped when the attempt is given up.
     ///
+    /// A bare TCP stream writes at once, without Nagle's algorithm, whoever made it. Where something wraps one, that is
+    /// for the connector to ask for, as here.
+    ///
     /// ```
     /// use nats_conn_tokio::{ConnectOptions, Stream, Tokio};
     ///
     /// let home = Tokio::with_connector(|target| async move {
     ///     let address = (target.server.host().to_owned(), target.server.port());
-    ///     Ok(Stream::new(tokio::net::TcpStream::connect(address).await?))
+    ///     let stream = tokio::net::TcpStream::connect(address).await?;
+    ///     stream.set_nodelay(true)?;
+    ///     Ok(Stream::new(stream))
     /// });
     /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(home);
     /// # Ok::<(), nats_conn_tokio::proto::UrlError>(())
@@ -118,9 +123,7 @@ async fn dial_one(address: SocketAddr, local: Option<SocketAddr>) -> io::Result<
     if let Some(local) = local {
         socket.bind(local)?;
     }
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    socket.connect(address).await
 }
 
 #[cfg(feature = "rustls")]

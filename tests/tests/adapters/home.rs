@@ -1,12 +1,16 @@
 //! The homes in which every scenario runs.
 
 use std::future::Future;
+use std::io;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use async_io::Async;
 use nats_conn_async_std::AsyncStd;
-use nats_conn_client::{Client, ConnectFailure, ConnectOptions, Events, StartError, blocking};
+use nats_conn_client::{Client, ConnectFailure, ConnectOptions, Events, StartError, Target, blocking};
 use nats_conn_std::Std;
 use nats_conn_tokio::Tokio;
 
@@ -30,6 +34,23 @@ pub(crate) enum Home {
     AsyncStd,
     /// Threads: handles are waited for on the thread of the scenario, by what the blocking handles wait with.
     Std,
+}
+
+/// A stream that an application made.
+pub(crate) enum Made {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Made {
+    /// Not blocking: runtimes need it so, and threads have to cope with it.
+    fn unblocked(self) -> io::Result<Self> {
+        match &self {
+            Self::Tcp(stream) => stream.set_nonblocking(true)?,
+            Self::Unix(stream) => stream.set_nonblocking(true)?,
+        }
+        Ok(self)
+    }
 }
 
 impl Home {
@@ -75,6 +96,60 @@ impl Home {
                 let (client, events) = options.adapter(Std::default()).start()?;
                 Ok((client.into_inner(), events.into_inner()))
             }
+        }
+    }
+
+    /// Starts a connection whose streams are made by this connector, each in the type that the adapter has for it.
+    #[track_caller]
+    pub(crate) fn start_over(
+        self,
+        options: Options,
+        connect: impl Fn(&Target) -> io::Result<Made> + Send + Sync + 'static,
+    ) -> (Client, Watch) {
+        let connect = Arc::new(move |target: &Target| connect(target)?.unblocked());
+        let started = match self {
+            Self::TokioCurrentThread | Self::TokioMultiThread => {
+                let connector = Tokio::with_connector(move |target| {
+                    let made = connect(&target);
+                    async move {
+                        Ok(match made? {
+                            Made::Tcp(stream) => {
+                                nats_conn_tokio::Stream::new(tokio::net::TcpStream::from_std(stream)?)
+                            }
+                            Made::Unix(stream) => {
+                                nats_conn_tokio::Stream::new(tokio::net::UnixStream::from_std(stream)?)
+                            }
+                        })
+                    }
+                });
+                options.adapter(connector).start()
+            }
+            Self::AsyncStd => {
+                let connector = AsyncStd::with_connector(move |target| {
+                    let made = connect(&target);
+                    async move {
+                        Ok(match made? {
+                            Made::Tcp(stream) => nats_conn_async_std::Stream::new(Async::new(stream)?),
+                            Made::Unix(stream) => nats_conn_async_std::Stream::new(Async::new(stream)?),
+                        })
+                    }
+                });
+                options.adapter(connector).start()
+            }
+            Self::Std => {
+                let connector = Std::with_connector(move |target| {
+                    Ok(match connect(&target)? {
+                        Made::Tcp(stream) => nats_conn_std::Stream::new(stream),
+                        Made::Unix(stream) => nats_conn_std::Stream::new(stream),
+                    })
+                });
+                let started = options.adapter(connector).start();
+                started.map(|(client, events)| (client.into_inner(), events.into_inner()))
+            }
+        };
+        match started {
+            Ok((client, events)) => (client, Watch::new(events)),
+            Err(error) => panic!("{error}"),
         }
     }
 

@@ -53,6 +53,7 @@ mod heavy;
 mod identity;
 mod lame_duck;
 mod life;
+mod links;
 mod liveness;
 #[cfg(target_os = "linux")]
 mod memory;

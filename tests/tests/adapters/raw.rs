@@ -20,9 +20,14 @@ pub(crate) fn raw_server(serve: impl Fn(usize, TcpStream) + Send + Sync + Clone 
 }
 
 /// The handshake, from the side of a server. What follows is read from what it gives.
-pub(crate) fn greet(mut stream: TcpStream) -> BufReader<TcpStream> {
+pub(crate) fn greet<S: Read + Write>(mut stream: S) -> BufReader<S> {
     let info = b"INFO {\"server_id\":\"raw\",\"max_payload\":1048576,\"headers\":true}\r\n";
     stream.write_all(info).expect("a client");
+    let_in(stream)
+}
+
+/// The handshake from CONNECT on.
+pub(crate) fn let_in<S: Read + Write>(stream: S) -> BufReader<S> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     while line != "PING\r\n" {
