@@ -1,5 +1,5 @@
-//! async-std as the home of a connection. Only `spawn` and the resolving of names are its own: with those of smol in
-//! their place this is a home on smol.
+//! async-std as the home of a connection. Only `spawn` is its own: with that of smol in its place this is a home on
+//! smol.
 
 use std::fmt;
 use std::future::Future;
@@ -10,9 +10,8 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use async_std::net::ToSocketAddrs;
-use nats_conn_client::machine::{LinkEnd, Progress};
-use nats_conn_client::{Driver, Runtime, StartError, Target, dial_all, dial_error, resolve_error};
+use nats_conn_client::machine::LinkEnd;
+use nats_conn_client::{Driver, Runtime, StartError, Target, dial_all, dial_error};
 
 use crate::io::Stream;
 use crate::tcp;
@@ -116,27 +115,21 @@ impl Runtime for AsyncStd {
 }
 
 async fn dial(target: Target) -> Result<Stream, LinkEnd> {
-    target.progress(Progress::Resolving);
-    let name = (target.server.host(), target.server.port());
-    let addresses = name
-        .to_socket_addrs()
-        .await
-        .map_err(|error| resolve_error(&error))?
-        .collect();
-    target.progress(Progress::Dialing);
     let local = target.setup.local_address;
-    dial_all(addresses, |address| tcp::dial(address, local), sleep)
+    dial_all(&target, |address| tcp::dial(address, local), sleep)
         .await
         .map(Stream::new)
 }
 
 #[cfg(feature = "rustls")]
 async fn upgrade(io: Stream, target: Target) -> Result<Stream, LinkEnd> {
-    use nats_conn_client::{server_name, tls_error};
+    use nats_conn_client::{blocking, server_name, tls_error};
 
     let setup = target.setup.clone();
     // Files, and a keychain perhaps: not on a thread that polls.
-    let config = async_std::task::spawn_blocking(move || setup.tls.client_config()).await?;
+    let config = blocking::elsewhere(move || setup.tls.client_config())
+        .await
+        .map_err(|error| tls_error(&error))??;
     let name = server_name(target.server.tls_name())?;
     let stream = futures_rustls::TlsConnector::from(config)
         .connect(name, io.0)

@@ -1,9 +1,11 @@
 //! What a home owes its connection: streams of one's own, local addresses, and a visible end.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use async_io::Async;
 use async_std::future::timeout;
@@ -39,6 +41,66 @@ fn a_stream_of_ones_own_is_used_at_every_attempt() {
         assert_eq!(again.unwrap().payload(), b"again");
     });
     assert_eq!(made.load(Ordering::Relaxed), 2);
+}
+
+/// A peer over one socket: greets, waits for the end, and says whether it came in good order.
+fn greet_to_the_end(mut stream: impl Read + Write) -> std::io::Result<usize> {
+    stream.write_all(b"INFO {\"max_payload\":1048576}\r\n")?;
+    let mut said = Vec::new();
+    while !said.ends_with(b"PING\r\n") {
+        let mut buffer = [0; 1024];
+        let read = stream.read(&mut buffer)?;
+        said.extend_from_slice(&buffer[..read]);
+    }
+    stream.write_all(b"PONG\r\n")?;
+    stream.read_to_end(&mut said)
+}
+
+/// How long the quickest of some closes over such streams takes.
+fn quickest_close(connect: impl Fn() -> (Stream, JoinHandle<std::io::Result<usize>>)) -> Duration {
+    let closes = (0..10).map(|_| {
+        let (stream, peer) = connect();
+        let stream = Mutex::new(Some(stream));
+        let adapter = AsyncStd::with_connector(move |_| {
+            let stream = stream.lock().unwrap().take();
+            async move { stream.ok_or_else(|| std::io::ErrorKind::NotConnected.into()) }
+        });
+        let options = ConnectOptions::from_url("nats://anywhere")
+            .unwrap()
+            .adapter(adapter);
+        let client = block_on(options.connect()).unwrap();
+        let began = Instant::now();
+        block_on(client.close());
+        let took = began.elapsed();
+        peer.join().unwrap().unwrap();
+        took
+    });
+    closes.min().unwrap()
+}
+
+#[test]
+fn the_peer_reads_the_end_of_a_tcp_stream_of_async_std() {
+    let took = quickest_close(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let far = listener.accept().unwrap().0;
+        let kept = near.try_clone().unwrap();
+        let stream = Stream::new(async_std::net::TcpStream::from(near));
+        assert!(kept.nodelay().unwrap());
+        (stream, thread::spawn(move || greet_to_the_end(far)))
+    });
+    assert!(took < Duration::from_millis(50), "{took:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_peer_reads_the_end_of_a_unix_socket_of_async_std() {
+    let took = quickest_close(|| {
+        let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let stream = Stream::new(async_std::os::unix::net::UnixStream::from(near));
+        (stream, thread::spawn(move || greet_to_the_end(far)))
+    });
+    assert!(took < Duration::from_millis(50), "{took:?}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::credentials::Identity;
 use crate::driver::Driver;
 use crate::events::Events;
 use crate::options::{ConnectOptions, Selector, StartError};
+use crate::resolve::Resolver;
 use crate::shared::Shared;
 use crate::tls::TlsOptions;
 
@@ -97,6 +98,8 @@ pub struct LinkSetup {
     pub identity: Identity,
     /// How to make TLS.
     pub tls: TlsOptions,
+    /// Who finds the addresses of a name.
+    pub resolver: Resolver,
     /// The local address to dial from.
     pub local_address: Option<SocketAddr>,
     /// Who chooses the next server.
@@ -108,6 +111,7 @@ impl fmt::Debug for LinkSetup {
         f.debug_struct("LinkSetup")
             .field("identity", &self.identity)
             .field("tls", &self.tls)
+            .field("resolver", &self.resolver)
             .field("local_address", &self.local_address)
             .finish_non_exhaustive()
     }

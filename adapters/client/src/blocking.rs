@@ -1,12 +1,16 @@
-//! Waiting on a thread: for adapters without an executor.
+//! Waiting on a thread, for adapters without an executor; and what must not wait on a thread that polls.
 
 use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Instant;
+
+use crate::oneshot::Oneshot;
 
 /// Waits on this thread until the future is done, or until the deadline: then `None`, and the future can be waited
 /// for again.
@@ -32,6 +36,25 @@ pub fn wait_for<T>(
             }
         }
     })
+}
+
+/// Does something that takes its time on a thread of its own. Nobody waits for that thread, not even a runtime that is
+/// dropped: if the future is dropped, what comes of it is lost.
+///
+/// # Errors
+/// There is no thread to be had, or it panicked.
+pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let answer = Oneshot::new();
+    let promise = answer.clone();
+    let thread = std::thread::Builder::new().name("nats-conn help".into());
+    thread.spawn(move || {
+        let outcome = catch_unwind(AssertUnwindSafe(work));
+        let outcome = outcome.map_err(|_| io::Error::other("a thread of the connection panicked"));
+        if let Some(waker) = promise.put(outcome) {
+            waker.wake();
+        }
+    })?;
+    std::future::poll_fn(|cx| answer.poll(cx)).await
 }
 
 thread_local! {
@@ -101,6 +124,16 @@ mod tests {
             Poll::Pending
         });
         assert_eq!(wait(None, pin!(woken)), Some(()));
+    }
+
+    #[test]
+    fn what_is_done_elsewhere_comes_back_also_as_a_panic() {
+        assert_eq!(wait(None, pin!(elsewhere(|| 7))).unwrap().unwrap(), 7);
+        assert!(
+            wait(None, pin!(elsewhere(|| panic!("on purpose"))))
+                .unwrap()
+                .is_err()
+        );
     }
 
     #[test]

@@ -13,10 +13,10 @@
 //! for what. Handles call it directly; there is no queue of commands. A driver has turns ([`Shared::drive`]).
 //!
 //! * An asynchronous runtime implements [`Runtime`] and [`Io`], and is an [`Adapter`] thereby: [`Driver`] is its
-//!   loop. [`dial_all`] is happy eyeballs for any runtime.
+//!   loop. [`dial_all`] resolves a name and dials its addresses, for any runtime.
 //! * The blocking adapter implements [`Adapter`] itself, begins with [`ConnectOptions::prepare`], runs its own
-//!   threads around [`Shared::drive`], and waits with [`blocking`], which needs no executor. It holds
-//!   [`Backpressure`] in the thread that reads, and calls [`Shared::finish`] from a guard.
+//!   threads around [`Shared::drive`], and waits with [`blocking`], which needs no executor. It dials in the order of
+//!   a [`Race`], holds [`Backpressure`] in the thread that reads, and calls [`Shared::finish`] from a guard.
 //!
 //! # Features
 //! * `nkeys`: NKEY seeds and `.creds` files.
@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod addresses;
 pub mod blocking;
 mod client;
 mod closed;
@@ -49,6 +50,7 @@ mod publishing;
 mod recording;
 mod replies;
 mod request;
+mod resolve;
 #[cfg(feature = "rustls")]
 mod rustls_config;
 mod shared;
@@ -65,7 +67,7 @@ pub use confirmation::{Confirmation, Flush, RoundTrip};
 pub use connecting::{ConnectFailure, Connecting, first_outcome};
 pub use credentials::{Answer, Challenge, Identity};
 pub use delivery::{Backpressure, Delivered};
-pub use dial::{STAGGER, dial_all, dial_error, interleaved, io_error, resolve_error, tls_error};
+pub use dial::{Race, STAGGER, dial_all, dial_error, io_error, resolve_error, tls_error};
 pub use driver::Driver;
 pub use events::{ClientEvent, Events};
 pub use nats_conn_sm as machine;
@@ -85,6 +87,7 @@ pub use options::{ConnectOptions, Selector, ServerChoice, StartError};
 pub use publishing::{PublishFailure, Publishing};
 pub use replies::Replies;
 pub use request::{Request, RequestFailure, Response};
+pub use resolve::Resolver;
 #[cfg(feature = "rustls")]
 pub use rustls;
 #[cfg(feature = "rustls")]

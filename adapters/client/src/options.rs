@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 #[cfg(feature = "nkeys")]
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ use crate::adapter::{Adapter, DriverParts, LinkSetup, Prepared};
 use crate::client::Client;
 use crate::credentials::{Challenge, Identity};
 use crate::recording::RecordingSink;
+use crate::resolve::Resolver;
 use crate::shared::{Shared, SharedSettings};
 use crate::tls::TlsOptions;
 
@@ -78,6 +79,7 @@ pub struct ConnectOptions<A> {
     pub(crate) config: Config,
     identity: Identity,
     tls: TlsOptions,
+    resolver: Resolver,
     local_address: Option<SocketAddr>,
     selector: Option<Selector>,
     mailbox: MailboxLimits,
@@ -138,6 +140,7 @@ impl<A> ConnectOptions<A> {
             config: Config::new(servers),
             identity: Identity::URLS,
             tls: TlsOptions::default(),
+            resolver: Resolver::SYSTEM,
             local_address: None,
             selector: None,
             mailbox: MailboxLimits::default(),
@@ -157,6 +160,7 @@ impl<A> ConnectOptions<A> {
             config: self.config,
             identity: self.identity,
             tls: self.tls,
+            resolver: self.resolver,
             local_address: self.local_address,
             selector: self.selector,
             mailbox: self.mailbox,
@@ -468,6 +472,32 @@ impl<A> ConnectOptions<A> {
         self
     }
 
+    /// Finds the addresses of hosts that are names, at every attempt, within the deadline of that. It is given the host
+    /// and the port, and its order counts: addresses that did not work come last, and families take turns. The future
+    /// is dropped when the attempt is given up; it must not block the thread, except in the blocking adapter, where it
+    /// is waited for on a thread of its own. Default: the operating system's resolver, which is asked on threads of the
+    /// process, 8 at most and one for a name, that neither hold up a runtime nor the end of the process.
+    ///
+    /// ```
+    /// # use nats_conn_client::ConnectOptions;
+    /// # fn example<A>(options: ConnectOptions<A>) -> ConnectOptions<A> {
+    /// options.resolver(|host: String, port: u16| async move {
+    ///     match host.as_str() {
+    ///         "nats.internal" => Ok(vec![([10, 0, 0, 1], port).into(), ([10, 0, 0, 2], port).into()]),
+    ///         _ => Err(std::io::Error::other(format!("no address for {host}"))),
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn resolver<F, R>(mut self, resolve: F) -> Self
+    where
+        F: Fn(String, u16) -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
+        self.resolver = Resolver::own(resolve);
+        self
+    }
+
     /// The local address to dial from. Default: the system chooses.
     pub fn local_address(mut self, address: SocketAddr) -> Self {
         self.local_address = Some(address);
@@ -524,6 +554,7 @@ impl<A> ConnectOptions<A> {
         let setup = Arc::new(LinkSetup {
             identity: self.identity,
             tls: self.tls,
+            resolver: self.resolver,
             local_address: self.local_address,
             selector: self.selector,
         });

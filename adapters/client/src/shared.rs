@@ -12,6 +12,7 @@ use nats_conn_sm::{
 };
 use nats_proto::{Message, QueueGroup, Sid, SubjectFilter};
 
+use crate::addresses::Addresses;
 use crate::closed::Closed;
 use crate::delivery::{Delivered, Delivery};
 use crate::events::{ClientEvent, Hub};
@@ -57,6 +58,8 @@ pub(crate) struct Core {
     pub(crate) connection: Connection,
     pub(crate) routes: Routes,
     pub(crate) waiting: Waiting,
+    /// Which addresses did not work.
+    pub(crate) addresses: Addresses,
     /// Whom to wake when there is something to do for the driver. Present only while it sleeps or is about to.
     pub(crate) driver: Option<Waker>,
     /// Subscriptions that ended while their holders had not taken everything; a drain waits for them.
@@ -114,6 +117,7 @@ impl Shared {
                 connection,
                 routes: Routes::default(),
                 waiting: Waiting::default(),
+                addresses: Addresses::default(),
                 driver: None,
                 consumed: false,
                 unconsumed: Vec::new(),

@@ -116,6 +116,9 @@ impl<'a> Turn<'a> {
 
     fn route(&mut self, event: Event) {
         let core = &mut *self.core;
+        if !matches!(event, Event::Message { .. }) {
+            core.addresses.event(&event);
+        }
         match event {
             Event::Message {
                 subscription,

@@ -1,71 +1,101 @@
 //! Connecting to all addresses of a name.
 
+use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::Weak;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::net::{SocketAddr, TcpStream};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use nats_conn_client::machine::{LinkEnd, Progress};
-use nats_conn_client::{STAGGER, Target, dial_error, interleaved, resolve_error};
+use nats_conn_client::machine::LinkEnd;
+use nats_conn_client::{Race, Target, dial_error};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::attempt::Attempt;
+use crate::lock::lock;
 use crate::stream::Stream;
 
-/// Resolves and dials on this thread. No address is begun once `wanted` is gone, and none takes longer than until the
-/// deadline.
-pub(crate) fn dial(target: &Target, wanted: &Weak<()>, deadline: Option<Instant>) -> Result<Stream, LinkEnd> {
-    target.progress(Progress::Resolving);
-    let addresses = (target.server.host(), target.server.port())
-        .to_socket_addrs()
-        .map_err(|error| resolve_error(&error))?
-        .collect();
-    target.progress(Progress::Dialing);
+/// Resolves and dials for an attempt. What comes of it counts only as long as that is wanted; no address takes longer
+/// than until the deadline, and neither does the name.
+pub(crate) fn dial(target: &Target, attempt: &Attempt, deadline: Option<Instant>) -> Result<Stream, LinkEnd> {
+    let race = attempt
+        .wait(deadline, pin!(target.resolve()))
+        .unwrap_or_else(|| Err(given_up()))?;
     let local = target.setup.local_address;
-    dial_all(addresses, wanted, move |address| {
-        dial_one(address, local, deadline)
-    })
-    .map(Stream::new)
+    dial_all(race, attempt, move |address| dial_one(address, local, deadline)).map(Stream::new)
 }
 
-/// Dials one address every 250 ms and the next at once when one fails, until one is connected. Those that are late are
-/// dropped.
+/// Nobody asks any more what it says.
+fn given_up() -> LinkEnd {
+    dial_error(&io::ErrorKind::TimedOut.into())
+}
+
+/// Dials each address on a thread of its own, when its turn in the race comes, until one is connected. Those that are
+/// late are dropped.
 fn dial_all<S: Send + 'static>(
-    addresses: Vec<SocketAddr>,
-    wanted: &Weak<()>,
+    mut race: Race,
+    attempt: &Attempt,
     dial: impl Fn(SocketAddr) -> io::Result<S> + Clone + Send + 'static,
 ) -> Result<S, LinkEnd> {
-    let mut addresses = interleaved(addresses).into_iter();
-    let (sender, receiver) = channel();
+    let outcomes = Outcomes::new();
     let mut dialling = 0;
-    let mut first_error: Option<LinkEnd> = None;
-    while wanted.strong_count() > 0 {
-        if let Some(address) = addresses.next() {
+    while attempt.is_wanted() {
+        if let Some(address) = race.next() {
             dialling += 1;
-            let (sender, dial) = (sender.clone(), dial.clone());
+            let (outcomes, dial) = (outcomes.clone(), dial.clone());
             let thread = std::thread::Builder::new().name("nats-conn dial".into());
-            let spawned = thread.spawn(move || drop(sender.send(dial(address))));
+            let spawned = thread.spawn(move || outcomes.put(address, dial(address)));
             spawned.map_err(|error| dial_error(&error))?;
         } else if dialling == 0 {
-            break;
+            return Err(race.error());
         }
-        let patience = if addresses.len() > 0 {
-            STAGGER
-        } else {
-            Duration::MAX
-        };
-        match receiver.recv_timeout(patience) {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => {
-                dialling -= 1;
-                first_error.get_or_insert_with(|| dial_error(&error));
+        let until = race.pause().map(|pause| Instant::now() + pause);
+        match attempt.wait_for(until, |cx| outcomes.poll(cx)) {
+            Some((address, Ok(stream))) => {
+                race.connected(address);
+                return Ok(stream);
             }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            Some((address, Err(error))) => {
+                dialling -= 1;
+                race.failed(address, &error);
+            }
+            None => {}
         }
     }
-    Err(first_error.unwrap_or_else(|| LinkEnd::Resolve {
-        detail: "the name has no address".into(),
-    }))
+    Err(given_up())
+}
+
+/// What became of the addresses that were dialled.
+struct Outcomes<S>(Mutex<(VecDeque<Outcome<S>>, Option<Waker>)>);
+
+type Outcome<S> = (SocketAddr, io::Result<S>);
+
+impl<S> Outcomes<S> {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new((VecDeque::new(), None))))
+    }
+
+    fn put(&self, address: SocketAddr, outcome: io::Result<S>) {
+        let mut outcomes = lock(&self.0);
+        outcomes.0.push_back((address, outcome));
+        let waker = outcomes.1.take();
+        drop(outcomes);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<Outcome<S>> {
+        let mut outcomes = lock(&self.0);
+        match outcomes.0.pop_front() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => {
+                outcomes.1 = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
 }
 
 fn dial_one(
@@ -89,14 +119,24 @@ fn dial_one(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::thread::park;
 
-    use super::*;
+    use nats_conn_client::machine::LinkId;
+    use nats_conn_client::{Prepared, STAGGER, blocking};
 
-    fn addresses(ports: &[u16]) -> Vec<SocketAddr> {
+    use super::*;
+    use crate::ConnectOptions;
+
+    /// A race over addresses of loopback with these ports.
+    fn race(ports: &'static [u16]) -> Race {
         let address = |port: &u16| SocketAddr::from(([127, 0, 0, 1], *port));
-        ports.iter().map(address).collect()
+        let addresses = move || ports.iter().map(address).collect();
+        let options = ConnectOptions::from_url("nats://name.test").unwrap();
+        let options = options.resolver(move |_, _| std::future::ready(Ok(addresses())));
+        let Prepared { client, parts, .. } = options.prepare().unwrap();
+        let server = client.servers()[0].server.clone();
+        let target = Target::new(server, LinkId::from_u64(1), parts.setup, parts.shared);
+        blocking::wait(None, pin!(target.resolve())).unwrap().unwrap()
     }
 
     /// Connects to port 2 alone; port 1 refuses, and from others nothing is heard.
@@ -112,30 +152,24 @@ mod tests {
 
     #[test]
     fn an_address_that_refuses_makes_way_for_the_next_at_once() {
-        let wanted = Arc::new(());
+        let (_wanted, attempt) = Attempt::new();
         let began = Instant::now();
-        assert_eq!(
-            dial_all(addresses(&[1, 2]), &Arc::downgrade(&wanted), dial),
-            Ok(2)
-        );
+        assert_eq!(dial_all(race(&[1, 2]), &attempt, dial), Ok(2));
         assert!(began.elapsed() < STAGGER);
     }
 
     #[test]
     fn an_address_that_does_not_answer_is_overtaken() {
-        let wanted = Arc::new(());
+        let (_wanted, attempt) = Attempt::new();
         let began = Instant::now();
-        assert_eq!(
-            dial_all(addresses(&[3, 4, 2]), &Arc::downgrade(&wanted), dial),
-            Ok(2)
-        );
+        assert_eq!(dial_all(race(&[3, 4, 2]), &attempt, dial), Ok(2));
         assert!(began.elapsed() >= 2 * STAGGER);
     }
 
     #[test]
     fn when_all_refuse_the_first_says_why() {
-        let wanted = Arc::new(());
-        let refused = dial_all(addresses(&[1, 1]), &Arc::downgrade(&wanted), dial);
+        let (_wanted, attempt) = Attempt::new();
+        let refused = dial_all(race(&[1, 1]), &attempt, dial);
         assert!(
             matches!(
                 refused,
@@ -150,8 +184,17 @@ mod tests {
 
     #[test]
     fn nothing_is_dialled_for_an_attempt_that_was_given_up() {
-        let given_up = Weak::new();
-        let begun = dial_all(addresses(&[2]), &given_up, dial);
+        let (wanted, attempt) = Attempt::new();
+        drop(wanted);
+        let begun = dial_all(race(&[2]), &attempt, dial);
         assert!(begun.is_err(), "{begun:?}");
+    }
+
+    #[test]
+    fn an_attempt_that_is_given_up_is_waited_for_no_longer() {
+        let (wanted, attempt) = Attempt::new();
+        let waiting = std::thread::spawn(move || dial_all(race(&[3]), &attempt, dial));
+        drop(wanted);
+        assert!(waiting.join().unwrap().is_err());
     }
 }

@@ -13,6 +13,7 @@ use nats_conn_client::{
     dial_error,
 };
 
+use crate::attempt::{Attempt, Wanted};
 use crate::home::Std;
 use crate::link::Link;
 use crate::lock::lock;
@@ -51,7 +52,7 @@ enum Transport {
     /// Whoever dials stops when this is dropped.
     Dialling(
         LinkId,
-        #[expect(dead_code, reason = "its end is what counts")] Arc<()>,
+        #[expect(dead_code, reason = "its end is what counts")] Wanted,
     ),
     Up(Arc<Link>),
 }
@@ -218,14 +219,13 @@ impl Driver {
 
     fn connect(&mut self, link: LinkId, server: Server, outlet: &mut Outlet) {
         *outlet = Outlet::new(link);
-        let wanted = Arc::new(());
-        let still = Arc::downgrade(&wanted);
+        let (wanted, attempt) = Attempt::new();
         self.transport = Transport::Dialling(link, wanted);
         let target = self.target(link, server);
         let home = self.home.clone();
         let deadline = self.deadline();
         self.elsewhere(link, move || {
-            News::Dialled(link, home.dial(target, &still, deadline))
+            News::Dialled(link, home.dial(target, &attempt, deadline))
         });
     }
 

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use nats_conn_client::machine::LinkEnd;
 use nats_conn_client::{Adapter, ConnectFailure, Prepared, StartError, Target, dial_error, first_outcome};
 
+use crate::attempt::Attempt;
 use crate::client::{Client, wait};
 use crate::dial::dial;
 use crate::driver::Driver;
@@ -52,12 +53,12 @@ impl Std {
     pub(crate) fn dial(
         &self,
         target: Target,
-        wanted: &Weak<()>,
+        attempt: &Attempt,
         deadline: Option<Instant>,
     ) -> Result<Stream, LinkEnd> {
         match &self.connector {
             Some(connect) => connect(target).map_err(|error| dial_error(&error)),
-            None => dial(&target, wanted, deadline),
+            None => dial(&target, attempt, deadline),
         }
     }
 }

@@ -34,6 +34,7 @@
 //! * `nkeys`: NKEY seeds and `.creds` files.
 #![forbid(unsafe_code)]
 
+mod attempt;
 mod bell;
 mod client;
 mod closing;
@@ -46,6 +47,7 @@ mod lock;
 mod news;
 mod next;
 mod outlet;
+mod pace;
 mod reader;
 mod replies;
 mod stream;

@@ -9,6 +9,7 @@ use nats_conn_client::io_error;
 use nats_conn_client::machine::{LinkId, SendBuf};
 
 use crate::link::{Link, is_timeout};
+use crate::pace::Pace;
 
 /// How long one write may wait for room in the socket: so late does a writer learn, at worst, that a deadline has
 /// passed or that the application wants something. Only a peer that does not read makes it wait at all.
@@ -26,6 +27,7 @@ pub(crate) struct Outlet {
     /// What TLS has made of it, and how much of that is written.
     cipher: Vec<u8>,
     written: usize,
+    pace: Pace,
 }
 
 impl Outlet {
@@ -35,6 +37,7 @@ impl Outlet {
             link: None,
             cipher: Vec::new(),
             written: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -77,7 +80,8 @@ impl Outlet {
         let mut busy = false;
         while !self.cipher.is_empty() {
             busy = true;
-            let Some(written) = write_once(link, &[IoSlice::new(&self.cipher[self.written..])])? else {
+            let pieces = [IoSlice::new(&self.cipher[self.written..])];
+            let Some(written) = write_once(link, &pieces, &mut self.pace)? else {
                 return Ok(true);
             };
             self.written += written;
@@ -98,7 +102,7 @@ impl Outlet {
                 count += 1;
             }
             let offered: usize = pieces[..count].iter().map(|piece| piece.len()).sum();
-            let Some(written) = write_once(link, &pieces[..count])? else {
+            let Some(written) = write_once(link, &pieces[..count], &mut self.pace)? else {
                 return Ok(true);
             };
             self.tx.advance(written);
@@ -111,14 +115,20 @@ impl Outlet {
 }
 
 /// One write; `None` if the system took nothing in time.
-fn write_once(link: &Link, pieces: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+fn write_once(link: &Link, pieces: &[IoSlice<'_>], pace: &mut Pace) -> io::Result<Option<usize>> {
     loop {
         return match link.write(pieces) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => Ok(Some(written)),
+            Ok(written) => {
+                pace.went_on();
+                Ok(Some(written))
+            }
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => continue,
-                _ if is_timeout(&error) => Ok(None),
+                _ if is_timeout(&error) => {
+                    pace.refused();
+                    Ok(None)
+                }
                 _ => Err(error),
             },
         };

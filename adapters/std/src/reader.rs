@@ -10,6 +10,7 @@ use nats_conn_client::{Backpressure, Turn, blocking, io_error};
 
 use crate::link::{Link, is_timeout};
 use crate::news::News;
+use crate::pace::Pace;
 use crate::tls::Decrypted;
 use crate::wire::{EVENTS_A_TURN, Wire};
 
@@ -57,14 +58,20 @@ impl Reader {
         let mut buffer = vec![0; READ_MOST + 2 * PAGE];
         let start = buffer.as_ptr().align_offset(PAGE) + INTO_PAGE;
         let buffer = &mut buffer[start..start + READ_MOST];
+        let mut pace = Pace::default();
         loop {
             self.wait_for_consumers();
             let read = match self.link.read(buffer) {
                 Ok(0) => return LinkEnd::Eof,
                 Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if is_timeout(&error) => {
+                    pace.refused();
+                    continue;
+                }
                 Err(error) => return io_error(&error),
             };
+            pace.went_on();
             if self.link.is_left() {
                 continue;
             }

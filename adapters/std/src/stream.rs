@@ -1,5 +1,6 @@
 //! Byte streams that two threads use at once.
 
+use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,7 +14,8 @@ use std::time::Duration;
 /// * [`read`](Self::read) and [`write`](Self::write) do not wait for each other.
 /// * A `write` that can hand over nothing fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
 ///   [`TimedOut`](io::ErrorKind::TimedOut) once the timeout has passed, and not before; having handed over a part, it
-///   says how much. What it took is on its way: there is no flush.
+///   says how much. What it took is on its way: there is no flush. One that does not wait is asked again only after
+///   rests of up to 20 ms, and so is a `read` that fails so.
 /// * [`shutdown`](Self::shutdown) waits for nothing, and [`Shutdown::Both`] ends every `read` and `write` that goes on
 ///   in another thread. A `read` may still give what had arrived before it says that the end is reached.
 ///
@@ -81,8 +83,19 @@ socket!(
 pub struct Stream(pub(crate) Arc<dyn ByteStream>);
 
 impl Stream {
-    /// The same over any stream.
+    /// The same over any stream. A TCP stream and a Unix socket are set to block, and Nagle's algorithm is switched off
+    /// for a TCP stream; a stream that wraps one has to do so itself.
     pub fn new(stream: impl ByteStream) -> Self {
+        // It fails where the peer is gone already, which reading tells.
+        let any: &dyn Any = &stream;
+        if let Some(tcp) = any.downcast_ref::<TcpStream>() {
+            let _ = tcp.set_nonblocking(false);
+            let _ = tcp.set_nodelay(true);
+        }
+        #[cfg(unix)]
+        if let Some(unix) = any.downcast_ref::<std::os::unix::net::UnixStream>() {
+            let _ = unix.set_nonblocking(false);
+        }
         Self(Arc::new(stream))
     }
 }

@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nats_conn_client::machine::{LinkEnd, Progress};
-use nats_conn_client::{Driver, Runtime, StartError, Target, dial_all, dial_error, resolve_error};
+use nats_conn_client::machine::LinkEnd;
+use nats_conn_client::{Driver, Runtime, StartError, Target, dial_all, dial_error};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Sleep, sleep, sleep_until};
 
@@ -101,15 +101,8 @@ impl Runtime for Tokio {
 }
 
 async fn dial(target: Target) -> Result<Stream, LinkEnd> {
-    target.progress(Progress::Resolving);
-    let name = (target.server.host(), target.server.port());
-    let addresses = tokio::net::lookup_host(name)
-        .await
-        .map_err(|error| resolve_error(&error))?
-        .collect();
-    target.progress(Progress::Dialing);
     let local = target.setup.local_address;
-    dial_all(addresses, |address| dial_one(address, local), sleep)
+    dial_all(&target, |address| dial_one(address, local), sleep)
         .await
         .map(Stream::new)
 }
@@ -128,13 +121,13 @@ async fn dial_one(address: SocketAddr, local: Option<SocketAddr>) -> io::Result<
 
 #[cfg(feature = "rustls")]
 async fn upgrade(io: Stream, target: Target) -> Result<Stream, LinkEnd> {
-    use nats_conn_client::{server_name, tls_error};
+    use nats_conn_client::{blocking, server_name, tls_error};
 
     let setup = target.setup.clone();
-    // Files, and a keychain perhaps: not on a thread that polls.
-    let config = tokio::task::spawn_blocking(move || setup.tls.client_config())
+    // Files, and a keychain perhaps: not on a thread that polls, nor on one that the runtime waits for.
+    let config = blocking::elsewhere(move || setup.tls.client_config())
         .await
-        .map_err(|error| tls_error(&io::Error::other(error)))??;
+        .map_err(|error| tls_error(&error))??;
     let name = server_name(target.server.tls_name())?;
     let stream = tokio_rustls::TlsConnector::from(config).connect(name, io.0).await;
     stream.map(Stream::new).map_err(|error| tls_error(&error))

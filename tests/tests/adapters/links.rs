@@ -63,7 +63,12 @@ impl Peer {
             Kind::Tls | Kind::MadeTls => await_end_of_tls(stream, &pem, &tell),
             _ => await_end(stream, &tell),
         });
-        Self { url, files, told, farewells: Arc::new(Mutex::new(farewells)) }
+        Self {
+            url,
+            files,
+            told,
+            farewells: Arc::new(Mutex::new(farewells)),
+        }
     }
 
     /// A session over a stream of this kind.
@@ -125,7 +130,10 @@ fn serve_to_the_end<S: Read + Write>(stream: &mut std::io::BufReader<S>) -> Resu
     let mut line = String::new();
     while stream.read_line(&mut line).map_err(|error| error.to_string())? > 0 {
         if line == "PING\r\n" {
-            stream.get_mut().write_all(b"PONG\r\n").map_err(|error| error.to_string())?;
+            stream
+                .get_mut()
+                .write_all(b"PONG\r\n")
+                .map_err(|error| error.to_string())?;
         }
         line.clear();
     }
@@ -169,6 +177,21 @@ async fn ends_within_the_budget(home: Home, kind: Kind, end: End) {
 }
 
 scenarios! {
+    async fn a_tcp_stream_of_ones_own_writes_at_once(home) {
+        let cluster = Model::start(1);
+        let kept = Arc::new(Mutex::new(None));
+        let keep = kept.clone();
+        let (client, mut watch) = home.start_over(options(&cluster.urls()), move |target| {
+            let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
+            *keep.lock().expect("nobody panics") = Some(stream.try_clone()?);
+            Ok(Made::Tcp(stream))
+        });
+        watch.until("connected").await;
+        let socket = kept.lock().expect("nobody panics").take().expect("a stream");
+        assert!(socket.nodelay().expect("a socket"));
+        soon(client.flush()).await.expect("a session");
+    }
+
     async fn a_close_is_done_as_soon_as_the_peer_has_closed(home) {
         for kind in KINDS {
             ends_within_the_budget(home, kind, End::Close).await;

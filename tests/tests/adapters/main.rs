@@ -45,6 +45,7 @@ mod scene;
 mod traffic;
 mod watch;
 
+mod addresses;
 mod ending;
 mod events;
 mod failover;
@@ -61,5 +62,6 @@ mod messages;
 mod permissions;
 mod reconnect;
 mod requests;
+mod resolving;
 mod secrets;
 mod tls;

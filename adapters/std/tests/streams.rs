@@ -1,0 +1,162 @@
+//! Streams that do not wait, though the threads of a connection expect it of them.
+#![cfg(unix)]
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nats_conn_std::{ByteStream, ConnectOptions, Std, Stream, Subject};
+use nats_conn_tests::tcp_server::TcpCluster;
+
+static SUBJECT: Subject = Subject::from_static("streams.tick");
+const SOON: Duration = Duration::from_secs(20);
+
+/// Whether a read of an idle socket waits until its timeout.
+fn waits(mut socket: impl Read, timeout: Duration) -> bool {
+    let began = Instant::now();
+    let nothing = socket.read(&mut [0]);
+    assert!(nothing.is_err(), "{nothing:?}");
+    began.elapsed() >= timeout / 2
+}
+
+#[test]
+fn a_tcp_stream_that_was_not_blocking_waits_and_writes_at_once() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let kept = Arc::new(Mutex::new(None));
+    let keep = kept.clone();
+    let adapter = Std::with_connector(move |target| {
+        let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
+        stream.set_nonblocking(true)?;
+        *keep.lock().unwrap() = Some(stream.try_clone()?);
+        Ok(Stream::new(stream))
+    });
+    let options = ConnectOptions::from_url(&cluster.urls())
+        .unwrap()
+        .adapter(adapter);
+    let client = options.connect().unwrap();
+    client.flush().unwrap();
+    let socket = kept.lock().unwrap().take().unwrap();
+    assert!(socket.nodelay().unwrap());
+    let timeout = Duration::from_millis(200);
+    socket.set_read_timeout(Some(timeout)).unwrap();
+    assert!(waits(socket, timeout));
+    client.flush().unwrap();
+}
+
+#[test]
+fn a_unix_socket_that_was_not_blocking_waits() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let socket = near.try_clone().unwrap();
+    near.set_nonblocking(true).unwrap();
+    let _stream = Stream::new(near);
+    let timeout = Duration::from_millis(200);
+    socket.set_read_timeout(Some(timeout)).unwrap();
+    assert!(waits(socket, timeout));
+    drop(far);
+}
+
+/// A stream that refuses at once what it should wait for, and counts how often it is asked.
+struct Hasty {
+    stream: TcpStream,
+    reads: Arc<AtomicUsize>,
+    writes: Arc<AtomicUsize>,
+}
+
+impl ByteStream for Hasty {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        (&self.stream).read(buffer)
+    }
+
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        (&self.stream).write_vectored(pieces)
+    }
+
+    fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+}
+
+#[test]
+fn a_stream_that_does_not_wait_is_not_asked_without_end() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let (reads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counted_reads, counted_writes) = (reads.clone(), writes.clone());
+    let adapter = Std::with_connector(move |target| {
+        let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
+        stream.set_nonblocking(true)?;
+        Ok(Stream::new(Hasty {
+            stream,
+            reads: counted_reads.clone(),
+            writes: counted_writes.clone(),
+        }))
+    });
+    let options = ConnectOptions::from_url(&cluster.urls())
+        .unwrap()
+        .adapter(adapter);
+    let client = options.connect().unwrap();
+    let mut subscription = client.subscribe(&SUBJECT).unwrap();
+    client.flush().unwrap();
+
+    let before = reads.load(Ordering::Relaxed);
+    thread::sleep(Duration::from_millis(500));
+    let idle = reads.load(Ordering::Relaxed) - before;
+    assert!(idle < 60, "{idle} reads in half a second");
+
+    client.publish(&SUBJECT, "x").unwrap();
+    assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), b"x");
+    client.close();
+}
+
+#[test]
+fn a_stream_that_takes_nothing_and_does_not_wait_is_not_asked_without_end() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = listener.local_addr().unwrap().to_string();
+    let peer = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"INFO {\"max_payload\":1048576}\r\n").unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"PING\r\n") {
+            let mut buffer = [0; 1024];
+            let read = stream.read(&mut buffer).unwrap();
+            said.extend_from_slice(&buffer[..read]);
+        }
+        stream.write_all(b"PONG\r\n").unwrap();
+        // And reads no more.
+        stream
+    });
+    let (reads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counted_reads, counted_writes) = (reads, writes.clone());
+    let adapter = Std::with_connector(move |target| {
+        let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
+        stream.set_nonblocking(true)?;
+        Ok(Stream::new(Hasty {
+            stream,
+            reads: counted_reads.clone(),
+            writes: counted_writes.clone(),
+        }))
+    });
+    let options = ConnectOptions::from_url(&url).unwrap().adapter(adapter);
+    let client = options.connect().unwrap();
+    let (payload, patience) = (vec![b'x'; 1 << 20], Duration::from_millis(300));
+    let publish = || nats_conn_std::Publish::new(&SUBJECT, &payload[..]);
+    while client.publish_timeout(publish(), patience).is_ok() {}
+
+    let before = writes.load(Ordering::Relaxed);
+    thread::sleep(Duration::from_millis(500));
+    let stuck = writes.load(Ordering::Relaxed) - before;
+    assert!(stuck < 60, "{stuck} writes in half a second");
+    let began = Instant::now();
+    client.close();
+    assert!(began.elapsed() < SOON / 2, "{:?}", began.elapsed());
+    drop(peer.join().unwrap());
+}
