@@ -2,14 +2,14 @@
 #![cfg(unix)]
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nats_conn_std::{ByteStream, ConnectOptions, Std, Stream, Subject};
+use nats_conn_std::{ByteStream, ConnectOptions, Publish, Std, Stream, Subject};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 static SUBJECT: Subject = Subject::from_static("streams.tick");
@@ -69,12 +69,12 @@ struct Hasty {
 impl ByteStream for Hasty {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        (&self.stream).read(buffer)
+        ByteStream::read(&self.stream, buffer)
     }
 
     fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.writes.fetch_add(1, Ordering::Relaxed);
-        (&self.stream).write_vectored(pieces)
+        ByteStream::write(&self.stream, pieces)
     }
 
     fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
@@ -86,32 +86,40 @@ impl ByteStream for Hasty {
     }
 }
 
-#[test]
-fn a_stream_that_does_not_wait_is_not_asked_without_end() {
-    let cluster = TcpCluster::start(1).unwrap();
-    let (reads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (counted_reads, counted_writes) = (reads.clone(), writes.clone());
+/// Settings for a server to which streams are hasty, and how often these are read and written.
+fn hasty(urls: &str) -> (ConnectOptions, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let (reads, writes) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let counted = (reads.clone(), writes.clone());
     let adapter = Std::with_connector(move |target| {
         let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
         stream.set_nonblocking(true)?;
+        let (reads, writes) = counted.clone();
         Ok(Stream::new(Hasty {
             stream,
-            reads: counted_reads.clone(),
-            writes: counted_writes.clone(),
+            reads,
+            writes,
         }))
     });
-    let options = ConnectOptions::from_url(&cluster.urls())
-        .unwrap()
-        .adapter(adapter);
+    let options = ConnectOptions::from_url(urls).unwrap().adapter(adapter);
+    (options, reads, writes)
+}
+
+/// How often this happens in half a second.
+fn in_half_a_second(count: &AtomicUsize) -> usize {
+    let before = count.load(Ordering::Relaxed);
+    thread::sleep(Duration::from_millis(500));
+    count.load(Ordering::Relaxed) - before
+}
+
+#[test]
+fn a_stream_that_does_not_wait_is_not_asked_without_end() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let (options, reads, _) = hasty(&cluster.urls());
     let client = options.connect().unwrap();
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     client.flush().unwrap();
-
-    let before = reads.load(Ordering::Relaxed);
-    thread::sleep(Duration::from_millis(500));
-    let idle = reads.load(Ordering::Relaxed) - before;
-    assert!(idle < 60, "{idle} reads in half a second");
-
+    let idle = in_half_a_second(&reads);
+    assert!(idle < 60, "{idle} reads");
     client.publish(&SUBJECT, "x").unwrap();
     assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), b"x");
     client.close();
@@ -119,7 +127,7 @@ fn a_stream_that_does_not_wait_is_not_asked_without_end() {
 
 #[test]
 fn a_stream_that_takes_nothing_and_does_not_wait_is_not_asked_without_end() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = listener.local_addr().unwrap().to_string();
     let peer = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -127,34 +135,22 @@ fn a_stream_that_takes_nothing_and_does_not_wait_is_not_asked_without_end() {
         let mut said = Vec::new();
         while !said.ends_with(b"PING\r\n") {
             let mut buffer = [0; 1024];
-            let read = stream.read(&mut buffer).unwrap();
+            let read = Read::read(&mut stream, &mut buffer).unwrap();
             said.extend_from_slice(&buffer[..read]);
         }
         stream.write_all(b"PONG\r\n").unwrap();
         // And reads no more.
         stream
     });
-    let (reads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (counted_reads, counted_writes) = (reads, writes.clone());
-    let adapter = Std::with_connector(move |target| {
-        let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
-        stream.set_nonblocking(true)?;
-        Ok(Stream::new(Hasty {
-            stream,
-            reads: counted_reads.clone(),
-            writes: counted_writes.clone(),
-        }))
-    });
-    let options = ConnectOptions::from_url(&url).unwrap().adapter(adapter);
+    let (options, _, writes) = hasty(&url);
     let client = options.connect().unwrap();
     let (payload, patience) = (vec![b'x'; 1 << 20], Duration::from_millis(300));
-    let publish = || nats_conn_std::Publish::new(&SUBJECT, &payload[..]);
-    while client.publish_timeout(publish(), patience).is_ok() {}
-
-    let before = writes.load(Ordering::Relaxed);
-    thread::sleep(Duration::from_millis(500));
-    let stuck = writes.load(Ordering::Relaxed) - before;
-    assert!(stuck < 60, "{stuck} writes in half a second");
+    while client
+        .publish_timeout(Publish::new(&SUBJECT, &payload[..]), patience)
+        .is_ok()
+    {}
+    let stuck = in_half_a_second(&writes);
+    assert!(stuck < 60, "{stuck} writes");
     let began = Instant::now();
     client.close();
     assert!(began.elapsed() < SOON / 2, "{:?}", began.elapsed());
