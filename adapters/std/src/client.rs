@@ -14,6 +14,7 @@ use nats_conn_client::{
 
 use crate::closing::Closing;
 use crate::events::Events;
+use crate::holders::Holders;
 use crate::replies::Replies;
 use crate::subscription::Subscription;
 use crate::wire::Wire;
@@ -27,11 +28,13 @@ use crate::wire::Wire;
 pub struct Client {
     inner: nats_conn_client::Client,
     wire: Arc<Wire>,
+    // Behind what it waits for the end of.
+    holders: Holders,
 }
 
 impl Client {
-    pub(crate) fn new(inner: nats_conn_client::Client, wire: Arc<Wire>) -> Self {
-        Self { inner, wire }
+    pub(crate) fn new(inner: nats_conn_client::Client, wire: Arc<Wire>, holders: Holders) -> Self {
+        Self { inner, wire, holders }
     }
 
     /// Publishes, and waits for room in the send buffer if there is none, for
@@ -146,7 +149,10 @@ impl Client {
         timeout: Duration,
     ) -> Result<Response, RequestStartError> {
         let response = self.asking(request).timeout(timeout).start()?;
-        Ok(Response { inner: response })
+        Ok(Response {
+            inner: response,
+            _holders: self.holders.clone(),
+        })
     }
 
     /// Asks for several replies. The timeout is that of `many`.
@@ -172,7 +178,7 @@ impl Client {
         many: RequestMany,
     ) -> Result<Replies, RequestStartError> {
         let replies = self.wire.write_through(|| self.asking(request).many(many))?;
-        Ok(Replies::new(replies))
+        Ok(Replies::new(replies, self.holders.clone()))
     }
 
     /// Subscribes to all subjects that match.
@@ -181,7 +187,8 @@ impl Client {
     /// See [`SubscribeError`]. What the server refuses ends the subscription later, as
     /// [`EndReason::Refused`](crate::EndReason::Refused).
     pub fn subscribe(&self, filter: impl Into<SubjectFilter>) -> Result<Subscription, SubscribeError> {
-        self.inner.subscribe(filter).map(Subscription::new)
+        let subscription = self.inner.subscribe(filter)?;
+        Ok(Subscription::new(subscription, self.holders.clone()))
     }
 
     /// Subscribes as a member of a queue group: each message goes to one member of the group.
@@ -193,7 +200,8 @@ impl Client {
         filter: impl Into<SubjectFilter>,
         queue: QueueGroup,
     ) -> Result<Subscription, SubscribeError> {
-        self.inner.queue_subscribe(filter, queue).map(Subscription::new)
+        let subscription = self.inner.queue_subscribe(filter, queue)?;
+        Ok(Subscription::new(subscription, self.holders.clone()))
     }
 
     /// Waits until the server has processed everything published so far: which is not to say that it was permitted,
@@ -351,6 +359,8 @@ impl fmt::Debug for Client {
 #[must_use = "dropping it cancels the request"]
 pub struct Response {
     inner: nats_conn_client::Response,
+    // Behind what it waits for the end of.
+    _holders: Holders,
 }
 
 impl Response {

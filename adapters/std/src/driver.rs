@@ -14,6 +14,7 @@ use nats_conn_client::{
 };
 
 use crate::attempt::{Attempt, Wanted};
+use crate::holders::Ours;
 use crate::home::Std;
 use crate::link::Link;
 use crate::lock::lock;
@@ -86,6 +87,7 @@ impl Driver {
         };
         let run = move || {
             driver.wire.bell.belongs_here();
+            Ours::new(&driver.wire.shared).enter();
             driver.run();
         };
         let thread = std::thread::Builder::new().name("nats-conn write".into());

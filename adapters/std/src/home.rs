@@ -14,6 +14,7 @@ use crate::client::{Client, wait};
 use crate::dial::dial;
 use crate::driver::Driver;
 use crate::events::Events;
+use crate::holders::Holders;
 use crate::stream::Stream;
 use crate::wire::Wire;
 
@@ -80,15 +81,17 @@ impl Adapter for Std {
 
     fn start(options: nats_conn_client::ConnectOptions<Self>) -> Result<(Client, Events), StartError> {
         let attempt = options.config().connect_timeout;
+        let patience = options.config().close_timeout;
         let Prepared {
             client,
             events,
             parts,
             adapter,
         } = options.prepare()?;
+        let holders = Holders::new(parts.shared.clone(), patience);
         let (wire, news) = Wire::new(parts.shared.clone());
         Driver::spawn(wire.clone(), news, parts, adapter, attempt)?;
-        Ok((Client::new(client, wire), Events::new(events)))
+        Ok((Client::new(client, wire, holders), Events::new(events)))
     }
 
     fn connect(options: nats_conn_client::ConnectOptions<Self>) -> Self::Connecting {

@@ -41,6 +41,7 @@ mod closing;
 mod dial;
 mod driver;
 mod events;
+mod holders;
 mod home;
 mod link;
 mod lock;

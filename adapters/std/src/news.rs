@@ -10,6 +10,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::bell::Bell;
+use crate::holders::Ours;
 use crate::stream::Stream;
 use crate::tls::Session;
 
@@ -32,12 +33,18 @@ pub(crate) enum News {
 pub(crate) struct Post {
     sender: Sender<News>,
     bell: Arc<Bell>,
+    connection: Ours,
 }
 
 impl Post {
-    pub(crate) fn new(bell: Arc<Bell>) -> (Self, Receiver<News>) {
+    pub(crate) fn new(bell: Arc<Bell>, connection: Ours) -> (Self, Receiver<News>) {
         let (sender, receiver) = channel();
-        (Self { sender, bell }, receiver)
+        let post = Self {
+            sender,
+            bell,
+            connection,
+        };
+        (post, receiver)
     }
 
     /// Nobody cares once the driver has ended.
@@ -59,6 +66,7 @@ impl Post {
     ) -> io::Result<()> {
         let post = self.clone();
         let work = move || {
+            post.connection.enter();
             let news = catch_unwind(AssertUnwindSafe(work));
             post.send(news.unwrap_or(News::Panicked));
         };

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use nats_conn_client::{Message, RepliesEnd, RequestError, blocking};
 
+use crate::holders::Holders;
 use crate::next::{NextError, next};
 
 /// The replies to a request for several: an iterator that waits, and ends when the request is done;
@@ -11,11 +12,16 @@ use crate::next::{NextError, next};
 #[derive(Debug)]
 pub struct Replies {
     inner: nats_conn_client::Replies,
+    // Behind what it waits for the end of.
+    _holders: Holders,
 }
 
 impl Replies {
-    pub(crate) fn new(inner: nats_conn_client::Replies) -> Self {
-        Self { inner }
+    pub(crate) fn new(inner: nats_conn_client::Replies, holders: Holders) -> Self {
+        Self {
+            inner,
+            _holders: holders,
+        }
     }
 
     /// Waits for the next reply, for so long at most.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use nats_conn_client::{EndReason, MailboxLimits, Message, Sid, SubscriptionError, blocking};
 
+use crate::holders::Holders;
 use crate::next::{NextError, next};
 
 /// A subscription: an iterator over its messages, which waits for the next one.
@@ -21,11 +22,16 @@ use crate::next::{NextError, next};
 #[derive(Debug)]
 pub struct Subscription {
     inner: nats_conn_client::Subscription,
+    // Behind what it waits for the end of.
+    _holders: Holders,
 }
 
 impl Subscription {
-    pub(crate) fn new(inner: nats_conn_client::Subscription) -> Self {
-        Self { inner }
+    pub(crate) fn new(inner: nats_conn_client::Subscription, holders: Holders) -> Self {
+        Self {
+            inner,
+            _holders: holders,
+        }
     }
 
     /// The number by which events name it.

@@ -8,6 +8,7 @@ use nats_conn_client::machine::{LinkId, ReceiveBuf};
 use nats_conn_client::{Delivered, Shared, Turn};
 
 use crate::bell::Bell;
+use crate::holders::Ours;
 use crate::news::{News, Post};
 use crate::outlet::Outlet;
 
@@ -29,7 +30,7 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(shared: Arc<Shared>) -> (Arc<Self>, Receiver<News>) {
         let bell = Bell::new();
-        let (post, news) = Post::new(bell.clone());
+        let (post, news) = Post::new(bell.clone(), Ours::new(&shared));
         let wire = Self {
             shared,
             outlet: Mutex::new(Outlet::new(LinkId::from_u64(0))),
