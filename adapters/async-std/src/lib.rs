@@ -17,6 +17,9 @@
 //! }
 //! ```
 //!
+//! **End with `client.close().await` or `client.drain()?.await`.** `publish` returns before the message has left, and a
+//! destructor cannot wait: what was published last is lost where `main` returns right after.
+//!
 //! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
 //! subscribed, sends what was published meanwhile, and tells all of it with [`Events`].
 //!

@@ -24,7 +24,21 @@ use crate::subscription::Subscription;
 ///
 /// Nothing here waits but what is awaited: the other calls take effect in the connection's state machine at once
 /// and return.
+///
+/// # The last line of a program
+/// Dropping the last handle closes, but a destructor cannot wait. Where the runtime ends right after it, as on return
+/// from `main`, what was published last has not left yet, and never does. So wait for the end of the connection before:
+///
+/// ```no_run
+/// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// client.close().await;    // hands over what was published
+/// # Ok(()) }
+/// # async fn or(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// client.drain()?.await;   // or: has it confirmed, after what was received has been consumed
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
+#[must_use = "dropping the last handle closes the connection, and what was published last may not leave: end with `client.close().await`"]
 pub struct Client {
     handle: Arc<Handle>,
     request_timeout: Duration,
@@ -56,7 +70,8 @@ impl Client {
         }
     }
 
-    /// Publishes, and waits for room in the send buffer if there is none.
+    /// Publishes, and waits for room in the send buffer if there is none. It does not wait until the message has left:
+    /// before the runtime ends, wait for [`close`](Self::close), [`drain`](Self::drain) or [`flush`](Self::flush).
     ///
     /// ```no_run
     /// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {

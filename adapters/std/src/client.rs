@@ -24,11 +24,19 @@ use crate::wire::Wire;
 ///
 /// What has to wait for the server waits; everything else takes effect in the connection's state machine at once and
 /// returns.
+///
+/// # The last line of a program
+/// The last handle that is dropped waits until what was published has been handed over and the connection is closed: for
+/// [`close_timeout`](nats_conn_client::ConnectOptions::close_timeout) at most, and not on a thread of the connection,
+/// such as in a callback. A program that wants to know the end asks for it: `client.close()`, or
+/// `client.drain()?.wait()`, which has everything confirmed. Handles for an executor
+/// ([`into_inner`](Self::into_inner)) wait for nothing when they are dropped.
 #[derive(Clone)]
+#[must_use = "dropping the last handle closes the connection"]
 pub struct Client {
     inner: nats_conn_client::Client,
     wire: Arc<Wire>,
-    // Behind what it waits for the end of.
+    // Dropped after what it waits for the end of.
     holders: Holders,
 }
 
@@ -38,7 +46,8 @@ impl Client {
     }
 
     /// Publishes, and waits for room in the send buffer if there is none, for
-    /// [`publish_timeout`](nats_conn_client::ConnectOptions::publish_timeout) if that is set.
+    /// [`publish_timeout`](nats_conn_client::ConnectOptions::publish_timeout) if that is set. It does not wait until the
+    /// message has left: the last handle that is dropped does.
     ///
     /// ```no_run
     /// # fn example(client: nats_conn_std::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -359,7 +368,7 @@ impl fmt::Debug for Client {
 #[must_use = "dropping it cancels the request"]
 pub struct Response {
     inner: nats_conn_client::Response,
-    // Behind what it waits for the end of.
+    // Dropped after what it waits for the end of.
     _holders: Holders,
 }
 

@@ -15,13 +15,17 @@
 //! }
 //! ```
 //!
+//! What was published is handed over before the last handle is gone: its drop waits for that, for
+//! [`close_timeout`](ConnectOptions::close_timeout) at most.
+//!
 //! A connection has one thread that writes and keeps the time, and while it is up one that reads. It outlives the
 //! loss of its server: it goes to another one, restores what was subscribed, sends what was published meanwhile, and
 //! tells all of it with [`Events`]. Its threads end when it is closed, which the last [`Client`] and
 //! [`Subscription`] that is dropped does too.
 //!
 //! What can take time takes it on threads of its own, which are left to themselves when nobody waits for them any
-//! more: resolving a name, dialling an address, asking for credentials, reading certificates.
+//! more: dialling an address, asking for credentials, reading certificates. Names are resolved on threads that all
+//! connections of a process share, eight at most.
 //!
 //! The handles wrap those of the asynchronous adapters: `into_inner` and `inner` give them to whoever has an
 //! executor, and [`blocking::wait`] waits for their futures on a thread.

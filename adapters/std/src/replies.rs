@@ -12,7 +12,7 @@ use crate::next::{NextError, next};
 #[derive(Debug)]
 pub struct Replies {
     inner: nats_conn_client::Replies,
-    // Behind what it waits for the end of.
+    // Dropped after what it waits for the end of.
     _holders: Holders,
 }
 

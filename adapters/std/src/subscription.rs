@@ -22,7 +22,7 @@ use crate::next::{NextError, next};
 #[derive(Debug)]
 pub struct Subscription {
     inner: nats_conn_client::Subscription,
-    // Behind what it waits for the end of.
+    // Dropped after what it waits for the end of.
     _holders: Holders,
 }
 

@@ -71,7 +71,8 @@ fn a_program_that_publishes_and_ends_loses_nothing() {
 #[test]
 fn it_is_whichever_handle_is_dropped_last() {
     let cluster = TcpCluster::start(1).unwrap();
-    let handles: [fn(&Client) -> Box<dyn Send>; 4] = [
+    type MakeHandle = fn(&Client) -> Box<dyn Send>;
+    let handles: [MakeHandle; 4] = [
         |client| Box::new(client.clone()),
         |client| Box::new(client.subscribe(SubjectFilter::from_static("last.>")).unwrap()),
         |client| {

@@ -5,16 +5,40 @@ use std::collections::BTreeMap;
 use nats_conn_client::{FlushError, PublishError, PublishFailure, State, StateError, SubscribeError};
 use nats_conn_tests::model_server::{Step, When};
 
+use crate::process::another_process;
 use crate::raw::{greet, raw_server};
 use crate::scene::*;
 
 const SUBJECT: Subject = Subject::from_static("end.one");
+/// Where the server of a program is that publishes and ends.
+const SERVER: &str = "NATS_CONN_LAST_LINE";
 
 async fn connected(home: Home, url: &str) -> Client {
     soon(home.connect(options(url))).await.expect("a server")
 }
 
 scenarios! {
+    /// The line that the documentation asks for is enough: nothing is lost when the process ends right after it.
+    async fn a_program_that_publishes_and_closes_before_it_ends_loses_nothing(home) {
+        const MESSAGES: usize = 100;
+
+        if let Ok(url) = std::env::var(SERVER) {
+            let client = connected(home, &url).await;
+            for _ in 0..MESSAGES {
+                client.publish(&SUBJECT, "x").await.expect("room");
+            }
+            client.close().await;
+            std::process::exit(0);
+        }
+        let cluster = Model::start(1);
+        let test = "ending::a_program_that_publishes_and_closes_before_it_ends_loses_nothing";
+        for _ in 0..10 {
+            another_process(&format!("{test}::{}", home.name()), SERVER, cluster.urls()).await;
+        }
+        let arrived = || cluster.logs().iter().map(|log| log.publishes().count()).sum::<usize>();
+        until(|| arrived() == 10 * MESSAGES).await;
+    }
+
     async fn a_drain_waits_until_everything_was_consumed(home) {
         let cluster = Model::start(1);
         let client = connected(home, &cluster.urls()).await;

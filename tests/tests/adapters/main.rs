@@ -40,6 +40,7 @@
 #[macro_use]
 mod home;
 pub(crate) use nats_conn_tests::clock;
+mod process;
 mod raw;
 mod scene;
 mod traffic;

@@ -66,12 +66,13 @@ scenarios! {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod hanging {
     use std::net::ToSocketAddrs;
-    use std::process::{Command, Stdio};
+    use std::process::Command;
     use std::sync::mpsc::channel;
 
     use nats_conn_tests::real_server::TestFolder;
 
     use super::*;
+    use crate::process::another_process;
 
     /// Where the C library looks for the aliases of names without a dot. It does not return from opening a pipe that
     /// nobody writes to.
@@ -91,8 +92,8 @@ mod hanging {
         names.filter(|name| name.trim() == "nats-conn names").count()
     }
 
-    /// Runs one test again, in a process whose resolver hangs, and waits for its end.
-    async fn in_a_process_of_its_own(home: Home, test: &str) {
+    /// Runs one scenario in a process whose resolver hangs.
+    async fn where_it_hangs(home: Home, scenario: &str) {
         let folder = TestFolder::new("resolver").expect("a folder");
         let pipe = folder.path().join("aliases");
         assert!(
@@ -102,38 +103,16 @@ mod hanging {
                 .expect("mkfifo")
                 .success()
         );
-        let mut process = Command::new(std::env::current_exe().expect("this binary"))
-            .args(["--exact", &format!("resolving::hanging::{test}::{}", home.name())])
-            .env(ALIASES, &pipe)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a process");
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            match process.try_wait().expect("a process") {
-                Some(status) => {
-                    let mut output = String::new();
-                    io::Read::read_to_string(&mut process.stdout.take().expect("a pipe"), &mut output)
-                        .expect("text");
-                    assert!(status.success(), "{output}");
-                    assert!(output.contains("1 passed"), "{output}");
-                    return;
-                }
-                None if Instant::now() < deadline => pause(Duration::from_millis(10)).await,
-                None => {
-                    process.kill().expect("ours");
-                    process.wait().expect("ours");
-                    panic!("the process does not end");
-                }
-            }
-        }
+        let test = format!("resolving::hanging::{scenario}::{}", home.name());
+        let output = another_process(&test, ALIASES, &pipe).await;
+        assert!(output.contains("1 passed"), "{output}");
     }
 
     scenarios! {
         /// The scenario returns while a name is being resolved: its runtime is dropped, and the process ends.
         async fn a_runtime_is_dropped_and_a_process_ends_while_a_name_is_resolved(home) {
             if std::env::var_os(ALIASES).is_none() {
-                return in_a_process_of_its_own(home, "a_runtime_is_dropped_and_a_process_ends_while_a_name_is_resolved").await;
+                return where_it_hangs(home, "a_runtime_is_dropped_and_a_process_ends_while_a_name_is_resolved").await;
             }
             if !hangs() {
                 return eprintln!("NOT RUN: this machine asks no name server");
@@ -145,7 +124,7 @@ mod hanging {
 
         async fn attempts_at_one_name_share_a_thread_and_all_names_eight(home) {
             if std::env::var_os(ALIASES).is_none() {
-                return in_a_process_of_its_own(home, "attempts_at_one_name_share_a_thread_and_all_names_eight").await;
+                return where_it_hangs(home, "attempts_at_one_name_share_a_thread_and_all_names_eight").await;
             }
             if !hangs() {
                 return eprintln!("NOT RUN: this machine asks no name server");
