@@ -30,18 +30,21 @@ impl AsyncStd {
     /// is dropped when the attempt is given up.
     ///
     /// A bare TCP stream writes at once, without Nagle's algorithm, whoever made it. Where something wraps one, that is
-    /// for the connector to ask for, as here.
+    /// for the connector to ask for, as here. [`dial_all`] dials as the adapter does without a connector: the resolver is
+    /// that of the options, and addresses that did not work come last.
     ///
     /// ```
-    /// use nats_conn_async_std::{AsyncStd, ConnectOptions, Stream};
+    /// use async_std::net::TcpStream;
+    /// use async_std::task::sleep;
+    /// use nats_conn_async_std::{AsyncStd, ConnectOptions, Stream, dial_all};
     ///
-    /// let home = AsyncStd::with_connector(|target| async move {
-    ///     let address = (target.server.host(), target.server.port());
-    ///     let stream = async_std::net::TcpStream::connect(address).await?;
+    /// let adapter = AsyncStd::with_connector(|target| async move {
+    ///     let dialled = dial_all(&target, TcpStream::connect, sleep).await;
+    ///     let stream = dialled.map_err(std::io::Error::other)?;
     ///     stream.set_nodelay(true)?;
     ///     Ok(Stream::new(stream))
     /// });
-    /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(home);
+    /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(adapter);
     /// # Ok::<(), nats_conn_async_std::proto::UrlError>(())
     /// ```
     pub fn with_connector<F, C>(connector: F) -> Self

@@ -211,6 +211,57 @@ mod tests {
         );
     }
 
+    /// What a machine says of an attempt at `name.test` with this link.
+    fn connecting(link: u64) -> Event {
+        let options = crate::ConnectOptions::<()>::from_url(HOST).unwrap();
+        let server = options.prepare().unwrap().client.servers()[0].server.clone();
+        let link = LinkId::from_u64(link);
+        Event::Connecting {
+            server,
+            attempt: 1,
+            link,
+        }
+    }
+
+    fn disconnected(reason: DisconnectReason) -> Event {
+        let Event::Connecting { server, link, .. } = connecting(1) else {
+            unreachable!()
+        };
+        Event::Disconnected {
+            server,
+            link,
+            reason: Box::new(reason),
+            unconfirmed: Default::default(),
+            queued: 0,
+        }
+    }
+
+    #[test]
+    fn a_session_that_goes_stale_fails_its_address_and_other_ends_do_not() {
+        for (reason, expected) in [
+            (DisconnectReason::Stale, [2, 1]),
+            (DisconnectReason::Eof, [1, 2]),
+            (DisconnectReason::LameDuck, [1, 2]),
+            (DisconnectReason::Forced, [1, 2]),
+        ] {
+            let mut addresses = Addresses::default();
+            addresses.event(&connecting(1));
+            addresses.connected(LinkId::from_u64(1), of_loopback(&[1])[0]);
+            addresses.event(&disconnected(reason.clone()));
+            assert_eq!(order(&addresses, HOST, &[1, 2]), expected, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_attempt_says_too_late_is_not_of_the_present_one() {
+        let mut addresses = Addresses::default();
+        addresses.event(&connecting(1));
+        addresses.event(&connecting(2));
+        addresses.connected(LinkId::from_u64(1), of_loopback(&[1])[0]);
+        addresses.event(&disconnected(DisconnectReason::Stale));
+        assert_eq!(order(&addresses, HOST, &[1, 2]), [1, 2]);
+    }
+
     #[test]
     fn a_failure_is_one_of_its_name_in_whatever_case_and_of_no_other() {
         assert_eq!(order(&failed(&[1]), "NAME.Test", &[1, 2]), [2, 1]);

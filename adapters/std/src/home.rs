@@ -36,13 +36,13 @@ impl Std {
     /// ```
     /// use nats_conn_std::{ConnectOptions, Std, Stream};
     ///
-    /// let home = Std::with_connector(|target| {
+    /// let adapter = Std::with_connector(|target| {
     ///     let address = (target.server.host(), target.server.port());
     ///     let stream = std::net::TcpStream::connect(address)?;
     ///     stream.set_nodelay(true)?;
     ///     Ok(Stream::new(stream))
     /// });
-    /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(home);
+    /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(adapter);
     /// # Ok::<(), nats_conn_std::proto::UrlError>(())
     /// ```
     pub fn with_connector(connector: impl Fn(Target) -> io::Result<Stream> + Send + Sync + 'static) -> Self {

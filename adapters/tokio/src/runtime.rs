@@ -30,18 +30,20 @@ impl Tokio {
     /// is dropped when the attempt is given up.
     ///
     /// A bare TCP stream writes at once, without Nagle's algorithm, whoever made it. Where something wraps one, that is
-    /// for the connector to ask for, as here.
+    /// for the connector to ask for, as here. [`dial_all`] dials as the adapter does without a connector: the resolver is
+    /// that of the options, addresses that did not work come last, and no runtime waits for a resolver that hangs.
     ///
     /// ```
-    /// use nats_conn_tokio::{ConnectOptions, Stream, Tokio};
+    /// use nats_conn_tokio::{ConnectOptions, Stream, Tokio, dial_all};
+    /// use tokio::net::TcpStream;
     ///
-    /// let home = Tokio::with_connector(|target| async move {
-    ///     let address = (target.server.host().to_owned(), target.server.port());
-    ///     let stream = tokio::net::TcpStream::connect(address).await?;
+    /// let adapter = Tokio::with_connector(|target| async move {
+    ///     let dialled = dial_all(&target, TcpStream::connect, tokio::time::sleep).await;
+    ///     let stream = dialled.map_err(std::io::Error::other)?;
     ///     stream.set_nodelay(true)?;
     ///     Ok(Stream::new(stream))
     /// });
-    /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(home);
+    /// let options = ConnectOptions::from_url("nats://127.0.0.1:4222")?.adapter(adapter);
     /// # Ok::<(), nats_conn_tokio::proto::UrlError>(())
     /// ```
     pub fn with_connector<F, C>(connector: F) -> Self

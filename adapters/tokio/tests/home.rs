@@ -9,7 +9,7 @@ use std::time::Duration;
 use nats_conn_tests::tcp_server::TcpCluster;
 use nats_conn_tokio::{
     ClientEvent, ConnectFailure, ConnectOptions, EndReason, Event, Publish, StartError, Stream, Subject,
-    Subscription, Tokio,
+    Subscription, Tokio, dial_all,
 };
 use tokio::time::timeout;
 
@@ -50,6 +50,21 @@ async fn a_stream_of_ones_own_is_used_at_every_attempt() {
         b"again"
     );
     assert_eq!(made.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_connector_may_dial_as_the_adapter_does() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let (refuses, answers) = ("127.0.0.1:1".parse().unwrap(), cluster.server(0).address());
+    let connector = Tokio::with_connector(|target| async move {
+        let dialled = dial_all(&target, tokio::net::TcpStream::connect, tokio::time::sleep).await;
+        dialled.map(Stream::new).map_err(std::io::Error::other)
+    });
+    let options = ConnectOptions::from_url("nats://several.test").unwrap();
+    let options = options.resolver(move |_, _| async move { Ok(vec![refuses, answers]) });
+    let client = options.adapter(connector).connect().await.unwrap();
+    client.flush().await.unwrap();
+    client.close().await;
 }
 
 #[tokio::test]
