@@ -11,7 +11,7 @@ use nats_conn_client::rustls::pki_types::pem::PemObject;
 use nats_conn_client::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use nats_conn_client::rustls::{self, ServerConnection, StreamOwned};
 use nats_conn_client::{State, TlsOptions};
-use nats_conn_tests::real_server::TlsFiles;
+use nats_conn_tests::real_server::{ServerTls, TlsFiles};
 
 use crate::raw::{greet, let_in, raw_server};
 use crate::scene::*;
@@ -207,6 +207,27 @@ scenarios! {
     async fn the_last_drop_ends_the_link_as_soon_as_the_peer_has_closed(home) {
         for kind in KINDS {
             ends_within_the_budget(home, kind, End::LastDrop).await;
+        }
+    }
+
+    async fn a_close_of_an_idle_link_to_a_real_server_is_done_at_once(home, version) {
+        let files = TlsFiles::new();
+        let plain = real_server(version, ServerConfig::new());
+        let tls = real_server(version, ServerConfig::new().tls(ServerTls::new(&files)));
+        for url in [plain.url(), tls.tls_url()] {
+            let mut quickest = Duration::MAX;
+            for _ in 0..TRIES {
+                let options = options(&url).tls(TlsOptions::new().with_ca_file(&files.ca));
+                let client = soon(home.connect(options)).await.expect("a session");
+                soon(client.flush()).await.expect("a session");
+                let began = Instant::now();
+                soon(client.close()).await;
+                quickest = quickest.min(began.elapsed());
+                if quickest < BUDGET {
+                    break;
+                }
+            }
+            assert!(quickest < BUDGET, "{url}: the quickest took {quickest:?}");
         }
     }
 
