@@ -10,7 +10,8 @@ use thiserror::Error;
 
 use crate::secret::Secret;
 
-/// Where a server is: scheme, host and port, and perhaps the credentials that stood in the URL.
+/// Where a server is: scheme, host and port, and perhaps the credentials that stood in the URL; and, where it is
+/// [set](Self::with_tls_name), how TLS is made with this server.
 ///
 /// ```text
 /// url = [ ( "nats" | "tls" ) "://" ] [ userinfo "@" ] host [ ":" [ port ] ] [ "/" ]
@@ -36,6 +37,8 @@ pub struct ServerUrl {
     host: String,
     port: u16,
     userinfo: Option<UserInfo>,
+    tls_name: Option<String>,
+    tls_first: bool,
 }
 
 /// How a server is spoken to.
@@ -82,9 +85,13 @@ pub enum UrlError {
         /// The scheme.
         scheme: String,
     },
-    /// What stands before `://` is no scheme that is known, and may be a user name or a token: an `@` follows.
+    /// The URL begins with `://`.
+    #[error("the server URL has nothing before `://`; use `nats://` or `tls://`")]
+    EmptyScheme,
+    /// What stands before the slashes is no scheme that is known, or there are slashes too many or too few, and it may
+    /// be a user name or a token: an `@` follows.
     #[error(
-        "the server URL has an unknown scheme; use `nats://` or `tls://`, and write `%2F` for `/` in userinfo"
+        "the server URL does not begin as one; use `nats://` or `tls://`, once, and write `%2F` for `/` in userinfo"
     )]
     SchemeOrUserinfo,
     /// There is no host, or it has a character that none can have.
@@ -118,6 +125,7 @@ impl ServerUrl {
         }
         let (scheme, rest) = split_scheme(text)?;
         let (userinfo, place) = match rest.rsplit_once('@') {
+            Some((userinfo, _)) if is_misplaced_scheme(userinfo) => return Err(UrlError::SchemeOrUserinfo),
             Some((userinfo, place)) => (parse_userinfo(userinfo)?, place),
             None => (None, rest),
         };
@@ -131,6 +139,8 @@ impl ServerUrl {
             host,
             port: parse_port(port)?,
             userinfo,
+            tls_name: None,
+            tls_first: false,
         })
     }
 
@@ -183,6 +193,52 @@ impl ServerUrl {
     #[must_use]
     pub fn with_scheme(self, scheme: Scheme) -> Self {
         Self { scheme, ..self }
+    }
+
+    /// Whether it is spoken to with TLS only: its scheme says so, or that TLS comes first.
+    pub fn is_tls(&self) -> bool {
+        self.scheme == Scheme::Tls || self.tls_first
+    }
+
+    /// The name that the certificate of this server must be for, where that is not its host.
+    pub fn tls_name(&self) -> Option<&str> {
+        self.tls_name.as_deref()
+    }
+
+    /// The same with another name that the certificate must be for: for a server that is dialled by an address, or
+    /// through a tunnel. A DNS name or an IP address. It is also what the server is told of whom we expect (SNI).
+    /// Whether TLS is used is not changed by it. Default: the host.
+    ///
+    /// ```
+    /// use nats_proto::ServerUrl;
+    ///
+    /// let url = ServerUrl::parse("tls://10.0.0.1:4222")?.with_tls_name("nats.example.com");
+    /// assert_eq!((url.host(), url.tls_name()), ("10.0.0.1", Some("nats.example.com")));
+    /// # Ok::<(), nats_proto::UrlError>(())
+    /// ```
+    #[must_use]
+    pub fn with_tls_name(self, name: impl Into<String>) -> Self {
+        Self {
+            tls_name: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// Whether TLS begins before INFO with this server.
+    pub fn is_tls_first(&self) -> bool {
+        self.tls_first
+    }
+
+    /// The same, with TLS that begins before INFO or after it: a server with `handshake_first` wants it before. `true`
+    /// makes the scheme `tls`. Default: `false`.
+    #[must_use]
+    pub fn with_tls_first(self, first: bool) -> Self {
+        let scheme = if first { Scheme::Tls } else { self.scheme };
+        Self {
+            scheme,
+            tls_first: first,
+            ..self
+        }
     }
 
     /// Whether the host is literally this machine: `localhost`, 127.0.0.0/8 or `::1`. No name is resolved.
@@ -255,6 +311,9 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
     };
+    if text.starts_with("://") {
+        return Err(UrlError::EmptyScheme);
+    }
     let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) else {
         return Ok((Scheme::Nats, text));
     };
@@ -267,6 +326,22 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
         }
         scheme => Err(UrlError::Scheme { scheme }),
     }
+}
+
+/// Whether what stands before an `@` is the rest of a scheme that was mistyped, or a second one.
+fn is_misplaced_scheme(userinfo: &str) -> bool {
+    if userinfo.starts_with('/') || userinfo.starts_with("://") {
+        return true;
+    }
+    let word = userinfo
+        .split_once(|character: char| !character.is_ascii_alphanumeric())
+        .map_or(userinfo, |(word, _)| word);
+    let behind = userinfo.get(word.len()..).unwrap_or_default();
+    let is = |scheme: &str| word.eq_ignore_ascii_case(scheme);
+    let is_ours = ["nats", "tls"].into_iter().any(is);
+    let is_foreign = ["ws", "wss"].into_iter().chain(FOREIGN_SCHEMES).any(is);
+    (is_ours && (behind.starts_with('/') || behind.starts_with(":/")))
+        || (is_foreign && behind.starts_with("://"))
 }
 
 fn parse_userinfo(text: &str) -> Result<Option<UserInfo>, UrlError> {
@@ -323,7 +398,7 @@ fn split_port(place: &str) -> Result<(String, &str), UrlError> {
         return Err(UrlError::Ipv6);
     }
     let usable = |character: char| character.is_alphanumeric() || matches!(character, '-' | '.' | '_');
-    if host.is_empty() || !host.chars().all(usable) {
+    if !host.contains(char::is_alphanumeric) || !host.chars().all(usable) {
         return Err(UrlError::Host);
     }
     Ok((host.to_ascii_lowercase(), port))

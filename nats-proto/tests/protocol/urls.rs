@@ -116,7 +116,18 @@ fn what_is_wrong_is_said_without_showing_userinfo() {
         ("nats://h//", UrlError::Path, "something behind"),
         ("nats://h?x", UrlError::Path, "something behind"),
         ("nats://h#x", UrlError::Path, "something behind"),
-        ("://h", UrlError::Path, "something behind"),
+        ("://h", UrlError::EmptyScheme, "nothing before `://`"),
+        ("://", UrlError::EmptyScheme, "nothing before `://`"),
+        (" ://h:4222", UrlError::EmptyScheme, "nothing before `://`"),
+        ("://u:hunter2@h:1", UrlError::EmptyScheme, "nothing before `://`"),
+        ("://hunter2@h", UrlError::EmptyScheme, "nothing before `://`"),
+        ("nats://.", UrlError::Host, "no usable host"),
+        ("nats://-:4222", UrlError::Host, "no usable host"),
+        ("nats:h", UrlError::Port, "from 1 to 65535"),
+        ("nats:/h", UrlError::Path, "something behind"),
+        ("//h", UrlError::Path, "something behind"),
+        ("nats:///h", UrlError::Path, "something behind"),
+        ("nats://nats://h", UrlError::Path, "something behind"),
         ("1nats://h", UrlError::Path, "something behind"),
         ("nats://hunter2%@h", UrlError::Userinfo, "percent-encoded"),
         ("nats://hunter2%4@h", UrlError::Userinfo, "percent-encoded"),
@@ -211,6 +222,64 @@ fn what_may_be_userinfo_is_not_named_as_a_scheme() {
         parse("hunter2:%2F%2Fx@h").userinfo(),
         password("hunter2", "//x").as_ref()
     );
+}
+
+/// Every slash of these is one of a scheme that went wrong: read as userinfo, it would name a user whom nobody meant.
+#[test]
+fn slashes_of_a_scheme_that_went_wrong_are_not_read_as_userinfo() {
+    for text in [
+        "//u:hunter2@h",
+        "/u:hunter2@h",
+        "//hunter2@h",
+        "nats:///u:hunter2@h",
+        "tls:////hunter2@h",
+        "nats:/u:hunter2@h",
+        "TLS:/hunter2@h",
+        "nats//u:hunter2@h",
+        "nats/u:hunter2@h",
+        "nats://nats://u:hunter2@h",
+        "nats://TLS://hunter2@h",
+        "tls://://u:hunter2@h",
+        "nats://ws://u:hunter2@h",
+        "nats://http://u:hunter2@h",
+    ] {
+        let error = ServerUrl::parse(text).unwrap_err();
+        assert_eq!(error, UrlError::SchemeOrUserinfo, "{text}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}");
+    }
+    // With the slash percent-encoded it is what was meant.
+    assert_eq!(parse("nats://%2Fu:p@h").userinfo(), password("/u", "p").as_ref());
+    // A user may be called like a scheme, and a token or password may have slashes in it.
+    assert_eq!(parse("nats:nats@h").userinfo(), password("nats", "nats").as_ref());
+    assert_eq!(parse("nats://a/b==@h").userinfo(), token("a/b==").as_ref());
+    assert_eq!(
+        parse("nats://u:/p/q@h").userinfo(),
+        password("u", "/p/q").as_ref()
+    );
+}
+
+#[test]
+fn how_tls_is_made_with_a_server_belongs_to_its_url() {
+    let plain = parse("nats://10.0.0.1");
+    assert_eq!(
+        (plain.tls_name(), plain.is_tls_first(), plain.is_tls()),
+        (None, false, false)
+    );
+    assert!(parse("tls://h").is_tls());
+    let named = plain.clone().with_tls_name("nats.example.com");
+    assert_eq!(
+        (named.tls_name(), named.is_tls()),
+        (Some("nats.example.com"), false)
+    );
+    assert!(named.has_identity_of(&plain) && named != plain);
+    let first = plain.with_tls_first(true);
+    assert!(first.is_tls_first() && first.is_tls());
+    assert_eq!(
+        first.to_string(),
+        "tls://10.0.0.1:4222",
+        "TLS is what it is spoken to with"
+    );
+    assert!(!first.with_tls_first(false).is_tls_first());
 }
 
 proptest! {
