@@ -14,7 +14,7 @@ use crate::connection::{Connection, Progress, Stage};
 use crate::error::{AttemptFailure, AuthError, ConnectError, Phase as PublicPhase};
 use crate::event::{ClosedReason, Event, RemovalReason, WaitReason};
 use crate::ids::{AttemptId, LinkId, PublishSeq, ServerId};
-use crate::link::{Cause, HandedUpTo, Link};
+use crate::link::{Cause, Challenge, HandedUpTo, Link};
 use crate::phase::{Phase, Step, Upgrade};
 use crate::pings::{Ping, PingKind, Unanswered};
 use crate::servers::Server;
@@ -181,6 +181,8 @@ impl Connection {
             deadline: now + self.config.connect_timeout,
             decoder: Decoder::new(self.config.limits),
             encrypted: false,
+            heard_encrypted: false,
+            challenge: None,
             info: Arc::new(ServerInfo::default()),
             max_payload: DEFAULT_MAX_PAYLOAD,
             hello: None,
@@ -199,7 +201,7 @@ impl Connection {
     }
 
     fn tls_expectation(&self, server: &Server) -> TlsExpectation {
-        if self.config.tls_first {
+        if self.begins_with_tls(server) {
             TlsExpectation::First
         } else if self.config.tls_required || server.wants_tls() {
             TlsExpectation::Required
@@ -208,18 +210,25 @@ impl Connection {
         }
     }
 
+    /// Whether TLS comes before INFO with this server.
+    fn begins_with_tls(&self, server: &Server) -> bool {
+        self.config.tls_first || server.url().is_tls_first()
+    }
+
     /// Whether no session was ever up.
     pub(crate) fn is_initial(&self) -> bool {
         self.counters.connects == 0
     }
 
     pub(crate) fn replace_pool(&mut self, now: Timestamp, servers: &[ServerUrl]) {
-        for server in self.pool.replace(servers, self.config.randomize, &mut self.rng) {
+        let replaced = self.pool.replace(servers, self.config.randomize, &mut self.rng);
+        for server in replaced.gone {
             self.tell(Event::ServerRemoved {
                 server,
                 reason: RemovalReason::Replaced,
             });
         }
+        self.tls_was_raised(replaced.raised);
         self.rounds = 0;
         let pool = &self.pool;
         self.discovery
@@ -230,12 +239,48 @@ impl Connection {
             Stage::Linked(link)
                 if link.session().is_none()
                     && link.ending.is_none()
-                    && self.pool.get(link.server.id()).is_none() =>
+                    && (self.pool.get(link.server.id()).is_none() || self.lacks_raised_tls()) =>
             {
                 self.give_up(now, Cause::Told, true);
             }
             _ => {}
         }
+    }
+}
+
+/// Servers that are spoken to with TLS from now on.
+impl Connection {
+    /// Tells of them. An attempt that has not come to its TLS yet makes it; a session stays as it is.
+    fn tls_was_raised(&mut self, raised: Vec<Server>) {
+        for server in raised {
+            for added in &mut self.discovery.added {
+                if added.id() == server.id() {
+                    *added = server.clone();
+                }
+            }
+            if let Stage::Linked(link) = &mut self.stage
+                && link.server.id() == server.id()
+                && matches!(
+                    link.phase,
+                    Phase::Dialing(_) | Phase::UpgradingTls(_) | Phase::AwaitingInfo
+                )
+            {
+                link.server = server.clone();
+            }
+            self.tell(Event::ServerTlsRaised { server });
+        }
+    }
+
+    /// Whether this attempt is about to say who we are in clear text to a server that is now spoken to with TLS.
+    pub(crate) fn lacks_raised_tls(&self) -> bool {
+        let Some(link) = self.present_link() else {
+            return false;
+        };
+        let wanted = self.pool.get(link.server.id()).is_some_and(Server::wants_tls);
+        wanted
+            && !link.encrypted
+            && link.ending.is_none()
+            && matches!(link.phase, Phase::Authenticating | Phase::AwaitingPong)
     }
 }
 
@@ -252,10 +297,10 @@ impl Connection {
     }
 
     pub(crate) fn stream_is_up(&mut self, now: Timestamp, id: LinkId) {
-        let tls_first = self.config.tls_first;
-        if self.link_mut(id).is_some() {
-            self.step(now, Step::Connected { tls_first });
-        }
+        let Some(link) = self.link_mut(id) else { return };
+        let server = link.server.clone();
+        let tls_first = self.begins_with_tls(&server);
+        self.step(now, Step::Connected { tls_first });
     }
 
     pub(crate) fn tls_is_up(&mut self, now: Timestamp, id: LinkId) {
@@ -302,6 +347,10 @@ impl Connection {
                 self.actions.push_back(Action::UpgradeTls { link: id, server });
             }
             Phase::Authenticating => {
+                link.challenge = Some(Box::new(Challenge {
+                    since: now,
+                    answer_took: None,
+                }));
                 let nonce = link.info.nonce.clone();
                 self.actions.push_back(Action::Authenticate {
                     link: id,
@@ -317,11 +366,15 @@ impl Connection {
     pub(crate) fn identified(&mut self, now: Timestamp, id: LinkId, answer: Result<Credentials, AuthError>) {
         let Some(Link {
             phase: Phase::Authenticating,
+            challenge,
             ..
         }) = self.link_mut(id)
         else {
             return;
         };
+        if let Some(challenge) = challenge {
+            challenge.answer_took = Some(now.since(challenge.since));
+        }
         match answer {
             Ok(credentials) => {
                 self.step(now, Step::Credentials);
@@ -431,7 +484,7 @@ impl Connection {
                     .strike(id, said.code(), now, self.config.auth_strike_gap)
                     && !self.config.ignore_auth_strikes
             }
-            ConnectError::Server(_) => {
+            ConnectError::Server(_) | ConnectError::AuthenticationTimeout { .. } => {
                 self.pool.end_auth_row(id);
                 false
             }
@@ -476,6 +529,7 @@ impl Connection {
                 reason: RemovalReason::Pruned,
             });
         }
+        self.tls_was_raised(found.raised);
         for server in found.removed {
             // A server that came and went between two sessions was never told of.
             if let Some(place) = self

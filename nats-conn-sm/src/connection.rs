@@ -24,7 +24,7 @@ use crate::recording::{Input, RecorderSlot, credentials, kind, url};
 use crate::requests::Requests;
 use crate::rng::Rng;
 use crate::servers::ServerStatus;
-use crate::statistics::{Fate, PublishFates, Statistics};
+use crate::statistics::{Counters, Fate, LinkHealth, PublishFates, Statistics};
 use crate::subscriptions::Subscriptions;
 use crate::time::Timestamp;
 
@@ -62,7 +62,7 @@ pub struct Connection {
     pub(crate) max_payload: Option<u64>,
     /// A publish was refused for want of room since `Writable` was told last.
     pub(crate) refused: bool,
-    pub(crate) counters: Statistics,
+    pub(crate) counters: Counters,
     pub(crate) next_link: u64,
     pub(crate) next_attempt: u64,
     pub(crate) next_flush: u64,
@@ -150,7 +150,7 @@ impl Connection {
     pub fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Result<Self, ConfigError> {
         config.validate()?;
         let mut rng = Rng::new(seed);
-        let pool = Pool::new(&config.servers, config.randomize, &mut rng);
+        let (pool, raised) = Pool::new(&config.servers, config.randomize, &mut rng);
         let mut connection = Self {
             config,
             now,
@@ -170,12 +170,15 @@ impl Connection {
             info: None,
             max_payload: None,
             refused: false,
-            counters: Statistics::default(),
+            counters: Counters::default(),
             next_link: 1,
             next_attempt: 1,
             next_flush: 1,
             recorder: RecorderSlot::default(),
         };
+        for server in raised {
+            connection.tell(Event::ServerTlsRaised { server });
+        }
         connection.go_on(now);
         Ok(connection)
     }
@@ -377,7 +380,9 @@ impl Connection {
         )
     }
 
-    /// Replaces the pool. The present link stays until it is lost; failures and rounds start anew; a wait ends.
+    /// Replaces the pool. The present link stays until it is lost; failures and rounds start anew; a wait ends. A server
+    /// of the present pool that is spoken to with TLS stays so, whatever the new list says, and
+    /// [`Event::ServerTlsRaised`] says so.
     ///
     /// # Errors
     /// An empty list, or a closed connection.
@@ -440,13 +445,43 @@ impl Connection {
 
     /// Counters and gauges.
     pub fn statistics(&self) -> Statistics {
+        let session = self
+            .present_link()
+            .filter(|link| link.is_up())
+            .and_then(|link| Some((link, link.session()?)));
+        let Counters {
+            in_messages,
+            in_bytes,
+            out_messages,
+            out_bytes,
+            attempts,
+            connects,
+            reconnects,
+            round_trip,
+            smoothed_round_trip,
+        } = self.counters;
         Statistics {
+            in_messages,
+            in_bytes,
+            out_messages,
+            out_bytes,
+            attempts,
+            connects,
+            reconnects,
             pending_bytes: self.held_bytes() as u64,
             subscriptions: self.subscriptions.len(),
             requests: self.requests.len() as u64,
+            last_inbound: session.map(|(_, session)| session.liveness.heard_at()),
+            pings_out: session.map_or(0, |(link, _)| link.unanswered.len() as u64),
+            round_trip,
+            smoothed_round_trip,
             publishes: self.publish_fates(),
-            ..self.counters
         }
+    }
+
+    /// How long ago the server was heard, and how many PINGs it has not answered. Without a session: none.
+    pub fn link_health(&self, now: Timestamp) -> Option<LinkHealth> {
+        self.statistics().link_health(now.max(self.now))
     }
 
     /// What became of the publishes that were accepted.

@@ -265,9 +265,10 @@ impl Connection {
             return;
         };
         let phase = link.phase.public();
+        let silent_since_tls = link.encrypted && !link.heard_encrypted;
         let Some(ending) = &mut link.ending else { return };
         let told = match core::mem::replace(&mut ending.cause, Cause::Told) {
-            Cause::Link(end) => Some(known.unwrap_or_else(|| failure_of(phase, end))),
+            Cause::Link(end) => Some(known.unwrap_or_else(|| failure_of(phase, silent_since_tls, end))),
             Cause::Decided(_) | Cause::Told => None,
         };
         if let Some((phase, error)) = told {
@@ -426,8 +427,18 @@ fn poison_of(link: &Link) -> Option<Largest> {
 }
 
 /// What an attempt is said to have failed of when its driver ended it.
-fn failure_of(phase: PublicPhase, end: LinkEnd) -> (PublicPhase, ConnectError) {
+fn failure_of(phase: PublicPhase, silent_since_tls: bool, end: LinkEnd) -> (PublicPhase, ConnectError) {
     match end {
+        LinkEnd::Eof | LinkEnd::Io { .. } if silent_since_tls => {
+            (PublicPhase::Tls, ConnectError::ClosedAfterTls)
+        }
+        LinkEnd::Eof if phase == PublicPhase::Tls => (
+            phase,
+            ConnectError::Tls {
+                detail: "the peer closed the connection".into(),
+            },
+        ),
+        LinkEnd::Io { detail, .. } if phase == PublicPhase::Tls => (phase, ConnectError::Tls { detail }),
         LinkEnd::Resolve { .. } => (PublicPhase::Resolve, ConnectError::Link(end)),
         LinkEnd::Dial { .. } => (PublicPhase::Dial, ConnectError::Link(end)),
         LinkEnd::Tls { detail } => (PublicPhase::Tls, ConnectError::Tls { detail }),

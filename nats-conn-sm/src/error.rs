@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use core::time::Duration;
 
 use nats_proto::{DecodeError, ServerError};
 use thiserror::Error;
@@ -288,7 +289,8 @@ pub enum Phase {
     Dial,
     /// INFO was awaited.
     Info,
-    /// TLS was under way, or wanted and not to be had.
+    /// TLS was under way, or asked for and not available; or the link ended after the TLS handshake before anything
+    /// could be decrypted.
     Tls,
     /// Credentials were worked out, or refused.
     Auth,
@@ -323,6 +325,19 @@ pub enum ConnectError {
     /// The server said so.
     #[error("the server answered: {0}")]
     Server(ServerError),
+    /// The server waited too long for us to say who we are. Servers wait some 2 s from accepting the connection on
+    /// (`authorization { timeout }` in their configuration): of this time our answer to
+    /// [`Action::Authenticate`](crate::Action::Authenticate) is a part. Without that question it is
+    /// [`Server`](Self::Server).
+    #[error("the server answered: {error} (our credentials {})", answer_time(*.answered, *.after))]
+    AuthenticationTimeout {
+        /// What the server said.
+        error: ServerError,
+        /// Whether the answer had come.
+        answered: bool,
+        /// How long it took from the question to the answer; where none had come, to the error.
+        after: Duration,
+    },
     /// Something else than the NATS protocol was received.
     #[error("this does not look like a NATS server: {0}")]
     Protocol(#[from] DecodeError),
@@ -332,6 +347,10 @@ pub enum ConnectError {
     /// TLS is required by us, and the server has none.
     #[error("TLS is required, but the server does not offer it: use nats:// or enable TLS on the server")]
     TlsNotOffered,
+    /// The server was spoken to in clear text, and during the attempt a list of servers came that names it with TLS
+    /// ([`Event::ServerTlsRaised`](crate::Event::ServerTlsRaised)).
+    #[error("the server was named with TLS while it was being spoken to without: the next attempt uses TLS")]
+    TlsRaised,
     /// Clear text came between INFO and the TLS handshake, where somebody could have injected it.
     #[error("clear text arrived between INFO and the TLS handshake")]
     PlaintextBeforeTls,
@@ -341,6 +360,10 @@ pub enum ConnectError {
         /// What the TLS library said.
         detail: Box<str>,
     },
+    /// The link ended after the TLS handshake, and nothing that could be decrypted had come: so does a server end it
+    /// that demands a client certificate and was shown none.
+    #[error("the peer closed right after the TLS handshake: does it want a client certificate?")]
+    ClosedAfterTls,
     /// Credentials could not be had.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -358,15 +381,27 @@ impl ConnectError {
         match self {
             Self::TimedOut => "timed_out",
             Self::Link(end) => end.code(),
-            Self::Server(error) => error.code(),
+            Self::Server(error) | Self::AuthenticationTimeout { error, .. } => error.code(),
             Self::Protocol(_) => "protocol",
             Self::ExpectedInfo => "expected_info",
             Self::TlsNotOffered => "tls_not_offered",
+            Self::TlsRaised => "tls_raised",
             Self::PlaintextBeforeTls => "plaintext_before_tls",
             Self::Tls { .. } => "tls_failed",
+            Self::ClosedAfterTls => "closed_after_tls",
             Self::Auth(error) => error.code(),
             Self::CleartextCredentials => "cleartext_credentials",
         }
+    }
+}
+
+/// How long our credentials took, as a part of a sentence.
+fn answer_time(answered: bool, after: Duration) -> String {
+    let millis = after.as_millis();
+    if answered {
+        alloc::format!("took {millis} ms")
+    } else {
+        alloc::format!("had not come after {millis} ms")
     }
 }
 
@@ -374,8 +409,8 @@ impl ConnectError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// An NKEY or JWT has to sign a nonce, and the server sent none.
-    #[error("the server sent no nonce to sign: it is not configured for NKEY or JWT authentication")]
+    /// An NKEY has to sign a nonce, and the server sent none. A JWT needs none: it goes with a signature of nothing.
+    #[error("the server sent no nonce to sign: it is not configured for NKEY authentication")]
     NoNonce,
     /// The credentials could not be read or are of no use.
     #[error("credentials: {detail}")]

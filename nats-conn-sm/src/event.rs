@@ -144,6 +144,13 @@ pub enum Event {
         /// The server.
         server: Server,
     },
+    /// A server is named with and without TLS, by one list of servers, by a new list and the pool, or by what servers
+    /// announce: it is spoken to with TLS only, from its next link on. Once per server and list; for the servers to
+    /// begin with, before the first [`Connecting`](Self::Connecting).
+    ServerTlsRaised {
+        /// The server, as it is spoken to from now on.
+        server: Server,
+    },
     /// A message for a subscription.
     Message {
         /// The subscription.

@@ -160,5 +160,5 @@ pub use recording::{
 };
 pub use replayer::{Output, ReplayError, Replayer, Step};
 pub use servers::{Server, ServerStatus};
-pub use statistics::{Fate, PublishFates, Statistics};
+pub use statistics::{Fate, LinkHealth, PublishFates, Statistics};
 pub use time::Timestamp;

@@ -1,7 +1,9 @@
 //! One transport to one server, and everything that dies with it.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use nats_proto::{Decoder, ServerError, ServerErrorKind, ServerInfo, Sid, TransmitBuf};
 
@@ -26,6 +28,10 @@ pub(crate) struct Link {
     pub(crate) decoder: Decoder,
     /// TLS is established.
     pub(crate) encrypted: bool,
+    /// Something arrived since.
+    pub(crate) heard_encrypted: bool,
+    /// The driver was asked who we are, and there is no session yet.
+    pub(crate) challenge: Option<Box<Challenge>>,
     pub(crate) info: Arc<ServerInfo>,
     /// The largest headers and payload together that this server takes.
     pub(crate) max_payload: u64,
@@ -43,6 +49,14 @@ pub(crate) struct Link {
     pub(crate) proven_subs: Sid,
     pub(crate) last_error: Option<ServerError>,
     pub(crate) ending: Option<Ending>,
+}
+
+/// A question who we are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Challenge {
+    pub(crate) since: Timestamp,
+    /// How long the driver took to answer, if it did.
+    pub(crate) answer_took: Option<Duration>,
 }
 
 /// The highest numbers that were handed out.

@@ -9,6 +9,8 @@ use crate::time::Timestamp;
 pub(crate) struct Liveness {
     interval: Duration,
     max_out: u32,
+    /// When bytes came in last.
+    heard_at: Timestamp,
     /// When something is to be done if nothing is heard.
     tick: Timestamp,
     /// Keep-alives handed out since anything was heard.
@@ -34,6 +36,7 @@ impl Liveness {
         Self {
             interval,
             max_out,
+            heard_at: now,
             tick: now + interval,
             unanswered: 0,
             waiting: false,
@@ -48,10 +51,16 @@ impl Liveness {
 
     /// Bytes came in.
     pub(crate) fn heard(&mut self, now: Timestamp) {
+        self.heard_at = now;
         self.tick = now + self.interval;
         self.unanswered = 0;
         self.waiting = false;
         self.silent = 0;
+    }
+
+    /// When bytes came in last; for a session of which none did yet, its beginning: that was a PONG.
+    pub(crate) fn heard_at(&self) -> Timestamp {
+        self.heard_at
     }
 
     /// Whether a keep-alive waits to be handed out.

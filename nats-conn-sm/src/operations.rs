@@ -32,6 +32,7 @@ impl Connection {
         let fresh = rx.len().saturating_sub(rx.seen);
         if fresh > 0 {
             self.counters.in_bytes = self.counters.in_bytes.saturating_add(fresh as u64);
+            link.heard_encrypted |= link.encrypted;
             if let Some(session) = link.session_mut() {
                 session.liveness.heard(now);
                 session.looks_stale = false;
@@ -163,7 +164,20 @@ impl Connection {
     }
 
     fn refused(&mut self, now: Timestamp, phase: PublicPhase, error: ServerError) {
-        self.attempt_is_over(now, phase, ConnectError::Server(error));
+        let challenge = self.present_link().and_then(|link| link.challenge.as_deref());
+        let error = match challenge {
+            Some(challenge) if *error.kind() == ServerErrorKind::AuthenticationTimeout => {
+                ConnectError::AuthenticationTimeout {
+                    error,
+                    answered: challenge.answer_took.is_some(),
+                    after: challenge
+                        .answer_took
+                        .unwrap_or_else(|| now.since(challenge.since)),
+                }
+            }
+            _ => ConnectError::Server(error),
+        };
+        self.attempt_is_over(now, phase, error);
     }
 
     /// The attempt failed, whether or not its link has ended by itself.
@@ -234,6 +248,9 @@ impl Connection {
         }
         self.learn_servers(&urls);
         self.note_info(now, known_to_go);
+        if self.lacks_raised_tls() {
+            self.fail_attempt(now, PublicPhase::Tls, ConnectError::TlsRaised);
+        }
     }
 
     fn pong_of_handshake(&mut self, now: Timestamp) {
@@ -275,6 +292,7 @@ impl Connection {
             return;
         };
         let liveness = Liveness::new(now, self.config.ping_interval, self.config.max_pings_out);
+        link.challenge = None;
         link.phase = Phase::Ready(Box::new(Session::new(now, liveness, restore)));
         let (server, id, info, max_payload) = (
             link.server.clone(),

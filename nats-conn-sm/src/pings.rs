@@ -67,6 +67,10 @@ impl Unanswered {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// What they were for.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = PingKind> + '_ {
         self.0.iter().map(|(ping, _)| ping.kind)

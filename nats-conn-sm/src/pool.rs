@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nats_proto::{ServerUrl, UrlError};
+use nats_proto::{Scheme, ServerUrl, UrlError};
 
 use crate::error::AttemptFailure;
 use crate::event::RemovalReason;
@@ -56,12 +56,30 @@ struct AuthRow {
     since: Timestamp,
 }
 
-/// What an INFO changed.
+/// What INFOs changed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Discovery {
     pub(crate) added: Vec<Server>,
     pub(crate) removed: Vec<Server>,
+}
+
+/// What came of the servers that one INFO announces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) added: Vec<Server>,
+    pub(crate) removed: Vec<Server>,
+    /// Known ones that are spoken to with TLS from now on.
+    pub(crate) raised: Vec<Server>,
     pub(crate) skipped: Vec<(String, UrlError)>,
+}
+
+/// What a new pool changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Replaced {
+    /// Servers that are no longer in it.
+    pub(crate) gone: Vec<Server>,
+    /// Servers that were named with and without TLS.
+    pub(crate) raised: Vec<Server>,
 }
 
 /// The pool. Explicit servers come first.
@@ -76,33 +94,43 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(servers: &[ServerUrl], randomize: bool, rng: &mut Rng) -> Self {
+    /// The pool, and the servers that the list names with and without TLS.
+    pub(crate) fn new(servers: &[ServerUrl], randomize: bool, rng: &mut Rng) -> (Self, Vec<Server>) {
         let mut pool = Self {
             entries: Vec::new(),
             next_id: 1,
             lost: None,
             removed_otherwise: false,
         };
-        pool.add_explicit(servers, randomize, rng);
-        pool
+        let raised = pool.add_explicit(servers.iter().cloned(), randomize, rng);
+        let raised = raised
+            .into_iter()
+            .filter_map(|id| pool.get(id).cloned())
+            .collect();
+        (pool, raised)
     }
 
-    fn add_explicit(&mut self, servers: &[ServerUrl], randomize: bool, rng: &mut Rng) {
-        let mut order: Vec<&ServerUrl> = servers.iter().collect();
+    /// Gives those that the list names with and without TLS.
+    fn add_explicit(
+        &mut self,
+        servers: impl Iterator<Item = ServerUrl>,
+        randomize: bool,
+        rng: &mut Rng,
+    ) -> Vec<ServerId> {
+        let mut order = merged(servers);
         if randomize {
             rng.shuffle(&mut order);
         }
         self.entries.reserve_exact(order.len());
-        for url in order {
-            if !self
-                .entries
-                .iter()
-                .any(|entry| entry.server.url().has_identity_of(url))
-            {
-                let id = self.new_id();
-                self.entries.push(Entry::new(Server::new(id, url.clone()), false));
+        let mut raised = Vec::new();
+        for Named { url, is_mixed } in order {
+            let id = self.new_id();
+            if is_mixed {
+                raised.push(id);
             }
+            self.entries.push(Entry::new(Server::new(id, url), false));
         }
+        raised
     }
 
     fn new_id(&mut self) -> ServerId {
@@ -290,43 +318,55 @@ impl Pool {
         urls: &[String],
         randomize: bool,
         rng: &mut Rng,
-    ) -> Discovery {
-        let mut discovery = Discovery::default();
-        let mut named: Vec<ServerUrl> = Vec::new();
+    ) -> Found {
+        let mut found = Found::default();
+        let mut usable: Vec<ServerUrl> = Vec::new();
         for text in urls.iter().take(ANNOUNCED) {
             match ServerUrl::parse(text) {
-                Ok(url) => named.push(url),
-                Err(error) => discovery.skipped.push((without_userinfo(text), error)),
+                Ok(url) => usable.push(url),
+                Err(error) => found.skipped.push((without_userinfo(text), error)),
             }
         }
+        let mut named = merged(usable.into_iter());
         if named.is_empty() {
-            return discovery;
+            return found;
         }
         self.note_listed(from, &named);
         self.entries.retain(|entry| {
             let stays = !entry.discovered
                 || entry.server.id() == from.id()
-                || named.iter().any(|url| url.has_identity_of(entry.server.url()));
+                || named
+                    .iter()
+                    .any(|named| named.url.has_identity_of(entry.server.url()));
             if !stays {
-                discovery.removed.push(entry.server.clone());
+                found.removed.push(entry.server.clone());
             }
             stays
         });
         if randomize {
             rng.shuffle(&mut named);
         }
-        for url in named {
-            if !self
+        for Named { url, is_mixed } in named {
+            let known = self
                 .entries
-                .iter()
-                .any(|entry| entry.server.url().has_identity_of(&url))
-            {
-                let server = from.announce(self.new_id(), url);
-                discovery.added.push(server.clone());
-                self.insert_discovered(Entry::new(server, true), randomize, rng);
+                .iter_mut()
+                .find(|entry| entry.server.url().has_identity_of(&url));
+            if let Some(known) = known {
+                let announced = from.announce(known.server.id(), url);
+                if announced.wants_tls() && !known.server.wants_tls() {
+                    known.server = known.server.with_tls_of(&announced);
+                    found.raised.push(known.server.clone());
+                }
+                continue;
             }
+            let server = from.announce(self.new_id(), url);
+            if is_mixed {
+                found.raised.push(server.clone());
+            }
+            found.added.push(server.clone());
+            self.insert_discovered(Entry::new(server, true), randomize, rng);
         }
-        discovery
+        found
     }
 
     /// Somewhere behind the explicit servers.
@@ -342,13 +382,15 @@ impl Pool {
     }
 
     /// A server in lame duck mode that another server names again, after it did not, is back.
-    fn note_listed(&mut self, from: &Server, named: &[ServerUrl]) {
+    fn note_listed(&mut self, from: &Server, named: &[Named]) {
         for entry in self
             .entries
             .iter_mut()
             .filter(|entry| entry.server.id() != from.id())
         {
-            let listed = named.iter().any(|url| url.has_identity_of(entry.server.url()));
+            let listed = named
+                .iter()
+                .any(|named| named.url.has_identity_of(entry.server.url()));
             match &mut entry.lame_duck {
                 Some(mark) if !listed => mark.unlisted = true,
                 Some(mark) if mark.unlisted => entry.lame_duck = None,
@@ -357,30 +399,43 @@ impl Pool {
         }
     }
 
-    /// Replaces the pool. Returns the servers that are no longer in it.
-    pub(crate) fn replace(&mut self, servers: &[ServerUrl], randomize: bool, rng: &mut Rng) -> Vec<Server> {
+    /// Replaces the pool. A server that is in both is spoken to with TLS if either of them says so.
+    pub(crate) fn replace(&mut self, servers: &[ServerUrl], randomize: bool, rng: &mut Rng) -> Replaced {
         let old = core::mem::take(&mut self.entries);
         self.removed_otherwise = false;
-        self.add_explicit(servers, randomize, rng);
+        let mut raised = self.add_explicit(servers.iter().cloned(), randomize, rng);
         let mut gone = Vec::new();
         for entry in old {
             let same = self
                 .entries
                 .iter_mut()
                 .find(|new| new.server.url().has_identity_of(entry.server.url()));
-            match same {
-                // The same server keeps its number, so that a link to it is still one to a server of the pool.
-                Some(new) => {
-                    new.server = Server::new(entry.server.id(), new.server.url().clone());
-                    new.lame_duck = entry.lame_duck;
-                    new.max_payload = entry.max_payload;
-                    new.warned = entry.warned;
-                    new.used_tls = entry.used_tls;
-                }
-                None => gone.push(entry.server),
+            let Some(new) = same else {
+                gone.push(entry.server);
+                continue;
+            };
+            let is_mixed = raised.contains(&new.server.id());
+            raised.retain(|id| *id != new.server.id());
+            // The same server keeps its number, so that a link to it is still one to a server of the pool.
+            let server = Server::new(entry.server.id(), new.server.url().clone());
+            if is_mixed || server.wants_tls() != entry.server.wants_tls() {
+                raised.push(server.id());
             }
+            new.server = if entry.server.wants_tls() && !server.wants_tls() {
+                server.with_tls_of(&entry.server)
+            } else {
+                server
+            };
+            new.lame_duck = entry.lame_duck;
+            new.max_payload = entry.max_payload;
+            new.warned = entry.warned;
+            new.used_tls = entry.used_tls;
         }
-        gone
+        let raised = raised
+            .into_iter()
+            .filter_map(|id| self.get(id).cloned())
+            .collect();
+        Replaced { gone, raised }
     }
 
     pub(crate) fn status(
@@ -422,6 +477,43 @@ impl Entry {
     fn is_lame_duck(&self, now: Timestamp) -> bool {
         self.lame_duck.is_some_and(|mark| now < mark.until)
     }
+}
+
+/// A server as a list names it.
+struct Named {
+    url: ServerUrl,
+    /// It does so with and without TLS: `url` is with.
+    is_mixed: bool,
+}
+
+/// Each server of a list once, at its first place. TLS wins over none; for the rest the first URL that says something
+/// is the one that counts.
+fn merged(urls: impl Iterator<Item = ServerUrl>) -> Vec<Named> {
+    let mut merged: Vec<Named> = Vec::new();
+    for url in urls {
+        let same = merged.iter_mut().find(|named| named.url.has_identity_of(&url));
+        let Some(Named { url: known, is_mixed }) = same else {
+            let is_mixed = false;
+            merged.push(Named { url, is_mixed });
+            continue;
+        };
+        *is_mixed |= known.is_tls() != url.is_tls();
+        let first = known.is_tls_first() || url.is_tls_first();
+        let scheme = if known.is_tls() || url.is_tls() {
+            Scheme::Tls
+        } else {
+            Scheme::Nats
+        };
+        let userinfo = known.userinfo().or(url.userinfo()).cloned();
+        let name = known.tls_name().or(url.tls_name()).map(String::from);
+        let both = known.clone().with_scheme(scheme).with_tls_first(first);
+        let both = both.with_userinfo(userinfo);
+        *known = match name {
+            Some(name) => both.with_tls_name(name),
+            None => both,
+        };
+    }
+    merged
 }
 
 /// An announced URL as it may be shown.

@@ -19,7 +19,7 @@ pub struct Server {
 
 impl Server {
     pub(crate) fn new(id: ServerId, url: ServerUrl) -> Self {
-        let tls_name = Arc::from(url.host());
+        let tls_name = Arc::from(url.tls_name().unwrap_or(url.host()));
         Self {
             id,
             url: Arc::new(url),
@@ -35,17 +35,30 @@ impl Server {
             Arc::from(url.host())
         };
         // What is announced can ask for TLS, and never for less than the server that announces it.
-        let scheme = if self.wants_tls() {
-            Scheme::Tls
+        let url = if self.wants_tls() {
+            url.with_scheme(Scheme::Tls)
+                .with_tls_first(self.url.is_tls_first())
         } else {
-            url.scheme()
+            url
         };
-        let url = url
-            .with_scheme(scheme)
-            .with_userinfo(self.url.userinfo().cloned());
         Self {
             id,
-            url: Arc::new(url),
+            url: Arc::new(url.with_userinfo(self.url.userinfo().cloned())),
+            tls_name,
+        }
+    }
+
+    /// The same with TLS, which `other`, the same server by another URL, has.
+    pub(crate) fn with_tls_of(&self, other: &Self) -> Self {
+        let url = ServerUrl::clone(&self.url).with_scheme(Scheme::Tls);
+        let first = url.is_tls_first() || other.url.is_tls_first();
+        let tls_name = match self.url.tls_name() {
+            Some(_) => Arc::clone(&self.tls_name),
+            None => Arc::clone(&other.tls_name),
+        };
+        Self {
+            id: self.id,
+            url: Arc::new(url.with_tls_first(first)),
             tls_name,
         }
     }
@@ -70,14 +83,15 @@ impl Server {
         self.url.port()
     }
 
-    /// The name that its certificate must be for: the host that *we* dialled, never what INFO says
+    /// The name that its certificate must be for: what [`ServerUrl::with_tls_name`] says, else the host that *we*
+    /// dialled (of an announced address: the name of the server that announced it), never what INFO says
     /// (RUSTSEC-2023-0027).
     pub fn tls_name(&self) -> &str {
         &self.tls_name
     }
 
     pub(crate) fn wants_tls(&self) -> bool {
-        self.url.scheme() == Scheme::Tls
+        self.url.is_tls()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::time::Timestamp;
+
 /// Counters since the connection was made, and gauges of now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -26,12 +28,52 @@ pub struct Statistics {
     pub subscriptions: u64,
     /// Requests that are pending.
     pub requests: u64,
+    /// When bytes came from the server last, of the present session. Without a session: none.
+    pub last_inbound: Option<Timestamp>,
+    /// PINGs of the present session that were handed out and have no PONG yet, whatever they are for: keep-alives,
+    /// flushes, confirmations.
+    pub pings_out: u64,
     /// The last round trip that was measured: of a keep-alive, a flush or `rtt`.
     pub round_trip: Option<Duration>,
     /// The round trip smoothed over the last eight measurements (RFC 6298's first coefficient).
     pub smoothed_round_trip: Option<Duration>,
     /// The fates of what was published.
     pub publishes: PublishFates,
+}
+
+/// What is counted as it happens; the rest of [`Statistics`] is looked up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) in_messages: u64,
+    pub(crate) in_bytes: u64,
+    pub(crate) out_messages: u64,
+    pub(crate) out_bytes: u64,
+    pub(crate) attempts: u64,
+    pub(crate) connects: u64,
+    pub(crate) reconnects: u64,
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) smoothed_round_trip: Option<Duration>,
+}
+
+impl Statistics {
+    /// How alive the present session is at `now`. Without a session: none.
+    pub fn link_health(&self, now: Timestamp) -> Option<LinkHealth> {
+        self.last_inbound.map(|last| LinkHealth {
+            silence: now.since(last),
+            pings_out: self.pings_out,
+        })
+    }
+}
+
+/// How alive a session is, for those who want to know before the keep-alive gives it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LinkHealth {
+    /// How long ago the last bytes of the server arrived. On an idle connection it grows up to the PING interval and a
+    /// round trip.
+    pub silence: Duration,
+    /// PINGs that were handed out and have no PONG yet, whatever they are for.
+    pub pings_out: u64,
 }
 
 /// What became of the publishes that were accepted: the five counters always add up to `accepted`.

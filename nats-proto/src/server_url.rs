@@ -1,5 +1,6 @@
 //! Where a server is, as people write it.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -37,8 +38,15 @@ pub struct ServerUrl {
     host: String,
     port: u16,
     userinfo: Option<UserInfo>,
-    tls_name: Option<String>,
-    tls_first: bool,
+    /// Most servers are like all others.
+    tls: Option<Box<TlsOfServer>>,
+}
+
+/// How TLS is made with one server.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+struct TlsOfServer {
+    name: Option<String>,
+    first: bool,
 }
 
 /// How a server is spoken to.
@@ -139,8 +147,7 @@ impl ServerUrl {
             host,
             port: parse_port(port)?,
             userinfo,
-            tls_name: None,
-            tls_first: false,
+            tls: None,
         })
     }
 
@@ -197,12 +204,12 @@ impl ServerUrl {
 
     /// Whether it is spoken to with TLS only: its scheme says so, or that TLS comes first.
     pub fn is_tls(&self) -> bool {
-        self.scheme == Scheme::Tls || self.tls_first
+        self.scheme == Scheme::Tls || self.is_tls_first()
     }
 
     /// The name that the certificate of this server must be for, where that is not its host.
     pub fn tls_name(&self) -> Option<&str> {
-        self.tls_name.as_deref()
+        self.tls.as_ref()?.name.as_deref()
     }
 
     /// The same with another name that the certificate must be for: for a server that is dialled by an address, or
@@ -218,15 +225,17 @@ impl ServerUrl {
     /// ```
     #[must_use]
     pub fn with_tls_name(self, name: impl Into<String>) -> Self {
+        let first = self.is_tls_first();
+        let name = Some(name.into());
         Self {
-            tls_name: Some(name.into()),
+            tls: Some(Box::new(TlsOfServer { name, first })),
             ..self
         }
     }
 
     /// Whether TLS begins before INFO with this server.
     pub fn is_tls_first(&self) -> bool {
-        self.tls_first
+        self.tls.as_ref().is_some_and(|tls| tls.first)
     }
 
     /// The same, with TLS that begins before INFO or after it: a server with `handshake_first` wants it before. `true`
@@ -234,11 +243,10 @@ impl ServerUrl {
     #[must_use]
     pub fn with_tls_first(self, first: bool) -> Self {
         let scheme = if first { Scheme::Tls } else { self.scheme };
-        Self {
-            scheme,
-            tls_first: first,
-            ..self
-        }
+        let name = self.tls.and_then(|tls| tls.name);
+        // Nothing that is set and nothing that was never set are the same.
+        let tls = (first || name.is_some()).then(|| Box::new(TlsOfServer { name, first }));
+        Self { scheme, tls, ..self }
     }
 
     /// Whether the host is literally this machine: `localhost`, 127.0.0.0/8 or `::1`. No name is resolved.

@@ -22,6 +22,7 @@ pub fn name(event: &Event) -> &'static str {
         Event::PermissionDenied { .. } => "permission_denied",
         Event::PublishDropped { .. } => "publish_dropped",
         Event::CleartextCredentials { .. } => "cleartext_credentials",
+        Event::ServerTlsRaised { .. } => "tls_raised",
         Event::Message { .. } => "message",
         Event::Response { .. } => "response",
         Event::Reply { .. } => "reply",
@@ -63,7 +64,9 @@ pub fn line(event: &Event) -> Option<String> {
         Event::ServerRemoved { server, reason } => format!("{name} {} {}", host(server), reason.code()),
         Event::ServerSkipped { url, .. } => format!("{name} {url}"),
         Event::ServerChoiceRejected { server } => format!("{name} {}", host(server)),
-        Event::LameDuck { server } | Event::CleartextCredentials { server } => {
+        Event::LameDuck { server }
+        | Event::CleartextCredentials { server }
+        | Event::ServerTlsRaised { server } => {
             format!("{name} {}", host(server))
         }
         Event::ServerError { error } => format!("{name} {}", error.code()),

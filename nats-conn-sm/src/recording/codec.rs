@@ -75,6 +75,8 @@ impl Writer {
             }
             _ => self.byte(0),
         }
+        self.option(url.tls_name(), Self::text);
+        self.flag(url.is_tls_first());
     }
 
     pub(crate) fn urls(&mut self, urls: &[ServerUrl]) {
@@ -229,7 +231,16 @@ impl Reader {
             }),
             _ => return self.invalid("user information"),
         };
-        Ok(url.with_userinfo(userinfo))
+        let url = url.with_userinfo(userinfo);
+        let url = match self.option(Self::text)? {
+            Some(name) => url.with_tls_name(name),
+            None => url,
+        };
+        Ok(if self.flag()? {
+            url.with_tls_first(true)
+        } else {
+            url
+        })
     }
 
     pub(crate) fn urls(&mut self) -> Read<Vec<ServerUrl>> {

@@ -241,14 +241,20 @@ impl World {
         outcome
     }
 
-    /// Replaces the pool by these servers, of this world: `n1` stands for `nats://n1.test:4222`.
+    /// Replaces the pool by these servers, of this world: `n1` stands for `nats://n1.test:4222`, a URL for itself.
     ///
     /// # Errors
     /// As the machine says.
     pub fn set_servers(&mut self, names: &[&str]) -> Result<(), StateError> {
-        let urls = names
-            .iter()
-            .map(|name| ServerUrl::parse(&format!("nats://{name}.test:4222")).expect("a URL"));
+        let urls = names.iter().map(|name| {
+            let whole = name.contains(':');
+            let url = if whole {
+                (*name).to_owned()
+            } else {
+                format!("nats://{name}.test:4222")
+            };
+            ServerUrl::parse(&url).expect("a URL")
+        });
         let outcome = self.client.set_servers(self.now(), urls.collect());
         if outcome.is_ok() {
             self.grammar.may_be_cut_short();

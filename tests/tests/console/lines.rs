@@ -77,6 +77,7 @@ const TABLE: &[Row] = &[
     ("slow_consumer", &[("sub", Text, false), ("dropped", Count, false)]),
     ("publish_dropped", &[("count", Count, false), ("bytes", Count, false), ("reason", DROPS, false)]),
     ("cleartext_credentials", &[("server", Url, false)]),
+    ("tls_raised", &[("server", Url, false)]),
     ("message", &[("sub", Text, false), ("subject", Text, false), ("reply", Text, true), ("headers", Pairs, true), ("status", Count, true), ("payload", Text, false), ("len", Count, false)]),
     ("sub_ended", &[("sub", Text, false), ("reason", ENDS, false)]),
     ("response", &[("id", Text, false), ("ok", Bool, false), ("error", FAILURES, true), ("written", Bool, true), ("subject", Text, true), ("reply", Text, true), ("headers", Pairs, true), ("status", Count, true), ("payload", Text, true), ("len", Count, true)]),

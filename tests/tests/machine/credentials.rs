@@ -123,6 +123,95 @@ fn a_server_that_does_not_wait_for_the_credentials_fails_the_attempt_in_auth() {
     assert_eq!((phase, error.code()), (Phase::Auth, "authentication_timeout"));
 }
 
+// behaviour: 9.3, 9.2; edge: 55
+#[test]
+fn an_authentication_timeout_says_how_long_our_answer_took() {
+    let impatient = || {
+        let deeds = [Deed::error("Authentication Timeout"), Deed::Close];
+        Scenario::new(1)
+            .config(|config| config.ask_credentials = true)
+            .server(0, |server| {
+                server.script = vec![Step::instead(When::Connect, deeds)]
+            })
+    };
+    // The answer came, and too late for this server.
+    let mut world = impatient().begin();
+    let answer = Ok(Credentials::token("late"));
+    world
+        .driver
+        .answers
+        .push_back((Some(Duration::from_millis(2_100)), answer));
+    let (phase, error, _) = first_failure(&mut world);
+    let ConnectError::AuthenticationTimeout { answered, after, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((*answered, *after), (true, Duration::from_millis(2_100)));
+    assert_eq!((phase, error.code()), (Phase::Connect, "authentication_timeout"));
+    assert!(
+        error
+            .to_string()
+            .ends_with("Authentication Timeout (our credentials took 2100 ms)"),
+        "{error}"
+    );
+    // None had come.
+    let timeout = Deed::later(1_500_000_000, Deed::error("Authentication Timeout"));
+    let mut world = Scenario::new(1)
+        .config(|config| config.ask_credentials = true)
+        .server(0, |server| {
+            server.script = vec![Step::instead(When::Accept, [Deed::Info, timeout.clone()])]
+        })
+        .begin();
+    world.driver.answers.push_back((None, Ok(Credentials::default())));
+    let (phase, error, _) = first_failure(&mut world);
+    assert_eq!(phase, Phase::Auth);
+    assert!(
+        error
+            .to_string()
+            .ends_with("(our credentials had not come after 1500 ms)"),
+        "{error}"
+    );
+    // Nobody was asked.
+    let mut world = impatient()
+        .config(|config| config.ask_credentials = false)
+        .begin();
+    let (_, error, _) = first_failure(&mut world);
+    assert_eq!(error.to_string(), "the server answered: Authentication Timeout");
+}
+
+// behaviour: 9.5
+#[test]
+fn a_password_or_token_beside_an_nkey_or_a_jwt_goes_into_connect_with_it() {
+    let mut user = Credentials::jwt("jwt", "sig");
+    (user.user, user.password) = (Some("ann".into()), Some("pw".into()));
+    let mut token = Credentials::nkey("UKEY", "sig");
+    token.token = Some("t0ken".into());
+    for (url, said, expected) in [
+        ("n1", user, json!(["ann", "pw", null, "jwt", null, "sig"])),
+        ("n1", token, json!([null, null, "t0ken", null, "UKEY", "sig"])),
+        // That of a URL as well.
+        (
+            "nats://u:p@n1.test:4222",
+            Credentials::nkey("UKEY", "sig"),
+            json!(["u", "p", null, null, "UKEY", "sig"]),
+        ),
+        (
+            "nats://tok@n1.test:4222",
+            Credentials::jwt("jwt", "sig"),
+            json!([null, null, "tok", "jwt", null, "sig"]),
+        ),
+    ] {
+        let mut world = Scenario::new(1)
+            .knowing(&[url])
+            .config(|config| config.ask_credentials = true)
+            .begin();
+        world.driver.answers.push_back((Some(Duration::ZERO), Ok(said)));
+        world.wait("connected");
+        let connect = world.log().connect().expect("sent");
+        let fields = ["user", "pass", "auth_token", "jwt", "nkey", "sig"].map(|key| connect[key].clone());
+        assert_eq!(json!(fields), expected);
+    }
+}
+
 // behaviour: 9.3; edge: 58
 #[test]
 fn the_user_information_of_a_url_is_sent_also_where_info_does_not_ask_for_it() {

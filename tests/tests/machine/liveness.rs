@@ -358,3 +358,39 @@ fn unanswered_pings_of_one_link_do_not_count_on_the_next() {
     let (at, _) = world.wait("disconnected");
     assert_eq!(at.since(heard), 15 * SECOND);
 }
+
+// behaviour: 8.1, 8.2
+#[test]
+fn how_long_the_server_is_silent_and_how_many_pings_it_has_not_answered_can_be_asked() {
+    let (mut world, heard) = heard_last();
+    let health = |world: &World| {
+        let health = world.client.link_health(world.now()).expect("a session");
+        (health.silence, health.pings_out)
+    };
+    assert_eq!(world.client.statistics().last_inbound, Some(heard));
+    world.run_for(MINUTE);
+    assert_eq!(health(&world), (world.now().since(heard), 0));
+    world.freeze();
+    world.run_for(4 * MINUTE);
+    assert_eq!(health(&world), (world.now().since(heard), 2), "two keep-alives");
+    world.flush().expect("a session");
+    world.run_for(SECOND);
+    assert_eq!(health(&world).1, 3, "and a flush");
+    assert_eq!(world.client.statistics().pings_out, 3);
+    world.wait("disconnected");
+    assert_eq!(world.client.link_health(world.now()), None);
+    assert_eq!(
+        (
+            world.client.statistics().last_inbound,
+            world.client.statistics().pings_out
+        ),
+        (None, 0)
+    );
+    world.wait("reconnected");
+    assert_eq!(health(&world), (Duration::ZERO, 0), "another session begins anew");
+    world.run_for(SECOND);
+    // A peer that says something is heard, whatever it is.
+    world.deed(Deed::send("+OK\r\n"));
+    world.run_for(SECOND);
+    assert!(health(&world).0 < SECOND);
+}

@@ -32,3 +32,4 @@ mod secrets;
 mod servers;
 mod subscriptions;
 mod tls;
+mod tls_raised;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ConnectError, Phase, TlsExpectation};
-use nats_conn_tests::model_server::{Deed, Tls};
-use nats_conn_tests::scenario::Scenario;
+use nats_conn_sm::{Action, ConnectError, LinkEnd, Phase, TlsExpectation};
+use nats_conn_tests::model_server::{Deed, Step, Tls, When};
+use nats_conn_tests::scenario::{Scenario, url};
+use nats_conn_tests::sim::Cut;
 use serde_json::json;
 
 use super::attempts::{first_failure, greeting_with};
@@ -151,4 +152,111 @@ fn clear_text_behind_info_before_tls_fails_the_attempt_and_is_never_kept() {
                 .any(|(_, action)| matches!(action, Action::UpgradeTls { .. }))
         );
     }
+}
+
+// behaviour: 2.3
+#[test]
+fn a_link_that_ends_after_the_tls_handshake_before_a_byte_came_fails_in_tls_and_asks_for_a_certificate() {
+    let upgraded = |deed: Deed| {
+        Scenario::new(1).server(0, |server| {
+            server.tls = Tls::Required;
+            server.script = vec![Step::instead(When::Connect, [deed])];
+        })
+    };
+    let first = |deed: Deed| {
+        Scenario::new(1)
+            .config(|config| config.tls_first = true)
+            .server(0, |server| {
+                server.tls = Tls::First;
+                server.script = vec![Step::instead(When::Accept, [deed])];
+            })
+    };
+    let broken = upgraded(Deed::Silence).route(0, |route| route.cuts = [Cut::AfterTaking(0)].into());
+    for scenario in [
+        upgraded(Deed::Close),
+        upgraded(Deed::Reset),
+        first(Deed::Close),
+        first(Deed::Reset),
+        broken,
+    ] {
+        let mut world = scenario.begin();
+        let (phase, error, _) = first_failure(&mut world);
+        assert_eq!((phase, &error), (Phase::Tls, &ConnectError::ClosedAfterTls));
+        assert_eq!(
+            error.to_string(),
+            "the peer closed right after the TLS handshake: does it want a client certificate?"
+        );
+    }
+}
+
+// behaviour: 2.3
+#[test]
+fn what_was_decrypted_before_the_end_or_an_end_without_tls_is_told_as_what_it_is() {
+    let closing = |tls, deeds: Vec<Deed>| {
+        Scenario::new(1).server(0, move |server| {
+            server.tls = tls;
+            server.script = vec![Step::instead(When::Connect, deeds)];
+        })
+    };
+    let half = closing(Tls::Required, vec![Deed::send("-ER"), Deed::Close]);
+    let plain = closing(Tls::None, vec![Deed::Close]);
+    for scenario in [half, plain] {
+        let (phase, error, _) = first_failure(&mut scenario.begin());
+        assert_eq!((phase, error), (Phase::Connect, ConnectError::Link(LinkEnd::Eof)));
+    }
+    let refused = closing(
+        Tls::Required,
+        vec![Deed::error("Authorization Violation"), Deed::Close],
+    );
+    let (phase, error, _) = first_failure(&mut refused.begin());
+    assert_eq!((phase, error.code()), (Phase::Auth, "authorization_violation"));
+}
+
+// behaviour: 2.1, 3.7
+#[test]
+fn tls_first_and_the_expected_name_are_of_single_servers() {
+    let mut world = Scenario::new(2)
+        .config(|config| {
+            config.servers = vec![
+                url("nats://n1.test:4222")
+                    .with_tls_first(true)
+                    .with_tls_name("cluster.test"),
+                url("tls://n2.test:4222"),
+            ];
+        })
+        .server(0, |server| server.tls = Tls::First)
+        .server(1, |server| server.tls = Tls::Required)
+        .connected();
+    world.run_for(5 * Duration::from_secs(1));
+    world.crash(0);
+    world.wait("reconnected");
+    let dialled = world.actions.iter().filter_map(|(_, action)| match action {
+        Action::Connect { server, tls, .. } => Some((server.host(), server.tls_name(), *tls)),
+        _ => None,
+    });
+    assert_eq!(
+        dialled.collect::<Vec<_>>(),
+        [
+            ("n1.test", "cluster.test", TlsExpectation::First),
+            ("n2.test", "n2.test", TlsExpectation::Required),
+        ]
+    );
+    assert_eq!(world.count("connect_failed"), 0);
+    assert_eq!(world.client.servers()[0].server.to_string(), "tls://n1.test:4222");
+}
+
+// behaviour: 3.2
+#[test]
+fn an_announced_server_inherits_that_tls_comes_first() {
+    let mut world = Scenario::new(2)
+        .config(|config| config.servers = vec![url("tls://n1.test:4222").with_tls_first(true)])
+        .every_server(|server| server.tls = Tls::First)
+        .server(0, |server| {
+            server.urls = nats_conn_tests::model_server::Urls::Fixed(vec!["n2.test:4222".into()])
+        })
+        .connected();
+    world.run_for(5 * Duration::from_secs(1));
+    world.crash(0);
+    world.wait("reconnected");
+    assert_eq!(world.count("connect_failed"), 0, "{:?}", world.story());
 }

@@ -75,6 +75,7 @@ fn life(event: &Event) -> Option<Line> {
             .with("refused", *refused),
         Event::LameDuck { server } => of("lame_duck", server),
         Event::ServerRemoved { server, reason } => of("server_removed", server).with("reason", reason.code()),
+        Event::ServerTlsRaised { server } => of("tls_raised", server),
         Event::Draining => Line::new("draining"),
         _ => return None,
     })
