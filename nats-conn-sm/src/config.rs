@@ -21,7 +21,9 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The servers to begin with. At least one.
+    /// The servers to begin with. At least one. A server that is named twice counts once; with TLS, if either says so
+    /// ([`Event::ServerTlsRaised`](crate::Event::ServerTlsRaised)). How TLS is made with one of them, unlike the others, is
+    /// said with [`ServerUrl::with_tls_name`] and [`ServerUrl::with_tls_first`].
     pub servers: Vec<ServerUrl>,
     /// The name of the connection, shown by the server's monitoring. Default: none.
     pub name: Option<String>,
@@ -63,7 +65,8 @@ pub struct Config {
 
     /// TLS whatever the URL says, and an attempt without it fails. Default: `false`.
     pub tls_required: bool,
-    /// Begin TLS before INFO, as servers with `handshake_first` expect. Implies `tls_required`. Default: `false`.
+    /// Begin TLS before INFO with every server, as those with `handshake_first` expect. Implies `tls_required`. Default:
+    /// `false`. For single servers: [`ServerUrl::with_tls_first`].
     pub tls_first: bool,
     /// Ask [`Action::Authenticate`](crate::Action::Authenticate) at every attempt. The user information of a
     /// server's URL goes before a user, password or token of the answer. Default: `false`: the URL alone.

@@ -28,9 +28,13 @@ impl KeySource {
 }
 
 fn read(path: &PathBuf) -> Result<Secret, AuthError> {
-    std::fs::read_to_string(path)
-        .map(Secret::from)
-        .map_err(|error| unusable(format!("cannot read {}: {error}", path.display())))
+    let bytes =
+        std::fs::read(path).map_err(|error| unusable(format!("cannot read {}: {error}", path.display())))?;
+    let utf_16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    String::from_utf8(bytes).map(Secret::from).map_err(|_| {
+        let what = if utf_16 { "UTF-16" } else { "not UTF-8" };
+        unusable(format!("{} is {what}: save it as UTF-8", path.display()))
+    })
 }
 
 fn sign_with_seed(text: &str, nonce: Option<&str>) -> Result<Credentials, AuthError> {
@@ -39,20 +43,20 @@ fn sign_with_seed(text: &str, nonce: Option<&str>) -> Result<Credentials, AuthEr
     Ok(Credentials::nkey(key.public_key(), sign(&key, nonce)?))
 }
 
+/// A server without a nonce has no use for a JWT, but may well be the one of a developer's machine: it gets a signature
+/// of nothing, and decides.
 fn sign_with_creds(text: &str, nonce: Option<&str>) -> Result<Credentials, AuthError> {
     let jwt =
         section(text, "NATS USER JWT").ok_or_else(|| unusable("no NATS USER JWT in the .creds".into()))?;
-    let nonce = nonce.ok_or(AuthError::NoNonce)?;
-    Ok(Credentials::jwt(jwt, sign(&key(seed_in(text)?)?, nonce)?))
+    Ok(Credentials::jwt(
+        jwt,
+        sign(&key(seed_in(text)?)?, nonce.unwrap_or_default())?,
+    ))
 }
 
 /// The seed in a file of its own, bare or between dashed lines, or in a `.creds` file.
 fn seed_in(text: &str) -> Result<&str, AuthError> {
-    let bare = || {
-        text.lines()
-            .map(str::trim)
-            .find(|line| line.starts_with('S') && !line.contains(' '))
-    };
+    let bare = || lines(text).find(|line| line.starts_with('S') && !line.contains(' '));
     section(text, "NKEY SEED")
         .or_else(bare)
         .ok_or_else(|| unusable("no NKEY seed in it: a line that begins with S".into()))
@@ -60,12 +64,22 @@ fn seed_in(text: &str) -> Result<&str, AuthError> {
 
 /// The first line between `-----BEGIN … name-----` and `------END …------`.
 fn section<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = text.lines().map(str::trim);
+    let mut lines = lines(text);
     lines.find(|line| line.starts_with("---") && line.contains("BEGIN") && line.contains(name))?;
     lines
         .find(|line| !line.is_empty())
         .filter(|line| !line.starts_with("---"))
 }
+
+/// Without what editors put around them: blanks, and the byte order mark at the head of a file, which files that were
+/// joined have in the middle, too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(|line| {
+        line.trim_matches(|character: char| character.is_whitespace() || character == BYTE_ORDER_MARK)
+    })
+}
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 fn key(seed: &str) -> Result<KeyPair, AuthError> {
     // What the library says is left out: it may say something of the seed.
@@ -128,6 +142,39 @@ mod tests {
         assert_eq!(credentials.jwt.as_ref().unwrap().expose(), "eyJ.claims.sig");
         assert_eq!(credentials.nkey, None);
         assert!(verifies(&key, &credentials));
+    }
+
+    #[test]
+    fn without_a_nonce_a_jwt_goes_with_a_signature_of_nothing() {
+        let key = KeyPair::new_user();
+        let credentials = KeySource::Creds(creds(&key).into()).answer(None).unwrap();
+        assert_eq!(credentials.jwt.as_ref().unwrap().expose(), "eyJ.claims.sig");
+        let signature = credentials.signature.as_ref().unwrap().expose();
+        let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
+        assert!(key.verify(b"", &signature).is_ok());
+    }
+
+    #[test]
+    fn byte_order_marks_are_skipped() {
+        let key = KeyPair::new_user();
+        let seed = key.seed().unwrap();
+        for text in [
+            format!("\u{feff}{seed}"),
+            format!("\u{feff}\r\n{seed}\r\n"),
+            format!("\u{feff} {}", creds(&key)),
+            // Two files that were joined, each with a mark of its own.
+            creds(&key).replace("-----BEGIN", "\u{feff}-----BEGIN"),
+        ] {
+            let credentials = KeySource::Seed(text.clone().into())
+                .answer(Some("nonce"))
+                .unwrap();
+            assert_eq!(credentials.nkey, Some(key.public_key()), "{text:?}");
+            if text.contains("JWT") {
+                let credentials = KeySource::Creds(text.into()).answer(Some("nonce")).unwrap();
+                assert_eq!(credentials.jwt.as_ref().unwrap().expose(), "eyJ.claims.sig");
+                assert!(verifies(&key, &credentials));
+            }
+        }
     }
 
     #[test]

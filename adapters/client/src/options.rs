@@ -36,6 +36,14 @@ pub enum StartError {
     /// A setting cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Two options say the same of who we are.
+    #[error("{first} contradicts {second}: set one of them")]
+    Contradiction {
+        /// The name of one.
+        first: &'static str,
+        /// The name of the other.
+        second: &'static str,
+    },
     /// The thread or task that drives the connection cannot be had.
     #[error("cannot run the connection: {detail}")]
     NoDriver {
@@ -138,7 +146,7 @@ impl<A> ConnectOptions<A> {
     pub fn with_adapter(servers: Vec<ServerUrl>, adapter: A) -> Self {
         Self {
             config: Config::new(servers),
-            identity: Identity::URLS,
+            identity: Identity::default(),
             tls: TlsOptions::default(),
             resolver: Resolver::SYSTEM,
             local_address: None,
@@ -304,28 +312,48 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// Begin TLS before INFO, as servers with `handshake_first` expect. Default: `false`.
+    /// Begin TLS before INFO with every server, as those with `handshake_first` expect. Default: `false`. For single
+    /// servers, and for the name that a certificate must be for, see [`ServerUrl::with_tls_first`] and
+    /// [`ServerUrl::with_tls_name`]:
+    ///
+    /// ```
+    /// use nats_conn_client::{ConnectOptions, ServerUrl};
+    ///
+    /// let first = ServerUrl::parse("tls://10.0.0.1:4222")?.with_tls_name("nats.example.com").with_tls_first(true);
+    /// let options = ConnectOptions::<()>::new(vec![first, ServerUrl::parse("tls://backup.example.com")?]);
+    /// # Ok::<(), nats_conn_client::proto::UrlError>(())
+    /// ```
     pub fn tls_first(mut self, first: bool) -> Self {
         self.config.tls_first = first;
         self
     }
 
     /// A user with a password. User information in the URL of a server goes before it.
-    pub fn user_password(self, user: impl Into<Secret>, password: impl Into<Secret>) -> Self {
-        self.credentials(Credentials::user_password(user, password))
+    ///
+    /// Everything that is set of who we are goes into CONNECT: a user with a password, or a token, beside an NKEY or a
+    /// JWT, as servers with an auth callout may want it. Two of the same kind, such as a token and a user, are
+    /// [`StartError::Contradiction`].
+    pub fn user_password(mut self, user: impl Into<Secret>, password: impl Into<Secret>) -> Self {
+        self.identity
+            .set_user_password(Credentials::user_password(user, password));
+        self.asking()
     }
 
-    /// A token. User information in the URL of a server goes before it.
-    pub fn token(self, token: impl Into<Secret>) -> Self {
-        self.credentials(Credentials::token(token))
+    /// A token. User information in the URL of a server goes before it. It may stand beside an NKEY or a JWT: see
+    /// [`user_password`](Self::user_password).
+    pub fn token(mut self, token: impl Into<Secret>) -> Self {
+        self.identity.set_token(Credentials::token(token));
+        self.asking()
     }
 
-    /// Credentials that stay as they are.
-    pub fn credentials(self, credentials: Credentials) -> Self {
-        self.identity(Identity::fixed(credentials))
+    /// Credentials that stay as they are. What they leave open other options may say.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.identity.set_credentials(credentials);
+        self.asking()
     }
 
-    /// Asks for credentials at every attempt. Servers wait some 2 s for the answer.
+    /// Asks for credentials at every attempt: all of them, so that no other option may say who we are. Servers wait some
+    /// 2 s for the answer.
     ///
     /// ```
     /// # use nats_conn_client::{ConnectOptions, Credentials, AuthError, Challenge};
@@ -336,36 +364,49 @@ impl<A> ConnectOptions<A> {
     /// })
     /// # }
     /// ```
-    pub fn credentials_callback<F, R>(self, callback: F) -> Self
+    pub fn credentials_callback<F, R>(mut self, callback: F) -> Self
     where
         F: Fn(Challenge) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Credentials, AuthError>> + Send + 'static,
     {
-        self.identity(Identity::callback(callback))
+        self.identity.set_callback(callback);
+        self.asking()
     }
 
-    /// An NKEY, by its seed.
+    /// An NKEY, by its seed. It signs the nonce of the server; one that sends none fails the attempt
+    /// ([`AuthError::NoNonce`]).
     #[cfg(feature = "nkeys")]
-    pub fn nkey_seed(self, seed: impl Into<Secret>) -> Self {
-        self.identity(Identity::keys(crate::nkey::KeySource::Seed(seed.into())))
+    pub fn nkey_seed(mut self, seed: impl Into<Secret>) -> Self {
+        self.identity
+            .set_keys("nkey_seed", crate::nkey::KeySource::Seed(seed.into()));
+        self.asking()
     }
 
-    /// An NKEY, by a file with its seed, which is read again at every attempt.
+    /// An NKEY, by a file with its seed, which is read again at every attempt; see [`nkey_seed`](Self::nkey_seed). UTF-8,
+    /// with or without a byte order mark.
     #[cfg(feature = "nkeys")]
-    pub fn nkey_seed_file(self, path: impl Into<PathBuf>) -> Self {
-        self.identity(Identity::keys(crate::nkey::KeySource::SeedFile(path.into())))
+    pub fn nkey_seed_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.identity
+            .set_keys("nkey_seed_file", crate::nkey::KeySource::SeedFile(path.into()));
+        self.asking()
     }
 
-    /// A user JWT and its seed, as the text of a `.creds` file.
+    /// A user JWT and its seed, as the text of a `.creds` file. The seed signs the nonce of the server; one that sends none,
+    /// because it wants no credentials, gets a signature of nothing.
     #[cfg(feature = "nkeys")]
-    pub fn creds(self, creds: impl Into<Secret>) -> Self {
-        self.identity(Identity::keys(crate::nkey::KeySource::Creds(creds.into())))
+    pub fn creds(mut self, creds: impl Into<Secret>) -> Self {
+        self.identity
+            .set_keys("creds", crate::nkey::KeySource::Creds(creds.into()));
+        self.asking()
     }
 
-    /// A user JWT and its seed, in a `.creds` file, which is read again at every attempt.
+    /// A user JWT and its seed, in a `.creds` file, which is read again at every attempt; see [`creds`](Self::creds).
+    /// UTF-8, with or without a byte order mark.
     #[cfg(feature = "nkeys")]
-    pub fn creds_file(self, path: impl Into<PathBuf>) -> Self {
-        self.identity(Identity::keys(crate::nkey::KeySource::CredsFile(path.into())))
+    pub fn creds_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.identity
+            .set_keys("creds_file", crate::nkey::KeySource::CredsFile(path.into()));
+        self.asking()
     }
 
     /// What to do with a password or token that would leave in clear text for another host. Default: warn.
@@ -525,11 +566,23 @@ impl<A> ConnectOptions<A> {
         self
     }
 
+    /// Whether these options can be used, as starting asks too.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, or two that contradict each other.
+    pub fn check(&self) -> Result<(), StartError> {
+        if let Some((first, second)) = self.identity.contradiction() {
+            return Err(StartError::Contradiction { first, second });
+        }
+        Ok(self.config.validate()?)
+    }
+
     /// For adapters: makes the machine and the handles. The driver is still to be run.
     ///
     /// # Errors
     /// The options cannot be used.
     pub fn prepare(self) -> Result<Prepared<A>, StartError> {
+        self.check()?;
         let epoch = Instant::now();
         let ping_interval = self.config.ping_interval;
         let seed = self.seed.unwrap_or_else(system_seed);
@@ -566,8 +619,7 @@ impl<A> ConnectOptions<A> {
         })
     }
 
-    fn identity(mut self, identity: Identity) -> Self {
-        self.identity = identity;
+    fn asking(mut self) -> Self {
         self.config.ask_credentials = true;
         self
     }

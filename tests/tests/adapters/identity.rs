@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nats_conn_client::machine::{AttemptFailure, ConnectError, Phase};
 use nats_conn_client::proto::ServerErrorKind;
-use nats_conn_client::{AuthError, Challenge, Credentials};
+use nats_conn_client::{AuthError, Challenge, Credentials, StartError};
 use nats_conn_tests::real_server::{Account, AccountUser, Operator, TestFolder};
 
 use crate::scene::*;
@@ -79,6 +79,9 @@ fn now() -> u64 {
     since.expect("a clock behind 1970").as_secs()
 }
 
+/// Sets something of who we are.
+type Set = fn(Options) -> Options;
+
 scenarios! {
     async fn a_user_with_a_password_enters(home, version) {
         let server = real_server(version, ServerConfig::new().user(User::with_password("ann", "s3cret")));
@@ -141,6 +144,94 @@ scenarios! {
         let server = real_server(version, ServerConfig::new());
         let options = options(&server.url()).nkey_seed(AccountUser::nkey_only().seed());
         assert_eq!(has_nothing_to_show(home, options).await, AuthError::NoNonce);
+    }
+
+    /// A developer's machine: the same options as elsewhere, and a server that asks nothing.
+    async fn creds_enter_where_nobody_asks_for_any(home, version) {
+        let (_, account) = account_server(version);
+        let server = real_server(version, ServerConfig::new());
+        let user = account.user("ann");
+        enters(home, options(&server.url()).creds(user.creds())).await;
+        let folder = TestFolder::new("creds").expect("a folder");
+        let path = folder.write("ann.creds", user.creds()).expect("a file");
+        enters(home, options(&server.url()).creds_file(&path)).await;
+        // One that asks for something else has no nonce either, and says no itself.
+        let asks = real_server(version, ServerConfig::new().user(User::with_password("ann", "s3cret")));
+        is_turned_away(home, options(&asks.url()).creds_file(&path)).await;
+    }
+
+    async fn byte_order_marks_are_skipped_in_files_with_credentials(home, version) {
+        let folder = TestFolder::new("marks").expect("a folder");
+        let with_mark = |name: &str, text: &str| folder.write(name, format!("\u{feff}{text}")).expect("a file");
+        let user = AccountUser::nkey_only();
+        let server = nkey_server(version, &user);
+        enters(home, options(&server.url()).nkey_seed_file(with_mark("user.nk", &user.seed()))).await;
+        enters(home, options(&server.url()).nkey_seed(format!("\u{feff}{}", user.seed()))).await;
+        let (server, account) = account_server(version);
+        let user = account.user("ann");
+        enters(home, options(&server.url()).creds_file(with_mark("ann.creds", &user.creds()))).await;
+        enters(home, options(&server.url()).creds(format!("\u{feff}{}", user.creds()))).await;
+        // What is not UTF-8 is said to be that.
+        let utf_16: Vec<u8> = std::iter::once(0xfeff).chain(user.creds().encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        let path = folder.write("utf-16.creds", utf_16).expect("a file");
+        let error = has_nothing_to_show(home, options(&server.url()).creds_file(&path)).await;
+        assert!(error.to_string().ends_with("utf-16.creds is UTF-16: save it as UTF-8"), "{error}");
+    }
+
+    /// A real server looks at the NKEY or JWT first; what else is in CONNECT is for an auth callout.
+    async fn a_password_or_token_beside_an_nkey_or_jwt_is_sent_with_it(home, version) {
+        let user = AccountUser::nkey_only();
+        let server = nkey_server(version, &user);
+        enters(home, options(&server.url()).nkey_seed(user.seed()).user_password("ann", "s3cret")).await;
+        enters(home, options(&server.client_url_with("t0ken")).nkey_seed(user.seed())).await;
+        let (server, account) = account_server(version);
+        enters(home, options(&server.url()).token("t0ken").creds(account.user("ann").creds())).await;
+        enters(home, options(&server.client_url_with("ann:s3cret")).creds(account.user("ann").creds())).await;
+    }
+
+    async fn all_that_is_set_of_who_we_are_is_in_connect(home) {
+        let shared: [(Set, &[&str]); 2] = [
+            (|options| options.user_password("ann", "pw"), &["user", "pass"]),
+            (|options| options.token("t0ken"), &["auth_token"]),
+        ];
+        let keys: [(Set, &str); 3] = [
+            (|options| options.nkey_seed(AccountUser::nkey_only().seed()), "nkey"),
+            (|options| options.creds(stranger().creds()), "jwt"),
+            (|options| options.credentials(Credentials::jwt("jwt", "sig")), "jwt"),
+        ];
+        for (share, fields) in shared {
+            for (key, field) in keys {
+                let cluster = Model::with([Settings { nonce: Some("nonce".into()), ..Settings::new("n1") }]);
+                let client = soon(home.connect(key(share(options(&cluster.urls()))))).await.expect("a session");
+                let logs = cluster.logs();
+                let connect = logs[0].connect().expect("sent");
+                for field in fields.iter().chain(&[field, "sig"]) {
+                    assert!(connect[*field].is_string(), "no {field} in {connect}");
+                }
+                soon(client.close()).await;
+            }
+        }
+    }
+
+    async fn two_options_that_say_the_same_of_who_we_are_are_a_contradiction(home) {
+        let seed = || AccountUser::nkey_only().seed();
+        let fresh = || options("nats://127.0.0.1:1");
+        let callback = |_| ready(Ok(Credentials::default()));
+        for (options, pair) in [
+            (fresh().token("t").user_password("u", "p"), ("token", "user_password")),
+            (fresh().nkey_seed(seed()).creds("creds"), ("nkey_seed", "creds")),
+            (fresh().creds_file("a").creds("b"), ("creds_file", "creds")),
+            (fresh().token("t").credentials_callback(callback), ("token", "credentials_callback")),
+            (fresh().credentials(Credentials::token("t")).token("t"), ("credentials", "token")),
+        ] {
+            let (first, second) = pair;
+            let error = StartError::Contradiction { first, second };
+            assert_eq!(options.check(), Err(error.clone()));
+            assert_eq!(home.try_start(options.clone()).err(), Some(error.clone()));
+            assert_eq!(soon(home.connect(options)).await.err(), Some(ConnectFailure::Start(error.clone())));
+            assert_eq!(error.to_string(), format!("{first} contradicts {second}: set one of them"));
+        }
+        assert_eq!(fresh().token("a").token("b").check(), Ok(()), "the same option again is another value");
     }
 
     async fn creds_enter_from_memory_and_from_a_file(home, version) {
@@ -222,6 +313,10 @@ scenarios! {
         let ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) = failed else { unreachable!() };
         assert_eq!(phase, Phase::Auth);
         assert!(error.to_string().to_lowercase().contains("authentication timeout"), "{error}");
+        assert!(error.to_string().contains("our credentials had not come after"), "{error}");
+        let ConnectError::AuthenticationTimeout { answered: false, after, .. } = *error else { panic!("{error:?}") };
+        // The server counts from accepting the connection, we from its INFO on.
+        assert!((Duration::from_millis(500)..Duration::from_secs(2)).contains(&after), "{after:?}");
         watch.until("connected").await;
         pause(Duration::from_millis(1500)).await;
         soon(client.flush()).await.expect("a session");

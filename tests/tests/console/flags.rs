@@ -42,6 +42,10 @@ consoles! {
             &["--inbox-prefix", "a.*"],
             &["--inbox-prefix", ""],
             &["--password", "p"],
+            &["--user", "u", "--token", "t"],
+            &["--nkey-seed", "f", "--creds", "f"],
+            &["--server", "://user:pass@x:1"],
+            &["--server", "nats://a,://b"],
             &["--tls-cert", "c"],
             &["--tls-key", "k"],
             &["--server", ""],
@@ -220,6 +224,32 @@ consoles! {
             }
             console.close();
         }
+    }
+
+    fn a_token_or_password_goes_into_connect_beside_a_key(adapter) {
+        let seed = "SUAMK2FG4MI6UE3ACF3FK3OIQBCEIEZV7NSWFFEW63UXMRLFM2XLAXK4GY";
+        let fake = Fake::new();
+        let file = std::env::temp_dir().join(format!("nats-console-key-{}-{}", std::process::id(), fake.port));
+        let creds = format!(
+            "\u{feff}-----BEGIN NATS USER JWT-----\neyJ.x.y\n------END NATS USER JWT------\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+        );
+        std::fs::write(&file, creds).unwrap();
+        for (flags, nonce, expected) in [
+            ("--token t --nkey-seed", json!({"nonce": "abc"}), [true, false, false, true, true]),
+            ("--user u --password p --creds", json!({"nonce": "abc"}), [false, true, true, false, true]),
+            // Without a nonce the JWT goes all the same.
+            ("--token t --creds", json!({}), [true, false, true, false, true]),
+        ] {
+            let mut console = adapter.start(&format!("{flags} {} --server {}", file.display(), fake.url()));
+            let connect = fake.accept().shake(nonce);
+            let sent = ["auth_token", "user", "jwt", "nkey", "sig"].map(|field| connect.get(field).is_some_and(Value::is_string));
+            assert_eq!(sent, expected, "{flags}: {connect}");
+            console.until("connected");
+            let end = console.close();
+            assert!(!format!("{:?}", end.lines).contains("eyJ"), "{:?}", end.lines);
+        }
+        let _ = std::fs::remove_file(file);
     }
 
     fn an_nkey_without_a_nonce_fails_in_auth(adapter) {

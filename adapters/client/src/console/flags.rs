@@ -8,7 +8,7 @@ use nats_conn_sm::{CleartextPolicy, Config, ConfigError, Delivery, LameDuckPolic
 use nats_proto::{ServerUrl, Subject, UrlError};
 use thiserror::Error;
 
-use crate::options::ConnectOptions;
+use crate::options::{ConnectOptions, StartError};
 use crate::tls::TlsOptions;
 
 const DEFAULT_SERVER: &str = "nats://127.0.0.1:4222";
@@ -72,6 +72,9 @@ pub enum FlagsError {
     /// A setting cannot be used.
     #[error(transparent)]
     Setting(ConfigError),
+    /// The options cannot be used.
+    #[error(transparent)]
+    Start(StartError),
     /// What a flag asks for was not built in.
     #[error("{0} is not built in: enable the feature `{1}`")]
     NotBuilt(&'static str, &'static str),
@@ -179,9 +182,13 @@ impl Flags {
             seed[..8].copy_from_slice(&number.to_le_bytes());
             options = options.seed(seed);
         }
-        match options.config().validate() {
+        match options.check() {
             Ok(()) => Ok(options),
-            Err(error) => Err(in_terms_of_flags(error)),
+            Err(StartError::Config(error)) => Err(in_terms_of_flags(error)),
+            Err(StartError::Contradiction { first, second }) => {
+                Err(FlagsError::Contradiction(flag_of(first), flag_of(second)))
+            }
+            Err(error) => Err(FlagsError::Start(error)),
         }
     }
 
@@ -388,6 +395,17 @@ impl Flags {
     }
 }
 
+/// The flag that sets this option.
+fn flag_of(option: &'static str) -> &'static str {
+    match option {
+        "user_password" => "--user",
+        "token" => "--token",
+        "nkey_seed_file" => "--nkey-seed",
+        "creds_file" => "--creds",
+        other => other,
+    }
+}
+
 /// What the machine says of its settings, said of the flags that set them.
 fn in_terms_of_flags(error: ConfigError) -> FlagsError {
     let zero = |flag, expected: &str| FlagsError::Value {
@@ -451,7 +469,7 @@ mod tests {
     #[test]
     fn every_flag_of_the_page_is_taken() {
         let config = config(
-            "--json --name n --user u --password p --token t --tls-required --tls-first --tls-ca ca \
+            "--json --name n --user u --password p --creds f --tls-required --tls-first --tls-ca ca \
              --tls-cert c --tls-key k --cleartext-auth refuse --connect-timeout-ms 1 --ping-interval-ms 2 \
              --max-pings-out 3 --drain-timeout-ms 4 --auth-strike-gap-ms 5 --reconnect-wait-ms 6 \
              --reconnect-wait-max-ms 7 --reconnect-jitter-ms 8 --min-stable-ms 9 --max-reconnects 10 \
@@ -527,6 +545,8 @@ mod tests {
             "--when-full never",
             "--password p",
             "--tls-cert c",
+            "--user u --token t",
+            "--nkey-seed f --creds f",
             "--inbox-prefix a..b",
         ] {
             let error = options(line).unwrap_err().to_string();
