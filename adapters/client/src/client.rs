@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nats_conn_sm::{
-    ClosedReason, Fate, Publish, PublishError, PublishFates, PublishSeq, ServerStatus, State, StateError,
-    Statistics, SubscribeError,
+    ClosedReason, Fate, LinkHealth, Publish, PublishError, PublishFates, PublishSeq, ServerStatus, State,
+    StateError, Statistics, SubscribeError,
 };
 use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter};
 use thiserror::Error;
@@ -188,7 +188,9 @@ impl Client {
             .with(|connection, now| connection.force_reconnect(now))
     }
 
-    /// Replaces the pool of servers. The present link stays until it is lost.
+    /// Replaces the pool of servers. The present link stays until it is lost. A server of the present pool that is spoken
+    /// to with TLS stays so, whatever the new list says
+    /// ([`Event::ServerTlsRaised`](nats_conn_sm::Event::ServerTlsRaised)).
     ///
     /// # Errors
     /// The list is empty, or the connection is closed.
@@ -240,6 +242,13 @@ impl Client {
     /// Counters and gauges.
     pub fn statistics(&self) -> Statistics {
         self.handle.shared.look(|connection| connection.statistics())
+    }
+
+    /// How long ago the server was heard, and how many PINGs it has not answered: for a watchdog that is to know before
+    /// the keep-alive gives the link up. Without a session: none.
+    pub fn link_health(&self) -> Option<LinkHealth> {
+        let now = self.handle.shared.now();
+        self.statistics().link_health(now)
     }
 
     /// What became of everything that was published.

@@ -183,6 +183,9 @@ pub(crate) fn advice(phase: Phase, error: &ConnectError) -> Option<&'static str>
         (_, ConnectError::Server(error)) if *error.kind() == ServerErrorKind::MaximumControlLineExceeded => {
             "CONNECT is longer than this server takes, which happens with large JWTs: raise max_control_line there"
         }
+        (_, ConnectError::AuthenticationTimeout { .. }) => {
+            "servers wait some 2 s for CONNECT: answer faster, or raise the timeout of its authorization"
+        }
         (_, ConnectError::Server(error)) if error.is_authentication() => {
             "check user, password, token or credentials"
         }

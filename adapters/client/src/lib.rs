@@ -73,10 +73,10 @@ pub use events::{ClientEvent, Events};
 pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
     AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
-    EndReason, Event, Fate, FlushError, LameDuckPolicy, MailboxLimits, Publish, PublishError, PublishFates,
-    PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError, SeqRanges,
-    ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError, WaitReason,
-    WhenFull,
+    EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish, PublishError,
+    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError,
+    SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
+    WaitReason, WhenFull,
 };
 pub use nats_proto as proto;
 pub use nats_proto::{

@@ -1,9 +1,10 @@
 //! A rustls configuration built from TLS options.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use nats_conn_sm::LinkEnd;
+use nats_conn_sm::{LinkEnd, Server};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -25,8 +26,38 @@ struct Files {
     client: Option<(Vec<u8>, Vec<u8>)>,
 }
 
+/// Who is asked for a configuration.
+pub(crate) type Provider = Arc<dyn Fn(&Server) -> Result<Arc<ClientConfig>, String> + Send + Sync>;
+
 impl TlsOptions {
-    /// The configuration for a handshake that is about to begin. Files are read now, on this thread.
+    /// The configuration for a handshake with this server that is about to begin: what the
+    /// [provider](Self::with_config_provider) gives, if there is one, else [`client_config`](Self::client_config). It may
+    /// block.
+    ///
+    /// # Errors
+    /// What is wrong with the files, what is missing, or what the provider says.
+    pub fn client_config_for(&self, server: &Server) -> Result<Arc<ClientConfig>, LinkEnd> {
+        let Some(provider) = &self.provider else {
+            return self.client_config();
+        };
+        let provided = catch_unwind(AssertUnwindSafe(|| provider(server)));
+        let provided = provided.unwrap_or_else(|panic| {
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(format!(
+                "the provider of the configuration panicked: {}",
+                text.unwrap_or_default()
+            ))
+        });
+        provided.map_err(|detail| LinkEnd::Tls {
+            detail: detail.into(),
+        })
+    }
+
+    /// The configuration of these options, without a [provider](Self::with_config_provider) being asked. Files are read
+    /// now, on this thread.
     ///
     /// The process-wide provider of rustls is neither used nor set: the feature `ring` or `aws-lc-rs` brings one,
     /// `ring` where both are on.
@@ -127,7 +158,26 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    let mut pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    if pem.starts_with(&[0xff, 0xfe]) || pem.starts_with(&[0xfe, 0xff]) {
+        return Err(format!("{} is UTF-16: save it as UTF-8", path.display()));
+    }
+    skip_byte_order_marks(&mut pem);
+    Ok(pem)
+}
+
+/// Some editors put one at the head of a file, and files that were joined have them in the middle, too. None is a part
+/// of PEM, and a line that begins with one would not be found.
+fn skip_byte_order_marks(pem: &mut Vec<u8>) {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if !pem.windows(MARK.len()).any(|bytes| bytes == MARK) {
+        return;
+    }
+    let mut rest = std::mem::take(pem);
+    while let Some(place) = rest.windows(MARK.len()).position(|bytes| bytes == MARK) {
+        pem.extend(rest.drain(..place + MARK.len()).take(place));
+    }
+    pem.append(&mut rest);
 }
 
 #[cfg(feature = "system-roots")]
@@ -163,4 +213,25 @@ fn provider() -> Result<Arc<CryptoProvider>, String> {
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
 fn provider() -> Result<Arc<CryptoProvider>, String> {
     Err("no cryptography: enable the feature `ring` or `aws-lc-rs`, or give a ready configuration".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_order_marks_are_skipped_wherever_they_stand() {
+        for (text, expected) in [
+            ("", ""),
+            ("\u{feff}", ""),
+            ("-----BEGIN", "-----BEGIN"),
+            ("\u{feff}-----BEGIN\n", "-----BEGIN\n"),
+            ("a\n\u{feff}b\n\u{feff}\u{feff}c", "a\nb\nc"),
+            ("a\u{fefe}b", "a\u{fefe}b"),
+        ] {
+            let mut bytes = text.as_bytes().to_vec();
+            skip_byte_order_marks(&mut bytes);
+            assert_eq!(bytes, expected.as_bytes(), "{text:?}");
+        }
+    }
 }

@@ -20,9 +20,12 @@ pub struct TlsOptions {
     /// PEM files of the certificate chain and of the private key to show to the server. Default: none.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
     /// A ready configuration, which is used instead of all the above. The name of the server is still that of
-    /// the URL.
+    /// [`Server::tls_name`](nats_conn_sm::Server::tls_name).
     #[cfg(feature = "rustls")]
     pub config: Option<std::sync::Arc<rustls::ClientConfig>>,
+    /// Who is asked for a configuration at every handshake.
+    #[cfg(feature = "rustls")]
+    pub(crate) provider: Option<crate::rustls_config::Provider>,
     /// The configuration that was built last, and from which bytes.
     #[cfg(feature = "rustls")]
     pub(crate) built: std::sync::Arc<std::sync::Mutex<Option<crate::rustls_config::Built>>>,
@@ -56,6 +59,40 @@ impl TlsOptions {
     #[cfg(feature = "rustls")]
     pub fn with_config(mut self, config: std::sync::Arc<rustls::ClientConfig>) -> Self {
         self.config = Some(config);
+        self
+    }
+
+    /// Asks for a configuration at every handshake, for the server with which it is made; whatever else is set here is
+    /// not used. So certificates from a vault are rotated, and servers that need another one have it. An error, or a
+    /// panic, fails the attempt in the phase `tls` with its text.
+    ///
+    /// It may block: it runs on a thread for that. It counts within the deadline of the attempt. Sessions are resumed
+    /// where the same `Arc` is given again.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ring")]
+    /// # fn example() -> nats_conn_client::TlsOptions {
+    /// use nats_conn_client::TlsOptions;
+    ///
+    /// TlsOptions::new().with_config_provider(|server| {
+    ///     let ca = format!("/etc/nats/{}.pem", server.host());
+    ///     TlsOptions::new().with_ca_file(ca).client_config()
+    /// })
+    /// # }
+    /// ```
+    #[cfg(feature = "rustls")]
+    pub fn with_config_provider<F, E>(mut self, provider: F) -> Self
+    where
+        F: Fn(&nats_conn_sm::Server) -> Result<std::sync::Arc<rustls::ClientConfig>, E>
+            + Send
+            + Sync
+            + 'static,
+        E: fmt::Display,
+    {
+        self.provider = Some(std::sync::Arc::new(move |server| {
+            // What this crate said of its own options says again what the machine will say.
+            provider(server).map_err(|error| error.to_string().trim_start_matches("TLS: ").to_owned())
+        }));
         self
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nats_conn_client::{
-    ClosedReason, Fate, FlushError, Message, Payload, Publish, PublishError, PublishFailure, PublishFates,
-    PublishSeq, QueueGroup, RequestFailure, RequestMany, RequestStartError, RespondError, ServerInfo,
-    ServerStatus, ServerUrl, State, StateError, Statistics, Subject, SubjectFilter, SubscribeError, blocking,
+    ClosedReason, Fate, FlushError, LinkHealth, Message, Payload, Publish, PublishError, PublishFailure,
+    PublishFates, PublishSeq, QueueGroup, RequestFailure, RequestMany, RequestStartError, RespondError,
+    ServerInfo, ServerStatus, ServerUrl, State, StateError, Statistics, Subject, SubjectFilter,
+    SubscribeError, blocking,
 };
 
 use crate::closing::Closing;
@@ -304,6 +305,11 @@ impl Client {
     /// Counters and gauges.
     pub fn statistics(&self) -> Statistics {
         self.inner.statistics()
+    }
+
+    /// How long ago the server was heard, and how many PINGs it has not answered. Without a session: none.
+    pub fn link_health(&self) -> Option<LinkHealth> {
+        self.inner.link_health()
     }
 
     /// What became of everything that was published.

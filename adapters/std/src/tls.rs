@@ -38,7 +38,7 @@ mod with_rustls {
     impl Session {
         /// A session that has not begun. Reads the files of the options.
         pub(crate) fn new(target: &Target) -> Result<Self, LinkEnd> {
-            let config = target.setup.tls.client_config()?;
+            let config = target.setup.tls.client_config_for(&target.server)?;
             let name = server_name(target.server.tls_name())?;
             let connection =
                 ClientConnection::new(config, name).map_err(|error| tls_error(&io::Error::other(error)))?;

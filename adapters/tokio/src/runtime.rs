@@ -125,9 +125,9 @@ async fn dial_one(address: SocketAddr, local: Option<SocketAddr>) -> io::Result<
 async fn upgrade(io: Stream, target: Target) -> Result<Stream, LinkEnd> {
     use nats_conn_client::{blocking, server_name, tls_error};
 
-    let setup = target.setup.clone();
+    let (setup, server) = (target.setup.clone(), target.server.clone());
     // Files, and a keychain perhaps: not on a thread that polls, nor on one that the runtime waits for.
-    let config = blocking::elsewhere(move || setup.tls.client_config())
+    let config = blocking::elsewhere(move || setup.tls.client_config_for(&server))
         .await
         .map_err(|error| tls_error(&error))??;
     let name = server_name(target.server.tls_name())?;

@@ -27,6 +27,32 @@ scenarios! {
         assert_eq!(pings, 2, "that of the handshake, and the one behind which it heard nothing");
     }
 
+    async fn how_long_a_server_is_silent_and_what_it_owes_can_be_asked(home) {
+        let mute = Step::instead(When::Ping(2), [Deed::Silence]);
+        let cluster = Model::with([Settings { next_scripts: [vec![mute]].into(), ..Settings::new("n1") }]);
+        let (client, mut watch) = home.start(options(&cluster.urls()));
+        assert_eq!(client.link_health(), None, "no session yet");
+        watch.until("connected").await;
+        let began = Instant::now();
+        let health = || client.link_health().expect("a session");
+        assert_eq!(health().pings_out, 0);
+        let first = client.flush();
+        until(|| health().pings_out == 1).await;
+        let second = client.rtt();
+        until(|| health().pings_out == 2).await;
+        pause(Duration::from_millis(50)).await;
+        let silence = health().silence;
+        assert!(silence >= Duration::from_millis(50) && silence <= began.elapsed() + Duration::from_secs(1), "{silence:?}");
+        assert_eq!(client.statistics().pings_out, 2);
+        client.force_reconnect().expect("open");
+        watch.until("reconnected").await;
+        assert!(soon(first).await.is_err() && soon(second).await.is_err());
+        soon(client.flush()).await.expect("a session");
+        assert_eq!(health().pings_out, 0);
+        soon(client.close()).await;
+        assert_eq!(client.link_health(), None, "no session any more");
+    }
+
     async fn a_server_that_asks_is_answered(home) {
         let interval = Some(Duration::from_millis(30).as_nanos() as u64);
         let cluster = Model::with([Settings { ping_interval: interval, ..Settings::new("n1") }]);

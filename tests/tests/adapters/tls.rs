@@ -1,12 +1,15 @@
 //! Every kind of TLS, against real servers.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 use nats_conn_client::machine::{AttemptFailure, ConnectError, LinkEnd, Phase};
-use nats_conn_client::{TlsOptions, rustls};
+use nats_conn_client::{ServerUrl, TlsOptions, rustls};
 use nats_conn_tests::real_server::{ServerTls, TlsFiles};
 
+use crate::raw::raw_server;
 use crate::scene::*;
 
 /// Names the server to a process whose system trusts it.
@@ -42,6 +45,20 @@ async fn mistrust(home: Home, options: Options) -> String {
 
 fn tls_server(version: Version, files: &TlsFiles) -> Arc<RealServer> {
     real_server(version, ServerConfig::new().tls(ServerTls::new(files)))
+}
+
+/// A configuration that trusts the authority of these, and knows TLS 1.2 only.
+fn tls_1_2(files: &TlsFiles) -> Arc<rustls::ClientConfig> {
+    use rustls::pki_types::pem::PemObject;
+
+    let mut roots = rustls::RootCertStore::empty();
+    let authority = rustls::pki_types::CertificateDer::from_pem_file(&files.ca).expect("a certificate");
+    roots.add(authority).expect("an authority");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .expect("a version");
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn trusting(ca: &Path) -> TlsOptions {
@@ -128,15 +145,188 @@ scenarios! {
         // A server says no after the client's part of the handshake, when CONNECT has left.
         let of_another = TlsFiles::new();
         let wrong = trusting(&files.ca).with_client_certificate(&of_another.client_cert, &of_another.client_key);
-        for tls in [trusting(&files.ca), wrong] {
-            let failure = refusal(home, options(&server.tls_url()).tls(tls)).await;
-            assert!(matches!(failure.phase, Phase::Tls | Phase::Connect), "{failure:?}");
-            let text = failure.error.to_string();
-            assert!(text.contains("ertificate") || text.contains("UnknownCA"), "{text}");
-        }
+        let failure = refusal(home, options(&server.tls_url()).tls(wrong)).await;
+        assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
+        let text = failure.error.to_string();
+        assert!(text.contains("ertificate") || text.contains("UnknownCA"), "{text}");
         let mismatched = trusting(&files.ca).with_client_certificate(&files.client_cert, &of_another.client_key);
         let why = mistrust(home, options(&server.tls_url()).tls(mismatched)).await;
         assert!(why.contains("client certificate"), "{why}");
+    }
+
+    async fn a_server_that_is_not_shown_a_certificate_fails_in_tls_and_is_asked_whether_it_wants_one(home, version) {
+        let files = TlsFiles::new();
+        let upgraded = ServerTls::new(&files).verify_clients();
+        let first = version.has_tls_first().then(|| (upgraded.clone().handshake_first(), true));
+        for (tls, tls_first) in [Some((upgraded, false)), first].into_iter().flatten() {
+            let server = real_server(version, ServerConfig::new().tls(tls));
+            // Whether its alert or its end arrives first is a matter of luck.
+            for _ in 0..5 {
+                let options = options(&server.tls_url()).tls(trusting(&files.ca)).tls_first(tls_first);
+                let failure = refusal(home, options).await;
+                assert_eq!((failure.phase, &failure.error), (Phase::Tls, &ConnectError::ClosedAfterTls));
+                assert_eq!(
+                    failure.error.to_string(),
+                    "the peer closed right after the TLS handshake: does it want a client certificate?"
+                );
+            }
+            // TLS 1.2 asks within the handshake; newer servers say of a missing certificate no more than that it failed.
+            let old = tls_1_2(&files);
+            let options = options(&server.tls_url()).tls(TlsOptions::new().with_config(old)).tls_first(tls_first);
+            let failure = refusal(home, options).await;
+            assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
+            let text = failure.error.to_string();
+            let alerts = ["HandshakeFailure", "BadCertificate: does the peer want a client certificate?"];
+            assert!(alerts.iter().any(|alert| text.ends_with(alert)), "{text}");
+        }
+    }
+
+    /// However a peer ends a link with TLS, with or without the goodbye, it reads the same everywhere.
+    async fn the_end_of_a_peer_is_told_without_words_of_the_library(home, version) {
+        let files = TlsFiles::new();
+        let server = tls_server(version, &files);
+        let (client, mut watch) = home.start(options(&server.tls_url()).tls(trusting(&files.ca)));
+        watch.until("connected").await;
+        soon(client.flush()).await.expect("a session");
+        let gone = server.clone();
+        soon(elsewhere(move || gone.kill())).await;
+        let reason = watch.disconnected().await;
+        assert_eq!(reason, DisconnectReason::Eof);
+        assert_eq!(reason.to_string(), "the server closed the connection");
+        soon(client.close()).await;
+
+        // In the middle of a handshake.
+        let url = raw_server(|_, mut stream| {
+            stream.write_all(b"INFO {\"tls_required\":true}\r\n").expect("a client");
+            let _ = stream.read(&mut [0; 16]);
+        });
+        let failure = refusal(home, options(&url).tls(trusting(&files.ca))).await;
+        assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
+        assert_eq!(failure.error.code(), "tls_failed");
+        let text = failure.error.to_string();
+        assert!(text.starts_with("TLS handshake failed: ") && !text.contains("://"), "{text}");
+    }
+
+    async fn byte_order_marks_are_skipped_in_certificates_and_keys(home, version) {
+        let files = TlsFiles::new();
+        let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).verify_clients()));
+        let with_marks = files.clone();
+        // The authority's file is joined of two, each with a mark of its own.
+        let other = std::fs::read_to_string(&TlsFiles::new().ca).expect("a file");
+        for (path, first) in [(&with_marks.ca, &*other), (&with_marks.client_cert, ""), (&with_marks.client_key, "")] {
+            let text = std::fs::read_to_string(path).expect("a file");
+            let first = if first.is_empty() { String::new() } else { format!("\u{feff}{first}") };
+            std::fs::write(path, format!("{first}\u{feff}{text}")).expect("a file");
+        }
+        let showing = trusting(&files.ca).with_client_certificate(&files.client_cert, &files.client_key);
+        enters(home, options(&server.tls_url()).tls(showing)).await;
+    }
+
+    async fn the_expected_name_may_be_set_for_one_server(home, version) {
+        let files = TlsFiles::for_hosts(&["elsewhere.example"]);
+        let server = tls_server(version, &files);
+        let url = |name: Option<&str>| {
+            let url: ServerUrl = server.tls_url().parse().expect("a URL");
+            match name {
+                Some(name) => url.with_tls_name(name),
+                None => url,
+            }
+        };
+        let with = |url: ServerUrl| Options::new(vec![url]).tls(trusting(&files.ca));
+        enters(home, with(url(Some("elsewhere.example")))).await;
+        mistrust(home, with(url(None))).await;
+        let why = mistrust(home, with(url(Some("not a name")))).await;
+        assert!(why.contains("cannot be in a certificate"), "{why}");
+        // A new pool may have it as well.
+        let plain = real_server(version, ServerConfig::new());
+        let (client, mut watch) = home.start(options(&plain.url()).tls(trusting(&files.ca)));
+        watch.until("connected").await;
+        client.set_servers(vec![url(Some("elsewhere.example"))]).expect("open");
+        client.force_reconnect().expect("open");
+        watch.until("reconnected").await;
+        soon(client.flush()).await.expect("a session");
+    }
+
+    async fn tls_may_come_first_with_one_server_and_later_with_another(home, version) {
+        if !version.has_tls_first() {
+            return;
+        }
+        let files = TlsFiles::new();
+        let first = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).handshake_first()));
+        let later = tls_server(version, &files);
+        let servers = vec![
+            first.url().parse::<ServerUrl>().expect("a URL").with_tls_first(true),
+            later.tls_url().parse().expect("a URL"),
+        ];
+        let (client, mut watch) = home.start(Options::new(servers).tls(trusting(&files.ca)).randomize(false));
+        assert!(watch.session().await.starts_with("tls://"));
+        client.force_reconnect().expect("open");
+        let second = watch.session().await;
+        assert!(second.ends_with(&format!(":{}", later.port())), "{second}");
+        soon(client.flush()).await.expect("a session");
+        assert_eq!(watch.count("connect_failed"), 0);
+    }
+
+    async fn a_provider_is_asked_for_the_configuration_of_each_attempt(home, version) {
+        let (files, other) = (TlsFiles::new(), TlsFiles::new());
+        let server = tls_server(version, &files);
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (asking, right, wrong) = (asked.clone(), files.ca.clone(), other.ca.clone());
+        let tls = trusting(Path::new("/nowhere/ca.pem")).with_config_provider(move |server| {
+            let mut asked = asking.lock().expect("nobody panics");
+            asked.push(server.to_string());
+            let times = asked.len();
+            drop(asked);
+            match times {
+                1 => Err(LinkEnd::Tls { detail: "the vault is sealed".into() }),
+                2 => panic!("the vault is on fire"),
+                3 => trusting(&wrong).client_config(),
+                _ => trusting(&right).client_config(),
+            }
+        });
+        let (client, mut watch) = home.start(options(&server.tls_url()).tls(tls).retry_initial(true));
+        for expected in ["failed: the vault is sealed", "panicked: the vault is on fire", ""] {
+            let ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) = watch.until("connect_failed").await else {
+                unreachable!()
+            };
+            assert_eq!(phase, Phase::Tls);
+            assert!(error.to_string().ends_with(expected) || expected.is_empty(), "{error}");
+        }
+        watch.until("connected").await;
+        client.force_reconnect().expect("open");
+        watch.until("reconnected").await;
+        soon(client.flush()).await.expect("a session");
+        assert_eq!(*asked.lock().expect("nobody panics"), vec![server.tls_url(); 5]);
+    }
+
+    /// The server takes both, so that nothing but our list says which.
+    async fn a_server_that_is_listed_with_and_without_tls_is_spoken_to_with_it(home, version) {
+        let (files, other) = (TlsFiles::new(), TlsFiles::new());
+        let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).allow_plain()));
+        let plain = server.client_url_with("ann:s3cret");
+        let with_tls = format!("tls://{}", server.host_and_port());
+        for list in [[plain.clone(), with_tls.clone()], [with_tls.clone(), plain.clone()]] {
+            let list = list.join(",");
+            let (client, mut watch) = home.start(options(&list).tls(trusting(&files.ca)));
+            let ClientEvent::Connection(Event::ServerTlsRaised { server: raised }) = watch.until("tls_raised").await else {
+                unreachable!()
+            };
+            assert_eq!(raised.to_string(), with_tls);
+            assert_eq!(watch.session().await, with_tls);
+            assert_eq!(watch.names()[..2], ["tls_raised", "connecting"]);
+            soon(client.close()).await;
+            // Without trust there is no session: it is TLS.
+            mistrust(home, options(&list).tls(trusting(&other.ca))).await;
+        }
+        // The present link stays; the next one is encrypted.
+        let (client, mut watch) = home.start(options(&plain).tls(trusting(&files.ca)));
+        watch.until("connected").await;
+        client.set_servers(vec![with_tls.parse().expect("a URL")]).expect("open");
+        watch.until("tls_raised").await;
+        soon(client.flush()).await.expect("the same session");
+        assert_eq!(watch.count("disconnected"), 0);
+        client.force_reconnect().expect("open");
+        assert_eq!(watch.session().await, with_tls);
     }
 
     async fn a_certificate_may_be_the_user(home, version) {

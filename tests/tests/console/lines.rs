@@ -90,6 +90,7 @@ const TABLE: &[Row] = &[
         ("connects", Count, false), ("reconnects", Count, false), ("pending_bytes", Count, false), ("published", Count, false),
         ("queued", Count, false), ("written", Count, false), ("confirmed", Count, false), ("unconfirmed", Count, false),
         ("dropped", Count, false), ("subscriptions", Count, false), ("requests", Count, false),
+        ("pings_out", Count, false), ("silence_ms", Count, true),
     ]),
     ("info", &[("info", Object, false)]),
     ("draining", &[]),

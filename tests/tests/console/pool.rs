@@ -184,6 +184,44 @@ consoles! {
         console.close();
     }
 
+    fn a_server_that_is_listed_with_and_without_tls_is_raised_before_the_first_attempt(adapter) {
+        let fake = Fake::new();
+        let (plain, tls) = (fake.url(), format!("tls://{}", fake.address()));
+        for list in [format!("{plain} --server {tls}"), format!("{tls},{plain}")] {
+            let mut console = adapter.start(&format!("--server {list}"));
+            let raised = console.next();
+            assert_eq!((&raised["ev"], &raised["server"]), (&json!("tls_raised"), &json!(tls)));
+            let connecting = console.next();
+            assert_eq!((&connecting["ev"], &connecting["server"]), (&json!("connecting"), &json!(tls)));
+            let mut link = fake.accept();
+            link.info(json!({}));
+            assert_eq!(link.rest(), "", "nothing in clear text");
+            assert_eq!(console.until("connect_failed")["error"], "tls_not_offered");
+            let end = console.end();
+            assert_eq!(end.lines.iter().filter(|line| line["ev"] == "tls_raised").count(), 1);
+        }
+    }
+
+    fn a_new_pool_and_an_announcement_raise_servers_and_the_link_stays(adapter) {
+        let (fake, mut link, mut console) = connected(adapter, "--no-randomize");
+        let tls = format!("tls://{}", fake.address());
+        console.tell(&format!("set-servers {tls} nats://127.0.0.1:2"));
+        assert_eq!(console.until("tls_raised")["server"], tls);
+        assert_eq!(console.ask("state")["state"], "connected");
+        assert_eq!(console.ask("servers")["servers"][0]["url"], tls);
+        // The way back is none.
+        console.tell(&format!("set-servers {} nats://127.0.0.1:2", fake.url()));
+        assert_eq!(console.until("tls_raised")["server"], tls);
+        link.info(json!({"connect_urls": ["tls://127.0.0.1:2"]}));
+        assert_eq!(console.until("tls_raised")["server"], "tls://127.0.0.1:2");
+        link.info(json!({"connect_urls": ["tls://127.0.0.1:2"]}));
+        console.tell("rtt");
+        link.pong();
+        console.until("rtt");
+        assert_eq!((console.count("tls_raised"), console.count("disconnected")), (3, 0));
+        console.close();
+    }
+
     fn a_new_pool_ends_a_wait(adapter) {
         let mut console = adapter.start(&format!("--retry-initial --reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --server {}", dead_url()));
         console.until("backoff_wait");

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use nats_conn_sm::{
-    ClosedReason, Event, FlushError, RequestError, Server, ServerStatus, Session, Statistics, WaitReason,
+    ClosedReason, Event, FlushError, LinkHealth, RequestError, Server, ServerStatus, Session, Statistics,
+    WaitReason,
 };
 use nats_proto::{Message, PermissionOperation, ServerInfo};
 use serde_json::{Value, json};
@@ -222,7 +223,7 @@ pub(crate) fn servers(servers: &[ServerStatus]) -> Line {
     Line::new("servers").with("servers", servers)
 }
 
-pub(crate) fn statistics(statistics: &Statistics) -> Line {
+pub(crate) fn statistics(statistics: &Statistics, health: Option<LinkHealth>) -> Line {
     let fates = statistics.publishes;
     Line::new("stats")
         .with("in_msgs", statistics.in_messages)
@@ -240,6 +241,8 @@ pub(crate) fn statistics(statistics: &Statistics) -> Line {
         .with("dropped", fates.dropped)
         .with("subscriptions", statistics.subscriptions)
         .with("requests", statistics.requests)
+        .with("pings_out", statistics.pings_out)
+        .with_some("silence_ms", health.map(|health| whole_millis(health.silence)))
 }
 
 pub(crate) fn error(command: &str, code: &str, detail: impl Into<String>) -> Line {

@@ -359,7 +359,9 @@ impl Session {
             let line = match what {
                 Command::State => Line::new("state").with("state", self.client.state().code()),
                 Command::Servers => report::servers(&self.client.servers()),
-                Command::Statistics => report::statistics(&self.client.statistics()),
+                Command::Statistics => {
+                    report::statistics(&self.client.statistics(), self.client.link_health())
+                }
                 _ => {
                     let info = self.client.server_info();
                     report::info(&*info.ok_or(("disconnected", "no server has said anything yet".into()))?)
