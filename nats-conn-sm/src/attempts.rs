@@ -250,7 +250,7 @@ impl Connection {
 
 /// Servers that are spoken to with TLS from now on.
 impl Connection {
-    /// Tells of them. An attempt that has not come to its TLS yet makes it; a session stays as it is.
+    /// Emits an event for each. An attempt that has not come to its TLS yet makes it; a session stays as it is.
     fn tls_was_raised(&mut self, raised: Vec<Server>) {
         for server in raised {
             for added in &mut self.discovery.added {

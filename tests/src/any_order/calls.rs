@@ -174,6 +174,7 @@ impl Life<'_> {
         let known = self.world.cluster.servers();
         let names: Vec<String> = (0..=self.choices.index(3))
             .map(|_| match self.choices.index(known + 1) {
+                place if place < known && self.choices.one_in(8) => format!("tls://n{}.test:4222", place + 1),
                 place if place < known => format!("n{}", place + 1),
                 _ => String::from("nowhere"),
             })

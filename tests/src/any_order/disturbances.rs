@@ -12,12 +12,13 @@ use crate::sim::{Cut, Dial, PipeStage};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What a server may say at any time, or what merely costs the link.
-const HONEST: [&str; 16] = [
+const HONEST: [&str; 17] = [
     "PING\r\n",
     "+OK\r\n",
     "INFO {\"ldm\":true}\r\n",
     "INFO {\"connect_urls\":[\"n2.test:4222\",\"n9.test:1\",\"ws://x\",\"[::1]\"]}\r\n",
     "INFO {\"connect_urls\":[]}\r\n",
+    "INFO {\"connect_urls\":[\"tls://n2.test:4222\",\"n2.test:4222\",\"tls://n1.test:4222\"]}\r\n",
     "INFO {\"max_payload\":700}\r\n",
     "INFO {\"max_payload\":null,\"headers\":false,\"x\":[1]}\r\n",
     "-ERR 'Permissions Violation for Subscription to \"a\"'\r\n",

@@ -65,6 +65,8 @@ fn set_server(settings: &mut Settings, choices: &mut Choices<'_>) {
     settings.headers = !choices.one_in(6);
     if choices.one_in(8) {
         settings.tls = Tls::Required;
+    } else if choices.one_in(2) {
+        settings.tls = Tls::Available;
     }
     if choices.one_in(6) {
         settings.account_max_payload = Some(2_000);

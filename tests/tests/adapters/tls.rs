@@ -182,7 +182,7 @@ scenarios! {
     }
 
     /// However a peer ends a link with TLS, with or without the goodbye, it reads the same everywhere.
-    async fn the_end_of_a_peer_is_told_without_words_of_the_library(home, version) {
+    async fn the_end_of_a_peer_is_reported_without_words_of_the_library(home, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
         let (client, mut watch) = home.start(options(&server.tls_url()).tls(trusting(&files.ca)));

@@ -191,7 +191,7 @@ fn a_link_that_ends_after_the_tls_handshake_before_a_byte_came_fails_in_tls_and_
 
 // behaviour: 2.3
 #[test]
-fn what_was_decrypted_before_the_end_or_an_end_without_tls_is_told_as_what_it_is() {
+fn an_end_after_something_was_decrypted_or_without_tls_is_reported_as_an_end() {
     let closing = |tls, deeds: Vec<Deed>| {
         Scenario::new(1).server(0, move |server| {
             server.tls = tls;

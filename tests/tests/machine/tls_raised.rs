@@ -1,4 +1,4 @@
-//! A server that is named with and without TLS is spoken to with TLS, and that is told (behaviour 3.1).
+//! A server that is named with and without TLS is spoken to with TLS, and an event says so (behaviour 3.1).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const PLAIN: &str = "nats://n1.test:4222";
 const TLS: &str = "tls://N1.test";
 
-/// What was told of raised servers, as URLs.
+/// The servers of all events about raised ones, as URLs.
 fn raised(world: &World) -> Vec<String> {
     let server = |event: &Event| match event {
         Event::ServerTlsRaised { server } => Some(server.to_string()),
