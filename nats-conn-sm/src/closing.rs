@@ -3,6 +3,7 @@
 use crate::connection::{Connection, Stage};
 use crate::error::{DisconnectReason, FlushError, RequestError, StateError};
 use crate::event::{ClosedReason, EndReason, Event};
+use crate::ids::LinkId;
 use crate::life::{Closing, Drain, DrainStage, Life};
 use crate::link::Cause;
 use crate::phase::Phase;
@@ -25,9 +26,12 @@ enum Farewell {
 
 /// Drain.
 impl Connection {
-    /// Ends the connection without losing anything: subscriptions are drained, publishes and pending requests
-    /// go on, until [`finish_drain`](Self::finish_drain); then what is queued is written and confirmed. Ends with
-    /// [`ClosedReason::Drained`], after [`Config::drain_timeout`](crate::Config::drain_timeout) at the latest.
+    /// Ends the connection without losing anything: subscriptions are drained, publishes and requests go on, with or
+    /// without a link, until [`finish_drain`](Self::finish_drain) and the last pending request; then publishes are
+    /// refused, and what is queued is written and confirmed. Ends with [`ClosedReason::Drained`], after
+    /// [`Config::drain_timeout`](crate::Config::drain_timeout) at the latest, and earlier where no link can follow.
+    ///
+    /// New subscriptions are refused at once.
     ///
     /// # Errors
     /// When closed, or draining already.
@@ -42,33 +46,36 @@ impl Connection {
         self.life = Life::Draining(Drain {
             deadline: now + self.config.drain_timeout,
             stage: DrainStage::Interest { consumed: false },
+            unread: 0,
             lost_before: self.delivery.lost(),
         });
         self.end_interest();
-        let busy = self.present_link().is_some_and(|link| link.session().is_some());
-        if !busy && !self.go_on_draining_without_link(now) {
-            return Ok(());
-        }
-        self.go_on_draining();
         Ok(())
     }
 
-    /// Says that everything delivered has been consumed: all mailboxes are empty or dropped. Ignored unless a
-    /// drain is under way.
-    pub fn finish_drain(&mut self, now: Timestamp) {
-        self.noted(|| Input::FinishDrain, |machine| machine.finish_drain_unnoted(now));
+    /// Says that everything delivered has been consumed, but for so many messages that nobody is going to take. From
+    /// now on requests are refused; publishes are once the last pending request has ended and there is a link.
+    ///
+    /// A drain waits for this with or without a link: a holder who has nothing to consume calls it right behind
+    /// [`drain`](Self::drain). Ignored unless a drain is under way, and when it was called before.
+    pub fn finish_drain(&mut self, now: Timestamp, unread: u64) {
+        self.noted(
+            || Input::FinishDrain(unread),
+            |machine| machine.finish_drain_unnoted(now, unread),
+        );
     }
 
-    fn finish_drain_unnoted(&mut self, now: Timestamp) {
+    fn finish_drain_unnoted(&mut self, now: Timestamp, unread: u64) {
         self.enter(now);
-        if let Life::Draining(Drain {
-            stage: DrainStage::Interest { consumed } | DrainStage::Offline { consumed },
-            ..
-        }) = &mut self.life
+        if let Life::Draining(drain) = &mut self.life
+            && let DrainStage::Interest {
+                consumed: consumed @ false,
+            } = &mut drain.stage
         {
             *consumed = true;
+            drain.unread = unread;
+            self.go_on_draining();
         }
-        self.go_on_draining();
     }
 
     /// UNSUB for all, or their end where the server knows nothing of them.
@@ -98,30 +105,48 @@ impl Connection {
 
     /// Whatever a drain waits for may have happened.
     pub(crate) fn go_on_draining(&mut self) {
-        if !self.life.is_draining() {
+        if !self.has_only_writes_left() {
             return;
         }
-        if self.session_link().is_none() {
-            let waits = matches!(self.stage, Stage::Waiting { .. } | Stage::Choosing { .. });
-            if waits && !self.outbox.has_publishes() {
-                self.end_drained(self.now);
+        match &self.stage {
+            Stage::Linked(link) if link.is_up() => {
+                let id = link.id;
+                self.drain_writes(id);
             }
-            return;
+            // What its end leaves is looked at then.
+            Stage::Linked(link) if link.session().is_some() => {}
+            Stage::Ended => {}
+            Stage::Linked(_) | Stage::Waiting { .. } | Stage::Choosing { .. } => {
+                if self.is_drained_without_link() {
+                    self.end_drained(self.now);
+                }
+            }
         }
+    }
+
+    /// Everything was consumed, and no request is pending.
+    fn has_only_writes_left(&self) -> bool {
+        self.life.is_draining()
+            && self.life.refuses_requests()
+            && self.subscriptions.is_empty()
+            && self.requests.is_empty()
+    }
+
+    /// Whether a drain needs no further link.
+    pub(crate) fn is_drained_without_link(&self) -> bool {
+        self.has_only_writes_left() && !self.outbox.has_publishes()
+    }
+
+    /// Nothing is taken any more: what is queued is written to this link and confirmed.
+    fn drain_writes(&mut self, link: LinkId) {
         let Life::Draining(drain) = &mut self.life else {
             return;
         };
-        if !matches!(
-            drain.stage,
-            DrainStage::Interest { consumed: true } | DrainStage::Offline { consumed: true }
-        ) || !self.subscriptions.is_empty()
-            || !self.requests.is_empty()
-        {
-            return;
+        let writes = DrainStage::Writes { asked: link };
+        if core::mem::replace(&mut drain.stage, writes) != writes {
+            self.leave_inbox();
+            self.push_ping(PingKind::DrainWrites);
         }
-        drain.stage = DrainStage::Writes;
-        self.leave_inbox();
-        self.push_ping(PingKind::DrainWrites);
     }
 
     /// No replies are awaited any more.
@@ -130,24 +155,6 @@ impl Connection {
             self.tell_server(inbox.sid, None);
             self.subscriptions.remove(inbox.sid);
         }
-    }
-
-    /// Without a link a drain goes on only for what is queued. Whether it does.
-    pub(crate) fn go_on_draining_without_link(&mut self, now: Timestamp) -> bool {
-        let Life::Draining(drain) = &mut self.life else {
-            return true;
-        };
-        if self.outbox.has_publishes() {
-            // A PING behind the writes died with its link: the next session begins that step anew.
-            let consumed = match drain.stage {
-                DrainStage::Interest { consumed } | DrainStage::Offline { consumed } => consumed,
-                DrainStage::Writes => true,
-            };
-            drain.stage = DrainStage::Offline { consumed };
-            return true;
-        }
-        self.end_drained(now);
-        false
     }
 
     /// The PONG behind the last publish.
@@ -159,16 +166,34 @@ impl Connection {
 
     /// The drain is over, completely or not.
     pub(crate) fn end_drained(&mut self, now: Timestamp) {
-        let Life::Draining(drain) = &self.life else { return };
-        let all = self.delivery.queued() == 0
-            && !self.delivery.has_written()
-            && self.delivery.lost() == drain.lost_before;
-        self.shut(now, ClosedReason::Drained { complete: all }, Farewell::Short);
+        if let Some(reason) = self.drained_reason() {
+            self.shut(now, reason, Farewell::Short);
+        }
     }
 
     /// The deadline of the drain.
     pub(crate) fn drain_is_overdue(&mut self, now: Timestamp) {
-        self.shut(now, ClosedReason::Drained { complete: false }, Farewell::Short);
+        if let Life::Draining(Drain { unread, .. }) = self.life {
+            let reason = ClosedReason::Drained {
+                complete: false,
+                unread,
+            };
+            self.shut(now, reason, Farewell::Short);
+        }
+    }
+
+    /// What came of a drain that ends now.
+    fn drained_reason(&self) -> Option<ClosedReason> {
+        let Life::Draining(drain) = &self.life else {
+            return None;
+        };
+        let complete = self.delivery.queued() == 0
+            && !self.delivery.has_written()
+            && self.delivery.lost() == drain.lost_before;
+        Some(ClosedReason::Drained {
+            complete,
+            unread: drain.unread,
+        })
     }
 }
 
@@ -265,11 +290,10 @@ impl Connection {
 
     /// The end of everything. There is no link, or it is given up.
     pub(crate) fn end(&mut self, _now: Timestamp, reason: ClosedReason) {
-        let reason = match (&self.life, reason) {
-            (Life::Draining(_), ClosedReason::Requested) => ClosedReason::Requested,
-            (Life::Draining(_), ClosedReason::Drained { complete }) => ClosedReason::Drained { complete },
-            (Life::Draining(_), _) => ClosedReason::Drained { complete: false },
-            (_, reason) => reason,
+        let reason = match reason {
+            ClosedReason::Requested | ClosedReason::Drained { .. } => reason,
+            // A drain ends where no link follows.
+            reason => self.drained_reason().unwrap_or(reason),
         };
         self.end_ids();
         self.stage = Stage::Ended;

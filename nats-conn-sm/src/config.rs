@@ -92,7 +92,8 @@ pub struct Config {
 
     /// What to do when a server announces that it goes. Default: [`LameDuckPolicy::Move`].
     pub lame_duck: LameDuckPolicy,
-    /// How long a drain may take. Default: 30 s.
+    /// How long a drain may take. Default: 25 s, so that it ends before the 30 s are over that Kubernetes leaves
+    /// between the signal to end and the kill.
     pub drain_timeout: Duration,
     /// How long a close may go on writing what is queued. Default: 500 ms.
     pub close_timeout: Duration,
@@ -135,7 +136,7 @@ impl Config {
             max_control_line: MAX_CONTROL_LINE,
             requests_survive: false,
             lame_duck: LameDuckPolicy::default(),
-            drain_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(25),
             close_timeout: Duration::from_millis(500),
             limits: Limits::default(),
         }

@@ -239,8 +239,8 @@ impl Connection {
             let reason = closing.reason.clone();
             return self.end(now, reason);
         }
-        if self.life.is_draining() && !self.go_on_draining_without_link(now) {
-            return;
+        if self.is_drained_without_link() {
+            return self.end_drained(now);
         }
         let forced = matches!(reason, DisconnectReason::Forced);
         if !self.config.reconnect && !forced {
@@ -278,8 +278,8 @@ impl Connection {
         if self.life.is_ending() {
             return;
         }
-        if self.life.is_draining() && !self.go_on_draining_without_link(now) {
-            return;
+        if self.is_drained_without_link() {
+            return self.end_drained(now);
         }
         self.go_on(now);
     }

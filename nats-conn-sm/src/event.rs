@@ -368,10 +368,16 @@ impl RepliesEnd {
 pub enum ClosedReason {
     /// It was asked to.
     Requested,
-    /// It was drained.
+    /// It was drained, or as much of it as the time allowed.
     Drained {
-        /// Whether every publish that was taken was confirmed by a server.
+        /// Whether every publish was confirmed by a server that was queued or written when the drain began, or
+        /// taken since. It says nothing of what was lost before, as
+        /// [`PublishFates::all_confirmed`](crate::PublishFates::all_confirmed) does, nor of messages that were not
+        /// read. Always `false` where the drain took longer than it may.
         complete: bool,
+        /// How many messages were delivered that nobody has taken, because their holder was not waited for any
+        /// longer.
+        unread: u64,
     },
     /// No server is left.
     PoolExhausted,

@@ -1,6 +1,7 @@
 //! Whether the connection is open, being drained, or on its way to its end.
 
 use crate::event::ClosedReason;
+use crate::ids::LinkId;
 use crate::time::Timestamp;
 
 /// The life of the connection, whatever becomes of its links.
@@ -24,6 +25,8 @@ pub(crate) enum Life {
 pub(crate) struct Drain {
     pub(crate) deadline: Timestamp,
     pub(crate) stage: DrainStage,
+    /// How many messages the holder has given up to be consumed.
+    pub(crate) unread: u64,
     /// How many publishes were lost when it began.
     pub(crate) lost_before: u64,
 }
@@ -31,13 +34,12 @@ pub(crate) struct Drain {
 /// How far a drain has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DrainStage {
-    /// Subscriptions end, their messages are consumed, requests get their replies. Whether the holder has said
-    /// that everything delivered was consumed.
+    /// Subscriptions end, their messages are consumed, requests get their replies; publishes are taken, with or
+    /// without a link, and requests until the holder has said that everything delivered was consumed.
     Interest { consumed: bool },
-    /// The same without a link, or since one was lost: nothing new is taken.
-    Offline { consumed: bool },
-    /// Nothing is taken any more; what is queued is written and confirmed.
-    Writes,
+    /// Nothing is taken any more; what is queued is written and confirmed. On which link that was asked for: the
+    /// next one is asked anew.
+    Writes { asked: LinkId },
 }
 
 /// A close under way.
@@ -59,10 +61,16 @@ impl Life {
         matches!(
             self,
             Self::Draining(Drain {
-                stage: DrainStage::Writes | DrainStage::Offline { .. },
+                stage: DrainStage::Writes { .. },
                 ..
             })
         )
+    }
+
+    /// Whether a drain has come to the point from where requests are refused: nobody is at work any more who could
+    /// have to ask.
+    pub(crate) fn refuses_requests(&self) -> bool {
+        matches!(self, Self::Draining(drain) if drain.stage != DrainStage::Interest { consumed: false })
     }
 
     pub(crate) fn is_draining(&self) -> bool {

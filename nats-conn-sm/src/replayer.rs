@@ -261,7 +261,7 @@ impl Replayer {
             Input::Flush => answer!(machine.flush(now)),
             Input::RoundTrip => answer!(machine.rtt(now)),
             Input::Drain => answer!(machine.drain(now)),
-            Input::FinishDrain => answer!(machine.finish_drain(now)),
+            Input::FinishDrain(unread) => answer!(machine.finish_drain(now, unread)),
             Input::Close => answer!(machine.close(now)),
             Input::Abort => answer!(machine.abort(now)),
             Input::ForceReconnect => answer!(machine.force_reconnect(now)),

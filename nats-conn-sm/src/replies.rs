@@ -20,7 +20,7 @@ impl Connection {
     /// [`Event::Response`]. A reply subject in `request` is ignored.
     ///
     /// # Errors
-    /// When draining, or when it cannot be published.
+    /// When draining and nothing is being consumed any more, or when it cannot be published.
     pub fn request(
         &mut self,
         now: Timestamp,
@@ -38,7 +38,7 @@ impl Connection {
     /// [`Event::RepliesEnded`].
     ///
     /// # Errors
-    /// When draining, or when it cannot be published.
+    /// When draining and nothing is being consumed any more, or when it cannot be published.
     pub fn request_many(
         &mut self,
         now: Timestamp,
@@ -58,7 +58,7 @@ impl Connection {
         deadline: Timestamp,
         many: Option<RequestMany>,
     ) -> Result<RequestId, RequestStartError> {
-        if self.life.is_draining() {
+        if self.life.refuses_requests() {
             return Err(RequestStartError::Draining);
         }
         if self.life.is_ending() {

@@ -96,6 +96,14 @@ pub struct PublishFates {
     pub settled: u64,
 }
 
+impl PublishFates {
+    /// Whether everything that was ever published was confirmed: nothing is under way, and nothing was lost. A request
+    /// that ended before it was sent counts as lost.
+    pub const fn all_confirmed(&self) -> bool {
+        self.confirmed == self.accepted
+    }
+}
+
 /// What one publish has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

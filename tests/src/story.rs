@@ -78,7 +78,12 @@ pub fn line(event: &Event) -> Option<String> {
         }
         Event::Writable | Event::Draining => name.to_owned(),
         Event::Closed { reason } => match reason {
-            nats_conn_sm::ClosedReason::Drained { complete } => format!("{name} drained {complete}"),
+            nats_conn_sm::ClosedReason::Drained { complete, unread: 0 } => {
+                format!("{name} drained {complete}")
+            }
+            nats_conn_sm::ClosedReason::Drained { complete, unread } => {
+                format!("{name} drained {complete} unread {unread}")
+            }
             reason => format!("{name} {}", reason.code()),
         },
         _ => return None,

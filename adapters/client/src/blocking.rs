@@ -24,9 +24,8 @@ pub fn wait_for<T>(
     deadline: Option<Instant>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
-    THIS_THREAD.with(|parked| {
-        let waker = Waker::from(parked.clone());
-        let mut cx = Context::from_waker(&waker);
+    THIS_THREAD.with(|(parked, waker)| {
+        let mut cx = Context::from_waker(waker);
         loop {
             if let Poll::Ready(answer) = poll(&mut cx) {
                 return Some(answer);
@@ -57,9 +56,17 @@ pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
     std::future::poll_fn(|cx| answer.poll(cx)).await
 }
 
+/// Polls once, on behalf of this thread.
+pub fn poll_once<T>(poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    THIS_THREAD.with(|(_, waker)| poll(&mut Context::from_waker(waker)))
+}
+
 thread_local! {
-    static THIS_THREAD: Arc<Parked> =
-        Arc::new(Parked { thread: std::thread::current(), woken: AtomicBool::new(false) });
+    // One waker for all that this thread waits for: by it others know the thread.
+    static THIS_THREAD: (Arc<Parked>, Waker) = {
+        let parked = Arc::new(Parked { thread: std::thread::current(), woken: AtomicBool::new(false) });
+        (parked.clone(), parked.into())
+    };
 }
 
 struct Parked {
@@ -109,6 +116,19 @@ mod tests {
     #[test]
     fn a_future_that_is_done_is_not_waited_for() {
         assert_eq!(wait(None, pin!(ready(7))), Some(7));
+    }
+
+    #[test]
+    fn a_thread_is_known_by_its_waker() {
+        let waker = || poll_once(|cx| Poll::Ready(cx.waker().clone()));
+        let (Poll::Ready(first), Poll::Ready(second)) = (waker(), waker()) else {
+            panic!("it is ready");
+        };
+        assert!(first.will_wake(&second));
+        let waited = wait_for(None, |cx| Poll::Ready(cx.waker().will_wake(&first)));
+        assert_eq!(waited, Some(true));
+        let elsewhere = std::thread::spawn(move || poll_once(|cx| Poll::Ready(cx.waker().will_wake(&first))));
+        assert_eq!(elsewhere.join().expect("it ran"), Poll::Ready(false));
     }
 
     #[test]

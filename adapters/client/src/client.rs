@@ -1,6 +1,7 @@
 //! The handle by which an application uses a connection.
 
 use std::future::Future;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,7 +164,7 @@ impl Client {
     /// The connection is closed or draining already.
     pub fn drain(&self) -> Result<impl Future<Output = ClosedReason> + Send + Unpin + use<>, StateError> {
         self.handle.shared.with(|connection, now| connection.drain(now))?;
-        Ok(self.closed())
+        Ok(self.handle.shared.when_drained())
     }
 
     /// Closes the connection. What is queued is still handed to an established link, for at most 500 ms. The
@@ -254,6 +255,31 @@ impl Client {
     /// What became of everything that was published.
     pub fn publish_fates(&self) -> PublishFates {
         self.handle.shared.look(|connection| connection.publish_fates())
+    }
+
+    /// Whether everything that was ever published with this connection was confirmed by a server: nothing is under
+    /// way, and nothing was lost, from the first publish on. After a drain it is the whole answer to what became of
+    /// what was sent, where [`ClosedReason::Drained`] tells of the drain alone.
+    pub fn all_confirmed(&self) -> bool {
+        self.publish_fates().all_confirmed()
+    }
+
+    /// The exit code of a program for which it is a failure that something it published was not
+    /// [confirmed](Self::all_confirmed): success or failure, to be asked when the connection is closed.
+    ///
+    /// ```no_run
+    /// # use std::process::ExitCode;
+    /// # async fn example(client: nats_conn_client::Client) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    /// client.drain()?.await;
+    /// Ok(client.exit_code())
+    /// # }
+    /// ```
+    pub fn exit_code(&self) -> ExitCode {
+        if self.all_confirmed() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 
     /// What became of one publish, as far as it is known.

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use nats_conn_sm::ClosedReason;
 
-use crate::shared::Shared;
+use crate::shared::{Core, Shared};
+use crate::waiting::Waiting;
 
 /// Done when the connection is closed and its driver has ended. It does not keep the connection open.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ use crate::shared::Shared;
 pub struct Closed {
     shared: Arc<Shared>,
     waiting: Option<u64>,
+    /// Whoever awaits it drains the connection.
+    drains: bool,
 }
 
 impl Closed {
@@ -22,6 +25,22 @@ impl Closed {
         Self {
             shared: shared.clone(),
             waiting: None,
+            drains: false,
+        }
+    }
+
+    pub(crate) fn of_drain(shared: &Arc<Shared>) -> Self {
+        let mut closed = Self::new(shared);
+        closed.drains = true;
+        closed
+    }
+
+    /// Among whom to wait.
+    fn watchers<'a>(&self, core: &'a mut Core) -> &'a mut Waiting {
+        if self.drains {
+            core.draining.awaiting()
+        } else {
+            &mut core.watchers
         }
     }
 }
@@ -31,14 +50,20 @@ impl Future for Closed {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ClosedReason> {
         let waited = self.waiting.take();
-        let (ended, waiting) = self.shared.call_quietly(|core| {
+        let watch = |core: &mut Core| {
+            let ended = core.ended();
+            let watchers = self.watchers(core);
             // Whoever polled it before does not wait any more.
-            waited.into_iter().for_each(|id| core.watchers.remove(id));
-            match core.ended() {
-                Some(reason) => (Some(reason), None),
-                None => (None, Some(core.watchers.add(None, cx.waker()))),
-            }
-        });
+            waited.into_iter().for_each(|id| watchers.remove(id));
+            let waiting = ended.is_none().then(|| watchers.add(None, cx.waker()));
+            (ended, waiting)
+        };
+        // Who awaits a drain makes a difference to it.
+        let (ended, waiting) = if self.drains && waited.is_none() {
+            self.shared.call(watch)
+        } else {
+            self.shared.call_quietly(watch)
+        };
         self.waiting = waiting;
         ended.map_or(Poll::Pending, Poll::Ready)
     }
@@ -47,7 +72,7 @@ impl Future for Closed {
 impl Drop for Closed {
     fn drop(&mut self) {
         if let Some(id) = self.waiting.take() {
-            self.shared.call_quietly(|core| core.watchers.remove(id));
+            self.shared.call_quietly(|core| self.watchers(core).remove(id));
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! One connection, commands from standard input, what happens on standard output, one JSON object a line. All
 //! adapters have an example named `console` around [`main`]. Exit status: 0 after `close`, a complete `drain`,
-//! `quit` or the end of input; 1 when the connection closed for any other reason; 2 for unusable flags.
+//! `quit` or the end of input; 1 when the connection closed for any other reason, or the drain was incomplete or left
+//! messages unread; 2 for unusable flags.
 
 mod command;
 mod escape;

@@ -38,6 +38,8 @@ pub(crate) struct Delivery {
     window: VecDeque<(u64, Vec<Arc<Mail>>)>,
     /// How long reading waits for one mailbox.
     patience: Duration,
+    /// The time of this turn, where the connection is being drained.
+    draining: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +86,11 @@ impl Delivery {
 
     pub(crate) fn begin(&mut self) {
         self.batch += 1;
+    }
+
+    /// The connection is being drained, and this is the time of the turn.
+    pub(crate) fn drains(&mut self, now: Instant) {
+        self.draining = Some(now);
     }
 
     pub(crate) fn wakers(&mut self) -> &mut Vec<Waker> {
@@ -142,7 +149,7 @@ impl Delivery {
         let mut filled = self.oldest_of_window();
         for group in self.groups.iter_mut().take(self.used) {
             let Some(mail) = group.mail.take() else { continue };
-            let outcome = mail.fill(self.batch, &mut group.messages, self.patience);
+            let outcome = mail.fill(self.batch, &mut group.messages, self.patience, self.draining);
             if group.messages.capacity() > KEPT_SLOTS {
                 group.messages = VecDeque::new();
             }

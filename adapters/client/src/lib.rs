@@ -36,6 +36,7 @@ pub mod console;
 mod credentials;
 mod delivery;
 mod dial;
+mod draining;
 mod driver;
 mod events;
 mod farewell;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nats_conn_sm::{EndReason, Mailbox, MailboxLimits};
 use nats_proto::{Message, Sid};
 
+use crate::draining::{Holder, Left};
 use crate::lock::{lock, remember};
 use crate::shared::Shared;
 
@@ -41,6 +42,7 @@ struct Content {
     /// How much longer reading may wait for this mailbox until it was empty once.
     patience: Duration,
     full_patience: Duration,
+    holder: Holder,
 }
 
 /// What came of filling a mailbox.
@@ -72,22 +74,32 @@ impl Mail {
         self.sid
     }
 
-    /// Puts a batch in. `messages` is empty afterwards.
-    pub(crate) fn fill(&self, batch: u64, messages: &mut VecDeque<Message>, patience: Duration) -> Filled {
+    /// Puts a batch in. `messages` is empty afterwards. The time counts where the connection is being drained.
+    pub(crate) fn fill(
+        &self,
+        batch: u64,
+        messages: &mut VecDeque<Message>,
+        patience: Duration,
+        draining: Option<Instant>,
+    ) -> Filled {
         let mut state = lock(&self.state);
         if state.abandoned {
             messages.clear();
             return Filled::default();
         }
         let limits = state.limits;
+        let waiting = state.waker.take();
         let content = state
             .content
-            .get_or_insert_with(|| Content::new(limits, patience));
+            .get_or_insert_with(|| Content::new(limits, patience, waiting.clone()));
+        if waiting.is_some() && draining.is_some() {
+            content.holder.seen = draining;
+        }
         let began = content.mailbox.append(batch, messages);
         let slow = began.then(|| content.mailbox.dropped());
         let crowded = content.mailbox.is_crowded() && !content.patience.is_zero();
         Filled {
-            waker: state.waker.take(),
+            waker: waiting,
             slow,
             crowded,
         }
@@ -114,19 +126,39 @@ impl Mail {
         state.content = None;
     }
 
-    /// Whether there is nothing left that somebody could take.
+    /// Whether there is nothing left that somebody could take, nor in anybody's hand.
     pub(crate) fn is_consumed(&self) -> bool {
         let state = lock(&self.state);
         state
             .content
             .as_ref()
-            .is_none_or(|content| content.mailbox.is_empty())
+            .is_none_or(|content| content.mailbox.is_empty() && !content.holder.in_hand)
+    }
+
+    /// What a drain still finds here, if its holder is waited for until then.
+    pub(crate) fn left(&self, now: Instant, until: impl FnOnce(&Holder) -> Option<Instant>) -> Left {
+        let state = lock(&self.state);
+        let Some(content) = &state.content else {
+            return Left::Nothing;
+        };
+        if content.mailbox.is_empty() && !content.holder.in_hand {
+            return Left::Nothing;
+        }
+        match until(&content.holder) {
+            Some(until) if until <= now => Left::Unread(content.mailbox.len() as u64),
+            until => Left::Waits(until),
+        }
     }
 
     /// Takes the oldest message; `None` once the subscription has ended and nothing is left.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, shared: &Shared) -> Poll<Option<Message>> {
         let mut state = lock(&self.state);
-        let (message, wake) = state.take();
+        // Asked under the lock: a drain that has seen what was here before is known here, too, and is woken.
+        let draining = shared.drain_time();
+        let (message, wake) = state.take(draining);
+        if let Some(content) = &mut state.content {
+            remember(&mut content.holder.poller, cx.waker());
+        }
         if message.is_none() && state.ended.is_none() {
             remember(&mut state.waker, cx.waker());
             return Poll::Pending;
@@ -138,7 +170,10 @@ impl Mail {
 
     /// Takes the oldest message if there is one.
     pub(crate) fn try_take(&self, shared: &Shared) -> Option<Message> {
-        let (message, wake) = lock(&self.state).take();
+        let mut state = lock(&self.state);
+        let draining = shared.drain_time();
+        let (message, wake) = state.take(draining);
+        drop(state);
         wake.wake(shared);
         message
     }
@@ -180,18 +215,23 @@ impl Mail {
 }
 
 impl State {
-    /// Takes a message, and says who waits for that.
-    fn take(&mut self) -> (Option<Message>, Waiting) {
+    /// Takes a message, and says who waits for that. The time counts where the connection is being drained.
+    fn take(&mut self, draining: Option<Instant>) -> (Option<Message>, Waiting) {
         let mut waiting = Waiting::default();
         let Some(content) = &mut self.content else {
             return (None, waiting);
         };
+        // The last message is done with, if there was one.
+        let was_in_hand = content.holder.in_hand;
+        content.holder.seen = draining;
         let Some(message) = content.mailbox.pop() else {
+            content.holder.in_hand = false;
+            waiting.drain = was_in_hand && self.ended.is_some() && draining.is_some();
             return (None, waiting);
         };
+        content.holder.in_hand = true;
         if content.mailbox.is_empty() {
             content.patience = content.full_patience;
-            waiting.drain = self.ended.is_some();
         }
         if !content.mailbox.is_crowded() {
             waiting.reader = content.reader.take();
@@ -201,21 +241,24 @@ impl State {
 }
 
 impl Content {
-    fn new(limits: MailboxLimits, patience: Duration) -> Box<Self> {
+    fn new(limits: MailboxLimits, patience: Duration, poller: Option<Waker>) -> Box<Self> {
         Box::new(Self {
             mailbox: Mailbox::new(limits),
             reader: None,
             patience,
             full_patience: patience,
+            holder: Holder {
+                poller,
+                ..Holder::default()
+            },
         })
     }
 }
 
-/// Who waits for a message to be taken.
+/// Who waits for a message to be taken, or to be done with.
 #[derive(Default)]
 struct Waiting {
-    /// A drain of the connection, which goes on when the last message was taken. It may wait beside the reader, who
-    /// may be another thread than the one that drains.
+    /// A drain of the connection, which goes on when the holder has come back and found nothing.
     drain: bool,
     /// The one who reads.
     reader: Option<Waker>,
@@ -324,16 +367,16 @@ mod tests {
     fn crowded(now: Instant) -> (Arc<Mail>, Crowded) {
         let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
         assert!(
-            !mail.fill(1, &mut messages(5), PATIENCE).crowded,
+            !mail.fill(1, &mut messages(5), PATIENCE, None).crowded,
             "half full is not crowded"
         );
-        assert!(mail.fill(1, &mut messages(3), PATIENCE).crowded);
+        assert!(mail.fill(1, &mut messages(3), PATIENCE, None).crowded);
         let crowded = Crowded::new(mail.clone(), now, Waker::noop());
         (mail, crowded)
     }
 
     fn take(mail: &Mail) -> bool {
-        let (message, waiting) = lock(&mail.state).take();
+        let (message, waiting) = lock(&mail.state).take(None);
         assert!(message.is_some());
         waiting.reader.is_some()
     }
@@ -354,7 +397,10 @@ mod tests {
         let (mail, mut crowded) = crowded(now);
         assert_eq!(crowded.check(now + TICK), Some(now + STALLED));
         assert_eq!(crowded.check(now + STALLED), None);
-        assert!(!mail.fill(2, &mut messages(1), PATIENCE).crowded, "nor later");
+        assert!(
+            !mail.fill(2, &mut messages(1), PATIENCE, None).crowded,
+            "nor later"
+        );
     }
 
     #[test]
@@ -365,27 +411,32 @@ mod tests {
         while crowded.check(now).is_some() {
             now += TICK;
             take(&mail);
-            mail.fill(2, &mut messages(1), PATIENCE);
+            mail.fill(2, &mut messages(1), PATIENCE, None);
         }
         assert!(now - began >= PATIENCE && now - began < PATIENCE + 2 * TICK);
-        assert!(!mail.fill(3, &mut messages(1), PATIENCE).crowded);
+        assert!(!mail.fill(3, &mut messages(1), PATIENCE, None).crowded);
         while mail.pending() > 0 {
             take(&mail);
         }
         assert!(
-            mail.fill(4, &mut messages(6), PATIENCE).crowded,
+            mail.fill(4, &mut messages(6), PATIENCE, None).crowded,
             "patience is back"
         );
     }
 
     #[test]
-    fn a_drain_and_a_reader_that_wait_for_the_same_message_are_both_told() {
+    fn a_reader_waits_until_the_last_message_is_taken_and_a_drain_until_its_taker_is_back() {
+        let now = Some(Instant::now());
         let mail = Mail::new(Sid::new(1), MailboxLimits::new(1, 1 << 20));
-        assert!(mail.fill(1, &mut messages(1), PATIENCE).crowded);
+        assert!(mail.fill(1, &mut messages(1), PATIENCE, now).crowded);
         let _reading = Crowded::new(mail.clone(), Instant::now(), Waker::noop());
         mail.end(EndReason::Drained);
-        let (message, waiting) = lock(&mail.state).take();
-        assert!(message.is_some() && waiting.drain && waiting.reader.is_some());
+        let (message, waiting) = lock(&mail.state).take(now);
+        assert!(message.is_some() && waiting.reader.is_some());
+        assert!(!waiting.drain && !mail.is_consumed(), "it is in somebody's hand");
+        let (message, waiting) = lock(&mail.state).take(now);
+        assert!(message.is_none() && waiting.drain && mail.is_consumed());
+        assert!(!lock(&mail.state).take(now).1.drain, "that is said once");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::adapter::{Adapter, DriverParts, LinkSetup, Prepared};
 use crate::client::Client;
 use crate::credentials::{Challenge, Identity};
+use crate::draining::DrainPatience;
 use crate::recording::RecordingSink;
 use crate::resolve::Resolver;
 use crate::shared::{Shared, SharedSettings};
@@ -92,6 +93,7 @@ pub struct ConnectOptions<A> {
     selector: Option<Selector>,
     mailbox: MailboxLimits,
     patience: Duration,
+    drain: DrainPatience,
     event_capacity: usize,
     request_timeout: Duration,
     publish_timeout: Option<Duration>,
@@ -153,6 +155,10 @@ impl<A> ConnectOptions<A> {
             selector: None,
             mailbox: MailboxLimits::default(),
             patience: Duration::from_secs(1),
+            drain: DrainPatience {
+                hand: Duration::from_secs(10),
+                unread: Duration::from_secs(5),
+            },
             event_capacity: 4096,
             request_timeout: Duration::from_secs(10),
             publish_timeout: None,
@@ -173,6 +179,7 @@ impl<A> ConnectOptions<A> {
             selector: self.selector,
             mailbox: self.mailbox,
             patience: self.patience,
+            drain: self.drain,
             event_capacity: self.event_capacity,
             request_timeout: self.request_timeout,
             publish_timeout: self.publish_timeout,
@@ -463,9 +470,29 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// How long a drain may take. Default: 30 s.
+    /// How long a drain may take. Default: 25 s, so that it ends before the 30 s are over that Kubernetes leaves
+    /// between the signal to end and the kill.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.config.drain_timeout = timeout;
+        self
+    }
+
+    /// How long a drain of the connection waits for a message in somebody's hand: for whoever has taken it to come back
+    /// to the subscription, or to drop it. Counted from the take or from the beginning of the drain, whichever is
+    /// later. Default: 10 s. It is 1 s at most where the task, or the thread, that awaits the drain is the one that last
+    /// polled the subscription.
+    pub fn drain_hand(mut self, patience: Duration) -> Self {
+        self.drain.hand = patience;
+        self
+    }
+
+    /// How long a drain of the connection waits for a subscription in which messages lie, of which none is in anybody's
+    /// hand, and that nobody polls. Counted from the beginning of the drain, or from when somebody last polled it.
+    /// Default: 5 s. What is left there then is told as
+    /// [`unread`](nats_conn_sm::ClosedReason::Drained::unread). It is 1 s at most where the task, or the thread, that
+    /// awaits the drain is the one that last polled the subscription.
+    pub fn drain_patience(mut self, patience: Duration) -> Self {
+        self.drain.unread = patience;
         self
     }
 
@@ -600,6 +627,7 @@ impl<A> ConnectOptions<A> {
             mailbox: self.mailbox,
             // What has arrived and was not read is no silence: between two keep-alives there is a read.
             patience: self.patience.min(ping_interval),
+            drain: self.drain,
             event_capacity: self.event_capacity,
         };
         let shared = Shared::new(connection, epoch, settings, recording);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use nats_proto::{Message, QueueGroup, Sid, SubjectFilter};
 use crate::addresses::Addresses;
 use crate::closed::Closed;
 use crate::delivery::{Delivered, Delivery};
+use crate::draining::{DrainPatience, Draining};
 use crate::events::{ClientEvent, Hub};
 use crate::lock::lock;
 use crate::mail::Mail;
@@ -43,6 +45,8 @@ pub struct Shared {
     hub: Hub,
     settings: SharedSettings,
     recording: Option<RecordingWriter>,
+    /// A drain has begun: those who take messages note when.
+    draining: AtomicBool,
 }
 
 /// What [`Shared`] has to know of the options.
@@ -50,6 +54,7 @@ pub struct Shared {
 pub(crate) struct SharedSettings {
     pub(crate) mailbox: MailboxLimits,
     pub(crate) patience: Duration,
+    pub(crate) drain: DrainPatience,
     pub(crate) event_capacity: usize,
 }
 
@@ -62,10 +67,8 @@ pub(crate) struct Core {
     pub(crate) addresses: Addresses,
     /// Whom to wake when there is something to do for the driver. Present only while it sleeps or is about to.
     pub(crate) driver: Option<Waker>,
-    /// Subscriptions that ended while their holders had not taken everything; a drain waits for them.
-    pub(crate) unconsumed: Vec<Arc<Mail>>,
-    /// `finish_drain` was called: it is called once.
-    pub(crate) consumed: bool,
+    /// What a drain of the connection waits for.
+    pub(crate) draining: Draining,
     /// Blocks taken by the driver: publishers yield to it once for each.
     pub(crate) blocks: u64,
     /// The number of blocks taken when a publisher last yielded.
@@ -119,8 +122,7 @@ impl Shared {
                 waiting: Waiting::default(),
                 addresses: Addresses::default(),
                 driver: None,
-                consumed: false,
-                unconsumed: Vec::new(),
+                draining: Draining::new(settings.drain),
                 blocks: 0,
                 yielded: u64::MAX,
                 closed: None,
@@ -131,6 +133,7 @@ impl Shared {
             hub: Hub::new(settings.event_capacity),
             settings,
             recording,
+            draining: AtomicBool::new(false),
         })
     }
 
@@ -219,6 +222,7 @@ impl Shared {
             let mut core = lock(&self.core);
             core.finished = true;
             core.watchers.wake_all(&mut watchers);
+            core.draining.awaiting().wake_all(&mut watchers);
         }
         watchers.into_iter().for_each(Waker::wake);
     }
@@ -231,6 +235,22 @@ impl Shared {
     /// Waits until the connection is closed and its driver has ended.
     pub fn when_closed(self: &Arc<Self>) -> Closed {
         Closed::new(self)
+    }
+
+    /// The same, for whoever drains: a drain waits no more than 1 s for a subscription that was last polled by the task,
+    /// or the thread, that polls this.
+    pub fn when_drained(self: &Arc<Self>) -> Closed {
+        Closed::of_drain(self)
+    }
+
+    /// A drain has begun.
+    pub(crate) fn drains(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// The time, while a drain is under way.
+    pub(crate) fn drain_time(&self) -> Option<Instant> {
+        self.draining.load(Ordering::Relaxed).then(Instant::now)
     }
 
     pub(crate) fn mailbox_limits(&self) -> MailboxLimits {
@@ -306,14 +326,6 @@ impl Core {
     /// Why the connection closed, once its driver has ended, too.
     pub(crate) fn ended(&self) -> Option<ClosedReason> {
         self.closed.clone().filter(|_| self.finished)
-    }
-
-    /// Remembers that a drain has to wait until this is consumed.
-    pub(crate) fn note_unconsumed(&mut self, mail: Arc<Mail>) {
-        if self.unconsumed.len() == self.unconsumed.capacity() {
-            self.unconsumed.retain(|mail| !mail.is_consumed());
-        }
-        self.unconsumed.push(mail);
     }
 }
 

@@ -84,8 +84,9 @@ impl<'a> Turn<'a> {
     pub fn deadline(&self) -> Option<Instant> {
         let machine = self.core.connection.poll_timeout();
         let waiting = self.core.waiting.next_deadline();
-        let first = machine.into_iter().chain(waiting).min()?;
-        Some(self.shared.instant(first))
+        let first = machine.into_iter().chain(waiting).min();
+        let first = first.map(|first| self.shared.instant(first));
+        first.into_iter().chain(self.core.draining.next_look()).min()
     }
 
     /// Whom to wake when the application calls something. To be called in every turn after which the driver may
@@ -103,13 +104,17 @@ impl<'a> Turn<'a> {
     pub(crate) fn housekeeping(&mut self) {
         let now = self.now();
         let core = &mut *self.core;
-        if core.connection.state() != State::Draining || !core.routes.mail.is_empty() {
+        if core.connection.state() != State::Draining {
             return;
         }
-        core.unconsumed.retain(|mail| !mail.is_consumed());
-        if core.unconsumed.is_empty() && !core.consumed {
-            core.consumed = true;
-            core.connection.finish_drain(now);
+        self.shared.drains();
+        self.delivery.drains(self.now);
+        core.draining.begin(self.now);
+        if !core.routes.mail.is_empty() {
+            return;
+        }
+        if let Some(unread) = core.draining.finish(self.now) {
+            core.connection.finish_drain(now, unread);
             core.waiting.wake_all(self.delivery.wakers());
         }
     }
@@ -131,7 +136,7 @@ impl<'a> Turn<'a> {
             Event::SubscriptionEnded { subscription, reason } => {
                 if let Some(route) = core.routes.mail.remove(&subscription) {
                     self.delivery.ends.push((route.mail.clone(), reason));
-                    core.note_unconsumed(route.mail);
+                    core.draining.note(route.mail);
                 }
             }
             Event::Response { request, result } => match core.routes.requests.remove(&request) {
@@ -160,7 +165,10 @@ impl<'a> Turn<'a> {
                 Some(FlushRoute::Flush(_)) | None => {}
             },
             Event::Writable => core.waiting.wake_all(self.delivery.wakers()),
-            Event::Closed { reason } => self.close_everything(reason),
+            Event::Closed { reason } => {
+                let reason = core.draining.reason(reason);
+                self.close_everything(reason);
+            }
             Event::Draining => {
                 core.waiting.wake_all(self.delivery.wakers());
                 self.delivery.events.push(Event::Draining.into());

@@ -30,6 +30,11 @@ impl Waiting {
         self.next
     }
 
+    /// Whether somebody waits who would be woken by this waker, too.
+    pub(crate) fn includes(&self, waker: &Waker) -> bool {
+        self.waiting.iter().any(|waiting| waiting.waker.will_wake(waker))
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()

@@ -15,7 +15,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let drained = client.drain()?;
     let received = messages.iter().count();
-    let complete = drained.wait() == ClosedReason::Drained { complete: true };
+    let complete = drained.wait()
+        == ClosedReason::Drained {
+            complete: true,
+            unread: 0,
+        };
     println!(
         "received {received} of 1000, the drain was {}",
         if complete { "complete" } else { "not complete" }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::{Pin, pin};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -240,7 +241,7 @@ impl Client {
     /// The connection is closed or draining already.
     pub fn drain(&self) -> Result<Closing, StateError> {
         drop(self.inner.drain()?);
-        Ok(self.closed())
+        Ok(Closing::of_drain(self.inner.shared()))
     }
 
     /// Closes the connection, and waits for that. What is queued is still handed to an established link, for at most
@@ -315,6 +316,31 @@ impl Client {
     /// What became of everything that was published.
     pub fn publish_fates(&self) -> PublishFates {
         self.inner.publish_fates()
+    }
+
+    /// Whether everything that was ever published with this connection was confirmed by a server: nothing is under
+    /// way, and nothing was lost, from the first publish on. After a drain it is the whole answer to what became of
+    /// what was sent, where [`ClosedReason::Drained`] tells of the drain alone.
+    pub fn all_confirmed(&self) -> bool {
+        self.publish_fates().all_confirmed()
+    }
+
+    /// The exit code of a program for which it is a failure that something it published was not
+    /// [confirmed](Self::all_confirmed): success or failure, to be asked when the connection is closed.
+    ///
+    /// ```no_run
+    /// # use std::process::ExitCode;
+    /// # fn example(client: nats_conn_std::Client) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    /// client.drain()?.wait();
+    /// Ok(client.exit_code())
+    /// # }
+    /// ```
+    pub fn exit_code(&self) -> ExitCode {
+        if self.all_confirmed() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 
     /// What became of one publish, as far as it is known.

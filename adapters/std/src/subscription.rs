@@ -1,5 +1,6 @@
 //! The messages of one subscription, one after the other.
 
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use nats_conn_client::{EndReason, MailboxLimits, Message, Sid, SubscriptionError, blocking};
@@ -50,7 +51,10 @@ impl Subscription {
 
     /// The next message if it has arrived already.
     pub fn try_next(&mut self) -> Option<Message> {
-        self.inner.try_next()
+        match blocking::poll_once(|cx| self.inner.poll_message(cx)) {
+            Poll::Ready(message) => message,
+            Poll::Pending => None,
+        }
     }
 
     /// All messages from now on; each is waited for.
@@ -124,9 +128,6 @@ impl Iterator for Subscription {
 
     /// Waits for the next message; `None` when no message follows.
     fn next(&mut self) -> Option<Message> {
-        if let Some(message) = self.inner.try_next() {
-            return Some(message);
-        }
         blocking::wait_for(None, |cx| self.inner.poll_message(cx)).flatten()
     }
 }

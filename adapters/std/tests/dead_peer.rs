@@ -126,7 +126,13 @@ fn a_drain_ends_at_its_timeout() {
     stuff(&client);
     let began = Instant::now();
     let reason = client.drain().unwrap().wait();
-    assert_eq!(reason, ClosedReason::Drained { complete: false });
+    assert_eq!(
+        reason,
+        ClosedReason::Drained {
+            complete: false,
+            unread: 0
+        }
+    );
     assert!(
         began.elapsed() < Duration::from_millis(1500),
         "{:?}",

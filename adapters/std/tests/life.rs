@@ -153,7 +153,13 @@ fn a_drain_waits_until_everything_was_consumed() {
     assert_eq!(subscription.iter().count(), 100);
     assert_eq!(subscription.ended(), Some(EndReason::Drained));
     let reason = drained.wait_timeout(SOON);
-    assert_eq!(reason, Some(ClosedReason::Drained { complete: true }));
+    assert_eq!(
+        reason,
+        Some(ClosedReason::Drained {
+            complete: true,
+            unread: 0
+        })
+    );
 }
 
 #[test]

@@ -19,7 +19,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while messages.next().await.is_some() {
         received += 1;
     }
-    let complete = drained.await == ClosedReason::Drained { complete: true };
+    let complete = drained.await
+        == ClosedReason::Drained {
+            complete: true,
+            unread: 0,
+        };
     println!(
         "received {received} of 1000, the drain was {}",
         if complete { "complete" } else { "not complete" }

@@ -59,7 +59,7 @@ pub enum Input {
     /// [`drain`](crate::Connection::drain).
     Drain,
     /// [`finish_drain`](crate::Connection::finish_drain).
-    FinishDrain,
+    FinishDrain(u64),
     /// [`close`](crate::Connection::close).
     Close,
     /// [`abort`](crate::Connection::abort).

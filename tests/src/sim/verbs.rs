@@ -212,7 +212,12 @@ impl World {
 
     /// Says that what was delivered has been consumed.
     pub fn finish_drain(&mut self) {
-        self.client.finish_drain(self.now());
+        self.give_up_unread(0);
+    }
+
+    /// Says that what was delivered has been consumed, but for so many messages.
+    pub fn give_up_unread(&mut self, unread: u64) {
+        self.client.finish_drain(self.now(), unread);
         self.check();
     }
 

@@ -56,7 +56,7 @@ scenarios! {
             taken += 1;
         }
         assert_eq!((taken, subscription.ended()), (100, Some(EndReason::Drained)));
-        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true });
+        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
     }
 
     async fn a_dropped_subscription_holds_up_no_drain(home) {
@@ -69,7 +69,7 @@ scenarios! {
         let drained = client.drain().expect("open");
         until(|| subscription.ended().is_some()).await;
         drop(subscription);
-        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true });
+        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
     }
 
     /// Somebody goes on publishing: what was received before the drain was through is consumed, without a
@@ -101,7 +101,7 @@ scenarios! {
             soon(client.publish(&copies, message.payload())).await.expect("it takes publishes until all is consumed");
         }
         assert_eq!((subscription.ended(), subscription.dropped()), (Some(EndReason::Drained), 0));
-        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true });
+        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
         let fates = client.publish_fates();
         assert_eq!((fates.accepted, fates.confirmed), (next - 1000, next - 1000));
         drop(publishing);
@@ -116,8 +116,8 @@ scenarios! {
         soon(client.publish(&SUBJECT, "queued")).await.expect("room");
         let drained = client.drain().expect("open");
         cluster.server(0).restart().expect("its port");
-        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true });
-        assert_eq!(watch.closed().await, ClosedReason::Drained { complete: true });
+        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
+        assert_eq!(watch.closed().await, ClosedReason::Drained { complete: true, unread: 0 });
         assert_eq!(cluster.logs().last().expect("a link").publishes().count(), 1);
     }
 
@@ -128,7 +128,7 @@ scenarios! {
         let _subscription = client.subscribe(filter("end.*")).expect("open");
         cluster.server(0).crash();
         watch.until("disconnected").await;
-        assert_eq!(soon(client.drain().expect("open")).await, ClosedReason::Drained { complete: true });
+        assert_eq!(soon(client.drain().expect("open")).await, ClosedReason::Drained { complete: true, unread: 0 });
     }
 
     async fn a_drain_that_takes_too_long_is_incomplete(home) {
@@ -138,9 +138,9 @@ scenarios! {
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("end.*")).expect("open");
         let drained = client.drain().expect("open");
-        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: false });
+        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: false, unread: 0 });
         assert_eq!(soon(subscription.next()).await, None);
-        assert_eq!(watch.closed().await, ClosedReason::Drained { complete: false });
+        assert_eq!(watch.closed().await, ClosedReason::Drained { complete: false, unread: 0 });
         let names = watch.names();
         assert_eq!(names[names.len() - 3..], ["draining", "disconnected", "closed"]);
     }
@@ -153,7 +153,7 @@ scenarios! {
         let drained = client.drain().expect("open");
         let reason = soon(client.close()).await;
         assert_eq!(soon(drained).await, reason);
-        assert!(matches!(reason, ClosedReason::Requested | ClosedReason::Drained { complete: false }), "{reason:?}");
+        assert!(matches!(reason, ClosedReason::Requested | ClosedReason::Drained { complete: false, unread: 0 }), "{reason:?}");
     }
 
     async fn a_close_still_writes_what_was_published(home, version) {
@@ -275,7 +275,7 @@ scenarios! {
         }
         drop(client.drain().expect("open"));
         drop(client);
-        assert_eq!(watch.closed().await, ClosedReason::Drained { complete: true });
+        assert_eq!(watch.closed().await, ClosedReason::Drained { complete: true, unread: 0 });
         assert_eq!(cluster.logs()[0].publishes().count(), 100);
     }
 
@@ -314,6 +314,6 @@ scenarios! {
             }
             assert_eq!((taken, subscription.ended()), (10, Some(EndReason::Drained)));
         }
-        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true });
+        assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
     }
 }

@@ -16,7 +16,6 @@ consoles! {
         }
         assert_eq!(console.ask("state")["state"], "draining");
         console.refused("sub u c", "draining");
-        console.refused("req r c 1000", "draining");
         console.refused("reconnect", "draining");
         console.refused("drain", "draining");
         console.tell("pub c -- still");
@@ -26,7 +25,10 @@ consoles! {
         for _ in 0..2 {
             assert_eq!(console.until("sub_ended")["reason"], "drained");
         }
-        link.pong();
+        link.expect("PING");
+        console.refused("req r c 1000", "draining");
+        console.refused("pub c -- more", "draining");
+        link.send("PONG\r\n");
         link.expect_end();
         let end = console.end();
         let closed = end.lines.last().unwrap();
@@ -138,6 +140,57 @@ consoles! {
         console.tell("resume s");
         console.until("message");
         assert_eq!(console.until("sub_ended")["reason"], "drained");
+        link.pong();
+        assert_eq!(console.end().status, 0);
+    }
+
+    fn a_subscription_that_stays_paused_is_left_unread_and_that_is_a_failure(adapter) {
+        let (_fake, mut link, mut console) = connected(adapter, "--drain-patience-ms 200");
+        console.tell("sub s a");
+        link.expect("SUB a 1");
+        console.tell("pause s");
+        console.nothing_of("error");
+        link.send("MSG a 1 2\r\nhi\r\nMSG a 1 2\r\nho\r\nPING\r\n");
+        link.expect("PONG");
+        let begun = Instant::now();
+        console.tell("drain");
+        link.expect("UNSUB 1");
+        link.pong();
+        link.pong();
+        assert!(begun.elapsed() >= ms(190), "{:?}", begun.elapsed());
+        let end = console.end();
+        let closed = end.lines.last().unwrap();
+        assert_eq!((end.status, &closed["complete"], &closed["unread"]), (1, &json!(true), &json!(2)));
+    }
+
+    fn during_an_outage_a_drain_takes_answers_and_questions_of_those_at_work(adapter) {
+        let (fake, mut link, mut console) = connected(adapter, "--reconnect-wait-ms 200 --min-stable-ms 60000");
+        console.tell("sub s a");
+        link.expect("SUB a 1");
+        console.tell("pause s");
+        console.nothing_of("error");
+        link.send("MSG a 1 2\r\nhi\r\nPING\r\n");
+        link.expect("PONG");
+        console.tell("drain");
+        link.expect("UNSUB 1");
+        link.close();
+        console.until("disconnected");
+        console.tell("pub b -- answer");
+        console.tell("req r c 60000 -- x");
+        console.tell("resume s");
+        assert_eq!(console.until("message")["payload"], "hi");
+        assert_eq!(console.until("sub_ended")["reason"], "drained");
+        let mut link = fake.shake();
+        console.until("reconnected");
+        assert!(link.line().starts_with("SUB _INBOX."), "only the inbox is restored");
+        link.expect("PING");
+        link.send("PONG\r\n");
+        link.expect_publish("PUB b 6", "answer");
+        let (line, _) = link.publish();
+        let reply = line.split(' ').nth(2).unwrap().to_owned();
+        link.send(format!("MSG {reply} 2 2\r\nok\r\n"));
+        assert_eq!(console.until("response")["payload"], "ok");
+        link.expect("UNSUB 2");
         link.pong();
         assert_eq!(console.end().status, 0);
     }

@@ -94,7 +94,7 @@ const TABLE: &[Row] = &[
     ]),
     ("info", &[("info", Object, false)]),
     ("draining", &[]),
-    ("closed", &[("reason", CLOSINGS, false), ("complete", Bool, true), ("detail", Text, true)]),
+    ("closed", &[("reason", CLOSINGS, false), ("complete", Bool, true), ("unread", Count, true), ("detail", Text, true)]),
     ("error", &[("command", Text, false), ("error", Text, false), ("detail", Text, false)]),
 ];
 
@@ -150,6 +150,13 @@ fn check_line(line: &Value) -> Result<(), String> {
         }
         "closed" if (line["reason"] == "drained") != line.get("complete").is_some() => {
             Err(format!("complete stands with drained: {line}"))
+        }
+        "closed"
+            if line
+                .get("unread")
+                .is_some_and(|unread| line["reason"] != "drained" || *unread == 0) =>
+        {
+            Err(format!("unread stands with drained, where something is: {line}"))
         }
         "stats" => check_stats(line),
         _ => Ok(()),

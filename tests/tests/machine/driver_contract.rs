@@ -60,7 +60,7 @@ fn the_deadline_is_now_while_something_waits_to_be_polled_and_later_else() {
     hand.client.drain(START).expect("open");
     assert_eq!(hand.client.poll_timeout(), Some(START), "an event waits");
     hand.events(START);
-    assert_eq!(hand.client.poll_timeout(), Some(START + 30 * SECOND));
+    assert_eq!(hand.client.poll_timeout(), Some(START + 25 * SECOND));
     hand.client.abort(START + SECOND);
     assert_eq!(
         hand.client.poll_timeout(),

@@ -254,7 +254,7 @@ fn one_sentence_says_what_it_is_doing_and_what_it_waits_for() {
     draining.drain(START).expect("open");
     assert_eq!(
         draining.why(now),
-        "draining, for 29000 ms at most; connected to nats://n1.test:4222"
+        "draining, for 24000 ms at most; connected to nats://n1.test:4222"
     );
     hand.client.force_reconnect(START).expect("open");
     says(

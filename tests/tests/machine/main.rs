@@ -10,6 +10,7 @@ mod chunking;
 mod coverage;
 mod credentials;
 mod drain;
+mod drain_handlers;
 mod driver_contract;
 mod errors;
 mod forced;

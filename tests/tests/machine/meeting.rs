@@ -53,7 +53,7 @@ fn drain_behind_a_request(hand: &mut ByHand) {
         .request(START, Publish::new(&subject, "a question"), 60 * SECOND)
         .expect("made");
     hand.client.drain(START).expect("open");
-    hand.client.finish_drain(START);
+    hand.client.finish_drain(START, 0);
 }
 
 /// The request has ended, and the PING behind the last publish leaves.
@@ -110,7 +110,7 @@ fn a_drain_without_a_link_ends_when_its_last_request_is_over() {
         .request(START, Publish::new(&subject, "?"), 60 * SECOND)
         .expect("made");
     hand.client.drain(START).expect("open");
-    hand.client.finish_drain(START);
+    hand.client.finish_drain(START, 0);
     assert!(hand.client.cancel_request(START, request));
     assert_eq!(hand.client.publish_fates().queued, 0);
     let told = hand.events(START);

@@ -132,7 +132,10 @@ fn every_state_and_every_reason_has_its_name() {
     );
     let closes = [
         ClosedReason::Requested,
-        ClosedReason::Drained { complete: true },
+        ClosedReason::Drained {
+            complete: true,
+            unread: 0,
+        },
         ClosedReason::PoolExhausted,
         ClosedReason::Auth,
         ClosedReason::NoReconnect,

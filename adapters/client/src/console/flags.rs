@@ -95,7 +95,7 @@ const SWITCHES: [&str; 10] = [
 ];
 
 /// Flags with a value.
-const VALUES: [&str; 30] = [
+const VALUES: [&str; 31] = [
     "--server",
     "--name",
     "--user",
@@ -111,6 +111,7 @@ const VALUES: [&str; 30] = [
     "--ping-interval-ms",
     "--max-pings-out",
     "--drain-timeout-ms",
+    "--drain-patience-ms",
     "--auth-strike-gap-ms",
     "--reconnect-wait-ms",
     "--reconnect-wait-max-ms",
@@ -177,6 +178,9 @@ impl Flags {
         self.number("--pending-msgs", &mut mailbox.messages)?;
         self.number("--pending-bytes", &mut mailbox.bytes)?;
         options = options.mailbox(mailbox);
+        if let Some(patience) = self.parsed("--drain-patience-ms")? {
+            options = options.drain_patience(Duration::from_millis(patience));
+        }
         if let Some(number) = self.parsed::<u64>("--seed")? {
             let mut seed = [0; 32];
             seed[..8].copy_from_slice(&number.to_le_bytes());
@@ -471,7 +475,7 @@ mod tests {
         let config = config(
             "--json --name n --user u --password p --creds f --tls-required --tls-first --tls-ca ca \
              --tls-cert c --tls-key k --cleartext-auth refuse --connect-timeout-ms 1 --ping-interval-ms 2 \
-             --max-pings-out 3 --drain-timeout-ms 4 --auth-strike-gap-ms 5 --reconnect-wait-ms 6 \
+             --max-pings-out 3 --drain-timeout-ms 4 --drain-patience-ms 15 --auth-strike-gap-ms 5 --reconnect-wait-ms 6 \
              --reconnect-wait-max-ms 7 --reconnect-jitter-ms 8 --min-stable-ms 9 --max-reconnects 10 \
              --no-reconnect --retry-initial --no-randomize --ignore-discovered --no-echo --verbose --pedantic \
              --inbox-prefix in --send-buffer-bytes 11 --when-full off --delivery at-least-once \

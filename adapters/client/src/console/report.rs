@@ -126,7 +126,9 @@ fn inside(event: &Event, names: &Names) -> Option<Line> {
 pub(crate) fn closed(reason: &ClosedReason) -> Line {
     let line = Line::new("closed").with("reason", reason.code());
     match reason {
-        ClosedReason::Drained { complete } => line.with("complete", *complete),
+        ClosedReason::Drained { complete, unread } => line
+            .with("complete", *complete)
+            .with_some("unread", (*unread > 0).then_some(*unread)),
         ClosedReason::ConnectFailed { failures } => {
             let told: Vec<String> = failures
                 .iter()

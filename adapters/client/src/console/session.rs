@@ -116,7 +116,7 @@ impl Session {
     fn is_good(&self, reason: &ClosedReason) -> bool {
         match reason {
             ClosedReason::Requested => self.asked,
-            ClosedReason::Drained { complete } => *complete,
+            ClosedReason::Drained { complete, unread } => *complete && *unread == 0,
             _ => false,
         }
     }
