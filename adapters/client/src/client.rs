@@ -160,6 +160,51 @@ impl Client {
     /// [`ConnectOptions::drain_timeout`](crate::ConnectOptions::drain_timeout) at most. The drain has begun even if
     /// the future is not awaited.
     ///
+    /// # What it waits for
+    /// For whoever has a message in hand to come back to its subscription: until then it may publish answers and make
+    /// requests, also while the link is down and another is dialled. A subscription is done with when its holder has
+    /// come back and found it empty, has seen its end, or has dropped it. A message in hand is waited for
+    /// [`drain_hand`](crate::ConnectOptions::drain_hand), 10 s, at most, and 1 s where the task that awaits the
+    /// drain is the one that last polled that subscription: what it holds it will hardly work on. A subscription with
+    /// messages in it that nobody polls is left after [`drain_patience`](crate::ConnectOptions::drain_patience), 5 s,
+    /// and [`unread`](ClosedReason::Drained::unread) says how much was left. New subscriptions are refused at once, new
+    /// requests when nobody is at work any more, publishes when the last of them are being written.
+    ///
+    /// # Patterns
+    /// Who reads in a loop goes on until the loop ends by itself, which it does whatever becomes of the link:
+    ///
+    /// ```no_run
+    /// # use nats_conn_client::{Client, Subscription};
+    /// # async fn work(client: &Client, order: nats_conn_client::Message) {}
+    /// # async fn example(client: Client, mut orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// let drained = client.drain()?;
+    /// while let Some(order) = orders.next().await {
+    ///     work(&client, order).await;
+    /// }
+    /// println!("{:?}", drained.await);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Who gives each message to a task of its own comes back at once, and a drain does not know of that task. There the
+    /// subscription is drained first, and the connection once the tasks have ended:
+    ///
+    /// ```no_run
+    /// # use nats_conn_client::{Client, Subscription};
+    /// # async fn work(client: Client, order: nats_conn_client::Message) {}
+    /// # fn spawn<F: Future>(task: F) -> F { task }
+    /// # async fn example(client: Client, mut orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// orders.drain()?;
+    /// let mut tasks = Vec::new();
+    /// while let Some(order) = orders.next().await {
+    ///     tasks.push(spawn(work(client.clone(), order)));
+    /// }
+    /// for task in tasks {
+    ///     task.await;
+    /// }
+    /// println!("{:?}", client.drain()?.await);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// The connection is closed or draining already.
     pub fn drain(&self) -> Result<impl Future<Output = ClosedReason> + Send + Unpin + use<>, StateError> {

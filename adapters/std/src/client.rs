@@ -237,6 +237,48 @@ impl Client {
     /// [`drain_timeout`](nats_conn_client::ConnectOptions::drain_timeout) at most. It has begun when this returns; what
     /// it returns waits for the end.
     ///
+    /// # What it waits for
+    /// For whoever has a message in hand to come back to its subscription: until then it may publish answers and make
+    /// requests, also while the link is down and another is dialled. A subscription is done with when its holder has
+    /// come back and found it empty, has seen its end, or has dropped it. A message in hand is waited for
+    /// [`drain_hand`](crate::ConnectOptions::drain_hand), 10 s, at most, and 1 s where the thread that awaits the
+    /// drain is the one that last polled that subscription: what it holds it will hardly work on. A subscription with
+    /// messages in it that nobody polls is left after [`drain_patience`](crate::ConnectOptions::drain_patience), 5 s,
+    /// and [`unread`](ClosedReason::Drained::unread) says how much was left. New subscriptions are refused at once, new
+    /// requests when nobody is at work any more, publishes when the last of them are being written.
+    ///
+    /// # Patterns
+    /// Who reads in a loop goes on until the loop ends by itself, which it does whatever becomes of the link:
+    ///
+    /// ```no_run
+    /// # use nats_conn_std::{Client, Subscription};
+    /// # fn work(client: &Client, order: nats_conn_std::Message) {}
+    /// # fn example(client: Client, orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// let drained = client.drain()?;
+    /// for order in orders {
+    ///     work(&client, order);
+    /// }
+    /// println!("{:?}", drained.wait());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Who gives each message to a thread of its own comes back at once, and a drain does not know of that thread. There
+    /// the subscription is drained first, and the connection once the threads have ended:
+    ///
+    /// ```no_run
+    /// # use nats_conn_std::{Client, Subscription};
+    /// # fn work(client: &Client, order: nats_conn_std::Message) {}
+    /// # fn example(client: Client, orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// orders.drain()?;
+    /// std::thread::scope(|threads| {
+    ///     for order in orders {
+    ///         threads.spawn(|| work(&client, order));
+    ///     }
+    /// });
+    /// println!("{:?}", client.drain()?.wait());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// The connection is closed or draining already.
     pub fn drain(&self) -> Result<Closing, StateError> {

@@ -1,6 +1,6 @@
 //! Answers requests with their payload in capitals, together with others of its group: `reply SUBJECT [URL]`.
 
-use nats_conn_tokio::{QueueGroup, SubjectFilter};
+use nats_conn_tokio::{Client, Message, QueueGroup, SubjectFilter};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,15 +15,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::pin!(end);
     loop {
         tokio::select! {
-            Some(request) = requests.next() => {
-                let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
-                if let Err(error) = client.respond(&request, answer.as_str()).await {
-                    println!("not answered: {error}");
-                }
-            }
+            Some(request) = requests.next() => answer(&client, &request).await,
             _ = &mut end => break,
         }
     }
-    client.drain()?.await;
+    // What has arrived is still answered.
+    let drained = client.drain()?;
+    while let Some(request) = requests.next().await {
+        answer(&client, &request).await;
+    }
+    drained.await;
     Ok(())
+}
+
+async fn answer(client: &Client, request: &Message) {
+    let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
+    if let Err(error) = client.respond(request, answer.as_str()).await {
+        println!("not answered: {error}");
+    }
 }
