@@ -2,42 +2,25 @@
 //! and a deadline come out.
 //!
 //! It has no clock, no entropy, no sockets, threads or wakers, and keeps no secret. A driver owns the socket
-//! and the two buffers, and runs one loop:
+//! and the two buffers, and runs one loop. This one is whole: it holds with every setting of [`Config`], and nothing
+//! has to be added to it but what `Outside` names. The example `pump` runs it over TCP.
 //!
 //! ```
-//! use nats_conn_sm::{Action, Config, Connection, ReceiveBuf, SendBuf, Timestamp};
-//! use nats_conn_sm::proto::ServerUrl;
+#![doc = include_str!("../examples/pump/pump.rs")]
+//! ```
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let now = || Timestamp::ZERO;
-//! # let seed = [0; 32];
+//! A connection is made and given to the loop:
+//!
+//! ```
+//! use nats_conn_sm::proto::ServerUrl;
+//! use nats_conn_sm::{Config, Connection, Timestamp};
+//!
 //! let config = Config::new(vec![ServerUrl::parse("nats://127.0.0.1:4222")?]);
-//! let mut connection = Connection::new(config, seed, now())?;
-//! let link = connection.link().expect("the first attempt begins at once");
-//! let (mut rx, mut tx) = (ReceiveBuf::new(link), SendBuf::new(link));
-//! # let mut turns = 0;
-//! loop {
-//!     while let Some(event) = connection.poll_event(now(), &mut rx) {
-//!         println!("{event:?}"); // a message, the end of a request, a disconnect, …
-//!     }
-//!     connection.handle_timeout(now());
-//!     while let Some(action) = connection.poll_action() {
-//!         match action {
-//!             Action::Connect { link, .. } => {
-//!                 // dial; then connection.handle_connected(now(), link)
-//!                 (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
-//!             }
-//!             other => println!("{other:?}"),
-//!         }
-//!     }
-//!     while connection.poll_transmit(now(), &mut tx) {
-//!         // write all of tx, advancing it
-//!     }
-//!     let _until = connection.poll_timeout(); // sleep until then, or readable, or writable
-//!     // read into rx.buffer_mut()
-//! #   turns += 1; if turns == 2 { break Ok(()) }
-//! }
-//! # }
+//! let seed = [0; 32]; // 32 random bytes of the operating system
+//! let mut connection = Connection::new(config, seed, Timestamp::ZERO)?;
+//! # let mut pump = |_: &mut Connection| ();
+//! pump(&mut connection);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Invariants

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Buf;
-use nats_conn_sm::{Action, Config, Connection, Event, LinkEnd, ReceiveBuf, SendBuf, Timestamp};
+use nats_conn_sm::{Action, Config, Connection, Event, ReceiveBuf, SendBuf, Timestamp};
 
 use crate::scenario::url;
 
@@ -74,26 +74,6 @@ impl ByHand {
     pub fn write(&mut self, now: Timestamp) {
         while self.client.poll_transmit(now, &mut self.tx) {
             self.write_all();
-        }
-    }
-
-    /// The loop of the machine's documentation, with nothing to read, until `end`: all events with their times.
-    pub fn run_documented_loop(&mut self, mut now: Timestamp, end: Timestamp) -> Vec<(Timestamp, Event)> {
-        let mut told = Vec::new();
-        loop {
-            told.extend(self.events(now).into_iter().map(|event| (now, event)));
-            self.client.handle_timeout(now);
-            while let Some(action) = self.client.poll_action() {
-                if let Action::Disconnect { link, .. } = action {
-                    self.client
-                        .handle_link_closed(now, link, LinkEnd::Requested, &mut self.tx);
-                }
-            }
-            self.write(now);
-            match self.client.poll_timeout() {
-                Some(at) if at <= end => now = at,
-                _ => return told,
-            }
         }
     }
 }

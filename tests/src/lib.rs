@@ -6,6 +6,9 @@ pub mod clock;
 pub mod grammar;
 pub mod ledger;
 pub mod model_server;
+/// The loop that the first page of `nats-conn-sm` shows, word for word.
+#[path = "../../nats-conn-sm/examples/pump/pump.rs"]
+pub mod pump;
 #[cfg(unix)]
 pub mod real_server;
 pub mod scenario;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, RequestError, SendBuf};
+use nats_conn_sm::{ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::Subject;
 
@@ -11,45 +11,6 @@ const INFO: &str = "{\"headers\":true,\"max_payload\":1048576,\"connect_urls\":[
 
 fn connected() -> ByHand {
     ByHand::connected(ByHand::config(), INFO)
-}
-
-// behaviour: 1.1
-#[test]
-fn the_loop_of_the_documentation_sleeps_over_nothing() {
-    let mut hand = connected();
-    let subject = Subject::from_static("q");
-    let request = hand
-        .client
-        .request(START, Publish::new(&subject, "?"), 3 * SECOND)
-        .expect("made");
-    let told = hand.run_documented_loop(START, START + 600 * SECOND);
-    let at = |wanted: &dyn Fn(&Event) -> bool| {
-        let found = told.iter().find(|(_, event)| wanted(event));
-        found.map(|(at, _)| at.since(START))
-    };
-    let timed_out = Event::Response {
-        request,
-        result: Err(RequestError::TimedOut { written: true }),
-    };
-    assert_eq!(at(&|event| *event == timed_out), Some(3 * SECOND));
-    // Two keep-alives unanswered, and the third due: the verdict is not slept over either.
-    assert_eq!(
-        at(&|event| matches!(event, Event::Disconnected { .. })),
-        Some(360 * SECOND)
-    );
-}
-
-// behaviour: 1.1, 11.2
-#[test]
-fn a_close_that_has_written_everything_is_not_slept_over() {
-    let mut hand = connected();
-    let subject = Subject::from_static("a");
-    hand.client.publish(Publish::new(&subject, "x")).expect("room");
-    hand.client.close(START);
-    let told = hand.run_documented_loop(START, START + 600 * SECOND);
-    let (at, last) = told.last().expect("events");
-    assert_eq!((*at, matches!(last, Event::Closed { .. })), (START, true));
-    assert_eq!(hand.client.poll_timeout(), None);
 }
 
 // behaviour: 1.1

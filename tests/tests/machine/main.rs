@@ -9,6 +9,7 @@ mod blocks;
 mod chunking;
 mod coverage;
 mod credentials;
+mod documented_loop;
 mod drain;
 mod drain_handlers;
 mod driver_contract;
