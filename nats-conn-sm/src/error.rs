@@ -65,10 +65,15 @@ pub enum PublishError {
         limit: usize,
     },
     /// There is no link, and nothing is taken during an outage (`when_full = Off`).
-    #[error("not connected, and nothing is taken during an outage (when_full = Off)")]
+    #[error(
+        "not connected, and nothing is taken during an outage: wait for `Reconnected`, or use when_full = Error"
+    )]
     NotConnected,
     /// Headers and payload together are larger than the server takes.
-    #[error("headers and payload are {size} bytes, the server takes {max_payload}")]
+    #[error(
+        "headers and payload are {size} bytes, the server takes {max_payload}: \
+         send it in parts, or raise max_payload there"
+    )]
     TooLarge {
         /// Headers and payload.
         size: usize,
@@ -76,7 +81,7 @@ pub enum PublishError {
         max_payload: u64,
     },
     /// The server does not support headers.
-    #[error("the server does not support headers")]
+    #[error("the server does not support headers: publish without, or use a server of version 2.2 or newer")]
     HeadersUnsupported,
     /// Subject and reply subject are longer than a server takes.
     #[error("the control line would be {size} bytes long, a server takes {max}: shorten the subjects")]
@@ -139,7 +144,7 @@ impl SubscribeError {
 #[non_exhaustive]
 pub enum SubscriptionError {
     /// It has ended, or never was.
-    #[error("no such subscription: it has ended")]
+    #[error("no such subscription: it has ended, make another one")]
     Unknown,
 }
 
@@ -183,30 +188,50 @@ impl RequestStartError {
 #[non_exhaustive]
 pub enum RequestError {
     /// Nobody listens on the subject.
-    #[error("no responders: nobody is subscribed to the subject")]
+    #[error("no responders: nobody is subscribed to the subject, start what answers there")]
     NoResponders,
     /// No reply within the deadline.
-    #[error("timed out")]
+    #[error("timed out{}", no_reply(*.written))]
     TimedOut {
         /// Whether the request may have been written to a server: not if its frame was still waiting here, and was
         /// taken back.
         written: bool,
     },
     /// The link was lost.
-    #[error("disconnected{}", if *.written { " after the request was written" } else { "" })]
+    #[error("disconnected{}", no_link(*.written))]
     Disconnected {
         /// Whether the request had been written to a server: then it may have been answered.
         written: bool,
     },
     /// The connection was closed.
-    #[error("the connection was closed")]
+    #[error("the connection was closed: make another one")]
     Closed,
     /// The server refused the request or the subscription to its reply.
-    #[error("refused by the permissions of the server")]
+    #[error(
+        "refused by the permissions of the server: allow this user the subject, and the inbox of its replies"
+    )]
     Refused,
     /// The request was dropped before it was sent; see [`Event::PublishDropped`](crate::Event::PublishDropped).
-    #[error("the request was dropped before it was sent")]
+    #[error("the request was dropped before it was sent: the event `PublishDropped` says why")]
     Dropped,
+}
+
+/// What follows on "timed out".
+const fn no_reply(written: bool) -> &'static str {
+    if written {
+        ": no reply came, give it more time if the answer takes long"
+    } else {
+        " before the request was written: there is no link, or the server does not read"
+    }
+}
+
+/// What follows on "disconnected".
+const fn no_link(written: bool) -> &'static str {
+    if written {
+        " after the request was written, it may have been processed: ask again if it may be so twice"
+    } else {
+        " before the request was written: ask again"
+    }
 }
 
 impl RequestError {
@@ -236,10 +261,10 @@ impl RequestError {
 #[non_exhaustive]
 pub enum FlushError {
     /// There is no link, or it was lost before the PONG.
-    #[error("not connected, or disconnected before the server confirmed")]
+    #[error("not connected, or disconnected before the server confirmed: flush again after `Reconnected`")]
     Disconnected,
     /// The connection was closed.
-    #[error("the connection was closed")]
+    #[error("the connection was closed: make another one")]
     Closed,
 }
 
@@ -264,7 +289,7 @@ pub enum StateError {
     #[error("the connection is draining: nothing new is taken, make another one")]
     Draining,
     /// The list of servers is empty.
-    #[error("no servers: give at least one URL")]
+    #[error("no servers: give at least one URL, such as nats://127.0.0.1:4222")]
     NoServers,
 }
 
@@ -340,7 +365,7 @@ pub enum ConnectError {
     },
     /// Something else than the NATS protocol was received.
     #[error("this does not look like a NATS server: {0}")]
-    Protocol(#[from] DecodeError),
+    Protocol(DecodeError),
     /// The first thing a server sends must be INFO.
     #[error("this does not look like a NATS server: its first line is not INFO")]
     ExpectedInfo,
@@ -352,7 +377,9 @@ pub enum ConnectError {
     #[error("the server was named with TLS while it was being spoken to without: the next attempt uses TLS")]
     TlsRaised,
     /// Clear text came between INFO and the TLS handshake, where somebody could have injected it.
-    #[error("clear text arrived between INFO and the TLS handshake")]
+    #[error(
+        "clear text arrived between INFO and the TLS handshake: somebody on the way may have put it there"
+    )]
     PlaintextBeforeTls,
     /// The TLS handshake failed.
     #[error("TLS handshake failed: {detail}")]
@@ -373,6 +400,13 @@ pub enum ConnectError {
          use tls://, or set cleartext_credentials to allow"
     )]
     CleartextCredentials,
+}
+
+// By hand: the text says what the source would say again.
+impl From<DecodeError> for ConnectError {
+    fn from(error: DecodeError) -> Self {
+        Self::Protocol(error)
+    }
 }
 
 impl ConnectError {
@@ -447,7 +481,7 @@ pub enum LinkEnd {
         detail: Box<str>,
     },
     /// No socket could be connected.
-    #[error("cannot connect: {detail}")]
+    #[error("dialling failed: {detail}")]
     Dial {
         /// The kind of error, in snake case: `connection_refused`, `timed_out`, …
         kind: &'static str,

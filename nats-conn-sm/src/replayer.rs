@@ -33,7 +33,7 @@ pub enum ReplayError {
     Recording(#[from] RecordingError),
     /// Its settings cannot be used.
     #[error("the settings of the recording: {0}")]
-    Config(#[from] ConfigError),
+    Config(ConfigError),
     /// It claims a payload that no server takes, or more and more of them that nobody does.
     #[error("record {record} claims {size} bytes, at once or beside what is held already")]
     TooLarge {
@@ -55,6 +55,13 @@ pub enum ReplayError {
         /// The version that wrote the recording.
         version: String,
     },
+}
+
+// By hand: the text says what the source would say again.
+impl From<ConfigError> for ReplayError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
 }
 
 /// A machine that lives a recorded life again, one input a [`step`](Self::step).

@@ -28,16 +28,18 @@ pub struct Subject(Text);
 #[non_exhaustive]
 pub enum SubjectError {
     /// There is no text.
-    #[error("is empty; give at least one token")]
+    #[error("the subject or queue group is empty; give at least one token")]
     Empty,
     /// Two dots in a row, or a dot at an end.
-    #[error("has an empty token at byte {at}; remove the dot")]
+    #[error("the subject has an empty token at byte {at}; remove the dot")]
     EmptyToken {
         /// The offset of the empty token.
         at: usize,
     },
     /// A blank or a control character.
-    #[error("has the byte {byte:#04x} at {at}; blanks and control characters are not allowed")]
+    #[error(
+        "the subject or queue group has the byte {byte:#04x} at {at}; blanks and control characters are not allowed"
+    )]
     Byte {
         /// The byte.
         byte: u8,
@@ -45,13 +47,13 @@ pub enum SubjectError {
         at: usize,
     },
     /// A wildcard token in a subject to publish to.
-    #[error("has a wildcard at byte {at}; only subscriptions may use wildcards")]
+    #[error("the subject has a wildcard at byte {at}; only subscriptions may use wildcards")]
     Wildcard {
         /// The offset of the wildcard.
         at: usize,
     },
     /// A `>` that is not the last token.
-    #[error("has a `>` at byte {at} that is not the last token")]
+    #[error("the subject has a `>` at byte {at} that is not the last token; use `*` there")]
     TailNotLast {
         /// The offset of the `>`.
         at: usize,

@@ -51,7 +51,7 @@ pub struct Client {
 #[non_exhaustive]
 pub enum RespondError {
     /// Its sender does not wait for an answer, or gave a reply subject that nobody can publish to.
-    #[error("the message has no reply subject that can be published to")]
+    #[error("the message has no reply subject that can be published to: its sender waits for no answer")]
     NoReplySubject,
     /// The answer could not be published.
     #[error(transparent)]

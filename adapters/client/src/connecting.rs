@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use nats_conn_sm::{AttemptFailure, ClosedReason, ConnectError, Event, LinkEnd, Phase, State};
-use nats_proto::{ServerErrorKind, UrlError};
+use nats_proto::{DecodeError, ServerErrorKind, UrlError};
 use thiserror::Error;
 
 use crate::client::Client;
@@ -179,6 +179,8 @@ pub(crate) fn advice(phase: Phase, error: &ConnectError) -> Option<&'static str>
         (_, ConnectError::Link(LinkEnd::Eof)) if phase == Phase::Info => {
             "something accepts connections there and closes them without greeting: is it a NATS server?"
         }
+        // Its text says so.
+        (_, ConnectError::Protocol(DecodeError::UnknownOperation(_))) => return None,
         (_, ConnectError::Protocol(_) | ConnectError::ExpectedInfo) => "check host and port",
         (_, ConnectError::Server(error)) if *error.kind() == ServerErrorKind::MaximumControlLineExceeded => {
             "CONNECT is longer than this server takes, which happens with large JWTs: raise max_control_line there"

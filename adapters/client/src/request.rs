@@ -21,10 +21,17 @@ use crate::shared::{RequestRoute, Shared};
 pub enum RequestFailure {
     /// It was not made.
     #[error("the request was not sent: {0}")]
-    NotSent(#[from] RequestStartError),
+    NotSent(RequestStartError),
     /// It was made, and failed.
     #[error(transparent)]
     Failed(#[from] RequestError),
+}
+
+// By hand: the text says what the source would say again.
+impl From<RequestStartError> for RequestFailure {
+    fn from(error: RequestStartError) -> Self {
+        Self::NotSent(error)
+    }
 }
 
 /// A request that is being put together. Await it for its reply, or [`start`](Self::start) it.

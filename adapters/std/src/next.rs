@@ -7,10 +7,10 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum NextError {
     /// Not in time; something may come later.
-    #[error("nothing came in time")]
+    #[error("nothing came in time: ask again")]
     TimedOut,
     /// Nothing follows.
-    #[error("nothing follows")]
+    #[error("nothing follows: it has ended")]
     Ended,
 }
 

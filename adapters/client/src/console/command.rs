@@ -125,7 +125,7 @@ pub enum CommandError {
     Escape,
     /// A number is none, or too large.
     #[error("not a number: {0}")]
-    Number(#[from] ParseIntError),
+    Number(ParseIntError),
     /// A subject or a queue group cannot be used.
     #[error(transparent)]
     Subject(#[from] SubjectError),
@@ -138,6 +138,13 @@ pub enum CommandError {
     /// A URL cannot be used.
     #[error(transparent)]
     Url(#[from] UrlError),
+}
+
+// By hand: the text says what the source would say again.
+impl From<ParseIntError> for CommandError {
+    fn from(error: ParseIntError) -> Self {
+        Self::Number(error)
+    }
 }
 
 impl CommandError {
