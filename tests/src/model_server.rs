@@ -16,6 +16,7 @@
 mod execute;
 mod frame;
 mod info;
+mod lenient;
 mod link;
 mod routing;
 mod script;
@@ -33,7 +34,7 @@ pub use script::{Deed, Step, When};
 pub use settings::{Auth, Settings, Tls, Urls};
 pub use violation::{Fault, Violation};
 
-use frame::{Broken, FrameLimits};
+use frame::{Broken, FrameLimits, Taken};
 use link::{Link, Stage};
 
 /// Some servers, their links, and what they remember. Time is in nanoseconds and only ever passed in.
@@ -139,7 +140,12 @@ impl Cluster {
         link.input.extend_from_slice(bytes);
         while self.links[peer.0].stage.listens() {
             match self.next_frame(peer) {
-                Ok(Some((op, length))) => self.execute(now, peer, op, length as u64),
+                Ok(Some(Taken { op, length, odd })) => {
+                    if let Some(text) = odd {
+                        self.blame(peer, Fault::Spelling(text));
+                    }
+                    self.execute(now, peer, op, length as u64);
+                }
                 Ok(None) => return,
                 Err(broken) => return self.break_off(peer, broken),
             }
@@ -285,7 +291,7 @@ impl Cluster {
         self.route(None, subject, reply, Some(headers), payload);
     }
 
-    fn next_frame(&mut self, peer: PeerId) -> Result<Option<(Op, usize)>, Broken> {
+    fn next_frame(&mut self, peer: PeerId) -> Result<Option<Taken>, Broken> {
         let link = &mut self.links[peer.0];
         let settings = &self.servers[link.log.server].settings;
         let payload = settings
@@ -376,7 +382,7 @@ pub fn parse_transcript(bytes: &[u8]) -> Vec<Op> {
     let mut ops = Vec::new();
     while !buffer.is_empty() {
         match frame::next(&mut buffer, limits) {
-            Ok(Some((op, _))) => ops.push(op),
+            Ok(Some(Taken { op, odd: None, .. })) => ops.push(op),
             other => panic!("behind {} frames: {other:?}", ops.len()),
         }
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::frame::Op;
 use super::info::Kind;
 use super::link::{Frame, Interest, Stage, connect_faults};
-use super::routing::matches;
+use super::routing::{is_filter, matches};
 use super::script::{Deed, When};
 use super::settings::Tls;
 use super::violation::Fault;
@@ -197,6 +197,9 @@ impl Cluster {
         let count = link.counts.subscribes;
         if self.scripted(now, peer, When::Subscribe(count)) {
             return;
+        }
+        if !is_filter(&filter) {
+            return self.deny(peer, "Invalid Subject".into());
         }
         let link = &self.links[peer.0];
         let settings = &self.servers[link.log.server].settings;

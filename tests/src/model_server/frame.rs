@@ -1,8 +1,8 @@
 //! What a client may write, and not a byte beside it.
 //!
 //! This is no use of the decoder for servers in `nats-proto`: an encoder and a decoder of one hand can be wrong
-//! in the same way. It takes the one spelling that a well-behaved client uses (upper case, single blanks, CRLF,
-//! no leading zeros) and calls everything else malformed, where a real server would be lenient (`parser.go`).
+//! in the same way. It knows the one spelling that a well-behaved client uses (upper case, single blanks, CRLF,
+//! no leading zeros). What a real server reads all the same ([`lenient`](super::lenient)) is executed, and marked.
 
 use bytes::{Buf, BytesMut};
 use serde_json::Value;
@@ -77,8 +77,42 @@ pub(super) struct FrameLimits {
     pub(super) payload: u64,
 }
 
-/// Cuts the next whole operation off the front, with the number of its bytes. `None`: more has to come.
-pub(super) fn next(buffer: &mut BytesMut, limits: FrameLimits) -> Result<Option<(Op, usize)>, Broken> {
+/// A whole operation that was cut off.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Taken {
+    pub(super) op: Op,
+    /// How many bytes it was.
+    pub(super) length: usize,
+    /// What it looked like, where that is not the one spelling of a well-behaved client.
+    pub(super) odd: Option<String>,
+}
+
+/// Cuts the next whole operation off the front. `None`: more has to come.
+pub(super) fn next(buffer: &mut BytesMut, limits: FrameLimits) -> Result<Option<Taken>, Broken> {
+    let line_end = buffer.iter().position(|byte| *byte == b'\n');
+    let bare = line_end.is_some_and(|end| !buffer[..end].ends_with(b"\r"));
+    let odd = match strict(buffer, limits) {
+        Err(Broken::Malformed(text)) => text,
+        Ok(None) if bare => String::from("a line that does not end with CR and LF"),
+        taken => {
+            let strictly = |(op, length)| Taken {
+                op,
+                length,
+                odd: None,
+            };
+            return taken.map(|taken| taken.map(strictly));
+        }
+    };
+    let taken = super::lenient::next(buffer, limits)?;
+    Ok(taken.map(|(op, length)| Taken {
+        op,
+        length,
+        odd: Some(odd),
+    }))
+}
+
+/// The same in the one spelling of a well-behaved client, with the number of bytes.
+fn strict(buffer: &mut BytesMut, limits: FrameLimits) -> Result<Option<(Op, usize)>, Broken> {
     let Some(end) = buffer.windows(2).position(|pair| pair == b"\r\n") else {
         // The name of an operation and its blank come on top of the arguments.
         let longest = limits.line + "CONNECT \r".len();
@@ -222,7 +256,7 @@ fn is_header_block(block: &[u8]) -> bool {
                 .all(|l| l.contains(&b':')))
 }
 
-fn malformed(bytes: &[u8]) -> Broken {
+pub(super) fn malformed(bytes: &[u8]) -> Broken {
     Broken::Malformed(String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned())
 }
 
@@ -236,7 +270,7 @@ mod tests {
     };
 
     fn parse(text: &str) -> Result<Option<(Op, usize)>, Broken> {
-        next(&mut BytesMut::from(text), LIMITS)
+        strict(&mut BytesMut::from(text), LIMITS)
     }
 
     #[test]
@@ -264,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_spelling_is_malformed() {
+    fn every_other_spelling_is_not_that_of_a_well_behaved_client() {
         for line in [
             "ping\r\n",
             "PING \r\n",

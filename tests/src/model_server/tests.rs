@@ -231,8 +231,12 @@ fn what_a_well_behaved_client_never_does_is_written_down() {
             &format!("{CONNECT}\r\nPING\r\nUNSUB 4\r\n"),
         ),
         line(
-            Fault::Malformed("pub a 0".into()),
+            Fault::Spelling("pub a 0".into()),
             &format!("{CONNECT}\r\nPING\r\npub a 0\r\n\r\n"),
+        ),
+        line(
+            Fault::Malformed("PUBLISH a 0".into()),
+            &format!("{CONNECT}\r\nPING\r\nPUBLISH a 0\r\n\r\n"),
         ),
         line(
             Fault::PayloadTooLarge(1048577),

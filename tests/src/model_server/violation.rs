@@ -28,8 +28,10 @@ pub enum Fault {
     TooEarly,
     /// A PONG for which there was no PING.
     UnaskedPong,
-    /// Not an operation, or not in the one spelling that is allowed.
+    /// Not an operation: the link ends.
     Malformed(String),
+    /// An operation that servers read all the same, but not in the one spelling of a well-behaved client.
+    Spelling(String),
     /// The arguments of a line are longer than `max_control_line`.
     LineTooLong,
     /// A publish is larger than every `max_payload` that this link was told.
@@ -44,6 +46,29 @@ pub enum Fault {
     SidReused(u64),
     /// UNSUB of a sid for which this link has seen no SUB.
     UnsubWithoutSub(u64),
+}
+
+impl Fault {
+    /// Whether a real server goes on as if nothing was wrong: other clients do it, and ours must not.
+    pub fn is_tolerated(&self) -> bool {
+        match self {
+            Self::Spelling(_)
+            | Self::ConnectNotFirst(_)
+            | Self::ConnectAgain
+            | Self::PingNotSecond(_)
+            | Self::BeforePong(_)
+            | Self::UnaskedPong
+            | Self::ConnectField(_)
+            | Self::SidTwice(_)
+            | Self::SidReused(_)
+            | Self::UnsubWithoutSub(_) => true,
+            Self::TooEarly
+            | Self::Malformed(_)
+            | Self::LineTooLong
+            | Self::PayloadTooLarge(_)
+            | Self::HeadersUnsupported => false,
+        }
+    }
 }
 
 impl fmt::Display for Violation {
