@@ -84,6 +84,9 @@ impl Client {
     /// client.publish(&orders, "43").headers(&headers).timeout(std::time::Duration::from_secs(1)).await?;
     /// # Ok(()) }
     /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, the publish was not accepted: nothing of it is queued.
     pub fn publish<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Publishing<'a> {
         Publishing::new(&self.handle, Publish::new(subject, payload), self.publish_timeout)
     }
@@ -97,6 +100,9 @@ impl Client {
     }
 
     /// Answers a request.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, the answer was not accepted: nothing of it is queued.
     ///
     /// # Errors
     /// See [`RespondError`].
@@ -119,6 +125,10 @@ impl Client {
     /// println!("{}", String::from_utf8_lossy(reply.payload()));
     /// # Ok(()) }
     /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping what is awaited cancels the request: it is taken back if it has not left, and else its reply is ignored,
+    /// though somebody may be working on it.
     pub fn request<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Request<'a> {
         Request::new(&self.handle, Publish::new(subject, payload), self.request_timeout)
     }
@@ -146,11 +156,17 @@ impl Client {
 
     /// Asks the server to confirm that it has processed everything published so far. It has when this is done:
     /// which is not to say that it was permitted, nor that somebody received it.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting: the server is asked all the same. A later flush begins anew.
     pub fn flush(&self) -> Flush {
         Flush::flush(&self.handle)
     }
 
     /// Measures the round trip to the server.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting. A later measurement begins anew.
     pub fn rtt(&self) -> RoundTrip {
         RoundTrip::round_trip(&self.handle)
     }
@@ -205,6 +221,9 @@ impl Client {
     /// # Ok(()) }
     /// ```
     ///
+    /// # Cancel safety
+    /// Dropping the future only stops the waiting: the drain goes on, and [`closed`](Self::closed) waits for its end.
+    ///
     /// # Errors
     /// The connection is closed or draining already.
     pub fn drain(&self) -> Result<impl Future<Output = ClosedReason> + Send + Unpin + use<>, StateError> {
@@ -214,12 +233,18 @@ impl Client {
 
     /// Closes the connection. What is queued is still handed to an established link, for at most 500 ms. The
     /// future is done when the connection is closed; the closing has begun even if it is not awaited.
+    ///
+    /// # Cancel safety
+    /// Dropping the future only stops the waiting: the closing goes on, and [`closed`](Self::closed) waits for its end.
     pub fn close(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
         self.handle.shared.with(|connection, now| connection.close(now));
         self.closed()
     }
 
     /// Waits until the connection is closed, for whatever reason. It does not keep the connection open.
+    ///
+    /// # Cancel safety
+    /// Dropping the future only stops the waiting.
     pub fn closed(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
         self.handle.shared.when_closed()
     }

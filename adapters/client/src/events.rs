@@ -83,6 +83,9 @@ struct SlotState {
 
 impl Events {
     /// The next event; `None` behind `Closed`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no event: the next call gives it.
     pub async fn next(&mut self) -> Option<ClientEvent> {
         std::future::poll_fn(|cx| self.poll_event(cx)).await
     }

@@ -115,6 +115,10 @@ impl<A: Adapter> ConnectOptions<A> {
     /// Starts the connection and waits for the first outcome: a session, or that no server could be reached. With
     /// [`retry_initial`](Self::retry_initial) it returns after the first round without success, too, and goes on
     /// trying.
+    ///
+    /// # Cancel safety
+    /// Dropping the future of an asynchronous adapter gives the connection up, whatever it was doing: no link stays. The
+    /// first attempt has begun before the first poll.
     pub fn connect(self) -> A::Connecting {
         A::connect(self)
     }

@@ -70,6 +70,9 @@ impl Replies {
     }
 
     /// The next reply; `None` when no reply follows.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no reply: the next call gives it. Dropping the `Replies` cancels the request.
     pub async fn next(&mut self) -> Option<Message> {
         std::future::poll_fn(|cx| self.poll_reply(cx)).await
     }

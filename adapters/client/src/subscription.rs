@@ -39,7 +39,10 @@ impl Subscription {
         self.mail.sid()
     }
 
-    /// The next message; `None` when no message follows. Cancelling the call loses nothing.
+    /// The next message; `None` when no message follows.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no message: the next call gives it. Dropping the `Subscription` unsubscribes.
     pub async fn next(&mut self) -> Option<Message> {
         std::future::poll_fn(|cx| self.poll_message(cx)).await
     }

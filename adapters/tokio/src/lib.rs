@@ -45,6 +45,9 @@ pub type ConnectOptions = nats_conn_client::ConnectOptions<Tokio>;
 
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.
 ///
+/// # Cancel safety
+/// Dropping the future gives the connection up, whatever it was doing: no link stays.
+///
 /// # Errors
 /// A URL cannot be used, or no server could be reached: [`ConnectFailure`] prints as one line that says what to do.
 pub async fn connect(urls: &str) -> Result<Client, ConnectFailure> {

@@ -47,6 +47,7 @@ mod traffic;
 mod watch;
 
 mod addresses;
+mod cancel;
 mod drain;
 mod ending;
 mod events;
