@@ -224,7 +224,7 @@ scenarios! {
             let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
             soon(client.publish(&SUBJECT, "last")).await.expect("room");
             cut(polls, client.drain().expect("open")).await;
-            assert_eq!(soon(client.closed()).await, ClosedReason::Drained { complete: true }, "{polls}");
+            assert_eq!(soon(client.closed()).await, ClosedReason::Drained { complete: true, unread: 0 }, "{polls}");
             assert_eq!(client.publish_fates().confirmed, 1);
         }
     }

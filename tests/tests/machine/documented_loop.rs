@@ -409,7 +409,7 @@ impl Life {
         self.ended_at = Some(self.now());
         if self.mishap == Mishap::Drained {
             connection.drain(self.now()).expect("open");
-            connection.finish_drain(self.now());
+            connection.finish_drain(self.now(), 0);
         } else {
             connection.close(self.now());
         }
