@@ -214,15 +214,28 @@ impl Connection {
 
     /// Ends the connection without writing anything more.
     pub fn abort(&mut self, now: Timestamp) {
-        self.noted(|| Input::Abort, |machine| machine.abort_unnoted(now));
+        self.noted(
+            || Input::Abort,
+            |machine| machine.abort_unnoted(now, ClosedReason::Requested),
+        );
     }
 
-    fn abort_unnoted(&mut self, now: Timestamp) {
+    /// The driver is gone: as [`abort`](Self::abort), and the connection ends with
+    /// [`ClosedReason::DriverFailed`], unless it was closing already. For the last deed of a driver whose runtime is
+    /// shut down or which panicked.
+    pub fn driver_failed(&mut self, now: Timestamp) {
+        self.noted(
+            || Input::DriverFailed,
+            |machine| machine.abort_unnoted(now, ClosedReason::DriverFailed),
+        );
+    }
+
+    fn abort_unnoted(&mut self, now: Timestamp, reason: ClosedReason) {
         let now = self.enter(now);
         match self.life {
             Life::Closed => {}
             Life::Closing(_) => self.leave_closed(now, true),
-            Life::Open | Life::Draining(_) => self.shut(now, ClosedReason::Requested, Farewell::None),
+            Life::Open | Life::Draining(_) => self.shut(now, reason, Farewell::None),
         }
     }
 
@@ -244,6 +257,7 @@ impl Connection {
             return self.end(now, reason);
         }
         self.life = Life::Closing(Closing {
+            draining: self.life.is_draining(),
             reason,
             until: now + self.config.close_timeout,
         });
@@ -291,7 +305,7 @@ impl Connection {
     /// The end of everything. There is no link, or it is given up.
     pub(crate) fn end(&mut self, _now: Timestamp, reason: ClosedReason) {
         let reason = match reason {
-            ClosedReason::Requested | ClosedReason::Drained { .. } => reason,
+            ClosedReason::Requested | ClosedReason::DriverFailed | ClosedReason::Drained { .. } => reason,
             // A drain ends where no link follows.
             reason => self.drained_reason().unwrap_or(reason),
         };

@@ -16,7 +16,7 @@ use crate::delivery::Delivery;
 use crate::error::{AttemptFailure, AuthError, ConfigError, LinkEnd, StateError};
 use crate::event::{Event, WaitReason};
 use crate::ids::{AttemptId, LinkId, PublishSeq, ServerId};
-use crate::life::Life;
+use crate::life::{Closing, Life};
 use crate::link::Link;
 use crate::outbox::Outbox;
 use crate::pool::{Discovery, Pool};
@@ -108,13 +108,13 @@ pub(crate) enum Stage {
 pub enum State {
     /// There was no session yet.
     Connecting,
-    /// There is a session.
+    /// There is a session, which may be on its way out.
     Connected,
     /// There was one, and there will be another.
     Reconnecting,
     /// It is being drained.
     Draining,
-    /// It is closed, or closing.
+    /// It is closed.
     Closed,
 }
 
@@ -312,6 +312,21 @@ impl Connection {
         }
     }
 
+    /// The next of the events that wait already, without parsing anything. For whoever has no part in driving the
+    /// connection and wants to have heard of everything before looking at it.
+    pub fn take_event(&mut self) -> Option<Event> {
+        if self.recorder.0.is_some() {
+            return self.note_taken_event();
+        }
+        self.events.pop_front()
+    }
+
+    /// Whether [`take_event`](Self::take_event) has one: what [`state`](Self::state) and the like show may then be
+    /// ahead of the events that were taken.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// The next thing to do outside.
     pub fn poll_action(&mut self) -> Option<Action> {
         if self.recorder.0.is_some() {
@@ -404,14 +419,17 @@ impl Connection {
 
 /// Looking.
 impl Connection {
-    /// What the connection is doing, in one word.
+    /// What the connection is doing, in one word. It changes with the events that tell of it: a session that is being
+    /// left is one until its [`Event::Disconnected`], and a connection that is closing is what it was until its
+    /// [`Event::Closed`].
     pub fn state(&self) -> State {
         match &self.life {
-            Life::Closing(_) | Life::Closed => State::Closed,
-            Life::Draining(_) => State::Draining,
-            Life::Open if self.is_up() => State::Connected,
-            Life::Open if self.counters.connects == 0 => State::Connecting,
-            Life::Open => State::Reconnecting,
+            Life::Closed => State::Closed,
+            Life::Draining(_) | Life::Closing(Closing { draining: true, .. }) => State::Draining,
+            // A session lasts until its `Disconnected`, also while its link is on its way out.
+            _ if self.present_link().is_some_and(|link| link.session().is_some()) => State::Connected,
+            _ if self.counters.connects == 0 => State::Connecting,
+            _ => State::Reconnecting,
         }
     }
 

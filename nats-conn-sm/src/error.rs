@@ -452,6 +452,12 @@ pub enum AuthError {
         /// What is wrong with them; no secret in it.
         detail: Box<str>,
     },
+    /// The application's callback for credentials panicked.
+    #[error("the credentials callback panicked: {detail}")]
+    Panicked {
+        /// The text of the panic.
+        detail: Box<str>,
+    },
 }
 
 impl AuthError {
@@ -460,6 +466,7 @@ impl AuthError {
         match self {
             Self::NoNonce => "no_nonce",
             Self::Unusable { .. } => "credentials_unusable",
+            Self::Panicked { .. } => "callback_panicked",
         }
     }
 }

@@ -390,6 +390,8 @@ pub enum ClosedReason {
         /// Every failed attempt, in order.
         failures: Vec<AttemptFailure>,
     },
+    /// Whoever drove the connection ended before it was closed: its runtime was shut down, or it panicked.
+    DriverFailed,
 }
 
 impl ClosedReason {
@@ -402,6 +404,7 @@ impl ClosedReason {
             Self::Auth => "auth",
             Self::NoReconnect => "no_reconnect",
             Self::ConnectFailed { .. } => "connect_failed",
+            Self::DriverFailed => "driver_failed",
         }
     }
 }

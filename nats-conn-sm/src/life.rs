@@ -45,6 +45,8 @@ pub(crate) enum DrainStage {
 /// A close under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Closing {
+    /// It was being drained before.
+    pub(crate) draining: bool,
     pub(crate) reason: ClosedReason,
     /// Until when what is queued may be written.
     pub(crate) until: Timestamp,

@@ -1,6 +1,7 @@
 //! A machine that is being recorded: every call is written down with a digest of what came of it.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt::Debug;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::connection::Connection;
 use crate::error::ConfigError;
 use crate::event::Event;
 use crate::publish::Publish;
-use crate::recording::{Digest, Input, Outgoing, Recorder, RecordingOptions};
+use crate::recording::{Digest, Input, Outgoing, Received, Recorder, RecordingOptions};
 use crate::time::Timestamp;
 
 /// Recording: see the crate's documentation.
@@ -123,6 +124,20 @@ impl Connection {
         }
         self.recorder.0 = Some(recorder);
         event
+    }
+
+    #[cold]
+    pub(crate) fn note_taken_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if let Some(recorder) = &mut self.recorder.0 {
+            let digest = Digest::new(recorder.payloads()).event(Some(&event));
+            let nothing_new = Received {
+                buffer: None,
+                pieces: Vec::new(),
+            };
+            recorder.push(self.now, &Input::Event(nothing_new), digest.value());
+        }
+        Some(event)
     }
 
     #[cold]

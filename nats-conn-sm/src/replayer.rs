@@ -271,6 +271,7 @@ impl Replayer {
             Input::FinishDrain(unread) => answer!(machine.finish_drain(now, unread)),
             Input::Close => answer!(machine.close(now)),
             Input::Abort => answer!(machine.abort(now)),
+            Input::DriverFailed => answer!(machine.driver_failed(now)),
             Input::ForceReconnect => answer!(machine.force_reconnect(now)),
             Input::SetServers(servers) => answer!(machine.set_servers(now, servers)),
             _ => (Output::Nothing, digest),

@@ -6,17 +6,18 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use nats_conn_sm::{LinkEnd, LinkId, Progress, Server};
+use nats_conn_sm::{LinkEnd, LinkId, Progress, Server, ServerId, ServerStatus};
 
 use crate::client::Client;
 use crate::connecting::{Connecting, connecting};
 use crate::credentials::Identity;
 use crate::driver::Driver;
 use crate::events::Events;
-use crate::options::{ConnectOptions, Selector, StartError};
+use crate::options::{ConnectOptions, Selector, ServerChoice, StartError};
+use crate::panics::{caught, panicked};
 use crate::resolve::Resolver;
 use crate::shared::Shared;
 use crate::tls::TlsOptions;
@@ -104,6 +105,26 @@ pub struct LinkSetup {
     pub local_address: Option<SocketAddr>,
     /// Who chooses the next server.
     pub selector: Option<Selector>,
+}
+
+impl LinkSetup {
+    /// The server of the next attempt and how long to wait for it, as the application's selector says; the defaults
+    /// where there is none.
+    ///
+    /// # Errors
+    /// The selector panicked: the attempt that it was asked about ends so.
+    pub fn choose(
+        &self,
+        servers: &[ServerStatus],
+        default: ServerId,
+        delay: Duration,
+    ) -> Result<(ServerId, Duration), LinkEnd> {
+        let Some(select) = &self.selector else {
+            return Ok((default, delay));
+        };
+        caught(|| select(&ServerChoice::new(servers, default, delay)))
+            .map_err(|text| panicked("the server selector", &text))
+    }
 }
 
 impl fmt::Debug for LinkSetup {

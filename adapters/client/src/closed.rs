@@ -119,7 +119,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(first.as_mut().poll(&mut cx).is_pending() && second.as_mut().poll(&mut cx).is_pending());
         prepared.client.shared().finish(false);
-        assert_eq!(first.poll(&mut cx), Poll::Ready(ClosedReason::Requested));
-        assert_eq!(second.poll(&mut cx), Poll::Ready(ClosedReason::Requested));
+        assert_eq!(first.poll(&mut cx), Poll::Ready(ClosedReason::DriverFailed));
+        assert_eq!(second.poll(&mut cx), Poll::Ready(ClosedReason::DriverFailed));
     }
 }

@@ -88,7 +88,7 @@ pub async fn first_outcome(
             }
         }
     }
-    Err(ConnectFailure::closed(ClosedReason::Requested))
+    Err(ConnectFailure::closed(ClosedReason::DriverFailed))
 }
 
 /// The same, and the client.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use nats_conn_sm::{AuthError, Credentials, Server};
 
+use crate::panics::Caught;
+
 /// An answer to a [`Challenge`], to come.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Credentials, AuthError>> + Send>>;
 
@@ -141,7 +143,12 @@ impl Identity {
             for part in parts {
                 let said = match part.source {
                     Source::Fixed(credentials) => credentials,
-                    Source::Callback(callback) => callback(challenge.clone()).await?,
+                    Source::Callback(callback) => {
+                        let challenge = challenge.clone();
+                        Caught::new(async move { callback(challenge).await })
+                            .await
+                            .map_err(|detail| AuthError::Panicked { detail })??
+                    }
                     #[cfg(feature = "nkeys")]
                     Source::Keys(source) => source.answer(challenge.nonce.as_deref())?,
                 };

@@ -110,17 +110,26 @@ impl Delivery {
         self.groups[route.group.1].messages.push_back(message);
     }
 
-    /// Delivers everything, in the order events, messages, ends, answers, and `Closed` behind all. So whoever has
-    /// an answer finds in the other places what the machine said before it. Whom to wake comes into `wakers`.
-    pub(crate) fn deliver(&mut self, hub: &Hub, wakers: &mut Vec<Waker>) -> Delivered {
+    /// Delivers the events, while the machine is still locked. Whom to wake comes into `wakers`. `Closed` comes after
+    /// everything else, so that all is delivered at once where it is among them.
+    pub(crate) fn deliver_events(&mut self, hub: &Hub, wakers: &mut Vec<Waker>) -> Delivered {
+        let mut delivered = Delivered::default();
+        if self.events.last().is_some_and(ClientEvent::is_closed) {
+            self.deliver(hub, wakers, &mut delivered);
+        } else {
+            self.emit(hub, wakers);
+        }
+        delivered
+    }
+
+    /// Delivers everything, in the order events, messages, ends, answers, and `Closed` after all. So whoever has
+    /// an answer finds in the other places what the machine said before it.
+    pub(crate) fn deliver(&mut self, hub: &Hub, wakers: &mut Vec<Waker>, delivered: &mut Delivered) {
         wakers.append(&mut self.wakers);
         let closed = self.events.pop_if(|event| event.is_closed());
         self.emit(hub, wakers);
-        let mut delivered = Delivered {
-            messages: self.used > 0,
-            ..Delivered::default()
-        };
-        self.deliver_messages(&mut delivered, wakers);
+        delivered.messages |= self.used > 0;
+        self.deliver_messages(delivered, wakers);
         // Those who turned out to be slow just now.
         self.emit(hub, wakers);
         for (mail, reason) in self.ends.drain(..) {
@@ -133,7 +142,6 @@ impl Delivery {
         if let Some(closed) = closed {
             hub.emit(std::iter::once(closed), wakers);
         }
-        delivered
     }
 
     fn emit(&mut self, hub: &Hub, wakers: &mut Vec<Waker>) {

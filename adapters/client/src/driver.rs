@@ -19,7 +19,7 @@ use crate::credentials::{Answer, Challenge};
 use crate::delivery::Backpressure;
 use crate::dial::io_error;
 use crate::farewell::Farewell;
-use crate::options::ServerChoice;
+use crate::panics::{Caught, panicked};
 use crate::shared::Shared;
 use crate::timer::Timer;
 use crate::turn::Turn;
@@ -59,6 +59,8 @@ pub struct Driver<R: Runtime> {
     tx: SendBuf,
     link: Link<R::Io>,
     identity: Option<(LinkId, Answer)>,
+    /// The selector panicked: the attempt that it was asked about fails.
+    selector_failed: Option<LinkEnd>,
     /// What the machine is to be told at the next turn.
     news: VecDeque<News>,
     timer: Timer<R>,
@@ -123,6 +125,7 @@ impl<R: Runtime> Driver<R> {
             tx: SendBuf::new(nowhere),
             link: Link::Down,
             identity: None,
+            selector_failed: None,
             news: VecDeque::new(),
             timer: Timer::new(),
             backpressure: Backpressure::default(),
@@ -213,13 +216,25 @@ impl<R: Runtime> Driver<R> {
                 self.backpressure = Backpressure::default();
                 self.rx = ReceiveBuf::new(link);
                 self.tx = SendBuf::new(link);
-                let target = self.target(link, server);
-                self.link = Link::Dialing(link, Box::pin(self.runtime.dial(target)));
+                if let Some(end) = self.selector_failed.take() {
+                    self.news.push_back(News::Ended(link, end));
+                    return;
+                }
+                let (runtime, target) = (self.runtime.clone(), self.target(link, server));
+                let dial = Caught::new(async move { runtime.dial(target).await });
+                self.link = Link::Dialing(
+                    link,
+                    Box::pin(async { dial.await.unwrap_or_else(|text| Err(panicked("what dials", &text))) }),
+                );
             }
             Action::UpgradeTls { link, server } => match std::mem::replace(&mut self.link, Link::Down) {
                 Link::Up { id, io, .. } if id == link => {
-                    let target = self.target(link, server);
-                    self.link = Link::Upgrading(link, Box::pin(self.runtime.upgrade(io, target)));
+                    let (runtime, target) = (self.runtime.clone(), self.target(link, server));
+                    let upgrade = Caught::new(async move { runtime.upgrade(io, target).await });
+                    self.link = Link::Upgrading(
+                        link,
+                        Box::pin(async { upgrade.await.unwrap_or_else(|text| Err(panicked("TLS", &text))) }),
+                    );
                 }
                 other => self.link = other,
             },
@@ -244,9 +259,12 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn choose(&mut self, attempt: AttemptId, servers: &[ServerStatus], default: ServerId, delay: Duration) {
-        let (server, delay) = match &self.setup.selector {
-            Some(select) => select(&ServerChoice::new(servers, default, delay)),
-            None => (default, delay),
+        let (server, delay) = match self.setup.choose(servers, default, delay) {
+            Ok(chosen) => chosen,
+            Err(end) => {
+                self.selector_failed = Some(end);
+                (default, delay)
+            }
         };
         self.news.push_back(News::Choice(attempt, server, delay));
     }

@@ -47,6 +47,7 @@ mod mail;
 mod nkey;
 mod oneshot;
 mod options;
+mod panics;
 mod publishing;
 mod recording;
 mod replies;
@@ -85,6 +86,7 @@ pub use nats_proto::{
     StatusCode, Subject, SubjectFilter,
 };
 pub use options::{ConnectOptions, Selector, ServerChoice, StartError};
+pub use panics::{caught, panicked};
 pub use publishing::{PublishFailure, Publishing};
 pub use replies::Replies;
 pub use request::{Request, RequestFailure, Response};

@@ -163,9 +163,22 @@ impl Shared {
         self.call(|core| call(&mut core.connection, now))
     }
 
-    /// Looks at the machine.
+    /// Looks at the machine, which shows nothing of which its events were not delivered yet.
     pub fn look<R>(&self, look: impl FnOnce(&Connection) -> R) -> R {
-        look(&lock(&self.core).connection)
+        let core = lock(&self.core);
+        if !core.connection.has_events() {
+            return look(&core.connection);
+        }
+        drop(core);
+        // Something was called since the driver's last turn: what came of it is delivered first.
+        let (answer, delivered) = self.drive(|turn| {
+            turn.waiting_events();
+            look(turn.connection())
+        });
+        if delivered.again {
+            self.wake_driver();
+        }
+        answer
     }
 
     /// One turn of a driver: all that it has to tell the machine and to ask of it, under one lock. Afterwards what
@@ -183,13 +196,15 @@ impl Shared {
         {
             recording.push(bytes);
         }
+        let mut wakers = Vec::new();
+        // While the machine is locked: nobody can look at what came of the turn before its events are there.
+        let mut delivered = delivery.deliver_events(&self.hub, &mut wakers);
         drop(core);
-        // Before anybody is told: who sees an event finds it in the file.
+        // Before anybody is woken: who is woken by an event finds it in the file.
         if let Some(recording) = &self.recording {
             recording.write();
         }
-        let mut wakers = Vec::new();
-        let delivered = delivery.deliver(&self.hub, &mut wakers);
+        delivery.deliver(&self.hub, &mut wakers, &mut delivered);
         drop(delivery);
         wakers.into_iter().for_each(Waker::wake);
         (answer, delivered)
@@ -214,7 +229,7 @@ impl Shared {
             let aborted =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.abort_without_driver()));
             if aborted.is_err() || lock(&self.core).closed.is_none() {
-                let _ = self.drive(|turn| turn.close_everything(ClosedReason::Requested));
+                let _ = self.drive(|turn| turn.close_everything(ClosedReason::DriverFailed));
             }
         }
         let mut watchers = Vec::new();
@@ -303,7 +318,7 @@ impl Shared {
         let mut nothing_read = ReceiveBuf::new(LinkId::from_u64(0));
         let _ = self.drive(|turn| {
             let now = turn.now();
-            turn.connection().abort(now);
+            turn.connection().driver_failed(now);
             for _ in 0..4 {
                 while turn.events(&mut nothing_read, usize::MAX) {}
                 while let Some(action) = turn.connection().poll_action() {

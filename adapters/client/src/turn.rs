@@ -72,6 +72,13 @@ impl<'a> Turn<'a> {
         true
     }
 
+    /// Routes the events that wait already, without parsing anything.
+    pub(crate) fn waiting_events(&mut self) {
+        while let Some(event) = self.core.connection.take_event() {
+            self.route(event);
+        }
+    }
+
     /// Asks for the next bytes to write; see [`Connection::poll_transmit`].
     pub fn transmit(&mut self, tx: &mut SendBuf) -> bool {
         let now = self.now();
@@ -169,11 +176,11 @@ impl<'a> Turn<'a> {
                 let reason = core.draining.reason(reason);
                 self.close_everything(reason);
             }
-            Event::Draining => {
+            other => {
+                // Whatever it is, it may settle what a publisher waits for: it is rare, and asking again is cheap.
                 core.waiting.wake_all(self.delivery.wakers());
-                self.delivery.events.push(Event::Draining.into());
+                self.delivery.events.push(other.into());
             }
-            other => self.delivery.events.push(other.into()),
         }
     }
 

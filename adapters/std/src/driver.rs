@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nats_conn_client::machine::{Action, AttemptId, LinkEnd, LinkId, ReceiveBuf, SendBuf, Server, ServerId};
 use nats_conn_client::machine::{AuthError, ServerStatus};
 use nats_conn_client::{
-    Challenge, Delivered, DriverParts, LinkSetup, ServerChoice, StartError, Target, Turn, blocking,
+    Challenge, Delivered, DriverParts, LinkSetup, StartError, Target, Turn, blocking, caught, panicked,
     dial_error,
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct Driver {
     farewells: Vec<(Arc<Link>, Instant)>,
     /// What the machine gives while nothing was read by this thread.
     nothing: ReceiveBuf,
+    /// The selector panicked: the attempt that it was asked about fails.
+    selector_failed: Option<LinkEnd>,
     /// Another thread of the connection did.
     panicked: bool,
 }
@@ -83,6 +85,7 @@ impl Driver {
             transport: Transport::Down,
             farewells: Vec::new(),
             nothing: ReceiveBuf::new(LinkId::from_u64(0)),
+            selector_failed: None,
             panicked: false,
         };
         let run = move || {
@@ -198,7 +201,10 @@ impl Driver {
             Action::Connect { link, server, tls: _ } => self.connect(link, server, outlet),
             Action::UpgradeTls { link, server } => {
                 let target = self.target(link, server);
-                self.elsewhere(link, move || News::Session(link, Session::new(&target)));
+                self.elsewhere(link, move || {
+                    let session = caught(|| Session::new(&target));
+                    News::Session(link, session.unwrap_or_else(|text| Err(panicked("TLS", &text))))
+                });
             }
             Action::Authenticate { link, server, nonce } => {
                 let identity = self.setup.identity.clone();
@@ -221,13 +227,17 @@ impl Driver {
 
     fn connect(&mut self, link: LinkId, server: Server, outlet: &mut Outlet) {
         *outlet = Outlet::new(link);
+        if let Some(end) = self.selector_failed.take() {
+            return self.wire.post.send(News::Ended(link, end));
+        }
         let (wanted, attempt) = Attempt::new();
         self.transport = Transport::Dialling(link, wanted);
         let target = self.target(link, server);
         let home = self.home.clone();
         let deadline = self.deadline();
         self.elsewhere(link, move || {
-            News::Dialled(link, home.dial(target, &attempt, deadline))
+            let dialled = caught(|| home.dial(target, &attempt, deadline));
+            News::Dialled(link, dialled.unwrap_or_else(|text| Err(panicked("what dials", &text))))
         });
     }
 
@@ -249,9 +259,12 @@ impl Driver {
     }
 
     fn choose(&mut self, attempt: AttemptId, servers: &[ServerStatus], default: ServerId, delay: Duration) {
-        let (server, delay) = match &self.setup.selector {
-            Some(select) => select(&ServerChoice::new(servers, default, delay)),
-            None => (default, delay),
+        let (server, delay) = match self.setup.choose(servers, default, delay) {
+            Ok(chosen) => chosen,
+            Err(end) => {
+                self.selector_failed = Some(end);
+                (default, delay)
+            }
         };
         self.wire.post.send(News::Choice(attempt, server, delay));
     }

@@ -64,6 +64,8 @@ pub enum Input {
     Close,
     /// [`abort`](crate::Connection::abort).
     Abort,
+    /// [`driver_failed`](crate::Connection::driver_failed).
+    DriverFailed,
     /// [`force_reconnect`](crate::Connection::force_reconnect).
     ForceReconnect,
     /// [`set_servers`](crate::Connection::set_servers).

@@ -89,6 +89,7 @@ fn write_call(call: &Input, to: &mut Writer) {
         Input::Close => to.byte(23),
         Input::Abort => to.byte(24),
         Input::ForceReconnect => to.byte(25),
+        Input::DriverFailed => to.byte(27),
         Input::SetServers(urls) => {
             to.byte(26);
             to.urls(urls);
@@ -180,6 +181,7 @@ pub(crate) fn read(from: &mut Reader) -> Read<Input> {
         24 => Input::Abort,
         25 => Input::ForceReconnect,
         26 => Input::SetServers(from.urls()?),
+        27 => Input::DriverFailed,
         _ => return from.invalid("a kind of input"),
     })
 }
@@ -187,6 +189,10 @@ pub(crate) fn read(from: &mut Reader) -> Read<Input> {
 fn write_answer(answer: &Result<Credentials, AuthError>, to: &mut Writer) {
     match answer {
         Err(AuthError::NoNonce) => to.byte(0),
+        Err(AuthError::Panicked { detail }) => {
+            to.byte(3);
+            to.text(detail);
+        }
         Err(AuthError::Unusable { detail }) => {
             to.byte(1);
             to.text(detail);
@@ -222,6 +228,9 @@ fn read_answer(from: &mut Reader) -> Read<Result<Credentials, AuthError>> {
             jwt: from.option(Reader::secret)?,
             signature: from.option(Reader::secret)?,
             nkey: from.option(Reader::text)?,
+        }),
+        3 => Err(AuthError::Panicked {
+            detail: from.text()?.into(),
         }),
         _ => return from.invalid("an answer"),
     })
@@ -276,7 +285,8 @@ fn read_end(from: &mut Reader) -> Read<LinkEnd> {
 }
 
 /// Kinds of errors have names that live as long as the program: those that drivers use.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 19] = [
+    "callback_panicked",
     "connection_refused",
     "connection_reset",
     "connection_aborted",
