@@ -433,6 +433,11 @@ impl Connection {
         }
     }
 
+    /// Whether it is closed, or closing: new calls are refused.
+    pub fn is_closing(&self) -> bool {
+        self.life.is_ending()
+    }
+
     /// The present link, from the moment it is asked for until it is gone.
     pub fn link(&self) -> Option<LinkId> {
         self.present_link().map(|link| link.id)

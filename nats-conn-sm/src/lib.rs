@@ -124,6 +124,9 @@ mod time;
 mod timers;
 mod transmit;
 
+#[doc = include_str!("../docs/behaviour.md")]
+pub mod behaviour {}
+
 pub use action::{Action, Credentials, TlsExpectation};
 pub use buffers::{ReceiveBuf, SendBuf};
 pub use config::{Backoff, CleartextPolicy, Config, Delivery, LameDuckPolicy, WhenFull};

@@ -467,6 +467,12 @@ fn machine() -> Vec<Row> {
             },
             "credentials: no seed in the file",
         ),
+        row(
+            AuthError::Panicked {
+                detail: "index out of bounds".into(),
+            },
+            "the credentials callback panicked: index out of bounds",
+        ),
         row(LinkEnd::Eof, "the server closed the connection"),
         row(LinkEnd::Requested, "closed as asked"),
         row(

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -127,15 +128,28 @@ fn a_port_where_nobody_listens_is_told_as_such() {
     assert!(line.contains("refused") && !line.contains('\n'), "{line}");
 }
 
+/// The waker of an executor that is broken.
+struct Broken;
+
+impl Wake for Broken {
+    fn wake(self: Arc<Self>) {
+        panic!("on purpose")
+    }
+}
+
 #[test]
 fn a_panicking_driver_closes_visibly() {
     let cluster = TcpCluster::start(1).unwrap();
-    let options = ConnectOptions::from_url(&cluster.urls())
-        .unwrap()
-        .server_selector(|_| panic!("on purpose"));
+    let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
     let (client, mut events) = options.start().unwrap();
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     block_on(async {
+        let connected = |event: &ClientEvent| matches!(event, ClientEvent::Connection(Event::Connected(_)));
+        while !connected(&timeout(SOON, events.next()).await.unwrap().unwrap()) {}
+        let mut others = client.events();
+        let broken = Waker::from(Arc::new(Broken));
+        assert!(others.poll_event(&mut Context::from_waker(&broken)).is_pending());
+        client.force_reconnect().unwrap();
         let mut told = Vec::new();
         while let Some(event) = timeout(SOON, events.next()).await.unwrap() {
             told.push(event);
@@ -143,13 +157,13 @@ fn a_panicking_driver_closes_visibly() {
         let end = [
             ClientEvent::DriverFailed { panicked: true },
             Event::Closed {
-                reason: ClosedReason::Requested,
+                reason: ClosedReason::DriverFailed,
             }
             .into(),
         ];
         assert!(told.ends_with(&end), "{told:?}");
         assert_eq!(subscription.next().await, None);
         assert!(client.publish(&SUBJECT, "x").await.is_err());
-        assert_eq!(client.closed().await, ClosedReason::Requested);
+        assert_eq!(client.closed().await, ClosedReason::DriverFailed);
     });
 }

@@ -224,7 +224,10 @@ impl<R: Runtime> Driver<R> {
                 let dial = Caught::new(async move { runtime.dial(target).await });
                 self.link = Link::Dialing(
                     link,
-                    Box::pin(async { dial.await.unwrap_or_else(|text| Err(panicked("what dials", &text))) }),
+                    Box::pin(async {
+                        dial.await
+                            .unwrap_or_else(|text| Err(panicked("what dials", &text)))
+                    }),
                 );
             }
             Action::UpgradeTls { link, server } => match std::mem::replace(&mut self.link, Link::Down) {

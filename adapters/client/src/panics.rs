@@ -61,7 +61,10 @@ mod tests {
     fn the_text_of_a_panic_is_kept_whatever_it_was_made_of() {
         let number = 7;
         assert_eq!(caught(|| panic!("plain")), Err::<(), _>("plain".into()));
-        assert_eq!(caught(|| panic!("formatted {number}")), Err::<(), _>("formatted 7".into()));
+        assert_eq!(
+            caught(|| panic!("formatted {number}")),
+            Err::<(), _>("formatted 7".into())
+        );
         let odd = caught(|| std::panic::panic_any(number));
         assert_eq!(odd, Err::<(), _>("(without a text)".into()));
         assert_eq!(caught(|| number), Ok(7));

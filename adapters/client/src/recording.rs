@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 use crate::lock::lock;
+use crate::panics::caught;
 
 /// What a recording is written to. Clones are one and the same, and the first connection made has it.
 #[derive(Clone)]
@@ -40,17 +41,17 @@ impl RecordingWriter {
         lock(&self.waiting).push_back(bytes);
     }
 
-    /// To be called when it is no longer. Whoever cannot be written to gets nothing more.
+    /// To be called when it is no longer. Whoever cannot be written to, or panics, gets nothing more.
     pub(crate) fn write(&self) {
         let mut writer = lock(&self.writer);
         loop {
             let Some(bytes) = lock(&self.waiting).pop_front() else {
                 return;
             };
-            let failed = writer
+            let written = writer
                 .as_mut()
-                .is_some_and(|writer| writer.write_all(&bytes).and_then(|()| writer.flush()).is_err());
-            if failed {
+                .map(|writer| caught(|| writer.write_all(&bytes).and_then(|()| writer.flush())));
+            if !matches!(written, None | Some(Ok(Ok(())))) {
                 *writer = None;
             }
         }

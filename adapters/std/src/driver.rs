@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use nats_conn_client::machine::{Action, AttemptId, LinkEnd, LinkId, ReceiveBuf, SendBuf, Server, ServerId};
 use nats_conn_client::machine::{AuthError, ServerStatus};
 use nats_conn_client::{
-    Challenge, Delivered, DriverParts, LinkSetup, StartError, Target, Turn, blocking, caught, panicked,
-    dial_error,
+    Challenge, Delivered, DriverParts, LinkSetup, StartError, Target, Turn, blocking, caught, dial_error,
+    panicked,
 };
 
 use crate::attempt::{Attempt, Wanted};
@@ -237,7 +237,10 @@ impl Driver {
         let deadline = self.deadline();
         self.elsewhere(link, move || {
             let dialled = caught(|| home.dial(target, &attempt, deadline));
-            News::Dialled(link, dialled.unwrap_or_else(|text| Err(panicked("what dials", &text))))
+            News::Dialled(
+                link,
+                dialled.unwrap_or_else(|text| Err(panicked("what dials", &text))),
+            )
         });
     }
 

@@ -32,10 +32,9 @@ impl Holders {
 
 impl Drop for Last {
     fn drop(&mut self) {
-        let closes = matches!(
-            self.shared.look(|machine| machine.state()),
-            State::Closed | State::Draining
-        );
+        let closes = self
+            .shared
+            .look(|machine| machine.is_closing() || machine.state() == State::Draining);
         if closes && !Ours::is_here(&self.shared) {
             wait(self.patience, pin!(self.shared.when_closed()));
         }

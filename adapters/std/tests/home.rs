@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,12 +77,28 @@ fn a_local_address_is_dialled_from() {
     assert_eq!(from.ip().to_string(), "127.0.0.2");
 }
 
-/// The last events are that the driver panicked and that the connection is closed, and everybody is told.
-fn ends_visibly(options: ConnectOptions) {
+/// The waker of an executor that is broken.
+struct Broken;
+
+impl Wake for Broken {
+    fn wake(self: Arc<Self>) {
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn a_panicking_driver_closes_visibly() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
     let (client, mut events) = options.start().unwrap();
+    while !matches!(events.next(), Some(ClientEvent::Connection(Event::Connected(_)))) {}
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
+    let mut others = client.inner().events();
+    let broken = Waker::from(Arc::new(Broken));
+    assert!(others.poll_event(&mut Context::from_waker(&broken)).is_pending());
+    client.force_reconnect().unwrap();
     let told: Vec<_> = events.by_ref().collect();
-    let reason = ClosedReason::Requested;
+    let reason = ClosedReason::DriverFailed;
     let end = [
         ClientEvent::DriverFailed { panicked: true },
         Event::Closed { reason }.into(),
@@ -90,28 +107,7 @@ fn ends_visibly(options: ConnectOptions) {
     assert_eq!(subscription.next(), None);
     assert!(client.publish(&SUBJECT, "x").is_err());
     assert!(client.flush().is_err());
-    assert_eq!(client.close(), ClosedReason::Requested);
-}
-
-#[test]
-fn a_panicking_driver_closes_visibly() {
-    let cluster = TcpCluster::start(1).unwrap();
-    let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
-    ends_visibly(options.server_selector(|_| panic!("on purpose")));
-}
-
-#[test]
-fn a_panicking_callback_closes_visibly() {
-    let cluster = TcpCluster::start(1).unwrap();
-    let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
-    ends_visibly(options.credentials_callback(|_| async { panic!("on purpose") }));
-}
-
-#[test]
-fn a_panicking_connector_closes_visibly() {
-    let home = Std::with_connector(|_| panic!("on purpose"));
-    let options = ConnectOptions::from_url("nats://anywhere").unwrap();
-    ends_visibly(options.adapter(home));
+    assert_eq!(client.close(), ClosedReason::DriverFailed);
 }
 
 #[test]

@@ -2,9 +2,78 @@
 
 use nats_conn_tests::model_server::{Deed, Settings, Step, When};
 
+use nats_conn_client::{Backoff, State};
+
 use crate::scene::*;
 
+/// What the events so far tell of.
+#[derive(Default)]
+struct Told {
+    sessions: u64,
+    ends: u64,
+    unconfirmed: u64,
+    closed: bool,
+}
+
+impl Told {
+    fn note(&mut self, event: &ClientEvent) {
+        match event {
+            ClientEvent::Connection(Event::Connected(_) | Event::Reconnected(_)) => self.sessions += 1,
+            ClientEvent::Connection(Event::Disconnected { unconfirmed, .. }) => {
+                self.ends += 1;
+                self.unconfirmed += unconfirmed.count();
+            }
+            ClientEvent::Connection(Event::Closed { .. }) => self.closed = true,
+            ClientEvent::Missed { .. } => panic!("it is never so slow"),
+            _ => {}
+        }
+    }
+}
+
+/// Looks again and again, and holds what it sees against the events that are there by then.
+fn look_on(client: &Client, mut events: Events) {
+    let mut told = Told::default();
+    while !told.closed {
+        let (state, seen) = (client.state(), client.statistics());
+        while let Some(event) = events.try_next() {
+            told.note(&event);
+        }
+        assert!(
+            seen.connects <= told.sessions,
+            "{} sessions, {} told",
+            seen.connects,
+            told.sessions
+        );
+        let unconfirmed = seen.publishes.unconfirmed;
+        assert!(
+            unconfirmed <= told.unconfirmed,
+            "{unconfirmed} unconfirmed, {} told",
+            told.unconfirmed
+        );
+        match state {
+            State::Reconnecting => assert!(told.ends > 0, "no end told"),
+            State::Closed => assert!(told.closed, "no close told"),
+            _ => {}
+        }
+    }
+}
+
 scenarios! {
+    async fn nothing_is_shown_before_the_event_that_tells_of_it_is_there(home) {
+        let cluster = Model::start(2);
+        let client = soon(home.connect(options(&cluster.urls()).backoff(Backoff::NONE))).await.expect("it is there");
+        let (looking, events) = (client.clone(), client.events());
+        let looker = std::thread::spawn(move || look_on(&looking, events));
+        let mut events = client.events();
+        for _ in 0..500 {
+            let _ = soon(client.publish(&Subject::from_static("a.b"), "x")).await;
+            client.force_reconnect().expect("open");
+            while !matches!(soon(events.next()).await, Some(ClientEvent::Connection(Event::Reconnected(_)))) {}
+        }
+        soon(client.close()).await;
+        looker.join().expect("nothing was ahead");
+    }
+
     async fn every_holder_has_all_events_from_when_it_asked(home) {
         let cluster = Model::start(1);
         let (client, mut first) = home.start(options(&cluster.urls()));

@@ -47,6 +47,7 @@ mod traffic;
 mod watch;
 
 mod addresses;
+mod callbacks;
 mod cancel;
 mod drain;
 mod ending;
@@ -68,3 +69,4 @@ mod requests;
 mod resolving;
 mod secrets;
 mod tls;
+mod waiting;

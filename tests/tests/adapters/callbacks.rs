@@ -1,0 +1,115 @@
+//! Callbacks of the application that panic: each fails what it was asked for, with the text of its panic.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nats_conn_client::{AuthError, Backoff, Credentials};
+
+use crate::scene::*;
+
+/// Panics the first time it is called.
+#[derive(Clone, Default)]
+struct Once(Arc<AtomicUsize>);
+
+impl Once {
+    fn call(&self) {
+        if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
+            panic!("on purpose");
+        }
+    }
+}
+
+/// Settings that go on after a failed attempt, without a wait.
+fn stubborn(urls: &str) -> Options {
+    options(urls).retry_initial(true).backoff(Backoff::NONE)
+}
+
+/// The attempt failed in this phase, with the text of the panic, and the next one connects.
+async fn assert_fails_once(watch: &mut Watch, wanted: &str, who: &str) {
+    let (phase, text) = watch
+        .find("connect_failed", |event| match event {
+            ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) => {
+                Some((phase.code(), error.to_string()))
+            }
+            _ => None,
+        })
+        .await;
+    assert_eq!(phase, wanted, "{text}");
+    assert!(text.contains(&format!("{who} panicked: on purpose")), "{text}");
+    watch.until("connected").await;
+}
+
+scenarios! {
+    // behaviour: 9.5
+    async fn a_credentials_callback_that_panics_fails_its_attempt(home) {
+        let (cluster, once) = (Model::start(1), Once::default());
+        let options = stubborn(&cluster.urls()).credentials_callback(move |_| {
+            once.call();
+            async { Ok::<_, AuthError>(Credentials::default()) }
+        });
+        let (_client, mut watch) = home.start(options);
+        assert_fails_once(&mut watch, "auth", "the credentials callback").await;
+    }
+
+    async fn credentials_that_panic_on_their_way_fail_their_attempt(home) {
+        let (cluster, once) = (Model::start(1), Once::default());
+        let options = stubborn(&cluster.urls()).credentials_callback(move |_| {
+            let once = once.clone();
+            async move {
+                pause(Duration::from_millis(1)).await;
+                once.call();
+                Ok::<_, AuthError>(Credentials::default())
+            }
+        });
+        let (_client, mut watch) = home.start(options);
+        assert_fails_once(&mut watch, "auth", "the credentials callback").await;
+    }
+
+    async fn a_selector_that_panics_fails_the_attempt_that_it_was_asked_about(home) {
+        let (cluster, once) = (Model::start(1), Once::default());
+        let options = stubborn(&cluster.urls()).server_selector(move |choice| {
+            once.call();
+            (choice.default, choice.default_delay)
+        });
+        let (_client, mut watch) = home.start(options);
+        assert_fails_once(&mut watch, "dial", "the server selector").await;
+    }
+
+    async fn a_connector_that_panics_fails_its_attempt(home) {
+        let (cluster, once) = (Model::start(1), Once::default());
+        let address = cluster.server(0).address();
+        let (_client, mut watch) = home.start_over(stubborn(&cluster.urls()), move |_| {
+            once.call();
+            Ok(Made::Tcp(std::net::TcpStream::connect(address)?))
+        });
+        assert_fails_once(&mut watch, "dial", "what dials").await;
+    }
+
+    async fn a_resolver_that_panics_fails_its_attempt(home) {
+        let (cluster, once) = (Model::start(1), Once::default());
+        let address = cluster.server(0).address();
+        let options = stubborn(&format!("nats://name.test:{}", address.port())).resolver(move |_, _| {
+            once.call();
+            async move { Ok(vec![address]) }
+        });
+        let (_client, mut watch) = home.start(options);
+        assert_fails_once(&mut watch, "dial", "what dials").await;
+    }
+
+    async fn a_recording_whose_writer_panics_ends_and_the_connection_goes_on(home) {
+        struct Panicking;
+        impl std::io::Write for Panicking {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                panic!("on purpose")
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let cluster = Model::start(1);
+        let (client, mut watch) = home.start(options(&cluster.urls()).record(Panicking));
+        watch.until("connected").await;
+        assert_eq!(soon(client.flush()).await, Ok(()));
+        assert_eq!(soon(client.close()).await, ClosedReason::Requested);
+    }
+}

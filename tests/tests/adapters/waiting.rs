@@ -1,0 +1,128 @@
+//! A publisher that waits for room is looked at again at every change that could settle it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+
+use nats_conn_client::{PublishError, PublishFailure, WhenFull};
+
+use crate::scene::*;
+
+const SUBJECT: Subject = Subject::from_static("wait.one");
+
+/// A server that shakes hands and then reads nothing any more.
+struct Deaf {
+    address: String,
+    links: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Deaf {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let links = Arc::new(Mutex::new(Vec::new()));
+        let accepted = links.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // Whoever leaves in the middle of the handshake is no link.
+                if shake_hands(&stream).is_ok() {
+                    accepted.lock().expect("no panic").push(stream);
+                }
+            }
+        });
+        Self { address, links }
+    }
+
+    /// All links are gone.
+    fn cut(&self) {
+        self.links.lock().expect("no panic").clear();
+    }
+}
+
+fn shake_hands(mut stream: &TcpStream) -> std::io::Result<()> {
+    stream.write_all(b"INFO {\"max_payload\":1073741824}\r\n")?;
+    let mut lines = BufReader::with_capacity(1, stream).lines();
+    while lines.next().transpose()?.is_some_and(|line| line != "PING") {}
+    stream.write_all(b"PONG\r\n")
+}
+
+/// What may settle it.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    LinkLost,
+    ForcedReconnect,
+    NewPool,
+    Drain,
+    Close,
+    TimeIsUp,
+}
+
+use Change::{Close, Drain, ForcedReconnect, LinkLost, NewPool, TimeIsUp};
+
+/// How it is settled; not at all where it goes on waiting.
+fn expected(when_full: WhenFull, change: Change) -> Option<&'static str> {
+    match change {
+        LinkLost | ForcedReconnect if when_full == WhenFull::Off => Some("not_connected"),
+        // What is queued goes on to the next link, and so does the wait for room.
+        LinkLost | ForcedReconnect => None,
+        // The link stays.
+        NewPool => None,
+        // There is nobody at work, so that it has come to its last stage at once.
+        Drain => Some("draining"),
+        Close => Some("closed"),
+        TimeIsUp => Some("timed_out"),
+    }
+}
+
+fn code(failure: &PublishFailure) -> &'static str {
+    match failure {
+        PublishFailure::Refused(PublishError::NotConnected) => "not_connected",
+        PublishFailure::Refused(PublishError::Closed) => "closed",
+        PublishFailure::Refused(PublishError::Draining) => "draining",
+        PublishFailure::TimedOut(_) => "timed_out",
+        _ => "another",
+    }
+}
+
+scenarios! {
+    // behaviour: 6.6
+    async fn a_publisher_that_waits_for_room_is_settled_by_each_change_that_settles_it_and_by_no_other(home) {
+        for when_full in [WhenFull::Error, WhenFull::Off] {
+            for change in [LinkLost, ForcedReconnect, NewPool, Drain, Close, TimeIsUp] {
+                let deaf = Deaf::start();
+                let options = options(&deaf.address).send_buffer(1000).when_full(when_full);
+                let (client, mut watch) = home.start(options);
+                watch.until("connected").await;
+                // It is more than the sockets hold, and accepted because nothing else is held.
+                soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("nothing is queued");
+                let limit = if matches!(change, TimeIsUp) { Duration::from_millis(50) } else { LIMIT * 2 };
+                let publishing = home.spawn({
+                    let client = client.clone();
+                    async move { client.publish(&SUBJECT, "y").timeout(limit).await }
+                });
+                pause(Duration::from_millis(20)).await;
+                match change {
+                    LinkLost => deaf.cut(),
+                    ForcedReconnect => client.force_reconnect().expect("open"),
+                    NewPool => client.set_servers(client.servers().iter().map(|server| server.server.url().clone()).collect()).expect("open"),
+                    Drain => drop(client.drain().expect("open")),
+                    Close => drop(client.close()),
+                    TimeIsUp => {}
+                }
+                let cell = format!("{when_full:?}, {change:?}");
+                match expected(when_full, change) {
+                    Some(wanted) => {
+                        let failure = soon(publishing).await.expect_err(&cell);
+                        assert_eq!(code(&failure), wanted, "{cell}");
+                    }
+                    None => {
+                        assert!(within(Duration::from_millis(50), publishing).await.is_none(), "{cell}");
+                    }
+                }
+                drop(client.close());
+                deaf.cut();
+                watch.until("closed").await;
+            }
+        }
+    }
+}
