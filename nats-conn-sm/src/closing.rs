@@ -284,6 +284,8 @@ impl Connection {
         }
         self.requests.inbox = None;
         for id in self.requests.ids(|_| true) {
+            // A question whose answer nobody waits for is not asked any more.
+            self.take_back_request(id);
             self.settle_request(id, RequestError::Closed);
         }
         let mut pings: alloc::vec::Vec<PingKind> = self.outbox.pings().collect();

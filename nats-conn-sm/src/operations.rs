@@ -282,6 +282,7 @@ impl Connection {
 
     /// The PONG of the handshake.
     fn session_is_up(&mut self, now: Timestamp) {
+        self.requests.resume();
         let inbox_only = self.life.is_draining();
         if inbox_only && self.requests.is_empty() {
             self.leave_inbox();

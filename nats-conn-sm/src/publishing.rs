@@ -143,6 +143,10 @@ impl Connection {
         let hopeless = fixed > 0 && fixed.saturating_add(len) > limit;
         if self.config.when_full != WhenFull::DropOldest || hopeless {
             self.refused = true;
+            if self.delivery.kept_bytes() > 0 {
+                // What is kept makes room as soon as the server is known to have processed it.
+                self.ask_confirmation();
+            }
             return Err(PublishError::BufferFull { limit });
         }
         let room = held.saturating_add(len).saturating_sub(limit);

@@ -8,7 +8,7 @@ use crate::block::Tag;
 use crate::connection::Connection;
 use crate::error::{PublishError, RequestError, RequestStartError};
 use crate::event::{Event, RepliesEnd};
-use crate::ids::RequestId;
+use crate::ids::{PublishSeq, RequestId};
 use crate::publish::{Publish, RequestMany};
 use crate::recording::Input;
 use crate::requests::{Inbox, Pending};
@@ -65,6 +65,11 @@ impl Connection {
             return Err(PublishError::Closed.into());
         }
         let id = self.requests.next_id().ok_or(RequestStartError::TooMany)?;
+        if self.requests.is_paused(self.now) {
+            self.requests.skip();
+            self.tell(ended(id, many.is_some(), RequestError::Refused));
+            return Ok(id);
+        }
         let prefix = match &self.requests.inbox {
             Some(inbox) => inbox.subject.clone(),
             None => self.first_inbox(id, &request)?,
@@ -121,10 +126,28 @@ impl Connection {
 
     /// Takes the frame of a request back out of the queue. Whether it lay there.
     fn unsend(&mut self, pending: &Pending) -> bool {
-        let queued = self.outbox.remove(pending.seq, pending.len);
+        let queued = self.take_back_frame(pending.seq, pending.len);
         if queued {
-            self.delivery.end_queued(pending.seq);
             self.told_writable();
+        }
+        queued
+    }
+
+    /// The same for a request that is about to be settled by a close.
+    pub(crate) fn take_back_request(&mut self, request: RequestId) {
+        if let Some((seq, len)) = self
+            .requests
+            .get(request)
+            .map(|pending| (pending.seq, pending.len))
+        {
+            self.take_back_frame(seq, len);
+        }
+    }
+
+    fn take_back_frame(&mut self, seq: PublishSeq, len: usize) -> bool {
+        let queued = self.outbox.remove(seq, len);
+        if queued {
+            self.delivery.end_queued(seq);
         }
         queued
     }
@@ -174,16 +197,7 @@ impl Connection {
         let Some(pending) = self.requests.remove(request) else {
             return;
         };
-        self.tell(match pending.many {
-            Some(_) => Event::RepliesEnded {
-                request,
-                result: Err(error),
-            },
-            None => Event::Response {
-                request,
-                result: Err(error),
-            },
-        });
+        self.tell(ended(request, pending.many.is_some(), error));
     }
 
     /// The deadline of a request has come.
@@ -228,6 +242,7 @@ impl Connection {
         if let Some(inbox) = self.requests.inbox.take() {
             self.subscriptions.remove(inbox.sid);
         }
+        self.requests.pause(now);
         self.refuse_requests(now, |_| true);
     }
 
@@ -263,6 +278,21 @@ impl Connection {
         if !self.life.is_ending() {
             self.departure_may_go_on(now);
             self.go_on_draining();
+        }
+    }
+}
+
+/// The end of a request that gets no reply, or none any more.
+fn ended(request: RequestId, many: bool, error: RequestError) -> Event {
+    if many {
+        Event::RepliesEnded {
+            request,
+            result: Err(error),
+        }
+    } else {
+        Event::Response {
+            request,
+            result: Err(error),
         }
     }
 }

@@ -73,6 +73,18 @@ impl Inbox {
     }
 }
 
+/// The inbox may not be subscribed.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    /// It is tried again then.
+    until: Timestamp,
+    wait: Duration,
+}
+
+/// How long the inbox is not tried again after it was refused, at first and at most.
+const REFUSED_FIRST: Duration = Duration::from_secs(1);
+const REFUSED_MOST: Duration = Duration::from_secs(60);
+
 /// How many places are kept whether they are used or not.
 const KEPT_PLACES: usize = 1024;
 
@@ -80,6 +92,8 @@ const KEPT_PLACES: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Requests {
     pub(crate) inbox: Option<Inbox>,
+    /// The server refused the inbox on the present link.
+    refusal: Option<Refusal>,
     places: Vec<Option<Pending>>,
     /// Empty places, the lowest on top, so that those of a burst can be given back. Behind the end of the table none
     /// counts.
@@ -97,6 +111,30 @@ impl Requests {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.live == 0
+    }
+
+    /// The server refused the inbox: it is not tried again on this link for a while, each time twice as long.
+    pub(crate) fn pause(&mut self, now: Timestamp) {
+        let wait = self.refusal.map_or(REFUSED_FIRST, |last| {
+            last.wait.saturating_mul(2).min(REFUSED_MOST)
+        });
+        let until = now + wait;
+        self.refusal = Some(Refusal { until, wait });
+    }
+
+    /// Another link: the inbox may be tried.
+    pub(crate) fn resume(&mut self) {
+        self.refusal = None;
+    }
+
+    /// Whether a request would have to subscribe an inbox that was refused just now.
+    pub(crate) fn is_paused(&self, now: Timestamp) -> bool {
+        self.inbox.is_none() && self.refusal.is_some_and(|refusal| now < refusal.until)
+    }
+
+    /// The request that [`next_id`](Self::next_id) numbered has ended before it began.
+    pub(crate) fn skip(&mut self) {
+        self.issued = self.issued.saturating_add(1);
     }
 
     /// The number that the next request will have, unless the table is full.

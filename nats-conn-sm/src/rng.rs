@@ -3,30 +3,39 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// A generator whose whole future is in its seed.
+/// A generator whose whole future is in its seed. It is a cryptographic one: who sees the inboxes of a connection, and
+/// how long it waits, cannot work out the inboxes to come.
 #[derive(Clone)]
-pub(crate) struct Rng(Xoshiro256PlusPlus);
+pub(crate) struct Rng {
+    seed: [u8; 32],
+    /// How many words of its stream were drawn. The generator itself has room for several blocks ahead, which a
+    /// connection that draws once in a while does not need.
+    drawn: u128,
+}
 
 impl Rng {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        let mut generator = Xoshiro256PlusPlus::from_seed(seed);
-        // A seed of few bits, such as a small number, takes some rounds until its numbers look random.
-        (0..64).for_each(|_| {
-            generator.next_u64();
-        });
-        Self(generator)
+        Self { seed, drawn: 0 }
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut generator = ChaCha20Rng::from_seed(self.seed);
+        generator.set_word_pos(self.drawn);
+        let number = generator.next_u64();
+        self.drawn = generator.get_word_pos();
+        number
     }
 
     /// A number in `0..=most`, each as likely as any other.
     pub(crate) fn up_to(&mut self, most: u64) -> u64 {
         let Some(count) = most.checked_add(1) else {
-            return self.0.next_u64();
+            return self.next_u64();
         };
         // Lemire's method without the rejection: the bias is below 2^-64 * count, far below what a jitter shows.
-        let product = u128::from(self.0.next_u64()).saturating_mul(u128::from(count));
+        let product = u128::from(self.next_u64()).saturating_mul(u128::from(count));
         u64::try_from(product >> 64).unwrap_or(most)
     }
 

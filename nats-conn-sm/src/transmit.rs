@@ -238,6 +238,10 @@ impl Connection {
                 .keep(block.bytes.share(), block.publishes, block.publish_bytes);
         }
         tx.block = block.bytes;
+        if at_least_once && last.is_some() && self.refused {
+            // Somebody waits for the room that its confirmation makes.
+            self.ask_confirmation();
+        }
     }
 
     /// Bytes of publishes that are held: queued, handed out, and kept for sending again.

@@ -63,10 +63,15 @@ impl Ledger {
 
     /// A request was made.
     pub fn requested(&mut self, request: RequestId) {
-        let before = self.requests.insert(request, Promise::Open);
-        assert!(before.is_none(), "{request:?} was given out twice");
+        self.requested_unsent(request);
         self.requested = true;
         self.published.push(None);
+    }
+
+    /// A request was made that is refused without being sent.
+    pub fn requested_unsent(&mut self, request: RequestId) {
+        let before = self.requests.insert(request, Promise::Open);
+        assert!(before.is_none(), "{request:?} was given out twice");
     }
 
     /// A request was cancelled; whether that was still possible.

@@ -623,6 +623,12 @@ fn handles() -> Vec<Row> {
             "token contradicts user_password: set one of them",
         ),
         row(
+            StartError::NoRandomness {
+                detail: "no such device".into(),
+            },
+            "the operating system gives no random bytes (no such device): set a seed of your own that nobody can guess",
+        ),
+        row(
             StartError::NoDriver {
                 detail: "there is no runtime".into(),
             },

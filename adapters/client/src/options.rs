@@ -1,9 +1,7 @@
 //! Everything about a connection that can be set.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 #[cfg(feature = "nkeys")]
@@ -48,6 +46,14 @@ pub enum StartError {
     /// The thread or task that drives the connection cannot be had.
     #[error("cannot run the connection: {detail}")]
     NoDriver {
+        /// What the system said.
+        detail: String,
+    },
+    /// The operating system has no random bytes to give, from which inboxes are drawn.
+    #[error(
+        "the operating system gives no random bytes ({detail}): set a seed of your own that nobody can guess"
+    )]
+    NoRandomness {
         /// What the system said.
         detail: String,
     },
@@ -616,7 +622,7 @@ impl<A> ConnectOptions<A> {
         self.check()?;
         let epoch = Instant::now();
         let ping_interval = self.config.ping_interval;
-        let seed = self.seed.unwrap_or_else(system_seed);
+        let seed = self.seed.map_or_else(system_seed, Ok)?;
         let recording = self
             .recording
             .and_then(|(sink, options)| Some((sink.take()?, options)));
@@ -668,16 +674,15 @@ impl<A> fmt::Debug for ConnectOptions<A> {
     }
 }
 
-/// 32 bytes that nobody can guess: SipHash under keys that the standard library has from the operating system.
-fn system_seed() -> [u8; 32] {
-    let keys = RandomState::new();
+/// 32 bytes that nobody can guess.
+fn system_seed() -> Result<[u8; 32], StartError> {
     let mut seed = [0; 32];
-    for (place, bytes) in seed.chunks_exact_mut(8).enumerate() {
-        let mut hasher = keys.build_hasher();
-        hasher.write_usize(place);
-        bytes.copy_from_slice(&hasher.finish().to_le_bytes());
+    match getrandom::fill(&mut seed) {
+        Ok(()) => Ok(seed),
+        Err(error) => Err(StartError::NoRandomness {
+            detail: error.to_string(),
+        }),
     }
-    seed
 }
 
 #[cfg(test)]

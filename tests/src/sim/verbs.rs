@@ -132,11 +132,12 @@ impl World {
         timeout: Duration,
     ) -> Result<RequestId, RequestStartError> {
         let subject = subject_of(subject);
+        let accepted = self.client.publish_fates().accepted;
         let outcome = self
             .client
             .request(self.now(), Publish::new(&subject, payload), timeout);
         if let Ok(request) = outcome {
-            self.ledger.requested(request);
+            self.note_request(request, accepted);
         }
         self.check();
         outcome
@@ -153,14 +154,24 @@ impl World {
         many: RequestMany,
     ) -> Result<RequestId, RequestStartError> {
         let subject = subject_of(subject);
+        let accepted = self.client.publish_fates().accepted;
         let outcome = self
             .client
             .request_many(self.now(), Publish::new(&subject, payload), many);
         if let Ok(request) = outcome {
-            self.ledger.requested(request);
+            self.note_request(request, accepted);
         }
         self.check();
         outcome
+    }
+
+    /// One that was refused before it was sent has no publish.
+    fn note_request(&mut self, request: RequestId, accepted: u64) {
+        if self.client.publish_fates().accepted == accepted {
+            self.ledger.requested_unsent(request);
+        } else {
+            self.ledger.requested(request);
+        }
     }
 
     /// Cancels a request; whether it was pending.

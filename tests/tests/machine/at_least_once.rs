@@ -40,6 +40,30 @@ fn at_least_once_confirms_by_itself_100_ms_after_something_was_handed_out() {
 
 // behaviour: 6.5
 #[test]
+fn at_least_once_asks_at_once_when_a_publish_is_refused_for_want_of_room() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.delivery = Delivery::AtLeastOnce;
+            config.send_buffer = 10_000;
+        })
+        .connected();
+    world.run_for(SECOND);
+    let begun = world.now();
+    let mut published = 0;
+    // Ten buffers, of which each would wait 100 ms for the next PING.
+    while published < 100 {
+        if world.publish_numbered("a", 900).is_ok() {
+            published += 1;
+        } else {
+            world.wait("writable");
+        }
+    }
+    let taken = world.now().since(begun);
+    assert!(taken < 100 * MILLISECOND, "{taken:?}");
+}
+
+// behaviour: 6.5
+#[test]
 fn at_least_once_adds_a_ping_behind_every_64_kib() {
     let mut world = Scenario::new(1)
         .config(|config| config.delivery = Delivery::AtLeastOnce)

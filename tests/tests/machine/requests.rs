@@ -6,6 +6,7 @@ use nats_conn_sm::{
     Event, Publish, PublishError, RepliesEnd, RequestError, RequestId, RequestMany, RequestStartError,
     WhenFull,
 };
+use nats_conn_tests::by_hand::{ByHand, START, after};
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
@@ -373,15 +374,32 @@ fn a_reply_subject_that_is_refused_ends_the_one_request_that_it_belongs_to() {
 
 // behaviour: 7.5; edge: 126
 #[test]
-fn a_refused_inbox_ends_all_pending_requests_and_the_next_one_subscribes_anew() {
+fn a_refused_inbox_ends_all_pending_requests_and_is_tried_again_only_after_a_wait_that_doubles() {
     let mut world = with_listener();
     world.cluster.settings_mut(0).deny_subscribe = vec!["_INBOX.>".into()];
     let requests = [1, 2].map(|_| world.request("q", b"?", 60 * SECOND).expect("made"));
-    world.run_for(SECOND);
+    let mut wait = SECOND;
+    let subscribed = |world: &World| world.client.publish_fates().accepted;
+    world.run_for(SECOND / 10);
     for request in requests {
         assert_eq!(outcome(&world, request), Some(Err(RequestError::Refused)));
     }
+    for _ in 0..8 {
+        // Refused at once, and nothing is written for it.
+        let before = subscribed(&world);
+        let early = world.request("q", b"?", 60 * SECOND).expect("made");
+        world.run_for(wait - SECOND / 5);
+        assert_eq!(outcome(&world, early), Some(Err(RequestError::Refused)));
+        assert_eq!(subscribed(&world), before);
+        world.run_for(SECOND / 5);
+        let tried = world.request("q", b"?", 60 * SECOND).expect("made");
+        world.run_for(SECOND / 10);
+        assert_eq!(subscribed(&world), before + 1, "after {wait:?}");
+        assert_eq!(outcome(&world, tried), Some(Err(RequestError::Refused)));
+        wait = (2 * wait).min(60 * SECOND);
+    }
     world.cluster.settings_mut(0).deny_subscribe.clear();
+    world.run_for(wait);
     let next = world.request("q", b"?", 60 * SECOND).expect("made");
     world.run_for(SECOND);
     world
@@ -389,6 +407,66 @@ fn a_refused_inbox_ends_all_pending_requests_and_the_next_one_subscribes_anew() 
         .publish(&reply_subjects(&world).pop().expect("sent"), None, b"answer");
     world.run_for(SECOND);
     assert_eq!(outcome(&world, next), Some(Ok(b"answer".to_vec())));
+}
+
+// behaviour: 7.5
+#[test]
+fn a_refused_inbox_is_tried_again_on_the_next_link() {
+    let mut world = with_listener();
+    world.cluster.settings_mut(0).deny_subscribe = vec!["_INBOX.>".into()];
+    let refused = world.request("q", b"?", 60 * SECOND).expect("made");
+    world.run_for(SECOND / 10);
+    assert_eq!(outcome(&world, refused), Some(Err(RequestError::Refused)));
+    world.cluster.settings_mut(0).deny_subscribe.clear();
+    world.force_reconnect().expect("open");
+    world.wait("reconnected");
+    let next = world.request("q", b"?", SECOND).expect("made");
+    world.run_for(SECOND / 10);
+    assert_eq!(outcome(&world, next), None, "it waits for its reply");
+}
+
+// behaviour: 7.3, 11.2
+#[test]
+fn whatever_settles_a_request_before_its_frame_is_handed_out_takes_the_frame_back() {
+    type Settle = fn(&mut ByHand, RequestId);
+    let ways: [(&str, Settle); 6] = [
+        ("timeout", |hand, _| hand.client.handle_timeout(after(2))),
+        ("cancel", |hand, request| {
+            assert!(hand.client.cancel_request(START, request))
+        }),
+        ("close", |hand, _| hand.client.close(START)),
+        ("abort", |hand, _| hand.client.abort(START)),
+        ("the driver is gone", |hand, _| hand.client.driver_failed(START)),
+        ("refusal", |hand, _| {
+            hand.read(b"-ERR 'Permissions Violation for Publish to \"ask\"'\r\n");
+            hand.events(START);
+        }),
+    ];
+    let (other, asked) = (Subject::from_static("other"), Subject::from_static("ask"));
+    for (way, settle) in ways {
+        let mut hand = ByHand::connected(ByHand::config(), r#"{"max_payload":1048576,"headers":true}"#);
+        hand.client.publish(Publish::new(&other, "first")).expect("room");
+        assert!(
+            hand.client.poll_transmit(START, &mut hand.tx),
+            "a block is in the driver's hand"
+        );
+        let request = Publish::new(&asked, "?");
+        let request = hand.client.request(START, request, SECOND).expect("open");
+        settle(&mut hand, request);
+        let mut written: Vec<u8> = hand.tx.chunks().flatten().copied().collect();
+        hand.write_all();
+        while hand.client.poll_transmit(after(3), &mut hand.tx) {
+            written.extend(hand.tx.chunks().flatten());
+            hand.write_all();
+        }
+        let text = String::from_utf8_lossy(&written).into_owned();
+        assert!(
+            text.contains("PUB other") && !text.contains("PUB ask"),
+            "{way}: {text}"
+        );
+        let fates = hand.client.publish_fates();
+        assert_eq!((fates.accepted, fates.dropped), (2, 1), "{way}");
+    }
 }
 
 // behaviour: 7.5
