@@ -152,7 +152,11 @@ scenarios! {
         let reloading = server.clone();
         let config = ServerConfig::new().user(ann());
         soon(elsewhere(move || reloading.reload(config))).await;
-        let nobody = soon(client.request(&subject("shut.door"), "?").into_future()).await;
+        let shut = subject("shut.door");
+        let early = soon(client.request(&shut, "?").into_future()).await;
+        assert_eq!(early, Err(RequestFailure::Failed(RequestError::Refused)), "the inbox is not tried again yet");
+        pause(Duration::from_millis(1_100)).await;
+        let nobody = soon(client.request(&shut, "?").into_future()).await;
         assert_eq!(nobody, Err(RequestFailure::Failed(RequestError::NoResponders)));
     }
 }

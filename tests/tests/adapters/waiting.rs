@@ -1,14 +1,15 @@
 //! A publisher that waits for room is looked at again at every change that could settle it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
+use std::task::{Context, Waker};
 
-use nats_conn_client::{PublishError, PublishFailure, WhenFull};
+use nats_conn_client::{PublishError, PublishFailure, RequestError, RequestFailure, WhenFull};
 
 use crate::scene::*;
 
-const SUBJECT: Subject = Subject::from_static("wait.one");
+static SUBJECT: Subject = Subject::from_static("wait.one");
 
 /// A server that shakes hands and then reads nothing any more.
 struct Deaf {
@@ -31,6 +32,15 @@ impl Deaf {
             }
         });
         Self { address, links }
+    }
+
+    /// Reads the first link to its end: whether these bytes came.
+    fn hears(&self, wanted: &[u8]) -> bool {
+        let mut link = self.links.lock().expect("no panic").remove(0);
+        let mut bytes = Vec::new();
+        // What is cut off by an abort counts as far as it came.
+        let _ = link.read_to_end(&mut bytes);
+        bytes.windows(wanted.len()).any(|window| window == wanted)
     }
 
     /// All links are gone.
@@ -85,6 +95,41 @@ fn code(failure: &PublishFailure) -> &'static str {
 }
 
 scenarios! {
+    // behaviour: 7.3, 11.2
+    async fn a_request_that_is_still_queued_when_the_connection_closes_is_not_sent(home) {
+        let deaf = Deaf::start();
+        let (client, mut watch) = home.start(options(&deaf.address).close_timeout(LIMIT).send_buffer(64 << 20));
+        watch.until("connected").await;
+        soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("room");
+        soon(client.publish(&Subject::from_static("wait.last"), "y")).await.expect("nothing is queued");
+        let asking = home.spawn({
+            let client = client.clone();
+            async move { client.request(&Subject::from_static("wait.ask"), "?").await.map(drop) }
+        });
+        until(|| client.statistics().requests == 1).await;
+        let closing = client.close();
+        let failure = soon(asking).await.expect_err("nobody answers");
+        assert_eq!(failure, RequestFailure::Failed(RequestError::Closed));
+        assert!(!elsewhere(move || deaf.hears(b"PUB wait.ask")).await);
+        assert_eq!(soon(closing).await, ClosedReason::Requested);
+    }
+
+    // behaviour: 7.5
+    async fn a_refused_inbox_is_not_tried_again_with_every_request(home, version) {
+        let user = User::with_password("ann", "p").deny_subscribe(&["_INBOX.>"]);
+        let server = real_server(version, ServerConfig::new().user(user));
+        let (client, mut watch) = home.start(options(&server.client_url_with("ann:p")));
+        watch.until("connected").await;
+        for _ in 0..50 {
+            let failure = soon(client.request(&SUBJECT, "?").into_future()).await.expect_err("it is refused");
+            assert_eq!(failure, RequestFailure::Failed(RequestError::Refused));
+        }
+        soon(client.close()).await;
+        watch.until("closed").await;
+        let tries = watch.count("permission_denied");
+        assert!((1..=3).contains(&tries), "{tries} in a moment");
+    }
+
     // behaviour: 6.6
     async fn a_publisher_that_waits_for_room_is_settled_by_each_change_that_settles_it_and_by_no_other(home) {
         for when_full in [WhenFull::Error, WhenFull::Off] {
@@ -96,11 +141,12 @@ scenarios! {
                 // It is more than the sockets hold, and accepted because nothing else is held.
                 soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("nothing is queued");
                 let limit = if matches!(change, TimeIsUp) { Duration::from_millis(50) } else { LIMIT * 2 };
-                let publishing = home.spawn({
-                    let client = client.clone();
-                    async move { client.publish(&SUBJECT, "y").timeout(limit).await }
-                });
-                pause(Duration::from_millis(20)).await;
+                let mut publishing = Box::pin(client.publish(&SUBJECT, "y").timeout(limit));
+                let mut cx = Context::from_waker(Waker::noop());
+                // It may let the driver run first, once.
+                for _ in 0..3 {
+                    assert!(publishing.as_mut().poll(&mut cx).is_pending(), "there is no room");
+                }
                 match change {
                     LinkLost => deaf.cut(),
                     ForcedReconnect => client.force_reconnect().expect("open"),
