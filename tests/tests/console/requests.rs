@@ -118,7 +118,7 @@ consoles! {
         console.close();
     }
 
-    fn an_inbox_that_is_refused_fails_all_requests_and_is_made_anew(adapter) {
+    fn an_inbox_that_is_refused_fails_all_requests_and_is_made_anew_after_a_wait(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         console.tell("req r a 60000");
         console.tell("req s a 60000");
@@ -130,6 +130,10 @@ consoles! {
             let response = console.until("response");
             assert_eq!((&response["id"], &response["error"]), (&json!(id), &json!("refused")));
         }
+        console.tell("req early a 60000");
+        let response = console.until("response");
+        assert_eq!((&response["id"], &response["error"]), (&json!("early"), &json!("refused")));
+        link.expect_silence(ms(1_050));
         console.tell("req t a 60000");
         assert!(link.line().starts_with("SUB _INBOX."));
         console.close();
