@@ -140,6 +140,8 @@ scenarios! {
             soon(client.publish(&SUBJECT, "12345")).await.expect("room");
         }
         soon(client.flush()).await.expect("a session");
+        // The PONG may be there before the thread that writes has handed its empty buffer back.
+        until(|| client.statistics().pending_bytes == 0).await;
         let statistics = client.statistics();
         let page = server.monitor("/connz").expect("it is up");
         let theirs = |field: &str| page["connections"][0][field].as_u64();
