@@ -262,6 +262,8 @@ impl Driver {
     }
 
     fn choose(&mut self, attempt: AttemptId, servers: &[ServerStatus], default: ServerId, delay: Duration) {
+        // What was kept of an earlier question is about an attempt that was called off.
+        self.selector_failed = None;
         let (server, delay) = match self.setup.choose(servers, default, delay) {
             Ok(chosen) => chosen,
             Err(end) => {

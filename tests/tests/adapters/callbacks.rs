@@ -74,6 +74,26 @@ scenarios! {
         assert_fails_once(&mut watch, "dial", "the server selector").await;
     }
 
+    async fn a_selector_that_panicked_about_an_attempt_that_was_called_off_fails_no_other(home) {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
+        let (cluster, calls) = (Model::start(1), AtomicUsize::new(0));
+        let options = options(&nobody.to_string()).retry_initial(true).server_selector(move |choice| {
+            // The second is about an attempt after a wait.
+            match calls.fetch_add(1, Ordering::SeqCst) {
+                1 => panic!("on purpose"),
+                _ => (choice.default, choice.default_delay),
+            }
+        });
+        let mut backoff = Backoff::default();
+        (backoff.base, backoff.max) = (Duration::from_secs(60), Duration::from_secs(60));
+        let (client, mut watch) = home.start(options.backoff(backoff));
+        watch.until("backoff_wait").await;
+        client.set_servers(vec![cluster.urls().parse().expect("a URL")]).expect("open");
+        let failed = watch.count("connect_failed");
+        watch.until("connected").await;
+        assert_eq!(watch.count("connect_failed"), failed, "{:?}", watch.seen());
+    }
+
     async fn a_connector_that_panics_fails_its_attempt(home) {
         let (cluster, once) = (Model::start(1), Once::default());
         let address = cluster.server(0).address();
