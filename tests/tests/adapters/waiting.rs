@@ -1,9 +1,12 @@
 //! A publisher that waits for room is looked at again at every change that could settle it.
 
+use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
 use std::sync::Mutex;
-use std::task::{Context, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use nats_conn_client::{PublishError, PublishFailure, RequestError, RequestFailure, WhenFull};
 
@@ -15,6 +18,8 @@ static SUBJECT: Subject = Subject::from_static("wait.one");
 struct Deaf {
     address: String,
     links: Arc<Mutex<Vec<TcpStream>>>,
+    /// Links are accepted, and nobody shakes hands.
+    silent: Arc<AtomicBool>,
 }
 
 impl Deaf {
@@ -23,15 +28,27 @@ impl Deaf {
         let address = listener.local_addr().expect("bound").to_string();
         let links = Arc::new(Mutex::new(Vec::new()));
         let accepted = links.clone();
+        let silent = Arc::new(AtomicBool::new(false));
+        let is_silent = silent.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // Whoever leaves in the middle of the handshake is no link.
-                if shake_hands(&stream).is_ok() {
+                if is_silent.load(Ordering::SeqCst) || shake_hands(&stream).is_ok() {
                     accepted.lock().expect("no panic").push(stream);
                 }
             }
         });
-        Self { address, links }
+        Self {
+            address,
+            links,
+            silent,
+        }
+    }
+
+    /// There is no session any more once the present one ends: were there another at once, it would be up to chance
+    /// whether a waiting publisher still finds none.
+    fn fall_silent(&self) {
+        self.silent.store(true, Ordering::SeqCst);
     }
 
     /// Reads the first link to its end: whether these bytes came.
@@ -141,12 +158,27 @@ scenarios! {
                 // It is more than the sockets hold, and accepted because nothing else is held.
                 soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("nothing is queued");
                 let limit = if matches!(change, TimeIsUp) { Duration::from_millis(50) } else { LIMIT * 2 };
-                let mut publishing = Box::pin(client.publish(&SUBJECT, "y").timeout(limit));
-                let mut cx = Context::from_waker(Waker::noop());
-                // It may let the driver run first, once.
-                for _ in 0..3 {
-                    assert!(publishing.as_mut().poll(&mut cx).is_pending(), "there is no room");
-                }
+                // A task of its own: were it polled here, the end of our patience would look again in place of its waker.
+                let waits = Arc::new(AtomicBool::new(false));
+                let publishing = home.spawn({
+                    let (client, waits) = (client.clone(), waits.clone());
+                    async move {
+                        let mut publishing = pin!(client.publish(&SUBJECT, "y").timeout(limit));
+                        poll_fn(|cx| {
+                            // It may let the driver run first, once.
+                            for _ in 0..3 {
+                                if let Poll::Ready(outcome) = publishing.as_mut().poll(cx) {
+                                    return Poll::Ready(outcome);
+                                }
+                            }
+                            waits.store(true, Ordering::SeqCst);
+                            Poll::Pending
+                        })
+                        .await
+                    }
+                });
+                until(|| waits.load(Ordering::SeqCst)).await;
+                deaf.fall_silent();
                 match change {
                     LinkLost => deaf.cut(),
                     ForcedReconnect => client.force_reconnect().expect("open"),
