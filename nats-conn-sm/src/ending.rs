@@ -1,6 +1,7 @@
 //! The end of a link: who ended it, what its driver had not written, and what follows.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::action::Action;
@@ -295,7 +296,7 @@ impl Connection {
     }
 
     fn return_kept(&mut self, poison: Option<Largest>, again: bool) -> SeqRanges {
-        let (mut back, mut lost, mut ended) = (Requeue::default(), SeqRanges::default(), 0_u64);
+        let (mut back, mut lost, mut ended) = (Requeue::default(), SeqRanges::default(), Vec::new());
         let (asked, mut spared) = (self.requests.numbers(), false);
         for kept in self.delivery.take_kept() {
             let frames = kept.block.frames().filter(|frame| frame.tag.is_publish());
@@ -316,7 +317,7 @@ impl Connection {
                     if written {
                         lost.push(seq);
                     } else {
-                        ended = ended.saturating_add(1);
+                        ended.push(seq);
                     }
                     continue;
                 }
@@ -324,7 +325,8 @@ impl Connection {
             }
         }
         self.delivery.requeue_written(&lost);
-        self.delivery.drop_queued(ended);
+        // An earlier link may have taken them.
+        ended.into_iter().for_each(|seq| self.delivery.end_queued(seq));
         self.outbox.requeue(back);
         if let Some(poison) = poison
             && (self.outbox.remove(poison.seq, poison.len) || spared)

@@ -158,8 +158,7 @@ impl Connection {
         let pending = self.requests.get(request)?;
         let nobody = message.is_no_responders();
         let Some(many) = pending.many else {
-            self.requests.remove(request);
-            self.request_is_settled(now);
+            self.request_is_answered(now, request)?;
             let result = if nobody {
                 Err(RequestError::NoResponders)
             } else {
@@ -187,9 +186,16 @@ impl Connection {
         request: RequestId,
         result: Result<RepliesEnd, RequestError>,
     ) -> Option<Event> {
-        self.requests.remove(request)?;
-        self.request_is_settled(now);
+        self.request_is_answered(now, request)?;
         Some(Event::RepliesEnded { request, result })
+    }
+
+    /// No further reply is awaited. An earlier link may have taken the frame to the server, and it waits to be sent again.
+    fn request_is_answered(&mut self, now: Timestamp, request: RequestId) -> Option<()> {
+        let pending = self.requests.remove(request)?;
+        self.unsend(&pending);
+        self.request_is_settled(now);
+        Some(())
     }
 
     /// Ends a request that gets no reply.

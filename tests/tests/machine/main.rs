@@ -32,6 +32,7 @@ mod restore;
 mod room;
 mod secrets;
 mod servers;
+mod settled;
 mod subscriptions;
 mod tls;
 mod tls_raised;
