@@ -388,6 +388,7 @@ impl Connection {
             return;
         };
         link.proven_subs = link.proven_subs.max(ping.subs);
+        self.requests.prove(ping.subs);
         if let Some(session) = link.session_mut() {
             session.forget_largest(ping.covers);
         }

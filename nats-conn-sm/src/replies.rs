@@ -65,7 +65,8 @@ impl Connection {
             return Err(PublishError::Closed.into());
         }
         let id = self.requests.next_id().ok_or(RequestStartError::TooMany)?;
-        if self.requests.is_paused(self.now) {
+        // Another link may take the inbox: what is asked without one waits for it.
+        if self.is_up() && self.requests.is_paused(self.now) {
             self.requests.skip();
             self.tell(ended(id, many.is_some(), RequestError::Refused));
             return Ok(id);

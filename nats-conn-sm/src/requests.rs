@@ -127,6 +127,14 @@ impl Requests {
         self.refusal = None;
     }
 
+    /// The server has processed every SUB up to this sid. Where that of the inbox is among them, it was accepted, and the
+    /// next refusal is a first one.
+    pub(crate) fn prove(&mut self, subs: Sid) {
+        if self.inbox.as_ref().is_some_and(|inbox| inbox.sid <= subs) {
+            self.refusal = None;
+        }
+    }
+
     /// Whether a request would have to subscribe an inbox that was refused just now.
     pub(crate) fn is_paused(&self, now: Timestamp) -> bool {
         self.inbox.is_none() && self.refusal.is_some_and(|refusal| now < refusal.until)

@@ -27,6 +27,7 @@ mod pool;
 mod publishing;
 mod reconnect;
 mod recording;
+mod refused_inbox;
 mod requests;
 mod restore;
 mod room;
