@@ -303,6 +303,10 @@ impl Connection {
             session.confirm.outstanding = false;
             session.confirm.due = pending.then(|| now + CONFIRM_AFTER);
         }
+        if pending && self.refused {
+            // Somebody still waits for room, and what has been written since that PING may make it.
+            self.ask_confirmation();
+        }
     }
 
     /// While closing: once nothing is left to write, the link goes.

@@ -1,6 +1,7 @@
 //! The state machine's promises as stories in virtual time, against the model server. One binary, because linking
 //! one is much faster than linking one a story.
 
+mod asking;
 mod at_least_once;
 mod attempts;
 mod auth_errors;
