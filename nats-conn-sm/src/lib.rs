@@ -116,6 +116,7 @@ mod replayer;
 mod replies;
 mod requests;
 mod rng;
+mod round;
 mod servers;
 mod session;
 mod statistics;

@@ -11,6 +11,7 @@ use crate::error::AttemptFailure;
 use crate::event::RemovalReason;
 use crate::ids::ServerId;
 use crate::rng::Rng;
+use crate::round::Round;
 use crate::servers::{Server, ServerStatus};
 use crate::time::Timestamp;
 
@@ -31,6 +32,8 @@ struct Entry {
     last_error: Option<Arc<AttemptFailure>>,
     /// It had its turn in the present round.
     tried: bool,
+    /// It came to be known within the present round.
+    learned: bool,
     lame_duck: Option<LameDuck>,
     auth_row: Option<AuthRow>,
     /// The lowest max_payload of its last session.
@@ -86,6 +89,7 @@ pub(crate) struct Replaced {
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     entries: Vec<Entry>,
+    round: Round,
     next_id: u64,
     /// The server of the link that was lost last.
     lost: Option<ServerId>,
@@ -98,6 +102,7 @@ impl Pool {
     pub(crate) fn new(servers: &[ServerUrl], randomize: bool, rng: &mut Rng) -> (Self, Vec<Server>) {
         let mut pool = Self {
             entries: Vec::new(),
+            round: Round::default(),
             next_id: 1,
             lost: None,
             removed_otherwise: false,
@@ -163,7 +168,11 @@ impl Pool {
     /// Who comes next in this round: fewest failures first, then pool order; the one just lost last among
     /// equals; servers in lame duck mode last of all.
     pub(crate) fn next(&self, now: Timestamp) -> Option<ServerId> {
-        self.best(self.lost, now, |entry| !entry.tried)
+        self.best(self.lost, now, |entry| self.awaits_its_turn(entry))
+    }
+
+    fn awaits_its_turn(&self, entry: &Entry) -> bool {
+        !entry.tried && (!entry.learned || self.round.takes_learned())
     }
 
     /// Who would come next if the link to `current` ended now, of a session or of an attempt.
@@ -194,16 +203,22 @@ impl Pool {
     }
 
     pub(crate) fn start_round(&mut self) {
-        self.entries.iter_mut().for_each(|entry| entry.tried = false);
+        self.round = Round::default();
+        for entry in &mut self.entries {
+            (entry.tried, entry.learned) = (false, false);
+        }
     }
 
     /// An attempt begins: its number for this server since it last worked. It takes one turn of the round, also
-    /// where a driver chose a server that had its turn: a round has as many attempts as there are servers.
+    /// where a driver chose a server that has none: a round has no more attempts than servers that have one.
     pub(crate) fn begin_attempt(&mut self, id: ServerId, now: Timestamp) -> u32 {
-        let chosen_again = self.entry(id).is_some_and(|entry| entry.tried);
-        let turn_of = if chosen_again { self.next(now) } else { Some(id) };
+        let in_turn = self.entry(id).is_some_and(|entry| self.awaits_its_turn(entry));
+        let turn_of = if in_turn { Some(id) } else { self.next(now) };
         if let Some(entry) = turn_of.and_then(|id| self.entry_mut(id)) {
             entry.tried = true;
+            if entry.learned {
+                self.round.note_learned_turn();
+            }
         }
         self.attempt(id)
     }
@@ -276,7 +291,11 @@ impl Pool {
     pub(crate) fn remove(&mut self, id: ServerId, reason: RemovalReason) -> Option<Server> {
         let place = self.entries.iter().position(|entry| entry.server.id() == id)?;
         self.removed_otherwise |= reason != RemovalReason::Auth;
-        Some(self.entries.remove(place).server)
+        let entry = self.entries.remove(place);
+        if entry.tried {
+            self.round.note_gone(entry.server.url());
+        }
+        Some(entry.server)
     }
 
     pub(crate) fn mark_lame_duck(&mut self, id: ServerId, now: Timestamp) {
@@ -339,6 +358,9 @@ impl Pool {
                     .iter()
                     .any(|named| named.url.has_identity_of(entry.server.url()));
             if !stays {
+                if entry.tried {
+                    self.round.note_gone(entry.server.url());
+                }
                 found.removed.push(entry.server.clone());
             }
             stays
@@ -364,7 +386,10 @@ impl Pool {
                 found.raised.push(server.clone());
             }
             found.added.push(server.clone());
-            self.insert_discovered(Entry::new(server, true), randomize, rng);
+            let mut entry = Entry::new(server, true);
+            entry.tried = self.round.had_its_turn(entry.server.url());
+            entry.learned = true;
+            self.insert_discovered(entry, randomize, rng);
         }
         found
     }
@@ -402,6 +427,7 @@ impl Pool {
     /// Replaces the pool. A server that is in both is spoken to with TLS if either of them says so.
     pub(crate) fn replace(&mut self, servers: &[ServerUrl], randomize: bool, rng: &mut Rng) -> Replaced {
         let old = core::mem::take(&mut self.entries);
+        self.round = Round::default();
         self.removed_otherwise = false;
         let mut raised = self.add_explicit(servers.iter().cloned(), randomize, rng);
         let mut gone = Vec::new();
@@ -466,6 +492,7 @@ impl Entry {
             counted: 0,
             last_error: None,
             tried: false,
+            learned: false,
             lame_duck: None,
             auth_row: None,
             max_payload: None,

@@ -29,6 +29,7 @@ mod publishing;
 mod reconnect;
 mod recording;
 mod refused_inbox;
+mod repeats;
 mod requests;
 mod restore;
 mod room;
