@@ -155,7 +155,9 @@ fn a_round_ends_also_where_the_driver_always_chooses_the_server_that_was_announc
         .begin();
     world.driver.chooser = Some(Box::new(|servers, _, delay| {
         // The other configured server stays the default choice.
-        let others = servers.iter().filter(|status| status.server.host() != "n300.test");
+        let others = servers
+            .iter()
+            .filter(|status| status.server.host() != "n300.test");
         let last = others.max_by_key(|status| status.server.id())?;
         Some((last.server.id(), delay))
     }));
