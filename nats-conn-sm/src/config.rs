@@ -81,6 +81,11 @@ pub struct Config {
 
     /// What becomes of publishes that were written but not confirmed when the link is lost.
     pub delivery: Delivery,
+    /// At most once: how long after a publish was handed out the server is asked to confirm what it has processed, unless it
+    /// has confirmed that before; one PING of this kind is outstanding at a time. `None` or zero: only what the application
+    /// asks for, such as a flush, confirms. [`Delivery::AtLeastOnce`] asks as often as it needs to, whatever this says.
+    /// Default: 1 s.
+    pub confirm_after: Option<Duration>,
     /// How many bytes of frames are held: queued, handed out and kept. Default: 8 MiB.
     pub send_buffer: usize,
     /// What happens to a publish for which there is no room. Default: [`WhenFull::Error`].
@@ -131,6 +136,7 @@ impl Config {
             auth_strike_gap: Duration::from_secs(10),
             ignore_auth_strikes: false,
             delivery: Delivery::default(),
+            confirm_after: Some(Duration::from_secs(1)),
             send_buffer: 8 << 20,
             when_full: WhenFull::default(),
             max_control_line: MAX_CONTROL_LINE,

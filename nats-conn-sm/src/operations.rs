@@ -430,6 +430,11 @@ impl Connection {
             }
         }
         self.delivery.confirm(ping.covers);
+        if !self.awaits_confirmation()
+            && let Some(session) = self.up().and_then(Link::session_mut)
+        {
+            session.confirm.due = None;
+        }
         self.told_writable();
     }
 

@@ -38,7 +38,7 @@ pub(crate) enum PingKind {
     Restore,
     /// At-least-once wants to know, for so much was written.
     Volume,
-    /// At-least-once wants to know, for it waited so long. One at a time.
+    /// Something was handed out a while ago and is not confirmed. One at a time.
     Confirm,
     /// Before leaving a server in lame duck mode.
     LameDuck,

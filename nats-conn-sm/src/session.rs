@@ -114,7 +114,7 @@ impl Departure {
     }
 }
 
-/// When at-least-once asks by itself what the server has processed.
+/// When the machine asks by itself what the server has processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Confirm {
     /// Bytes of publishes handed out since the last PING.
@@ -123,4 +123,13 @@ pub(crate) struct Confirm {
     pub(crate) due: Option<Timestamp>,
     /// A PING of this kind is on its way (it does not count as a keep-alive).
     pub(crate) outstanding: bool,
+}
+
+impl Confirm {
+    /// Something was handed out, and is to be asked about then, unless an earlier moment or a PONG comes before.
+    pub(crate) fn ask_at(&mut self, at: Timestamp) {
+        if !self.outstanding && self.due.is_none() {
+            self.due = Some(at);
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub(crate) enum Timer {
     /// The last answer about a link.
     Answer,
     KeepAlive,
-    /// At-least-once asks for confirmation.
+    /// Something was handed out and is not confirmed.
     Confirm,
     /// Leaving a lame duck.
     Departure,

@@ -208,6 +208,7 @@ impl Connection {
 
     fn hand_out(&mut self, now: Timestamp, mut block: Block, tx: &mut SendBuf) {
         let at_least_once = self.config.delivery == Delivery::AtLeastOnce;
+        let confirm_after = self.confirm_after();
         let Stage::Linked(link) = &mut self.stage else {
             return;
         };
@@ -220,6 +221,8 @@ impl Connection {
             .map_or(link.handed_up_to.sub, |sid| sid.max(link.handed_up_to.sub));
         if at_least_once && last.is_some() {
             ask_about(link, &block, now);
+        } else if let (Some(_), Some(after), Some(session)) = (last, confirm_after, link.session_mut()) {
+            session.confirm.ask_at(now + after);
         }
         for &ping in &block.pings {
             link.unanswered.push(ping, now);
@@ -282,28 +285,42 @@ impl Connection {
             || self.outbox.contains(seq)
     }
 
-    /// At-least-once asks what the server has processed.
+    /// How long after something was handed out the server is asked about it, if it is.
+    fn confirm_after(&self) -> Option<Duration> {
+        match self.config.delivery {
+            Delivery::AtLeastOnce => Some(CONFIRM_AFTER),
+            Delivery::AtMostOnce => self.config.confirm_after.filter(|after| !after.is_zero()),
+        }
+    }
+
+    /// Whether something that was handed out on this link is not confirmed: written, or in the driver's hand.
+    pub(crate) fn awaits_confirmation(&self) -> bool {
+        let handed = self.present_link().and_then(|link| link.handed.as_ref());
+        self.delivery.has_written() || handed.is_some_and(|handed| !handed.unproven(None).is_empty())
+    }
+
+    /// Asks what the server has processed.
     pub(crate) fn ask_confirmation(&mut self) {
-        let pending = self.delivery.has_written();
+        let pending = self.awaits_confirmation();
         let Some(link) = self.up() else { return };
-        let handed = link.handed.is_some();
         let Some(session) = link.session_mut() else { return };
         session.confirm.due = None;
-        if (pending || handed) && !session.confirm.outstanding {
+        if pending && !session.confirm.outstanding {
             session.confirm.outstanding = true;
             session.confirm.bytes = 0;
             link.urgent.push(PingKind::Confirm);
         }
     }
 
+    /// The PONG of [`ask_confirmation`](Self::ask_confirmation).
     pub(crate) fn confirmed(&mut self, now: Timestamp) {
         // What a driver is still writing counts, too: while one PING was outstanding it was given no moment of its own.
-        let pending = self.delivery.has_written() || self.delivery.first_kept_unwritten().is_some();
+        let next = self.confirm_after().filter(|_| self.awaits_confirmation());
         if let Some(session) = self.up().and_then(Link::session_mut) {
             session.confirm.outstanding = false;
-            session.confirm.due = pending.then(|| now + CONFIRM_AFTER);
+            session.confirm.due = next.map(|after| now + after);
         }
-        if pending && self.refused {
+        if next.is_some() && self.refused && self.delivery.kept_bytes() > 0 {
             // Somebody still waits for room, and what has been written since that PING may make it.
             self.ask_confirmation();
         }
@@ -350,9 +367,7 @@ fn ask_about(link: &mut Link, block: &Block, now: Timestamp) {
     let Some(session) = link.session_mut() else { return };
     session.confirm.bytes = session.confirm.bytes.saturating_add(block.publish_bytes);
     if session.confirm.bytes < CONFIRM_BYTES {
-        if !session.confirm.outstanding && session.confirm.due.is_none() {
-            session.confirm.due = Some(now + CONFIRM_AFTER);
-        }
+        session.confirm.ask_at(now + CONFIRM_AFTER);
         return;
     }
     // A block that is as large as that, or one larger frame, has no room for it.

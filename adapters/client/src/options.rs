@@ -450,6 +450,13 @@ impl<A> ConnectOptions<A> {
         self
     }
 
+    /// At most once: how long after a publish was handed out the server is asked to confirm what it has processed, unless
+    /// it has confirmed that before. Zero: it is asked only by a flush and the like. Default: 1 s.
+    pub fn confirm_after(mut self, after: Duration) -> Self {
+        self.config.confirm_after = Some(after).filter(|after| !after.is_zero());
+        self
+    }
+
     /// How many bytes of publishes are held: queued, handed out and kept. Default: 8 MiB.
     pub fn send_buffer(mut self, bytes: usize) -> Self {
         self.config.send_buffer = bytes;

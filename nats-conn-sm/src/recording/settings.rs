@@ -123,6 +123,7 @@ fn read_safety(config: &mut Config, from: &mut Reader) -> Result<(), RecordingEr
 /// What is sent.
 fn write_traffic(config: &Config, to: &mut Writer) {
     to.flag(config.delivery == Delivery::AtLeastOnce);
+    to.option(config.confirm_after, Writer::duration);
     to.size(config.send_buffer);
     to.byte(match config.when_full {
         WhenFull::Error => 0,
@@ -139,6 +140,7 @@ fn read_traffic(config: &mut Config, from: &mut Reader) -> Result<(), RecordingE
     } else {
         Delivery::AtMostOnce
     };
+    config.confirm_after = from.option(Reader::duration)?;
     config.send_buffer = from.size()?;
     config.when_full = match from.byte()? {
         0 => WhenFull::Error,
@@ -207,6 +209,7 @@ const _: fn(Config) = |config| {
         auth_strike_gap: _,
         ignore_auth_strikes: _,
         delivery: _,
+        confirm_after: _,
         send_buffer: _,
         when_full: _,
         max_control_line: _,

@@ -101,4 +101,5 @@ fn set_client(config: &mut Config, choices: &mut Choices<'_>) {
     } else {
         LameDuckPolicy::Move { within: 2 * SECOND }
     };
+    config.confirm_after = choices.pick(&[Some(SECOND), Some(SECOND / 20), None]);
 }

@@ -255,4 +255,26 @@ scenarios! {
         soon(client.publish(&subject("elsewhere"), "x")).await.expect("room");
         watch.until("permission_denied").await;
     }
+
+    async fn what_is_published_at_most_once_is_confirmed_without_a_flush(home) {
+        let cluster = Model::start(1);
+        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let pings = || cluster.logs()[0].names().iter().filter(|name| **name == "PING").count();
+        for round in 1..=2 {
+            for _ in 0..10 {
+                soon(client.publish(&SUBJECT, "x")).await.expect("room");
+            }
+            // Nothing but the clock wakes the driver.
+            until(|| client.publish_fates().confirmed == 10 * round).await;
+            assert!(client.all_confirmed());
+            assert!(pings() as u64 > round, "that of the handshake, and at least one for each ten");
+        }
+        let silent = options(&cluster.urls()).confirm_after(Duration::ZERO);
+        let client = soon(home.connect(silent)).await.expect("a server");
+        soon(client.publish(&SUBJECT, "x")).await.expect("room");
+        pause(Duration::from_millis(1_500)).await;
+        assert!(!client.all_confirmed(), "it was switched off");
+        soon(client.flush()).await.expect("a session");
+        assert!(client.all_confirmed());
+    }
 }

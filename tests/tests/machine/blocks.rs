@@ -244,7 +244,7 @@ fn drop_oldest_drops_from_behind_a_block_of_subscriptions_and_for_a_frame_larger
 #[test]
 fn a_keep_alive_proves_the_subscriptions_before_it_whatever_left_their_block() {
     for cancels in [false, true] {
-        let mut hand = connected(|_| {});
+        let mut hand = connected(|config| config.confirm_after = None);
         let asked = request(&mut hand);
         let sid = subscribe(&mut hand, "denied");
         if cancels {

@@ -167,6 +167,7 @@ const SETTINGS: &[Setting] = &[
         |config| config.delivery = Delivery::AtLeastOnce,
         as_usual,
     ),
+    ("confirm_after", |config| config.confirm_after = None, as_usual),
     ("send_buffer", |config| config.send_buffer = 64, as_usual),
     (
         "when_full",

@@ -245,7 +245,7 @@ fn what_is_subscribed_and_published_during_the_restore_goes_behind_its_ping_in_c
     let fresh = world.subscribe("fresh");
     world.publish("late", b"").expect("room");
     world.wait("resubscribed");
-    world.run_for(SECOND);
+    world.run_for(SECOND / 2);
     let publish = |subject: &str| Op::Publish {
         subject: subject.into(),
         reply: None,
