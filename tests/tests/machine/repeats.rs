@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ClosedReason, Config, Event};
+use nats_conn_sm::{Action, ClosedReason, Event};
 use nats_conn_tests::model_server::{Auth, Deed, Settings, Step, Urls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A way to refuse, by its name.
+type Refusal = (&'static str, fn(&mut Settings));
+
 /// How a server gets rid of whoever it has told of others.
-const REFUSALS: [(&str, fn(&mut Settings)); 4] = [
+const REFUSALS: [Refusal; 4] = [
     ("authentication", |server| {
         server.auth = Auth::Refuse("Authorization Violation".into());
     }),
@@ -74,16 +77,11 @@ fn rounds_end(world: &mut World, case: &str) {
 // behaviour: 3.4, 4.1
 #[test]
 fn servers_that_leave_the_pool_and_are_announced_by_each_other_are_dialled_once_a_round() {
-    let settings: [(&str, fn(&mut Config)); 2] = [
-        ("one failure", |config| config.max_reconnects = Some(1)),
-        ("two failures", |config| config.max_reconnects = Some(2)),
-    ];
     for (refusal, refuse) in REFUSALS {
-        for (limit, set) in settings {
+        for limit in [1, 2] {
             for announced in [&[&[2][..], &[1]][..], &[&[2, 3], &[3, 1], &[1, 2]]] {
                 let mut world = refusing(refuse, announced)
-                    .config(|config| config.retry_initial = true)
-                    .config(set)
+                    .config(|config| (config.retry_initial, config.max_reconnects) = (true, Some(limit)))
                     .begin();
                 rounds_end(&mut world, &format!("{refusal}, {limit}, {announced:?}"));
             }
