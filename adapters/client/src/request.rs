@@ -76,6 +76,9 @@ impl<'a> Request<'a> {
 
     /// Makes the request now, and gives what to wait for.
     ///
+    /// # Cancel safety
+    /// Dropping what it gives cancels the request.
+    ///
     /// # Errors
     /// The request could not be made: see [`RequestStartError`].
     pub fn start(self) -> Result<Response, RequestStartError> {

@@ -249,12 +249,18 @@ impl Shared {
     }
 
     /// Waits until the connection is closed and its driver has ended.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting.
     pub fn when_closed(self: &Arc<Self>) -> Closed {
         Closed::new(self)
     }
 
     /// The same, for whoever drains: a drain waits no more than 1 s for a subscription that was last polled by the task,
     /// or the thread, that polls this.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting: the drain goes on.
     pub fn when_drained(self: &Arc<Self>) -> Closed {
         Closed::of_drain(self)
     }
