@@ -22,13 +22,13 @@ struct State {
     info: &'static str,
     /// Links are greeted.
     greets: bool,
-    /// Links are read behind the handshake.
+    /// Links are read after the handshake.
     reads: bool,
     /// What is asked for is answered.
     serves: bool,
     stopped: bool,
     links: BTreeMap<usize, TcpStream>,
-    /// Every line that was read behind a handshake.
+    /// Every line that was read after a handshake.
     lines: Vec<String>,
     /// The number of the inbox.
     inbox: String,
@@ -37,7 +37,7 @@ struct State {
 }
 
 impl Puppet {
-    /// It greets, and reads behind the handshake if it is said so.
+    /// Whether it greets, and whether it reads after the handshake.
     pub(super) fn start(info: &'static str, greets: bool, reads: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         // Little is under way at once: a publisher that is to wait need not publish much.
