@@ -34,7 +34,7 @@ validated_text!(HeaderName, HeaderError, check_name);
 pub struct HeaderValue(Bytes);
 
 /// Why something cannot be a header, or why a header block cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HeaderError {
     /// A name without a byte.
@@ -77,6 +77,13 @@ pub enum HeaderError {
         /// The line; the one with `NATS/1.0` is 0.
         line: usize,
     },
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl HeaderValue {

@@ -75,7 +75,7 @@ pub enum UserInfo {
 }
 
 /// Why a text is no URL of a server. Never shows userinfo.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UrlError {
     /// There is no text, or nothing but commas and blanks.
@@ -117,6 +117,13 @@ pub enum UrlError {
     /// Something stands behind host and port.
     #[error("the server URL has something behind host and port; remove it, or percent-encode the password")]
     Path,
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 const DEFAULT_PORT: u16 = 4222;

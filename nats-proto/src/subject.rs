@@ -1,6 +1,7 @@
 //! Where a message goes: a subject without wildcards.
 
 use alloc::string::String;
+use core::fmt;
 
 use thiserror::Error;
 
@@ -24,7 +25,7 @@ use crate::text::{Text, validated_text};
 pub struct Subject(Text);
 
 /// Why a text is not a subject, a filter or a queue group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SubjectError {
     /// There is no text.
@@ -58,6 +59,13 @@ pub enum SubjectError {
         /// The offset of the `>`.
         at: usize,
     },
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for SubjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 validated_text!(Subject, SubjectError, check_subject);

@@ -42,15 +42,13 @@ fn row<E: Error + 'static>(error: E, expected: &'static str) -> Row {
     }
 }
 
-/// It prints as its text, and so does not name its variant.
-fn failure(variant: &str, error: ConnectFailure, expected: &'static str) -> Row {
-    assert_eq!(
-        format!("{error:?}"),
-        error.to_string(),
-        "what `main` prints is for people"
-    );
+/// It prints as its text, as `fn main() -> Result<_, _>` prints it, and so does not name its variant.
+fn said<E: Error + 'static>(variant: &str, error: E, expected: &'static str) -> Row {
+    let printed = format!("{error:?}");
+    assert_eq!(printed, error.to_string(), "what `main` prints is for people");
+    let kind = type_name::<E>().rsplit("::").next().unwrap_or_default();
     Row {
-        name: format!("ConnectFailure::{variant}"),
+        name: format!("{kind}::{variant}"),
         error: Box::new(error),
         expected,
     }
@@ -93,45 +91,55 @@ fn late(answered: bool) -> ConnectError {
 
 fn protocol() -> Vec<Row> {
     vec![
-        row(
+        said(
+            "Empty",
             UrlError::Empty,
             "the server URL is empty; give for example `nats://localhost:4222`",
         ),
-        row(
+        said(
+            "WebSocket",
             UrlError::WebSocket { scheme: "ws".into() },
             "`ws://` is not supported yet; use `nats://` or `tls://` and the port of plain clients",
         ),
-        row(
+        said(
+            "Scheme",
             UrlError::Scheme {
                 scheme: "http".into(),
             },
             "`http://` is not a scheme of NATS; use `nats://` or `tls://`",
         ),
-        row(
+        said(
+            "SchemeOrUserinfo",
             UrlError::SchemeOrUserinfo,
             "the server URL does not begin as one; use `nats://` or `tls://`, once, and write `%2F` for `/` in userinfo",
         ),
-        row(
+        said(
+            "EmptyScheme",
             UrlError::EmptyScheme,
             "the server URL has nothing before `://`; use `nats://` or `tls://`",
         ),
-        row(
+        said(
+            "Host",
             UrlError::Host,
             "the server URL has no usable host; give for example `nats://localhost:4222`",
         ),
-        row(
+        said(
+            "Ipv6",
             UrlError::Ipv6,
             "the server URL has a bad IPv6 address; write it in brackets, as in `nats://[::1]:4222`",
         ),
-        row(
+        said(
+            "Port",
             UrlError::Port,
             "the server URL has a port that is not a number from 1 to 65535",
         ),
-        row(
+        said(
+            "Userinfo",
             UrlError::Userinfo,
             "the server URL has userinfo that is not percent-encoded UTF-8; write `%25` for `%`",
         ),
-        row(
+        said(
+            "Path",
             UrlError::Path,
             "the server URL has something behind host and port; remove it, or percent-encode the password",
         ),
@@ -139,32 +147,39 @@ fn protocol() -> Vec<Row> {
             nats_proto::ConnectError,
             "CONNECT with something that is not the JSON of its fields",
         ),
-        row(HeaderError::NameEmpty, "the header name is empty"),
-        row(
+        said("NameEmpty", HeaderError::NameEmpty, "the header name is empty"),
+        said(
+            "NameByte",
             HeaderError::NameByte { byte: b':', at: 3 },
             "the header name has the byte 0x3a at 3; use printable ASCII without a colon",
         ),
-        row(
+        said(
+            "ValueByte",
             HeaderError::ValueByte { byte: b'\n', at: 3 },
             "the header value has the byte 0x0a at 3; CR and LF are not allowed",
         ),
-        row(
+        said(
+            "ValueBlank",
             HeaderError::ValueBlank,
             "the header value begins or ends with a blank, which readers cut off; trim it",
         ),
-        row(
+        said(
+            "TooLarge",
             HeaderError::TooLarge,
             "the header block would be larger than 1 GiB",
         ),
-        row(
+        said(
+            "Version",
             HeaderError::Version,
             "the header block does not begin with `NATS/1.0`",
         ),
-        row(
+        said(
+            "NoColon",
             HeaderError::NoColon { line: 2 },
             "line 2 of the header block has no colon",
         ),
-        row(
+        said(
+            "Name",
             HeaderError::Name { line: 2 },
             "line 2 of the header block has a name with a byte that is not printable ASCII",
         ),
@@ -207,23 +222,28 @@ fn protocol() -> Vec<Row> {
             "INFO with something that is not JSON, at byte 7",
         ),
         row(InfoError::NotAnObject, "INFO with JSON that is not an object"),
-        row(
+        said(
+            "Empty",
             SubjectError::Empty,
             "the subject or queue group is empty; give at least one token",
         ),
-        row(
+        said(
+            "EmptyToken",
             SubjectError::EmptyToken { at: 2 },
             "the subject has an empty token at byte 2; remove the dot",
         ),
-        row(
+        said(
+            "Byte",
             SubjectError::Byte { byte: b' ', at: 2 },
             "the subject or queue group has the byte 0x20 at 2; blanks and control characters are not allowed",
         ),
-        row(
+        said(
+            "Wildcard",
             SubjectError::Wildcard { at: 2 },
             "the subject has a wildcard at byte 2; only subscriptions may use wildcards",
         ),
-        row(
+        said(
+            "TailNotLast",
             SubjectError::TailNotLast { at: 2 },
             "the subject has a `>` at byte 2 that is not the last token; use `*` there",
         ),
@@ -561,33 +581,33 @@ fn handles() -> Vec<Row> {
     let eof = || failed(Phase::Info, ConnectError::Link(LinkEnd::Eof));
     let violation = ConnectError::Server(server_error("'Authorization Violation'"));
     vec![
-        failure(
+        said(
             "Start",
             ConnectFailure::Start(StartError::Url(UrlError::Port)),
             "the server URL has a port that is not a number from 1 to 65535",
         ),
-        failure(
+        said(
             "Unreachable",
             ConnectFailure::Unreachable {
                 failures: vec![failed(Phase::Dial, ConnectError::Link(refused()))],
             },
             "cannot connect: nats://dial.test:4222: dialling failed: Connection refused (os error 111) (is a server running there, and is the port right?)",
         ),
-        failure(
+        said(
             "Unreachable",
             ConnectFailure::Unreachable {
                 failures: vec![eof(), failed(Phase::Auth, violation)],
             },
             "cannot connect: nats://info.test:4222: the server closed the connection (something accepts connections there and closes them without greeting: is it a NATS server?); nats://auth.test:4222: the server answered: Authorization Violation (check user, password, token or credentials)",
         ),
-        failure(
+        said(
             "Unreachable",
             ConnectFailure::Unreachable {
                 failures: vec![failed(Phase::Dial, ConnectError::TimedOut)],
             },
             "cannot connect: nats://dial.test:4222: timed out (nothing answers there: check the address and the firewall, or raise connect_timeout)",
         ),
-        failure(
+        said(
             "Unreachable",
             ConnectFailure::Unreachable {
                 failures: vec![failed(
@@ -599,7 +619,7 @@ fn handles() -> Vec<Row> {
             },
             "cannot connect: nats://resolve.test:4222: cannot resolve the name: no such name (is the name spelled right?)",
         ),
-        failure(
+        said(
             "Closed",
             ConnectFailure::Closed {
                 reason: ClosedReason::Requested,
@@ -607,95 +627,125 @@ fn handles() -> Vec<Row> {
             },
             "the connection was closed before it was up: requested; nats://info.test:4222: the server closed the connection (something accepts connections there and closes them without greeting: is it a NATS server?)",
         ),
-        row(
+        said(
+            "Url",
             StartError::Url(UrlError::Empty),
             "the server URL is empty; give for example `nats://localhost:4222`",
         ),
-        row(
+        said(
+            "Config",
             StartError::Config(ConfigError::NoServers),
             "no servers: give at least one URL, such as nats://127.0.0.1:4222",
         ),
-        row(
+        said(
+            "Contradiction",
             StartError::Contradiction {
                 first: "token",
                 second: "user_password",
             },
             "token contradicts user_password: set one of them",
         ),
-        row(
+        said(
+            "NoRandomness",
             StartError::NoRandomness {
                 detail: "no such device".into(),
             },
             "the operating system gives no random bytes (no such device): set a seed of your own that nobody can guess",
         ),
-        row(
+        said(
+            "NoDriver",
             StartError::NoDriver {
                 detail: "there is no runtime".into(),
             },
             "cannot run the connection: there is no runtime",
         ),
-        row(
+        said(
+            "Refused",
             PublishFailure::Refused(PublishError::Closed),
             "the connection is closed: make another one",
         ),
-        row(
+        said(
+            "TimedOut",
             PublishFailure::TimedOut(Duration::from_secs(5)),
             "no room in the send buffer for 5s: the server takes less than is published, or there is no link",
         ),
-        row(
+        said(
+            "NotSent",
             RequestFailure::NotSent(RequestStartError::Draining),
             "the request was not sent: the connection is draining: nothing new is taken, make another one",
         ),
-        row(
+        said(
+            "Failed",
             RequestFailure::Failed(RequestError::NoResponders),
             "no responders: nobody is subscribed to the subject, start what answers there",
         ),
-        row(
+        said(
+            "NoReplySubject",
             RespondError::NoReplySubject,
             "the message has no reply subject that can be published to: its sender waits for no answer",
         ),
-        row(
+        said(
+            "Publish",
             RespondError::Publish(PublishFailure::Refused(PublishError::Draining)),
             "the connection is draining: nothing new is taken, make another one",
         ),
-        row(NextError::TimedOut, "nothing came in time: ask again"),
-        row(NextError::Ended, "nothing follows: it has ended"),
+        said("TimedOut", NextError::TimedOut, "nothing came in time: ask again"),
+        said("Ended", NextError::Ended, "nothing follows: it has ended"),
     ]
 }
 
 fn console() -> Vec<Row> {
     vec![
-        row(CommandError::Unknown, "no such command"),
-        row(CommandError::Usage("flush"), "usage: flush"),
-        row(CommandError::NotUtf8, "not UTF-8"),
-        row(
+        said("Unknown", CommandError::Unknown, "no such command"),
+        said("Usage", CommandError::Usage("flush"), "usage: flush"),
+        said("NotUtf8", CommandError::NotUtf8, "not UTF-8"),
+        said(
+            "Escape",
             CommandError::Escape,
             "an escape that is none: use \\r \\n \\t \\s \\\\ \\xNN",
         ),
-        row(
+        said(
+            "Number",
             CommandError::Number("x".parse::<u8>().expect_err("no number")),
             "not a number: invalid digit found in string",
         ),
-        row(
+        said(
+            "Subject",
             CommandError::Subject(SubjectError::Empty),
             "the subject or queue group is empty; give at least one token",
         ),
-        row(
+        said(
+            "Header",
             CommandError::Header(HeaderError::NameEmpty),
             "the header name is empty",
         ),
-        row(CommandError::HeaderForm, "a header is written hdr=KEY:VALUE"),
-        row(
+        said(
+            "HeaderForm",
+            CommandError::HeaderForm,
+            "a header is written hdr=KEY:VALUE",
+        ),
+        said(
+            "Url",
             CommandError::Url(UrlError::Empty),
             "the server URL is empty; give for example `nats://localhost:4222`",
         ),
-        row(FlagsError::Unknown("--sever".into()), "no such flag: --sever"),
-        row(
+        said(
+            "Unknown",
+            FlagsError::Unknown("--sever".into()),
+            "no such flag: --sever",
+        ),
+        said(
+            "Stray",
             FlagsError::Stray,
             "a word without a flag: a server is given with --server, and a value with blanks in quotes",
         ),
-        row(FlagsError::NoValue("--server"), "--server needs a value"),
-        row(
+        said(
+            "NoValue",
+            FlagsError::NoValue("--server"),
+            "--server needs a value",
+        ),
+        said(
+            "Value",
             FlagsError::Value {
                 flag: "--port",
                 value: "x".into(),
@@ -703,30 +753,36 @@ fn console() -> Vec<Row> {
             },
             "--port cannot be \"x\": a number",
         ),
-        row(FlagsError::NotUtf8, "an argument is not UTF-8"),
-        row(
+        said("NotUtf8", FlagsError::NotUtf8, "an argument is not UTF-8"),
+        said(
+            "Contradiction",
             FlagsError::Contradiction("--user", "--token"),
             "--user contradicts --token",
         ),
-        row(
+        said(
+            "Alone",
             FlagsError::Alone("--user", "--password"),
             "--user needs --password, too",
         ),
-        row(
+        said(
+            "Url",
             FlagsError::Url(UrlError::Empty),
             "the server URL is empty; give for example `nats://localhost:4222`",
         ),
-        row(
+        said(
+            "Setting",
             FlagsError::Setting(ConfigError::NoServers),
             "no servers: give at least one URL, such as nats://127.0.0.1:4222",
         ),
-        row(
+        said(
+            "Start",
             FlagsError::Start(StartError::NoDriver {
                 detail: "there is no runtime".into(),
             }),
             "cannot run the connection: there is no runtime",
         ),
-        row(
+        said(
+            "NotBuilt",
             FlagsError::NotBuilt("--creds", "nkeys"),
             "--creds is not built in: enable the feature `nkeys`",
         ),
@@ -775,6 +831,46 @@ fn no_error_says_anything_twice_with_the_errors_below_it_or_without() {
         assert!(!said.contains("s3cret"), "{}", row.name);
     }
 }
+
+/// The errors that return values of `main` are made of: what applications meet first.
+#[test]
+fn an_error_at_the_end_of_main_is_a_line_for_people_and_holds_no_secret() {
+    let mut noise = Vec::new();
+    for row in table() {
+        let printed = format!("{:?}", row.error);
+        assert!(!printed.contains("s3cret"), "{}", row.name);
+        assert!(!printed.contains('\n'), "{}: {printed}", row.name);
+        if printed != row.error.to_string() {
+            noise.push(row.name.split("::").next().unwrap_or_default().to_owned());
+        }
+    }
+    noise.dedup();
+    assert_eq!(noise, NOISE, "what prints as its structure");
+}
+
+/// What prints as its structure: errors of the machine and of the inner parts of the codec, by which logs tell them apart.
+const NOISE: &[&str] = &[
+    "ConnectError",
+    "DecodeError",
+    "InfoError",
+    "EncodeError",
+    "ServerDecodeError",
+    "ServerError",
+    "ConfigError",
+    "PublishError",
+    "SubscribeError",
+    "SubscriptionError",
+    "RequestStartError",
+    "RequestError",
+    "FlushError",
+    "StateError",
+    "ConnectError",
+    "AuthError",
+    "LinkEnd",
+    "DisconnectReason",
+    "RecordingError",
+    "ReplayError",
+];
 
 #[test]
 fn every_public_error_of_the_crates_has_a_row() {

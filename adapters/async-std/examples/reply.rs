@@ -1,7 +1,8 @@
 //! Answers requests with their payload in capitals, together with others of its group: `reply SUBJECT [URL]`.
+//! It ends with Ctrl-C, or with the connection and why it closed.
 
 use async_std::task::block_on;
-use nats_conn_async_std::{QueueGroup, SubjectFilter};
+use nats_conn_async_std::{ClosedReason, EndReason, QueueGroup, SubjectFilter};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     block_on(reply())
@@ -24,6 +25,12 @@ async fn reply() -> Result<(), Box<dyn std::error::Error>> {
             println!("not answered: {error}");
         }
     }
-    client.closed().await;
-    Ok(())
+    if requests.ended() == Some(EndReason::Refused) {
+        client.close().await;
+        return Err("the server does not permit this subscription".into());
+    }
+    match client.closed().await {
+        ClosedReason::Drained { complete: true, .. } => Ok(()),
+        reason => Err(format!("the connection is closed: {}", reason.code()).into()),
+    }
 }

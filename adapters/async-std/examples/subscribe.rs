@@ -1,7 +1,8 @@
-//! Prints what is published, across reconnects: `subscribe FILTER [URL]`.
+//! Prints what is published, across reconnects: `subscribe FILTER [URL]`. It ends with Ctrl-C, or with the connection and why it
+//! closed.
 
 use async_std::task::{block_on, spawn};
-use nats_conn_async_std::{ConnectOptions, SubjectFilter};
+use nats_conn_async_std::{ClosedReason, ConnectOptions, EndReason, SubjectFilter};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     block_on(subscribe())
@@ -20,11 +21,20 @@ async fn subscribe() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     // Closing has begun when `close` returns; its future is only for those who wait.
-    ctrlc::set_handler(move || drop(client.close()))?;
+    let interrupted = client.clone();
+    ctrlc::set_handler(move || drop(interrupted.close()))?;
     while let Some(message) = messages.next().await {
         let subject = String::from_utf8_lossy(message.subject());
         println!("{subject}: {}", String::from_utf8_lossy(message.payload()));
     }
+    let refused = messages.ended() == Some(EndReason::Refused);
+    if refused {
+        client.close().await;
+    }
     told.await;
-    Ok(())
+    match client.closed().await {
+        _ if refused => Err("the server does not permit this subscription".into()),
+        ClosedReason::Requested => Ok(()),
+        reason => Err(format!("the connection is closed: {}", reason.code()).into()),
+    }
 }

@@ -42,6 +42,9 @@ pub trait Adapter: Sized {
     fn start(options: ConnectOptions<Self>) -> Result<(Self::Client, Self::Events), StartError>;
 
     /// Starts the connection and waits for the first outcome.
+    ///
+    /// # Cancel safety
+    /// Where it is a future, dropping it has to give the connection up, and leave no link.
     fn connect(options: ConnectOptions<Self>) -> Self::Connecting;
 }
 
@@ -152,15 +155,24 @@ pub trait Runtime: Send + Sync + Sized + 'static {
     fn spawn(&self, driver: Driver<Self>) -> Result<(), StartError>;
 
     /// Done at this moment.
+    ///
+    /// # Cancel safety
+    /// It is dropped and made anew when there is an earlier moment to wait for.
     fn sleep_until(&self, deadline: Instant) -> Self::Sleep;
 
     /// Connects a stream to the host and port of the target. Dropped when the attempt is given up.
     ///
     /// The future must not block the thread. It has no deadline of its own: the machine gives an attempt up when
     /// its deadline has passed.
+    ///
+    /// # Cancel safety
+    /// It is dropped when the attempt is given up: no socket may stay open then.
     fn dial(&self, target: Target) -> impl Future<Output = Result<Self::Io, LinkEnd>> + Send + 'static;
 
     /// Makes a TLS handshake over the stream; its certificate must be for [`Server::tls_name`] of the target.
+    ///
+    /// # Cancel safety
+    /// It is dropped when the attempt is given up, and the stream with it.
     fn upgrade(
         &self,
         io: Self::Io,

@@ -38,7 +38,10 @@ pub fn wait_for<T>(
 }
 
 /// Does something that takes its time on a thread of its own. Nobody waits for that thread, not even a runtime that is
-/// dropped: if the future is dropped, what comes of it is lost.
+/// dropped.
+///
+/// # Cancel safety
+/// Dropping it before its first poll does nothing at all; later the work goes on, and what comes of it is lost.
 ///
 /// # Errors
 /// There is no thread to be had, or it panicked.

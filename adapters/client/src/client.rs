@@ -1,5 +1,6 @@
 //! The handle by which an application uses a connection.
 
+use std::fmt;
 use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub struct Client {
 }
 
 /// Why a message was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RespondError {
     /// Its sender does not wait for an answer, or gave a reply subject that nobody can publish to.
@@ -56,6 +57,13 @@ pub enum RespondError {
     /// The answer could not be published.
     #[error(transparent)]
     Publish(#[from] PublishFailure),
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for RespondError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Client {

@@ -62,6 +62,9 @@ impl From<UrlError> for ConnectFailure {
 /// Waits for the first outcome of a connection that was started: a session, the end, or, where the first connect is
 /// tried again, the wait after the first round. Its events are kept for the first who asks the client for some.
 ///
+/// # Cancel safety
+/// Dropping it loses the events that it has taken; the connection goes on.
+///
 /// # Errors
 /// Why there is no connection.
 pub async fn first_outcome(

@@ -28,6 +28,9 @@ use crate::options::{ConnectOptions, StartError};
 /// Runs the console with the arguments of the process, and ends the process.
 ///
 /// `start` starts the connection: in most adapters it is [`ConnectOptions::start`].
+///
+/// # Cancel safety
+/// Dropping it closes the connection; what was not printed yet is lost.
 pub async fn main<A: Default>(
     start: impl FnOnce(ConnectOptions<A>) -> Result<(Client, Events), StartError>,
 ) -> ! {

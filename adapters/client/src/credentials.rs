@@ -136,6 +136,9 @@ impl Identity {
     }
 
     /// Answers a challenge. Files are small and read at once, on the thread that polls.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops what the callback of the application gave.
     pub fn answer(&self, challenge: Challenge) -> Answer {
         let parts = self.0.clone();
         Box::pin(async move {

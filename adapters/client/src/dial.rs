@@ -22,6 +22,9 @@ const LAST_RESORT: Duration = Duration::from_secs(1);
 /// Resolves the host of the target, and dials its addresses in the order of a [`Race`] until one is connected. The
 /// others are dropped then. It has no deadline of its own.
 ///
+/// # Cancel safety
+/// Dropping it drops all dials that are under way. A name that is being resolved is resolved to its end.
+///
 /// # Errors
 /// The name cannot be resolved, or what the first address said that failed, if all did.
 pub async fn dial_all<S, D, T>(
@@ -157,6 +160,9 @@ impl Race {
 
 impl Target {
     /// Finds the addresses of the host, and says the progress.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting.
     ///
     /// # Errors
     /// The name cannot be resolved.

@@ -10,6 +10,7 @@ use nats_conn_sm::Event;
 use nats_proto::Sid;
 
 use crate::lock::{lock, remember};
+use crate::panics::wake_all;
 
 /// Something that happened to a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,7 +197,7 @@ impl Hub {
     pub(crate) fn emit_now(&self, event: ClientEvent) {
         let mut wakers = Vec::new();
         self.emit(std::iter::once(event), &mut wakers);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 }
 

@@ -26,7 +26,7 @@ use crate::shared::{Shared, SharedSettings};
 use crate::tls::TlsOptions;
 
 /// Why a connection was not started.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// A URL cannot be used.
@@ -57,6 +57,13 @@ pub enum StartError {
         /// What the system said.
         detail: String,
     },
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Chooses the server of the next attempt, and how long to wait for it.

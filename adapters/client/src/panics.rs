@@ -2,9 +2,9 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use nats_conn_sm::LinkEnd;
 
@@ -32,6 +32,17 @@ fn text(panic: &(dyn Any + Send)) -> Box<str> {
         .into()
 }
 
+/// Wakes them all, also where one of them panics, which happens afterwards: wakers belong to executors, and one that is
+/// broken must not leave the others asleep for ever.
+pub(crate) fn wake_all(wakers: Vec<Waker>) {
+    let wake = |waker: Waker| catch_unwind(AssertUnwindSafe(|| waker.wake())).err();
+    // Every one is woken before the first panic goes on.
+    let panics: Vec<_> = wakers.into_iter().filter_map(wake).collect();
+    if let Some(panic) = panics.into_iter().next() {
+        resume_unwind(panic);
+    }
+}
+
 /// A future of the application's that gives the text of its panic, if it panics.
 pub(crate) struct Caught<F>(Pin<Box<F>>);
 
@@ -55,7 +66,39 @@ impl<F: Future> Future for Caught<F> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use super::*;
+
+    #[derive(Default)]
+    struct Sleeper {
+        broken: bool,
+        woken: AtomicUsize,
+    }
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {
+            assert!(!self.broken, "on purpose");
+            self.woken.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn who_is_woken_after_a_broken_one_is_woken_and_the_panic_is_not_lost() {
+        let sleeper = |broken| {
+            Arc::new(Sleeper {
+                broken,
+                ..Sleeper::default()
+            })
+        };
+        let all = [false, true, false, true, false].map(sleeper);
+        let wakers = all.iter().cloned().map(Waker::from).collect();
+        assert_eq!(caught(|| wake_all(wakers)), Err("on purpose".into()));
+        let woken = all.map(|sleeper| sleeper.woken.load(Ordering::SeqCst));
+        assert_eq!(woken, [1, 0, 1, 0, 1]);
+    }
 
     #[test]
     fn the_text_of_a_panic_is_kept_whatever_it_was_made_of() {

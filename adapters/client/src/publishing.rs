@@ -1,5 +1,6 @@
 //! A publish that waits for room.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::shared::Core;
 const YIELD_AT: usize = 128 << 10;
 
 /// Why a publish that may wait for room was not accepted. Nothing was queued.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PublishFailure {
     /// It was refused, and waiting would not help.
@@ -29,6 +30,13 @@ pub enum PublishFailure {
         "no room in the send buffer for {0:?}: the server takes less than is published, or there is no link"
     )]
     TimedOut(Duration),
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for PublishFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// A publish that is being put together. Await it: it is accepted at once if there is room in the send buffer, and

@@ -1,5 +1,6 @@
 //! A request and its one reply.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::replies::{Replies, RepliesSlot};
 use crate::shared::{RequestRoute, Shared};
 
 /// Why a request has no reply.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RequestFailure {
     /// It was not made.
@@ -25,6 +26,13 @@ pub enum RequestFailure {
     /// It was made, and failed.
     #[error(transparent)]
     Failed(#[from] RequestError),
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for RequestFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 // By hand: the text says what the source would say again.
@@ -67,6 +75,9 @@ impl<'a> Request<'a> {
     }
 
     /// Makes the request now, and gives what to wait for.
+    ///
+    /// # Cancel safety
+    /// Dropping what it gives cancels the request.
     ///
     /// # Errors
     /// The request could not be made: see [`RequestStartError`].

@@ -10,13 +10,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use nats_conn_sm::LinkEnd;
 
 use crate::dial::resolve_error;
 use crate::lock::lock;
 use crate::oneshot::Oneshot;
+use crate::panics::{caught, wake_all};
 
 /// How many threads of this process ask the resolver of the system at once. Names beyond wait for one of them.
 const THREADS: usize = 8;
@@ -216,8 +217,10 @@ impl Name {
         let wakers = self
             .waiting
             .iter()
-            .filter_map(|(_, slot)| slot.put(answer.clone()));
-        wakers.for_each(Waker::wake);
+            .filter_map(|(_, slot)| slot.put(answer.clone()))
+            .collect();
+        // The thread belongs to all connections of the process: one that is woken badly must not end it.
+        let _ = caught(|| wake_all(wakers));
     }
 }
 

@@ -21,6 +21,7 @@ use crate::events::{ClientEvent, Hub};
 use crate::lock::lock;
 use crate::mail::Mail;
 use crate::oneshot::Oneshot;
+use crate::panics::{caught, wake_all};
 use crate::recording::RecordingWriter;
 use crate::replies::RepliesSlot;
 use crate::turn::Turn;
@@ -206,7 +207,7 @@ impl Shared {
         }
         delivery.deliver(&self.hub, &mut wakers, &mut delivered);
         drop(delivery);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         (answer, delivered)
     }
 
@@ -223,13 +224,13 @@ impl Shared {
     ///
     /// Drivers call this last, from a guard that also runs when they panic or are dropped.
     pub fn finish(&self, panicked: bool) {
+        // Whatever panics from here on, the machine or whoever is woken: this may be the end of a panic already, and one
+        // within another ends the process.
         if lock(&self.core).closed.is_none() {
-            self.hub.emit_now(ClientEvent::DriverFailed { panicked });
-            // What panicked may have been the machine itself.
-            let aborted =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.abort_without_driver()));
+            let _ = caught(|| self.hub.emit_now(ClientEvent::DriverFailed { panicked }));
+            let aborted = caught(|| self.abort_without_driver());
             if aborted.is_err() || lock(&self.core).closed.is_none() {
-                let _ = self.drive(|turn| turn.close_everything(ClosedReason::DriverFailed));
+                let _ = caught(|| self.drive(|turn| turn.close_everything(ClosedReason::DriverFailed)));
             }
         }
         let mut watchers = Vec::new();
@@ -239,7 +240,7 @@ impl Shared {
             core.watchers.wake_all(&mut watchers);
             core.draining.awaiting().wake_all(&mut watchers);
         }
-        watchers.into_iter().for_each(Waker::wake);
+        let _ = caught(|| wake_all(watchers));
     }
 
     /// Why the connection closed, if it did.
@@ -248,12 +249,18 @@ impl Shared {
     }
 
     /// Waits until the connection is closed and its driver has ended.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting.
     pub fn when_closed(self: &Arc<Self>) -> Closed {
         Closed::new(self)
     }
 
     /// The same, for whoever drains: a drain waits no more than 1 s for a subscription that was last polled by the task,
     /// or the thread, that polls this.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting: the drain goes on.
     pub fn when_drained(self: &Arc<Self>) -> Closed {
         Closed::of_drain(self)
     }

@@ -1,6 +1,7 @@
 //! Answers requests with their payload in capitals, together with others of its group: `reply SUBJECT [URL]`.
+//! It ends with its input, or with the connection and why it closed.
 
-use nats_conn_std::{QueueGroup, SubjectFilter};
+use nats_conn_std::{ClosedReason, EndReason, QueueGroup, SubjectFilter};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -8,19 +9,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_std::connect(&url)?;
-    let requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
+    let mut requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
     println!("waiting for requests; the end of the input ends");
     let ending = client.clone();
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         ending.drain()
     });
-    for request in requests {
+    for request in requests.iter() {
         let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
         if let Err(error) = client.respond(&request, answer.as_str()) {
             println!("not answered: {error}");
         }
     }
-    client.closed().wait();
-    Ok(())
+    if requests.ended() == Some(EndReason::Refused) {
+        client.close();
+        return Err("the server does not permit this subscription".into());
+    }
+    match client.closed().wait() {
+        ClosedReason::Drained { complete: true, .. } => Ok(()),
+        reason => Err(format!("the connection is closed: {}", reason.code()).into()),
+    }
 }

@@ -152,6 +152,9 @@ impl Client {
 
     /// Asks, and gives what to wait for: for several requests at once on one thread.
     ///
+    /// # Cancel safety
+    /// Dropping what it gives cancels the request.
+    ///
     /// # Errors
     /// The request could not be made: see [`RequestStartError`].
     pub fn start_request(

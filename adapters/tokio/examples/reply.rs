@@ -1,6 +1,7 @@
 //! Answers requests with their payload in capitals, together with others of its group: `reply SUBJECT [URL]`.
+//! It ends with Ctrl-C, or with the connection and why it closed.
 
-use nats_conn_tokio::{Client, Message, QueueGroup, SubjectFilter};
+use nats_conn_tokio::{ClosedReason, EndReason, QueueGroup, SubjectFilter};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,26 +12,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = nats_conn_tokio::connect(&url).await?;
     let mut requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
     println!("waiting for requests; Ctrl-C ends");
-    let end = tokio::signal::ctrl_c();
-    tokio::pin!(end);
-    loop {
-        tokio::select! {
-            Some(request) = requests.next() => answer(&client, &request).await,
-            _ = &mut end => break,
+    let interrupted = client.clone();
+    tokio::spawn(async move {
+        // What has arrived is still answered. Draining has begun when `drain` returns.
+        tokio::signal::ctrl_c().await.map(|()| drop(interrupted.drain()))
+    });
+    while let Some(request) = requests.next().await {
+        let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
+        if let Err(error) = client.respond(&request, answer.as_str()).await {
+            println!("not answered: {error}");
         }
     }
-    // What has arrived is still answered.
-    let drained = client.drain()?;
-    while let Some(request) = requests.next().await {
-        answer(&client, &request).await;
+    if requests.ended() == Some(EndReason::Refused) {
+        client.close().await;
+        return Err("the server does not permit this subscription".into());
     }
-    drained.await;
-    Ok(())
-}
-
-async fn answer(client: &Client, request: &Message) {
-    let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
-    if let Err(error) = client.respond(request, answer.as_str()).await {
-        println!("not answered: {error}");
+    match client.closed().await {
+        ClosedReason::Drained { complete: true, .. } => Ok(()),
+        reason => Err(format!("the connection is closed: {}", reason.code()).into()),
     }
 }

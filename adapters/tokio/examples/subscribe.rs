@@ -1,6 +1,7 @@
-//! Prints what is published, across reconnects: `subscribe FILTER [URL]`.
+//! Prints what is published, across reconnects: `subscribe FILTER [URL]`. It ends with Ctrl-C, or with the connection and why it
+//! closed.
 
-use nats_conn_tokio::{ConnectOptions, SubjectFilter};
+use nats_conn_tokio::{ClosedReason, ConnectOptions, EndReason, SubjectFilter};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,14 +13,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut messages = client.subscribe(filter)?;
     loop {
         tokio::select! {
-            Some(message) = messages.next() => {
+            message = messages.next() => {
+                let Some(message) = message else { break };
                 let subject = String::from_utf8_lossy(message.subject());
                 println!("{subject}: {}", String::from_utf8_lossy(message.payload()));
             }
             Some(event) = events.next() => println!("  ({event:?})"),
-            _ = tokio::signal::ctrl_c() => break,
+            // Closing has begun when `close` returns, and the messages end with it.
+            _ = tokio::signal::ctrl_c() => drop(client.close()),
         }
     }
-    client.close().await;
-    Ok(())
+    if messages.ended() == Some(EndReason::Refused) {
+        client.close().await;
+        return Err("the server does not permit this subscription".into());
+    }
+    match client.closed().await {
+        ClosedReason::Requested => Ok(()),
+        reason => Err(format!("the connection is closed: {}", reason.code()).into()),
+    }
 }

@@ -1,8 +1,9 @@
 //! Every future of a handle may be dropped at any poll, as `select!` does: nothing is lost, done twice or left behind,
 //! and each says in its documentation what dropping it means.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::Poll;
 
@@ -256,57 +257,125 @@ scenarios! {
     }
 }
 
-/// What gives a future, or is one that is awaited.
-const FUTURES: [&str; 8] = [
-    "-> impl Future<",
-    "-> Result<impl Future<",
-    "-> Publishing",
-    "-> Request<",
-    "-> Flush",
-    "-> RoundTrip",
-    "-> A::Connecting",
-    "-> Closed",
-];
+/// A function of a public interface, as the sources have it.
+struct Function {
+    place: String,
+    docs: String,
+    head: String,
+}
 
-#[test]
-fn every_method_that_gives_a_future_says_what_dropping_it_means() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters");
-    let (mut silent, mut found) = (Vec::new(), 0);
-    let files = [
-        "client/src/client.rs",
-        "client/src/events.rs",
-        "client/src/options.rs",
-        "client/src/replies.rs",
-        "client/src/subscription.rs",
-        "tokio/src/lib.rs",
-        "async-std/src/lib.rs",
-    ];
-    for file in files {
-        let text = fs::read_to_string(root.join(file)).expect("a source");
-        let (mut docs, mut head) = (String::new(), None::<String>);
-        for line in text.lines().map(str::trim) {
-            if let Some(doc) = line.strip_prefix("///") {
-                docs.push_str(doc);
-            } else if line.starts_with("pub fn ") || line.starts_with("pub async fn ") || head.is_some() {
-                let head = head.get_or_insert_default();
-                head.push_str(line);
-                if !line.ends_with('{') {
-                    continue;
-                }
-            } else if !line.starts_with("#[") {
-                docs.clear();
-            }
-            if let Some(head) = head.take() {
-                let waits = head.starts_with("pub async") || FUTURES.iter().any(|kind| head.contains(kind));
-                found += usize::from(waits);
-                if waits && !docs.contains("# Cancel safety") {
-                    silent.push(format!("{file}: {head}"));
-                }
-                docs.clear();
-            }
+impl Function {
+    /// Whether it gives something that is awaited: one of these types, besides what says so itself.
+    fn gives_a_future(&self, futures: &BTreeSet<String>) -> bool {
+        let Some((_, given)) = self.head.split_once("->") else {
+            return self.head.contains("async fn ");
+        };
+        let mut words = given.split(|c: char| !c.is_alphanumeric());
+        // A type of a trait is what its implementation says.
+        self.head.contains("async fn ")
+            || given.contains("impl Future<")
+            || words.any(|word| word == "Connecting" || futures.contains(word))
+    }
+}
+
+/// Every function that is public, or of a public trait.
+fn functions(file: &Path, text: &str) -> Vec<Function> {
+    let (mut found, mut docs, mut head, mut of_trait) = (Vec::new(), String::new(), None::<String>, false);
+    // Whatever tests define is nobody's interface.
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    for line in text.lines() {
+        of_trait = line.starts_with("pub trait ") || (of_trait && line != "}");
+        let line = line.trim();
+        let begins = ["pub fn ", "pub async fn "]
+            .iter()
+            .any(|begin| line.starts_with(begin));
+        if let Some(doc) = line.strip_prefix("///") {
+            docs.push_str(doc);
+        } else if head.is_some() || begins || (of_trait && line.starts_with("fn ")) {
+            let head = head.get_or_insert_default();
+            head.push_str(line);
+            head.push(' ');
+        } else if !line.starts_with("#[") {
+            docs.clear();
+        }
+        if head.is_some() && (line.ends_with('{') || line.ends_with(';')) {
+            found.push(Function {
+                place: file.display().to_string(),
+                docs: std::mem::take(&mut docs),
+                head: head.take().unwrap_or_default(),
+            });
         }
     }
-    assert!(found > 10, "they are found: {found}");
+    found
+}
+
+/// The names of types that are awaited: by themselves, or by another name.
+fn futures(sources: &[(PathBuf, String)]) -> BTreeSet<String> {
+    let name = |text: &str| {
+        text.split(|c: char| !c.is_alphanumeric())
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let lines = || sources.iter().flat_map(|(_, text)| text.lines());
+    let mut futures: BTreeSet<String> = lines()
+        .filter(|line| line.starts_with("impl"))
+        .filter_map(|line| line.split_once("Future for ").map(|(_, of)| name(of)))
+        .collect();
+    for line in lines() {
+        if let Some((alias, of)) = line
+            .strip_prefix("pub type ")
+            .and_then(|line| line.split_once(" = "))
+            && (futures.contains(&name(of)) || of.contains("dyn Future<"))
+        {
+            futures.insert(name(alias));
+        }
+    }
+    futures
+}
+
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            let text = fs::read_to_string(&path).expect("a source");
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_function_that_gives_a_future_says_what_dropping_it_means() {
+    let adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters");
+    let sources: Vec<_> = ["client", "tokio", "async-std", "std"]
+        .iter()
+        .flat_map(|adapter| sources(&adapters.join(adapter).join("src")))
+        .collect();
+    let futures = futures(&sources);
+    for known in [
+        "Publishing",
+        "Request",
+        "Response",
+        "Confirmation",
+        "Flush",
+        "RoundTrip",
+        "Closed",
+        "Driver",
+    ] {
+        assert!(futures.contains(known), "{known} is awaited: {futures:?}");
+    }
+    let all = sources.iter().flat_map(|(file, text)| functions(file, text));
+    let awaited: Vec<Function> = all.filter(|function| function.gives_a_future(&futures)).collect();
+    assert!(awaited.len() > 20, "they are found: {}", awaited.len());
+    let silent: Vec<String> = awaited
+        .iter()
+        .filter(|function| !function.docs.contains("# Cancel safety"))
+        .map(|function| format!("{}: {}", function.place, function.head))
+        .collect();
     assert!(
         silent.is_empty(),
         "no word about cancelling:\n{}",

@@ -1,8 +1,9 @@
 //! Streams of events: everything from when it was asked for, bounded, and honest about what was missed.
 
-use nats_conn_tests::model_server::{Deed, Settings, Step, When};
+use std::collections::{BTreeMap, BTreeSet};
 
-use nats_conn_client::{Backoff, State};
+use nats_conn_client::{Backoff, ServerStatus, State};
+use nats_conn_tests::model_server::{Deed, Settings, Step, Urls, When};
 
 use crate::scene::*;
 
@@ -12,13 +13,28 @@ struct Told {
     sessions: u64,
     ends: u64,
     unconfirmed: u64,
+    /// Links whose server has said who it is, by the number that it gave us.
+    greeted: BTreeSet<u64>,
+    max_payloads: BTreeSet<u64>,
+    /// How many attempts with each server have failed.
+    failures: BTreeMap<String, u32>,
     closed: bool,
 }
 
 impl Told {
     fn note(&mut self, event: &ClientEvent) {
         match event {
-            ClientEvent::Connection(Event::Connected(_) | Event::Reconnected(_)) => self.sessions += 1,
+            ClientEvent::Connection(Event::Connected(session) | Event::Reconnected(session)) => {
+                self.sessions += 1;
+                self.greeted.extend(session.info.client_id);
+                self.max_payloads.insert(session.max_payload);
+            }
+            ClientEvent::Connection(Event::ServerInfoChanged { info }) => {
+                self.max_payloads.extend(info.max_payload);
+            }
+            ClientEvent::Connection(Event::ConnectFailed { server, .. }) => {
+                *self.failures.entry(server.to_string()).or_default() += 1;
+            }
             ClientEvent::Connection(Event::Disconnected { unconfirmed, .. }) => {
                 self.ends += 1;
                 self.unconfirmed += unconfirmed.count();
@@ -26,6 +42,21 @@ impl Told {
             ClientEvent::Connection(Event::Closed { .. }) => self.closed = true,
             ClientEvent::Missed { .. } => panic!("it is never so slow"),
             _ => {}
+        }
+    }
+
+    /// What is shown to have failed was told. Servers themselves may be shown before: what an attempt learns is told with
+    /// the next session.
+    fn knows(&self, servers: &[ServerStatus]) {
+        for status in servers {
+            let name = status.server.to_string();
+            let told = self.failures.get(&name).copied().unwrap_or_default();
+            assert!(
+                status.failures <= told,
+                "{} failures of {name}, {told} told",
+                status.failures
+            );
+            assert!(status.last_error.is_none() || told > 0, "{name} has failed");
         }
     }
 }
@@ -36,7 +67,9 @@ fn look_on(client: &Client, mut events: Events) {
     while !told.closed {
         // In this order: what is shown without a session was shown after the end of all sessions counted before it.
         let before = client.statistics().connects;
-        let (state, seen) = (client.state(), client.statistics());
+        let (state, health, seen) = (client.state(), client.link_health(), client.statistics());
+        let (servers, info, max_payload) = (client.servers(), client.server_info(), client.max_payload());
+        let (fates, why) = (client.publish_fates(), client.why());
         while let Some(event) = events.try_next() {
             told.note(&event);
         }
@@ -46,31 +79,56 @@ fn look_on(client: &Client, mut events: Events) {
             seen.connects,
             told.sessions
         );
-        let unconfirmed = seen.publishes.unconfirmed;
-        assert!(
-            unconfirmed <= told.unconfirmed,
-            "{unconfirmed} unconfirmed, {} told",
-            told.unconfirmed
-        );
+        for unconfirmed in [seen.publishes.unconfirmed, fates.unconfirmed] {
+            assert!(
+                unconfirmed <= told.unconfirmed,
+                "{unconfirmed} unconfirmed, {} told",
+                told.unconfirmed
+            );
+        }
         match state {
             State::Reconnecting => assert!(told.ends >= before, "{before} ended, {} told", told.ends),
             State::Closed => assert!(told.closed, "no close told"),
             _ => {}
         }
+        assert!(
+            health.is_none() || told.sessions > 0,
+            "a session is alive, and none was told"
+        );
+        told.knows(&servers);
+        let greeted = info.and_then(|info| info.client_id);
+        assert!(
+            greeted.is_none_or(|id| told.greeted.contains(&id)),
+            "greeted as {greeted:?}, not told"
+        );
+        assert!(
+            max_payload.is_none_or(|most| told.max_payloads.contains(&most)),
+            "{max_payload:?} of {:?}",
+            told.max_payloads
+        );
+        assert!(!why.is_empty());
     }
 }
 
 scenarios! {
     async fn nothing_is_shown_before_the_event_that_tells_of_it_is_there(home) {
-        let cluster = Model::start(2);
-        let client = soon(home.connect(options(&cluster.urls()).backoff(Backoff::NONE))).await.expect("it is there");
-        let (looking, events) = (client.clone(), client.events());
+        let settings = |name, max_payload| Settings { max_payload, urls: Urls::Gossip, ..Settings::new(name) };
+        // The second is discovered, and tells of a lower limit after each handshake; nobody is where a third should be.
+        let narrow = Settings { account_max_payload: Some(1 << 17), ..settings("n2", 1 << 18) };
+        let cluster = Model::with([settings("n1", 1 << 20), narrow]);
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
+        let urls = format!("{},{nobody}", cluster.server(0).url());
+        let started = home.try_start(options(&urls).backoff(Backoff::NONE).retry_initial(true));
+        let (client, events) = started.expect("usable options");
+        let mut sessions = client.events();
+        let looking = client.clone();
         let looker = std::thread::spawn(move || look_on(&looking, events));
-        let mut events = client.events();
-        for _ in 0..500 {
+        let is_session = |event| matches!(event, Some(ClientEvent::Connection(Event::Connected(_) | Event::Reconnected(_))));
+        until(|| client.statistics().connects == 1).await;
+        for _ in 0..1000 {
             let _ = soon(client.publish(&Subject::from_static("a.b"), "x")).await;
             client.force_reconnect().expect("open");
-            while !matches!(soon(events.next()).await, Some(ClientEvent::Connection(Event::Reconnected(_)))) {}
+            while !is_session(soon(sessions.next()).await) {}
         }
         soon(client.close()).await;
         looker.join().expect("nothing was ahead");

@@ -69,4 +69,5 @@ mod requests;
 mod resolving;
 mod secrets;
 mod tls;
+mod waiters;
 mod waiting;

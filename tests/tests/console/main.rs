@@ -52,6 +52,7 @@ mod scene;
 mod commands;
 mod drain;
 mod ends;
+mod examples;
 mod flags;
 mod handshake;
 mod lame_duck;

@@ -54,34 +54,34 @@ impl Adapter {
         }
     }
 
-    /// Its console, which is built if it never was. All adapters call it by the same name, so that only the files
-    /// that say what a program was built of tell them apart.
-    fn program(self) -> PathBuf {
+    /// This example of it, which is built if it never was. All adapters call theirs by the same names, so that only the
+    /// files that say what a program was built of tell them apart.
+    pub(crate) fn program(self, example: &str) -> PathBuf {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        self.built().unwrap_or_else(|| {
+        self.built(example).unwrap_or_else(|| {
             let package = format!("nats-conn-{}", self.folder());
             let status = Command::new(env!("CARGO"))
-                .args(["build", "--example", "console", "-p", &package])
+                .args(["build", "--example", example, "-p", &package])
                 .status()
                 .expect("cargo");
-            assert!(status.success(), "the console of {package} does not build");
-            self.built()
-                .expect("the console lies beside the tests once it is built")
+            assert!(status.success(), "the {example} of {package} does not build");
+            self.built(example)
+                .expect("examples lie beside the tests once they are built")
         })
     }
 
-    /// The newest of its consoles.
-    fn built(self) -> Option<PathBuf> {
+    /// The newest that was built of it.
+    fn built(self, example: &str) -> Option<PathBuf> {
         let test = std::env::current_exe().ok()?;
         let examples = test.parent()?.parent()?.join("examples");
-        let source = format!("adapters/{}/examples/console.rs", self.folder());
+        let source = format!("adapters/{}/examples/{example}.rs", self.folder());
         let mut newest: Option<(SystemTime, PathBuf)> = None;
         for entry in fs::read_dir(examples).ok()?.flatten() {
             let list = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             let program = list.with_extension("");
-            if !name.starts_with("console-") || !name.ends_with(".d") || !program.is_file() {
+            if !name.starts_with(&format!("{example}-")) || !name.ends_with(".d") || !program.is_file() {
                 continue;
             }
             if !fs::read_to_string(&list).unwrap_or_default().contains(&source) {
@@ -115,7 +115,7 @@ impl Adapter {
     }
 
     fn spawn(self, flags: &[&str], json: bool) -> Console {
-        let mut child = Command::new(self.program())
+        let mut child = Command::new(self.program("console"))
             .args(flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,5 +1,6 @@
 //! What the console is told, one command a line.
 
+use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 use std::time::Duration;
@@ -108,7 +109,7 @@ pub enum Command {
 }
 
 /// Why a line is no command.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CommandError {
     /// The first word is not the name of a command.
@@ -138,6 +139,13 @@ pub enum CommandError {
     /// A URL cannot be used.
     #[error(transparent)]
     Url(#[from] UrlError),
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 // By hand: the text says what the source would say again.

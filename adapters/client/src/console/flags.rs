@@ -35,7 +35,7 @@ impl fmt::Debug for Flags {
 }
 
 /// Why the console cannot be started so.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FlagsError {
     /// There is no such flag.
@@ -78,6 +78,13 @@ pub enum FlagsError {
     /// What a flag asks for was not built in.
     #[error("{0} is not built in: enable the feature `{1}`")]
     NotBuilt(&'static str, &'static str),
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for FlagsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Flags without a value.

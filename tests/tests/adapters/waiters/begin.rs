@@ -1,0 +1,257 @@
+//! How each waiter begins to wait, with futures and with calls that block.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use nats_conn_client::proto::{Decoder, ServerOp};
+use nats_conn_client::{
+    FlushError, Headers, PublishFailure, PublishSeq, RepliesEnd, RequestError, RequestFailure, RequestMany,
+    RespondError, first_outcome,
+};
+
+use super::Waiter;
+use crate::scene::*;
+use crate::watch::name_of;
+
+pub(super) static SUBSCRIBED: SubjectFilter = SubjectFilter::from_static("wait.sub");
+static PUBLISHED: Subject = Subject::from_static("wait.one");
+static ASKED: Subject = Subject::from_static("wait.ask");
+/// Larger than what a server takes that has become narrow.
+static LARGE: [u8; 200] = [b'x'; 200];
+
+/// Somebody's request, which waits for an answer.
+fn asked() -> Message {
+    let mut wire = "MSG a 1 wait.answer 1\r\nx\r\n".into();
+    match Decoder::default().decode(&mut wire) {
+        Ok(Some(ServerOp::Message(message))) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+type Waiting = Pin<Box<dyn Future<Output = String> + Send>>;
+
+fn headers() -> Headers {
+    let mut headers = Headers::new();
+    headers.append("a", "b").expect("a header");
+    headers
+}
+
+fn published(outcome: Result<PublishSeq, PublishFailure>) -> String {
+    match outcome {
+        Ok(_) => "accepted".into(),
+        Err(PublishFailure::Refused(error)) => error.code().into(),
+        Err(PublishFailure::TimedOut(_)) => "timed_out".into(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn answered(outcome: Result<Message, RequestFailure>) -> String {
+    match outcome {
+        Ok(_) => "reply".into(),
+        Err(RequestFailure::NotSent(error)) => error.code().into(),
+        Err(RequestFailure::Failed(error)) => error.code().into(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn confirmed<T>(outcome: Result<T, FlushError>) -> String {
+    outcome.map_or_else(|error| error.code(), |_| "done").into()
+}
+
+fn closed(reason: &ClosedReason) -> String {
+    match reason {
+        ClosedReason::Drained { complete: false, .. } => "drained_in_part".into(),
+        reason => reason.code().into(),
+    }
+}
+
+fn connected<T>(outcome: Result<T, ConnectFailure>) -> String {
+    match outcome {
+        Ok(_) => "connected".into(),
+        Err(ConnectFailure::Unreachable { .. }) => "unreachable".into(),
+        Err(ConnectFailure::Closed { reason, .. }) => closed(&reason),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn replied(reply: Option<Message>, ended: Option<Result<RepliesEnd, RequestError>>) -> String {
+    match (reply, ended) {
+        (Some(_), _) => "reply".into(),
+        (None, Some(Ok(end))) => end.code().into(),
+        (None, Some(Err(error))) => error.code().into(),
+        (None, None) => panic!("neither a reply nor an end"),
+    }
+}
+
+fn happened(event: Option<ClientEvent>) -> String {
+    event.map_or("ended", |event| name_of(&event)).into()
+}
+
+fn arrived(message: Option<Message>) -> String {
+    message.map_or("ended", |_| "message").into()
+}
+
+/// The same with futures. What it calls it has called when this returns.
+pub(super) fn future(waiter: Waiter, client: Client, events: Events, limit: Duration) -> Waiting {
+    match waiter {
+        Waiter::Message => {
+            let mut subscription = client.subscribe(SUBSCRIBED.clone()).expect("open");
+            Box::pin(async move { arrived(subscription.next().await) })
+        }
+        Waiter::Event => {
+            let mut events = client.events();
+            Box::pin(async move { happened(events.next().await) })
+        }
+        Waiter::Publish | Waiter::PublishUnlessOff => {
+            Box::pin(async move { published(client.publish(&PUBLISHED, "y").timeout(limit).await) })
+        }
+        Waiter::PublishLarge => Box::pin(async move {
+            let headers = headers();
+            published(
+                client
+                    .publish(&PUBLISHED, &LARGE[..])
+                    .headers(&headers)
+                    .timeout(limit)
+                    .await,
+            )
+        }),
+        Waiter::Respond => Box::pin(async move {
+            // A client that has an answer in its hand, however it came by the request.
+            let request = asked();
+            match client.respond(&request, "y").await {
+                Ok(_) => "accepted".into(),
+                Err(RespondError::Publish(failure)) => published(Err(failure)),
+                Err(error) => panic!("{error}"),
+            }
+        }),
+        Waiter::Request => {
+            let response = client.request(&ASKED, "?").timeout(limit).into_future();
+            Box::pin(async move { answered(response.await) })
+        }
+        Waiter::RequestQueued => {
+            let headers = headers();
+            let response = client
+                .request(&ASKED, &LARGE[..])
+                .headers(&headers)
+                .timeout(limit)
+                .into_future();
+            Box::pin(async move { answered(response.await) })
+        }
+        Waiter::Replies => {
+            let many = RequestMany::new(limit);
+            let mut replies = client.request(&ASKED, "?").many(many).expect("room");
+            Box::pin(async move {
+                let reply = replies.next().await;
+                replied(reply, replies.ended())
+            })
+        }
+        Waiter::Flush => {
+            let flush = client.flush();
+            Box::pin(async move { confirmed(flush.await) })
+        }
+        Waiter::RoundTrip => {
+            let round_trip = client.rtt();
+            Box::pin(async move { confirmed(round_trip.await) })
+        }
+        Waiter::Drain => {
+            let drained = client.drain().expect("open");
+            Box::pin(async move { closed(&drained.await) })
+        }
+        Waiter::Close => {
+            let closing = client.close();
+            Box::pin(async move { closed(&closing.await) })
+        }
+        Waiter::Closed => {
+            let end = client.closed();
+            Box::pin(async move { closed(&end.await) })
+        }
+        Waiter::Connect => Box::pin(async move { connected(first_outcome(&client, events, false).await) }),
+    }
+}
+
+/// Polls it, and says when it waits for a waker and for nothing else.
+pub(super) async fn noting(mut waiting: Waiting, waits: Arc<AtomicBool>) -> String {
+    poll_fn(|cx| {
+        // A publisher may let the driver run first, once.
+        for _ in 0..3 {
+            if let Poll::Ready(outcome) = waiting.as_mut().poll(cx) {
+                return Poll::Ready(outcome);
+            }
+        }
+        waits.store(true, Ordering::SeqCst);
+        Poll::Pending
+    })
+    .await
+}
+
+/// The same with calls that block. `None` where there is nothing to be begun with a connection that exists.
+pub(super) fn call(
+    waiter: Waiter,
+    client: nats_conn_std::Client,
+    limit: Duration,
+) -> Option<Box<dyn FnOnce() -> String + Send>> {
+    let publish = move |client: nats_conn_std::Client, payload: &'static [u8], with: bool| {
+        let headers = headers();
+        let mut publish = Publish::new(&PUBLISHED, payload);
+        if with {
+            publish = publish.with_headers(&headers);
+        }
+        published(client.publish_timeout(publish, limit))
+    };
+    Some(match waiter {
+        Waiter::Message => {
+            let mut subscription = client.subscribe(SUBSCRIBED.clone()).expect("open");
+            drop(client);
+            Box::new(move || arrived(subscription.next()))
+        }
+        Waiter::Event => {
+            let mut events = client.events();
+            drop(client);
+            Box::new(move || happened(events.next()))
+        }
+        Waiter::Publish | Waiter::PublishUnlessOff => Box::new(move || publish(client, b"y", false)),
+        Waiter::PublishLarge => Box::new(move || publish(client, &LARGE, true)),
+        Waiter::Respond => Box::new(move || match client.respond(&asked(), "y") {
+            Ok(_) => "accepted".into(),
+            Err(RespondError::Publish(failure)) => published(Err(failure)),
+            Err(error) => panic!("{error}"),
+        }),
+        Waiter::Request => {
+            Box::new(move || answered(client.request_timeout(Publish::new(&ASKED, "?"), limit)))
+        }
+        Waiter::RequestQueued => {
+            let headers = headers();
+            let publish = Publish::new(&ASKED, &LARGE[..]).with_headers(&headers);
+            let response = client.start_request(publish, limit).expect("room");
+            drop(client);
+            Box::new(move || answered(response.wait()))
+        }
+        Waiter::Replies => {
+            let many = RequestMany::new(limit);
+            let mut replies = client
+                .request_many(Publish::new(&ASKED, "?"), many)
+                .expect("room");
+            drop(client);
+            Box::new(move || {
+                let reply = replies.next();
+                replied(reply, replies.ended())
+            })
+        }
+        Waiter::Flush => Box::new(move || confirmed(client.flush())),
+        Waiter::RoundTrip => Box::new(move || confirmed(client.rtt())),
+        Waiter::Drain => {
+            let drained = client.drain().expect("open");
+            drop(client);
+            Box::new(move || closed(&drained.wait()))
+        }
+        Waiter::Close => Box::new(move || closed(&client.close())),
+        Waiter::Closed => {
+            let end = client.closed();
+            drop(client);
+            Box::new(move || closed(&end.wait()))
+        }
+        Waiter::Connect => return None,
+    })
+}

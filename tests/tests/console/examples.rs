@@ -1,0 +1,258 @@
+//! The other examples of every adapter as processes of their own: documentation that is copied. Whatever is wrong with
+//! what they are given or with their server, they end, and say why in a line for people.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use nats_conn_tests::model_server::{Auth, Settings, Tls};
+use nats_conn_tests::tcp_server::TcpCluster;
+
+use crate::scene::*;
+
+/// How long one may take that has to end: an attempt has 5 s, and a server that refuses is tried for 10 s.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// An example that runs. Dropped, it is killed.
+struct Running {
+    child: Child,
+    name: String,
+    lines: Receiver<String>,
+    errors: Option<thread::JoinHandle<String>>,
+}
+
+/// What one left behind.
+struct Ended {
+    name: String,
+    status: Option<i32>,
+    lines: Vec<String>,
+    errors: String,
+}
+
+impl Running {
+    fn start(adapter: Adapter, example: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new(adapter.program(example))
+            .args(arguments)
+            .env_remove("RUST_BACKTRACE")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let (said, lines) = channel();
+        let stdout = child.stdout.take().expect("piped");
+        thread::spawn(move || {
+            let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+            lines.into_iter().for_each(|line| drop(said.send(line)));
+        });
+        let mut stderr = child.stderr.take().expect("piped");
+        let errors = thread::spawn(move || {
+            let mut errors = String::new();
+            stderr.read_to_string(&mut errors).expect("UTF-8");
+            errors
+        });
+        Self {
+            child,
+            name: format!("{example} {arguments:?}"),
+            lines,
+            errors: Some(errors),
+        }
+    }
+
+    /// Asks it to end, as a person would.
+    fn ask_to_end(&mut self, adapter: Adapter) {
+        if matches!(adapter, Adapter::Std) {
+            return drop(self.child.stdin.take());
+        }
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    }
+
+    /// Waits for its end.
+    fn end(mut self) -> Ended {
+        let until = Instant::now() + LIMIT;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(
+                Instant::now() < until,
+                "{} does not end: {:?}",
+                self.name,
+                self.lines.try_iter().collect::<Vec<_>>()
+            );
+            thread::sleep(ms(5));
+        };
+        let errors = self.errors.take().expect("once").join().expect("read");
+        Ended {
+            name: self.name.clone(),
+            status: status.code(),
+            lines: self.lines.iter().collect(),
+            errors,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// It has done what it is for.
+    fn went_well(&self) {
+        assert_eq!(
+            (self.status, self.errors.as_str()),
+            (Some(0), ""),
+            "{}: {:?}",
+            self.name,
+            self.lines
+        );
+    }
+
+    /// It has failed, with a line in which this stands.
+    fn failed(&self, why: &str) {
+        let Self { name, errors, .. } = self;
+        assert_eq!(self.status, Some(1), "{name}: {errors}");
+        assert!(
+            errors.starts_with("Error: ") && errors.lines().count() == 1,
+            "{name}: {errors}"
+        );
+        assert!(errors.contains(why), "{name}: {errors}");
+        // Neither what a structure prints as, nor a secret.
+        assert!(
+            !errors.contains("{ ") && !errors.contains("s3cret"),
+            "{name}: {errors}"
+        );
+        assert!(
+            self.lines.iter().all(|line| !line.contains("s3cret")),
+            "{name}: {:?}",
+            self.lines
+        );
+    }
+}
+
+/// An example, its arguments before the URL, and whether it goes on without a server.
+const ALL: [(&str, &[&str]); 5] = [
+    ("publish", &["ex.a", "x"]),
+    ("request", &["ex.a", "x"]),
+    ("drain", &[]),
+    ("reply", &["ex.a"]),
+    ("subscribe", &["ex.a"]),
+];
+
+fn run(adapter: Adapter, (example, arguments): (&str, &[&str]), url: &str) -> Running {
+    let arguments: Vec<&str> = arguments.iter().copied().chain([url]).collect();
+    Running::start(adapter, example, &arguments)
+}
+
+fn cluster(settings: Settings) -> TcpCluster {
+    TcpCluster::start_with(vec![Settings { port: 0, ..settings }]).expect("a free port")
+}
+
+fn until(mut ready: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !ready() {
+        assert!(Instant::now() < end, "in vain");
+        thread::sleep(ms(5));
+    }
+}
+
+/// The same URL with userinfo.
+fn with(userinfo: &str, url: &str) -> String {
+    url.replace("nats://", &format!("nats://{userinfo}@"))
+}
+
+consoles! {
+    fn each_does_what_it_is_for_also_with_a_password_and_ends_when_asked_to(adapter) {
+        let auth = Auth::Password { user: "ann".into(), password: "s3cret".into() };
+        let cluster = cluster(Settings { auth, ..Settings::new("n1") });
+        let url = with("ann:s3cret", &cluster.server(0).url());
+        let mut readers = [("reply", ["ex.ask"]), ("subscribe", ["ex.a"])].map(|(example, filter)| run(adapter, (example, &filter), &url));
+        until(|| cluster.server(0).connections() == 2);
+        let subscribed = || cluster.logs().iter().map(|log| log.frames.len()).sum::<usize>();
+        until(|| subscribed() >= 6);
+        run(adapter, ("publish", &["ex.a", "hello"]), &url).end().went_well();
+        let asked = run(adapter, ("request", &["ex.ask", "hello"]), &url).end();
+        asked.went_well();
+        assert_eq!(asked.lines, ["HELLO"]);
+        let nobody = run(adapter, ("request", &["ex.nobody", "hello"]), &url).end();
+        nobody.went_well();
+        assert_eq!(nobody.lines, ["nobody listens on ex.nobody"]);
+        run(adapter, ("drain", &[]), &url).end().went_well();
+        readers.iter_mut().for_each(|reader| reader.ask_to_end(adapter));
+        let [_, subscribe] = readers.map(|reader| {
+            let ended = reader.end();
+            ended.went_well();
+            ended
+        });
+        assert!(subscribe.lines.contains(&"ex.a: hello".into()), "{:?}", subscribe.lines);
+    }
+
+    // behaviour: 9.2
+    fn a_reader_ends_with_the_reason_when_its_connection_closes(adapter) {
+        let cluster = cluster(Settings::new("n1"));
+        let server = cluster.server(0);
+        let readers = [("reply", &["ex.a"][..]), ("subscribe", &["ex.a"])].map(|example| run(adapter, example, &server.url()));
+        until(|| server.connections() == 2);
+        // Who has no password any more is tried for 10 s.
+        server.refuse_auth(true);
+        server.expel("User Authentication Expired");
+        for reader in readers {
+            let ended = reader.end();
+            ended.failed("the connection is closed: auth");
+        }
+    }
+
+    fn a_reader_that_may_not_subscribe_says_so(adapter) {
+        let cluster = cluster(Settings { deny_subscribe: vec!["ex.a".into()], ..Settings::new("n1") });
+        for example in [("reply", &["ex.a"][..]), ("subscribe", &["ex.a"])] {
+            run(adapter, example, &cluster.server(0).url()).end().failed("does not permit");
+        }
+    }
+
+    fn each_says_what_is_wrong_with_its_arguments(adapter) {
+        for arguments in [&["--nonsense"][..], &["--server"]] {
+            let tour = Running::start(adapter, "tour", arguments).end();
+            assert_eq!((tour.status, tour.errors.as_str()), (Some(2), "usage: tour [--server URL…]\n"));
+        }
+        for (example, arguments) in ALL {
+            if !arguments.is_empty() {
+                Running::start(adapter, example, &[]).end().failed(&format!("usage: {example}"));
+                let bad: Vec<&str> = arguments.iter().map(|word| word.strip_suffix("a").map_or(*word, |_| "ex..a")).collect();
+                let cluster = cluster(Settings::new("n1"));
+                run(adapter, (example, &bad), &cluster.server(0).url()).end().failed("empty token at byte 3");
+            }
+            for (url, why) in [
+                ("http://127.0.0.1:1", "`http://` is not a scheme of NATS"),
+                ("ws://127.0.0.1:1", "not supported yet"),
+                ("nats://ann:s3cret@127.0.0.1:99999", "port"),
+                ("nats://ann:s3cret@", "no usable host"),
+                ("", "empty"),
+            ] {
+                run(adapter, (example, arguments), url).end().failed(why);
+            }
+        }
+    }
+
+    fn each_says_what_is_wrong_with_its_server(adapter) {
+        let auth = Auth::Password { user: "ann".into(), password: "other".into() };
+        let strict = cluster(Settings { auth, ..Settings::new("n1") });
+        let clear = cluster(Settings::new("n1"));
+        let tls = cluster(Settings { tls: Tls::Required, ..Settings::new("n1") });
+        let wrong = [
+            (dead_url(), "is a server running there"),
+            (with("ann:s3cret", &strict.server(0).url()), "check user, password, token"),
+            (clear.server(0).url().replace("nats://", "tls://"), "TLS"),
+            (tls.server(0).url(), "TLS"),
+        ];
+        for (url, why) in wrong {
+            // The last waits for a server, however long it takes.
+            let running: Vec<Running> = ALL[..4].iter().map(|example| run(adapter, *example, &url)).collect();
+            running.into_iter().for_each(|running| running.end().failed(why));
+        }
+    }
+}
