@@ -186,18 +186,26 @@ impl Requests {
         };
         self.issued = self.issued.saturating_add(1);
         self.live = self.live.saturating_add(1);
-        let place = self.free_place();
-        match place.and_then(|place| self.places.get_mut(place)) {
-            Some(entry) => {
-                *entry = Some(pending);
-                self.free.pop();
-            }
-            None => {
-                self.free.clear();
-                self.places.push(Some(pending));
-            }
-        }
+        self.take_place(place_of(id), pending);
         self.deadlines.push(Reverse((timeout, id)));
+    }
+
+    /// Fills the place that the number names. It was the first free one when the number was given; other requests may
+    /// have ended since, to make room for this one.
+    fn take_place(&mut self, place: usize, pending: Pending) {
+        if self.free.peek() == Some(&Reverse(place)) {
+            self.free.pop();
+        } else {
+            let len = self.places.len();
+            self.free.retain(|&Reverse(free)| free < len && free != place);
+            self.free.extend((len..place).map(Reverse));
+        }
+        if self.places.len() <= place {
+            self.places.resize(place.saturating_add(1), None);
+        }
+        if let Some(entry) = self.places.get_mut(place) {
+            *entry = Some(pending);
+        }
     }
 
     pub(crate) fn get(&self, id: RequestId) -> Option<&Pending> {
@@ -419,6 +427,27 @@ mod tests {
         }
         assert_eq!(requests.deadlines.len(), 2);
         assert_eq!(requests.deadline(), Some(Timestamp::from_millis(1005)));
+    }
+
+    #[test]
+    fn a_request_keeps_its_number_whatever_ended_since_that_was_given() {
+        // The last place, one in between, and so many that the table shrinks.
+        for ended in [1, 2, 5_000] {
+            let mut requests = Requests::default();
+            let others: Vec<RequestId> = (0..5_000).map(|_| insert(&mut requests, 5)).collect();
+            let id = requests.next_id().unwrap();
+            for other in others.iter().rev().take(ended) {
+                assert!(requests.remove(*other).is_some());
+            }
+            let (subject, seq) = (Subject::from_static("a"), PublishSeq::from_u64(1));
+            requests.insert(id, subject, seq, 10, Timestamp::from_millis(1), None);
+            assert_eq!(requests.overdue(Timestamp::from_millis(1)), Some(id));
+            assert!(requests.get(id).is_some(), "{ended} ended");
+            let later: Vec<RequestId> = (0..10_000).map(|_| insert(&mut requests, 9)).collect();
+            assert!(later.iter().all(|&id| requests.get(id).is_some()));
+            assert!(requests.remove(id).is_some());
+            assert!(later.iter().all(|&id| requests.remove(id).is_some()));
+        }
     }
 
     #[test]

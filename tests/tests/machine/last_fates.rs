@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Delivery, DropReason, Event, Publish, RequestError};
+use nats_conn_sm::{Delivery, DropReason, Event, Publish, RequestError, WhenFull};
 use nats_conn_tests::by_hand::START;
 use nats_proto::Subject;
 
@@ -148,4 +148,41 @@ fn a_hundred_thousand_requests_that_go_on_waiting_are_queued_again_in_a_moment()
         took < 5 * SECOND,
         "{took:?}: one look at the table for each of them takes minutes"
     );
+}
+
+// behaviour: 6.6, 7.3
+#[test]
+fn a_request_that_makes_room_by_dropping_another_one_times_out_like_any_other() {
+    let mut hand = connected(|config| {
+        config.when_full = WhenFull::DropOldest;
+        config.send_buffer = 300;
+    });
+    let (question, short) = ([b'?'; 150], [b'?'; 20]);
+    // The place of the first in the table of requests is free again before the third has taken its own.
+    for timeout in [3, 2] {
+        let asked = hand
+            .client
+            .request(START, Publish::new(&SUBJECT, &short[..]), timeout * SECOND);
+        assert!(asked.is_ok());
+    }
+    let asked = hand
+        .client
+        .request(START, Publish::new(&SUBJECT, &question[..]), SECOND)
+        .unwrap();
+    let dropped = hand.events(START);
+    let count = |told: &[Event], wanted: RequestError| {
+        let is_it =
+            |event: &&Event| matches!(event, Event::Response { result: Err(error), .. } if *error == wanted);
+        told.iter().filter(is_it).count()
+    };
+    assert_eq!(count(&dropped, RequestError::Dropped), 1, "{dropped:?}");
+    let late = START + SECOND;
+    hand.client.handle_timeout(late);
+    let told = hand.events(late);
+    assert!(
+        told.iter()
+            .any(|event| matches!(event, Event::Response { request, .. } if *request == asked)),
+        "{told:?}"
+    );
+    assert!(hand.client.poll_timeout().is_some_and(|at| at > late));
 }
