@@ -49,8 +49,8 @@ pub struct World {
     pub resends: bool,
     /// The client is made to do what servers complain about.
     pub tolerate_violations: bool,
-    /// The story is one of many random ones: it is not compared with a golden row.
-    pub random: bool,
+    /// The story is not the same in every run, or not in every build: it is not compared with a golden row.
+    pub varies: bool,
     forgotten: bool,
     grammar: Grammar,
     now: u64,
@@ -111,7 +111,7 @@ impl World {
             ledger: Ledger::default(),
             resends: false,
             tolerate_violations: false,
-            random: false,
+            varies: false,
             forgotten: false,
             grammar: Grammar::default(),
             now: start.as_nanos(),

@@ -143,7 +143,7 @@ impl Drop for World {
         }
         if !std::thread::panicking() {
             self.verify_recording();
-            if self.client.is_recording() && !self.random {
+            if self.client.is_recording() && !self.varies {
                 golden::check_story(self.recording());
             }
         }
