@@ -15,6 +15,8 @@ use std::time::Duration;
 use nats_conn_sm::RequestId;
 use nats_proto::Sid;
 
+use crate::golden;
+use crate::scenario::seed_bytes;
 use crate::sim::World;
 use choices::Choices;
 
@@ -56,6 +58,30 @@ pub fn run(data: &[u8]) -> Reached {
     first.0
 }
 
+/// The hash of the recording of one of the golden lives. They are as random as any, and always the same.
+///
+/// # Panics
+/// If something that is promised does not hold.
+pub fn golden_life(number: u64) -> String {
+    let bytes = golden_bytes(number);
+    let mut life = Life::begin(Choices::new(&bytes), false);
+    life.pass();
+    life.end();
+    let recording = life.world.recording();
+    golden::show(&format!("life.{number}"), recording);
+    golden::hash_of(recording)
+}
+
+/// What a golden life is made of: 150 to 449 bytes that look random.
+fn golden_bytes(number: u64) -> Vec<u8> {
+    let seeds = (0..).map(|part| seed_bytes(number << 8 | part));
+    let mut bytes: Vec<u8> = seeds.take(15).flatten().collect();
+    let length = 150 + usize::from(u16::from_le_bytes([bytes[0], bytes[1]])) % 300;
+    bytes.rotate_left(2);
+    bytes.truncate(length);
+    bytes
+}
+
 /// The life of one connection.
 struct Life<'a> {
     world: World,
@@ -74,6 +100,18 @@ struct Life<'a> {
 
 impl Life<'_> {
     fn live(mut self) -> (Reached, Vec<String>) {
+        self.pass();
+        let mut reached = self.reached();
+        self.end();
+        reached.replayed = self.world.verify_recording();
+        let twice = self.choices.is_twice();
+        let events = self.world.events.iter().filter(|_| twice);
+        let told = events.map(|event| format!("{event:?}")).collect();
+        (reached, told)
+    }
+
+    /// Lives until nothing is left to choose.
+    fn pass(&mut self) {
         for _ in 0..CALLS {
             if self.choices.is_empty() {
                 break;
@@ -81,8 +119,10 @@ impl Life<'_> {
             self.step();
             self.check_limits();
         }
-        let mut reached = self.reached();
-        // Every life ends, so that every fate is final when it is held against what the servers saw.
+    }
+
+    /// Every life ends, so that every fate is final when it is held against what the servers saw.
+    fn end(&mut self) {
         self.heal();
         self.world.abort();
         self.world.run_for(Duration::ZERO);
@@ -90,12 +130,7 @@ impl Life<'_> {
         if self.honest {
             self.world.verify();
         }
-        reached.replayed = self.world.verify_recording();
         self.world.forget();
-        let twice = self.choices.is_twice();
-        let events = self.world.events.iter().filter(|_| twice);
-        let told = events.map(|event| format!("{event:?}")).collect();
-        (reached, told)
     }
 
     fn reached(&self) -> Reached {

@@ -7,13 +7,17 @@ use nats_conn_sm::{Action, Config, Connection, Event, ReceiveBuf, SendBuf, Times
 
 use crate::scenario::url;
 
+mod client;
+
+pub use client::Client;
+
 /// When the machine is made.
 pub const START: Timestamp = Timestamp::from_millis(1_000);
 
 /// A machine and the buffers of its link.
 pub struct ByHand {
     /// The machine.
-    pub client: Connection,
+    pub client: Client,
     /// What was read.
     pub rx: ReceiveBuf,
     /// What is to be written.
@@ -33,7 +37,10 @@ impl ByHand {
     /// # Panics
     /// If the settings are unusable, or it does not dial; so do the others.
     pub fn dialled(config: Config) -> Self {
-        let mut client = Connection::new(config, [7; 32], START).expect("usable settings");
+        Self::dial(Client::recorded(config))
+    }
+
+    fn dial(mut client: Client) -> Self {
         let Some(Action::Connect { link, .. }) = client.poll_action() else {
             panic!("it dials at once")
         };
@@ -44,7 +51,17 @@ impl ByHand {
 
     /// A machine with a session, behind this INFO, and nothing to be told.
     pub fn connected(config: Config, info: &str) -> Self {
-        let mut hand = Self::dialled(config);
+        Self::dialled(config).with_session(info)
+    }
+
+    /// The same without a recording: what it allocates is counted.
+    pub fn unrecorded(config: Config, info: &str) -> Self {
+        let client = Connection::new(config, [7; 32], START).expect("usable settings");
+        Self::dial(client.into()).with_session(info)
+    }
+
+    fn with_session(self, info: &str) -> Self {
+        let mut hand = self;
         hand.read(format!("INFO {info}\r\n").as_bytes());
         hand.events(START);
         assert!(hand.client.poll_transmit(START, &mut hand.tx), "CONNECT and PING");

@@ -6,13 +6,18 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use nats_conn_tests::any_order::{Reached, run};
+use nats_conn_tests::any_order::{Reached, golden_life, run};
+use nats_conn_tests::golden;
 use proptest::collection::vec;
 use proptest::prelude::any;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 /// Lives of an ordinary run.
 const CASES: u32 = 2_000;
+/// Golden lives of an ordinary run; `GOLDEN_LIVES=100000` makes it a long one.
+const GOLDEN_LIVES: u64 = 2_000;
+/// So many lives have one hash.
+const LIVES_A_ROW: u64 = 1_000;
 
 // behaviour: 1.1, 1.2, 1.4, 5.1, 5.4, 6.2, 6.6, 14; edge: 94, 99, 100, 102, 146, 151
 #[test]
@@ -104,5 +109,41 @@ fn no_bytes_and_one_byte_are_lives_too() {
     assert_eq!(run(&[]).events, run(&[]).events);
     for byte in 0..=255 {
         run(&[byte; 300]);
+    }
+}
+
+// behaviour: 1.2
+#[test]
+fn the_lives_of_the_golden_row_are_what_they_were() {
+    let lives = std::env::var("GOLDEN_LIVES")
+        .ok()
+        .and_then(|lives| lives.parse().ok());
+    let lives = lives.unwrap_or(GOLDEN_LIVES);
+    let kept = golden::kept_lines("lives.txt");
+    let (mut rows, mut each) = (String::new(), String::new());
+    for first in (0..lives).step_by(usize::try_from(LIVES_A_ROW).unwrap_or(usize::MAX)) {
+        let numbers = first..first + LIVES_A_ROW;
+        let hashes: Vec<String> = numbers.clone().map(golden_life).collect();
+        for (number, hash) in numbers.zip(&hashes) {
+            each.push_str(&format!("{number} {hash}\n"));
+        }
+        let row = format!("{first} {}", golden::hash_of_all(&hashes));
+        let place = format!("{first} ");
+        let expected = kept.iter().find(|kept| kept.starts_with(&place));
+        if golden::written_to().is_none()
+            && let Some(expected) = expected
+        {
+            assert_eq!(
+                &row, expected,
+                "one of the {LIVES_A_ROW} lives from {first} on is another one; see tests/golden/README.md"
+            );
+        }
+        rows.push_str(&row);
+        rows.push('\n');
+    }
+    if let Some(folder) = golden::written_to() {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("lives.txt"), rows).expect("written");
+        std::fs::write(folder.join("lives-each.txt"), each).expect("written");
     }
 }

@@ -73,7 +73,7 @@ fn since(region: &Region<'_, System>) -> Change {
 // behaviour: 1.4
 fn an_idle_machine_costs_4_kib_at_most() {
     let region = Region::new(ALLOCATOR);
-    let hand = ByHand::connected(ByHand::config(), "{}");
+    let hand = ByHand::unrecorded(ByHand::config(), "{}");
     let ByHand { client, rx, tx } = hand;
     // The buffers are the driver's.
     drop((rx, tx));
@@ -87,7 +87,7 @@ fn an_idle_machine_costs_4_kib_at_most() {
 // behaviour: 5.1
 fn a_hundred_thousand_subscriptions_cost_300_bytes_each_at_most() {
     const COUNT: usize = 100_000;
-    let mut hand = ByHand::connected(ByHand::config(), "{}");
+    let mut hand = ByHand::unrecorded(ByHand::config(), "{}");
     let region = Region::new(ALLOCATOR);
     for number in 0..COUNT {
         let filter = SubjectFilter::new(&format!("orders.eu.customer.{number}")).expect("a filter");
@@ -106,7 +106,7 @@ fn a_hundred_thousand_subscriptions_cost_300_bytes_each_at_most() {
 // behaviour: 7.3
 fn a_million_timed_out_requests_leave_an_empty_table_and_flat_memory() {
     const ROUND: u64 = 1_000;
-    let mut hand = ByHand::connected(ByHand::config(), "{}");
+    let mut hand = ByHand::unrecorded(ByHand::config(), "{}");
     let subject = Subject::from_static("nobody.answers");
     let mut now = START;
     let mut timed_out = 0;
@@ -141,7 +141,7 @@ fn no_publish_allocates() {
     for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
         let mut config = ByHand::config();
         config.delivery = delivery;
-        let mut hand = ByHand::connected(config, "{\"headers\":true}");
+        let mut hand = ByHand::unrecorded(config, "{\"headers\":true}");
         let (subject, reply) = (Subject::from_static("orders.eu"), Subject::from_static("replies"));
         let mut headers = nats_proto::Headers::new();
         headers.append("Key", "value").expect("a header");
@@ -171,7 +171,7 @@ fn no_publish_allocates() {
 
 // behaviour: 7.1
 fn no_message_allocates() {
-    let mut hand = ByHand::connected(ByHand::config(), "{\"headers\":true}");
+    let mut hand = ByHand::unrecorded(ByHand::config(), "{\"headers\":true}");
     let sid = hand
         .client
         .subscribe(START, SubjectFilter::from_static("a.>"), None)

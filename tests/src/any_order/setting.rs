@@ -25,6 +25,7 @@ impl<'a> Life<'a> {
             limit = config.send_buffer as u64;
         });
         let mut world = scenario.begin();
+        world.varies = true;
         let odd = choices.byte();
         world.driver.chooser = Some(Box::new(move |servers, default, delay| match odd % 4 {
             0 | 1 => None,

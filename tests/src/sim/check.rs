@@ -4,6 +4,7 @@ use bytes::Buf;
 use nats_conn_sm::{Fate, PublishSeq, ReceiveBuf, Recording, Replayer};
 
 use super::World;
+use crate::golden;
 use crate::model_server::parse_transcript;
 use crate::wire;
 
@@ -142,6 +143,9 @@ impl Drop for World {
         }
         if !std::thread::panicking() {
             self.verify_recording();
+            if self.client.is_recording() && !self.varies {
+                golden::check_story(self.recording());
+            }
         }
     }
 }

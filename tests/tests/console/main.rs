@@ -48,6 +48,7 @@ mod fake;
 mod lines;
 mod process;
 mod scene;
+mod tape;
 
 mod commands;
 mod drain;
@@ -60,6 +61,7 @@ mod liveness;
 mod pool;
 mod publishing;
 mod real;
+mod real_reconnects;
 mod reconnect;
 mod recording;
 mod requests;

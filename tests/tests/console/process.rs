@@ -46,7 +46,7 @@ macro_rules! each_adapter {
 pub(crate) use each_adapter as adapters;
 
 impl Adapter {
-    fn folder(self) -> &'static str {
+    pub(crate) fn folder(self) -> &'static str {
         match self {
             Self::Tokio => "tokio",
             Self::AsyncStd => "async-std",

@@ -10,6 +10,7 @@ use nats_conn_sm::{
     Input, LameDuckPolicy, LinkEnd, Publish, Recording, RecordingOptions, RequestError, Server, Timestamp,
     WhenFull,
 };
+use nats_conn_tests::golden;
 use nats_conn_tests::model_server::{Auth, Cluster, Deed, Ending, PeerId, Settings, Tls};
 use nats_conn_tests::pump::{News, Outside, pump};
 use nats_conn_tests::scenario::{seed_bytes, url};
@@ -349,6 +350,7 @@ impl Life {
         while let Some(bytes) = connection.poll_recording() {
             life.recorded.extend_from_slice(&bytes);
         }
+        golden::check_story(&life.recorded);
         life
     }
 

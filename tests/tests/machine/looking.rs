@@ -220,7 +220,11 @@ fn one_sentence_says_what_it_is_doing_and_what_it_waits_for() {
         panic!("it dials at once")
     };
     let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
-    let mut hand = ByHand { client, rx, tx };
+    let mut hand = ByHand {
+        client: client.into(),
+        rx,
+        tx,
+    };
     let now = START + SECOND;
     let says = |hand: &ByHand, text: &str| assert_eq!(hand.client.why(now), text);
     says(&hand, "dialling nats://n1.test:4222, for 4000 ms at most");

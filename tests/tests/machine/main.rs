@@ -16,6 +16,7 @@ mod drain_handlers;
 mod driver_contract;
 mod errors;
 mod forced;
+mod golden;
 mod handshake;
 mod lame_duck;
 mod last_fates;

@@ -85,7 +85,11 @@ fn bytes_that_arrive_while_an_event_waits_are_heard_in_the_replay_too() {
     };
     client.handle_connected(START, link);
     let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
-    let mut hand = ByHand { client, rx, tx };
+    let mut hand = ByHand {
+        client: client.into(),
+        rx,
+        tx,
+    };
     hand.read(format!("INFO {INFO}\r\n").as_bytes());
     hand.events(START);
     hand.write(START);
