@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nats_conn_sm::{Input, Output, Recording, Replayer, Step, Timestamp};
 
-/// A pause this long is worth a line that says what is waited for.
+/// A pause this long is worth a line that names what is awaited.
 const PAUSE: Duration = Duration::from_millis(10);
 
 fn main() -> ExitCode {
@@ -68,7 +68,7 @@ fn since(start: Timestamp, at: Timestamp) -> String {
     format!("{:?}", at.since(start))
 }
 
-/// What a step is told as; nothing where nothing is to be seen of it.
+/// The line for a step; nothing where there is nothing to see.
 fn line(step: &Step) -> Option<String> {
     let received = match &step.input {
         Input::Event(received) => received.pieces.iter().map(|piece| piece.len()).sum(),

@@ -1,8 +1,9 @@
 //! What the fuzz targets run: each takes any bytes and panics where something that is promised does not hold.
 #![allow(missing_docs)]
 
-use crate::recording::{Input, Recording};
-use crate::replayer::Replayer;
+use crate::input::Input;
+use crate::recording::Recording;
+use crate::replay::Replayer;
 
 /// Any bytes as a recording: read to the end or to a typed error, and replayed as far as that goes.
 pub fn replay(data: &[u8]) {

@@ -14,7 +14,7 @@ macro_rules! id {
                 Self(number)
             }
 
-            /// The number behind the id.
+            /// The number of the id.
             pub const fn as_u64(self) -> u64 {
                 self.0
             }
@@ -36,7 +36,7 @@ macro_rules! id {
 
 id! {
     /// One transport to one server. Every attempt has a new one, and none is ever used again, so that an
-    /// answer about a link that is gone can be told from one about the present link.
+    /// answer about a link that is gone can be distinguished from one about the present link.
     LinkId
 }
 id! {
@@ -62,7 +62,7 @@ id! {
 }
 
 impl PublishSeq {
-    /// The number behind this one.
+    /// The number after this one.
     pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }

@@ -2,7 +2,6 @@
 
 mod codec;
 mod digest;
-mod input;
 mod record;
 mod recorder;
 mod redactor;
@@ -13,15 +12,14 @@ use alloc::string::String;
 use bytes::Bytes;
 use thiserror::Error;
 
-pub use input::{Input, Outgoing, Piece, Received, Unsent};
-
 pub(crate) use codec::Reader;
 pub(crate) use digest::Digest;
-pub(crate) use record::kind;
+pub(crate) use record::canonical;
 pub(crate) use recorder::{Recorder, RecorderSlot};
 pub(crate) use redactor::{FILLER, credentials, url};
 
 use crate::config::Config;
+use crate::input::Input;
 use crate::time::Timestamp;
 
 /// What a recording begins with.
@@ -78,7 +76,7 @@ pub enum RecordingError {
     },
 }
 
-/// A recording that is being read: an iterator of its [`Entry`]s. It ends behind the first error.
+/// A recording that is being read: an iterator of its [`Entry`]s. It ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Recording {
     version: String,
@@ -137,7 +135,7 @@ impl Recording {
         })
     }
 
-    /// The version of this crate that wrote it. Another one may tell the same life in other words.
+    /// The version of this crate that wrote it. Another one may record the same life differently.
     pub fn version(&self) -> &str {
         &self.version
     }

@@ -1,14 +1,14 @@
-//! Short digests of what came of a call, so that a replay can be held against the life that was recorded.
+//! Short digests of what came of a call, so that a replay can be compared with the life that was recorded.
 
 use alloc::sync::Arc;
 use core::fmt::{self, Debug, Write};
 
 use nats_proto::{Message, ServerInfo};
 
-use super::input::Piece;
 use super::redactor::{self, Redactor};
 use crate::action::Action;
 use crate::event::{Event, Session};
+use crate::input::Piece;
 use crate::time::Timestamp;
 
 /// FNV-1a with 64 bits: small, and good enough to notice a difference. It is no secret and hides nothing.

@@ -7,11 +7,10 @@ use nats_proto::{QueueGroup, Subject, SubjectFilter};
 
 use super::RecordingError;
 use super::codec::{Reader, Writer};
-use super::input::{Input, Outgoing, Piece, Received, Unsent};
 use crate::action::Credentials;
-use crate::connection::Progress;
 use crate::error::{AuthError, LinkEnd};
 use crate::ids::{AttemptId, RequestId, ServerId};
+use crate::input::{Input, Outgoing, Piece, Progress, Received, Unsent};
 use crate::publish::RequestMany;
 
 type Read<T> = Result<T, RecordingError>;
@@ -307,8 +306,23 @@ const KINDS: [&str; 19] = [
     "io",
 ];
 
+/// The end of a link with a kind of error that can be written down.
+pub(crate) fn canonical(end: LinkEnd) -> LinkEnd {
+    match end {
+        LinkEnd::Dial { kind: name, detail } => LinkEnd::Dial {
+            kind: kind(name),
+            detail,
+        },
+        LinkEnd::Io { kind: name, detail } => LinkEnd::Io {
+            kind: kind(name),
+            detail,
+        },
+        other => other,
+    }
+}
+
 /// A name that no driver here uses is `io` in a recording.
-pub(crate) fn kind(name: impl AsRef<str>) -> &'static str {
+fn kind(name: impl AsRef<str>) -> &'static str {
     let name = name.as_ref();
     KINDS.into_iter().find(|known| *known == name).unwrap_or("io")
 }

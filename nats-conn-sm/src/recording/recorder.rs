@@ -6,12 +6,12 @@ use bytes::{Buf, Bytes};
 use nats_proto::Payload;
 
 use super::codec::Writer;
-use super::input::{Input, Outgoing, Piece, Received, Unsent};
 use super::redactor::{self, Redactor};
 use super::{MAGIC, RecordingOptions, VERSION, record, settings};
 use crate::buffers::{ReceiveBuf, SendBuf};
 use crate::config::Config;
 use crate::ids::LinkId;
+use crate::input::{Input, Outgoing, Piece, Received, Unsent};
 use crate::publish::Publish;
 use crate::time::Timestamp;
 
@@ -85,8 +85,8 @@ impl Recorder {
     /// What of this buffer is new; nothing if all of it is known.
     pub(crate) fn look_at(&mut self, rx: &mut ReceiveBuf) -> Received {
         let (link, len, seen) = self.rx;
-        let known = rx.link() == link && rx.seen == seen && rx.len() >= len;
-        let buffer = (!known).then_some((rx.link(), rx.seen as u64));
+        let known = rx.link() == link && rx.seen() == seen && rx.len() >= len;
+        let buffer = (!known).then_some((rx.link(), rx.seen() as u64));
         if !known {
             self.redactor = Redactor::new(self.options.payloads);
         }
@@ -99,8 +99,8 @@ impl Recorder {
     }
 
     /// How the machine left it.
-    pub(crate) fn left(&mut self, rx: &ReceiveBuf) {
-        self.rx = (rx.link(), rx.len(), rx.seen);
+    pub(crate) fn leave(&mut self, rx: &ReceiveBuf) {
+        self.rx = (rx.link(), rx.len(), rx.seen());
     }
 
     pub(crate) fn message(&self, publish: &Publish<'_>) -> Outgoing {
@@ -133,17 +133,37 @@ impl From<&SendBuf> for Unsent {
     fn from(buffer: &SendBuf) -> Self {
         Self {
             link: buffer.link(),
-            len: buffer.block.len() as u64,
+            len: buffer.block().len() as u64,
             remaining: buffer.remaining() as u64,
             uncertain: buffer.is_uncertain(),
         }
     }
 }
 
-/// Where a machine has its recorder, if it has one. A copy of a machine is not recorded: there is one life to be
-/// told.
+/// Where a machine has its recorder, if it has one. A copy of a machine is not recorded: there is one life to
+/// record.
 #[derive(Default)]
-pub(crate) struct RecorderSlot(pub(crate) Option<alloc::boxed::Box<Recorder>>);
+pub(crate) struct RecorderSlot(Option<alloc::boxed::Box<Recorder>>);
+
+impl RecorderSlot {
+    pub(crate) fn set(&mut self, recorder: Recorder) {
+        self.0 = Some(alloc::boxed::Box::new(recorder));
+    }
+
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&Recorder> {
+        self.0.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self) -> Option<&mut Recorder> {
+        self.0.as_deref_mut()
+    }
+}
 
 impl Clone for RecorderSlot {
     fn clone(&self) -> Self {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use nats_proto::{Secret, ServerUrl, UserInfo};
 
 use super::digest::Fnv;
-use super::input::Piece;
 use crate::action::Credentials;
+use crate::input::Piece;
 
 /// What stands for a byte of a payload or of a header's value.
 pub(crate) const FILLER: u8 = b'.';
@@ -44,7 +44,7 @@ enum Place {
         left: u64,
         hash: Fnv,
     },
-    /// CRLF behind a payload.
+    /// CRLF after a payload.
     End,
     /// No operation: so many more bytes are kept, and then none.
     Unknown(u16),
@@ -191,7 +191,7 @@ impl Place {
 }
 
 impl Name {
-    /// Where the stream goes on, once the name is known.
+    /// Where the stream continues, once the name is known.
     fn read(&mut self, byte: u8) -> Option<Place> {
         let blank = matches!(byte, b' ' | b'\t' | b'\r');
         if blank && self.len == 0 {

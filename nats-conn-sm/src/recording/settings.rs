@@ -27,7 +27,7 @@ pub(crate) fn read(from: &mut Reader) -> Result<Config, RecordingError> {
     Ok(config)
 }
 
-/// The servers, and what CONNECT says.
+/// The servers, and the fields of CONNECT.
 fn write_connect(config: &Config, to: &mut Writer) {
     let servers: Vec<_> = config.servers.iter().map(redactor::url).collect();
     to.urls(&servers);
