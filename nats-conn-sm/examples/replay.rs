@@ -6,7 +6,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nats_conn_sm::{Input, Output, Recording, Replayer, Step, Timestamp};
+use nats_conn_sm::Timestamp;
+use nats_conn_sm::recording::{Input, Output, Recording, Replayer, Step};
 
 /// A pause this long is worth a line that names what is awaited.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt::Debug;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +21,9 @@ use crate::ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, ServerId};
 use crate::input::{Input, Progress, Received, Unsent};
 use crate::machine::{Machine, State};
 use crate::publish::{Publish, RequestMany};
-use crate::recording::{Digest, Recorder, RecorderSlot, RecordingOptions, canonical, credentials, url};
+use crate::recorder::{
+    Digest, Encode, Recorder, RecorderSlot, RecordingOptions, canonical, credentials, url,
+};
 use crate::servers::ServerStatus;
 use crate::statistics::{Fate, LinkHealth, PublishFates, Statistics};
 use crate::time::Timestamp;
@@ -543,7 +544,7 @@ impl Connection {
 
     /// Records what came of the call.
     #[inline]
-    fn end(&mut self, input: Option<Box<Input>>, answer: &dyn Debug) {
+    fn end(&mut self, input: Option<Box<Input>>, answer: &dyn Encode) {
         if let Some(input) = input {
             self.record(*input, |digest, machine| {
                 digest.answer(answer).timeout(machine.view().poll_timeout())
@@ -553,7 +554,7 @@ impl Connection {
 
     /// The same for a call whose record has no deadline.
     #[inline]
-    fn end_untimed(&mut self, input: Option<Box<Input>>, answer: &dyn Debug) {
+    fn end_untimed(&mut self, input: Option<Box<Input>>, answer: &dyn Encode) {
         if let Some(input) = input {
             self.record(*input, |digest, _| digest.answer(answer));
         }

@@ -70,7 +70,7 @@ pub enum Input {
     /// [`set_servers`](crate::Connection::set_servers).
     SetServers(Vec<ServerUrl>),
     /// The recording ends here, though the connection went on: nobody took what was recorded, and it had
-    /// reached [`RecordingOptions::limit`](crate::RecordingOptions::limit).
+    /// reached [`RecordingOptions::limit`](crate::recording::RecordingOptions::limit).
     Stopped,
 }
 

@@ -33,21 +33,7 @@
 //! - Nothing but CONNECT, PING and PONG is written before the PONG of the handshake; then come the interest
 //!   that still holds, a PING, and what was queued, in order and in whole frames.
 //!
-//! # Recording a connection
-//!
-//! [`Connection::recorded`] makes a machine that writes down every call with what went into it. The driver takes
-//! what was written with [`Connection::poll_recording`], once in each round of its loop, and appends it to a file. The
-//! file begins with the settings and the seed, so it is complete in itself: a [`Replayer`] makes a machine live the same
-//! life again, and compares each event, action, block of bytes and deadline with what was recorded. The example `replay`
-//! prints such a file as a timeline. A machine that is not recorded pays for one branch in each call.
-//!
 //! How the crate is built is described in [`design`]; what the client does, paragraph by paragraph, in [`behaviour`].
-//!
-//! A recording may be shown to others. Passwords, tokens, JWTs, signatures, NKEYs, nonces and the user information of
-//! URLs are fillers of the same encoded length; payloads are their length and a hash (FNV-1a, 64 bits) and the
-//! values of headers are fillers, unless [`RecordingOptions::payloads`] asks for them. Subjects, header names, the
-//! texts of errors, names and addresses of servers stay. So does the seed: whoever has the file knows the inboxes of a
-//! connection that is still alive.
 //!
 //! # The life, as a grammar
 //!
@@ -106,12 +92,31 @@ mod output;
 mod pings;
 mod publish;
 mod ranges;
-mod recording;
+mod recorder;
 mod replay;
 mod rng;
 mod servers;
 mod statistics;
 mod time;
+
+/// Recording a connection, and living a recorded life again.
+///
+/// [`Connection::recorded`](crate::Connection::recorded) makes a machine that writes down every call with what went into it. The driver takes
+/// what was written with [`Connection::poll_recording`](crate::Connection::poll_recording), once in each round of its loop, and appends it to a file. The
+/// file begins with the settings and the seed, so it is complete in itself: a [`Replayer`] makes a machine live the same
+/// life again, and compares each event, action, block of bytes and deadline with what was recorded. The example `replay`
+/// prints such a file as a timeline. A machine that is not recorded pays for one branch in each call.
+///
+/// A recording may be shown to others. Passwords, tokens, JWTs, signatures, NKEYs, nonces and the user information of
+/// URLs are fillers of the same encoded length; payloads are their length and a hash (FNV-1a, 64 bits) and the
+/// values of headers are fillers, unless [`RecordingOptions::payloads`] asks for them. Subjects, header names, the
+/// texts of errors, names and addresses of servers stay. So does the seed: whoever has the file knows the inboxes of a
+/// connection that is still alive.
+pub mod recording {
+    pub use crate::input::{Input, Outgoing, Piece, Received, Unsent};
+    pub use crate::recorder::{Entry, Recording, RecordingError, RecordingOptions};
+    pub use crate::replay::{Output, ReplayError, Replayer, Step};
+}
 
 #[doc = include_str!("../docs/behaviour.md")]
 pub mod behaviour {}
@@ -129,14 +134,13 @@ pub use error::{
 };
 pub use event::{ClosedReason, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session, WaitReason};
 pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, ServerId};
-pub use input::{Input, Outgoing, Piece, Progress, Received, Unsent};
+pub use input::Progress;
 pub use machine::State;
 pub use mailbox::{Mailbox, MailboxLimits};
 pub use nats_proto as proto;
 pub use publish::{Publish, RequestMany};
 pub use ranges::SeqRanges;
-pub use recording::{Entry, Recording, RecordingError, RecordingOptions};
-pub use replay::{Output, ReplayError, Replayer, Step};
+pub use recorder::RecordingOptions;
 pub use servers::{AttemptFailure, Server, ServerStatus};
 pub use statistics::{Fate, LinkHealth, PublishFates, Statistics};
 pub use time::Timestamp;

@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::ids::LinkId;
 use crate::input::{Input, Outgoing, Piece, Received, Unsent};
 use crate::publish::Publish;
-use crate::recording::{Digest, FILLER, Recording, RecordingError};
+use crate::recorder::{Digest, FILLER, Recording, RecordingError};
 use crate::time::Timestamp;
 
 /// A larger payload is not made up for a recording that claims one: what a machine takes by default.

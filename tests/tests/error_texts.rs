@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use nats_conn_client::console::{CommandError, FlagsError};
 use nats_conn_client::{ConnectFailure, PublishFailure, RequestFailure, RespondError, StartError};
+use nats_conn_sm::recording::{RecordingError, ReplayError};
 use nats_conn_sm::{
     AttemptFailure, AuthError, ClosedReason, Config, ConfigError, ConnectError, Connection, DisconnectReason,
-    FlushError, LinkEnd, Phase, PublishError, RecordingError, ReplayError, RequestError, RequestStartError,
-    StateError, SubscribeError, SubscriptionError, Timestamp,
+    FlushError, LinkEnd, Phase, PublishError, RequestError, RequestStartError, StateError, SubscribeError,
+    SubscriptionError, Timestamp,
 };
 use nats_conn_std::NextError;
 use nats_conn_tests::scenario::url;

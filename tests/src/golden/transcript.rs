@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
-use nats_conn_sm::{
-    Event, Input, Outgoing, Output, Piece, Received, Recording, ReplayError, Replayer, Session, Step,
-    Timestamp, Unsent,
+use nats_conn_sm::recording::{
+    Input, Outgoing, Output, Piece, Received, Recording, ReplayError, Replayer, Step, Unsent,
 };
+use nats_conn_sm::{Event, Session, Timestamp};
 
 use crate::story;
 

@@ -1,31 +1,20 @@
-//! A recording of a connection: everything that went into its machine, in a form that may be shown to others.
-
-mod codec;
-mod digest;
-mod record;
-mod recorder;
-mod redactor;
-mod settings;
+//! How a recording is laid out, and how it is read.
 
 use alloc::string::String;
 
 use bytes::Bytes;
 use thiserror::Error;
 
-pub(crate) use codec::Reader;
-pub(crate) use digest::Digest;
-pub(crate) use record::canonical;
-pub(crate) use recorder::{Recorder, RecorderSlot};
-pub(crate) use redactor::{FILLER, credentials, url};
-
+use super::codec::Reader;
+use super::{record, settings};
 use crate::config::Config;
 use crate::input::Input;
 use crate::time::Timestamp;
 
 /// What a recording begins with.
-const MAGIC: &[u8] = b"NATSREC\n";
+pub(super) const MAGIC: &[u8] = b"NATSREC\n";
 /// Which form it has.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
 /// How to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use nats_proto::{Secret, ServerUrl, Sid, UserInfo};
 
-use super::RecordingError;
+use super::format::RecordingError;
 use crate::ids::LinkId;
 
 /// Writes to the end of a buffer.

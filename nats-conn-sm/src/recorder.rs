@@ -1,13 +1,29 @@
-//! What writes a recording while its connection lives.
+//! What writes a recording of a connection while it lives: everything that goes into its machine, in a form that may be
+//! shown to others, and a digest of what comes of it.
+
+mod codec;
+mod digest;
+mod format;
+mod outputs;
+mod record;
+mod redactor;
+mod settings;
 
 use core::fmt;
+
+pub use self::format::{Entry, Recording, RecordingError, RecordingOptions};
+
+pub(crate) use self::digest::Digest;
+pub(crate) use self::outputs::Encode;
+pub(crate) use self::record::canonical;
+pub(crate) use self::redactor::{FILLER, credentials, url};
 
 use bytes::{Buf, Bytes};
 use nats_proto::Payload;
 
-use super::codec::Writer;
-use super::redactor::{self, Redactor};
-use super::{MAGIC, RecordingOptions, VERSION, record, settings};
+use self::codec::Writer;
+use self::format::{MAGIC, VERSION};
+use self::redactor::Redactor;
 use crate::buffers::{ReceiveBuf, SendBuf};
 use crate::config::Config;
 use crate::ids::LinkId;

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use nats_proto::{QueueGroup, Subject, SubjectFilter};
 
-use super::RecordingError;
 use super::codec::{Reader, Writer};
+use super::format::RecordingError;
 use crate::action::Credentials;
 use crate::error::{AuthError, LinkEnd};
 use crate::ids::{AttemptId, RequestId, ServerId};

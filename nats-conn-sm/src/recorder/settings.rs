@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use nats_proto::{Limits, Subject};
 
-use super::RecordingError;
 use super::codec::{Reader, Writer};
+use super::format::RecordingError;
 use super::redactor;
 use crate::config::{Backoff, CleartextPolicy, Config, Delivery, LameDuckPolicy, WhenFull};
 
