@@ -115,7 +115,7 @@ fn last_failures(events: &[ClientEvent]) -> Vec<AttemptFailure> {
 }
 
 /// Whether this event is the first outcome of a connection; see [`first_outcome`].
-pub(crate) fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), ConnectFailure>> {
+pub fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), ConnectFailure>> {
     match event {
         // A holder who is far behind may have missed the first session.
         ClientEvent::Connection(Event::Connected(_) | Event::Reconnected(_)) => Some(Ok(())),
@@ -159,7 +159,7 @@ impl fmt::Display for Failures<'_> {
 }
 
 /// What a person could do about it.
-pub(crate) fn advice(phase: Phase, error: &ConnectError) -> Option<&'static str> {
+pub fn advice(phase: Phase, error: &ConnectError) -> Option<&'static str> {
     Some(match (phase, error) {
         (
             _,

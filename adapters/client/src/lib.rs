@@ -21,7 +21,6 @@
 //! # Features
 //! * `nkeys`: NKEY seeds and `.creds` files.
 //! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
-//! * `console`: the line protocol of the `console` examples.
 #![forbid(unsafe_code)]
 
 mod adapter;
@@ -31,8 +30,6 @@ mod client;
 mod closed;
 mod confirmation;
 mod connecting;
-#[cfg(feature = "console")]
-pub mod console;
 mod credentials;
 mod delivery;
 mod dial;
@@ -66,7 +63,7 @@ pub use adapter::{Adapter, DriverParts, Io, LinkSetup, Prepared, Runtime, Target
 pub use client::{Client, RespondError};
 pub use closed::Closed;
 pub use confirmation::{Confirmation, Flush, RoundTrip};
-pub use connecting::{ConnectFailure, Connecting, first_outcome};
+pub use connecting::{ConnectFailure, Connecting, advice, first_outcome, outcome};
 pub use credentials::{Answer, Challenge, Identity};
 pub use delivery::{Backpressure, Delivered};
 pub use dial::{Race, STAGGER, dial_all, dial_error, io_error, resolve_error, tls_error};

@@ -6,21 +6,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use nats_conn_client::{Client, ClientEvent, Events, Flush, PublishFailure, Response, RoundTrip, outcome};
 use nats_conn_sm::{ClosedReason, Event, Publish, PublishError, State};
 use nats_proto::{ServerUrl, Subject};
 
-use super::command::Command;
-use super::flags::Flags;
-use super::input::Input;
-use super::line::Line;
-use super::names::Names;
-use super::report;
-use crate::client::Client;
-use crate::confirmation::{Flush, RoundTrip};
-use crate::connecting::outcome;
-use crate::events::{ClientEvent, Events};
-use crate::publishing::PublishFailure;
-use crate::request::Response;
+use crate::command::Command;
+use crate::flags::Flags;
+use crate::input::Input;
+use crate::line::Line;
+use crate::names::Names;
+use crate::report;
 
 /// How long `pubn` waits for room while there is a link.
 const ROOM: Duration = Duration::from_secs(2);

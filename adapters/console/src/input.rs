@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 use std::io::BufRead;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-
-use crate::lock::{lock, remember};
 
 /// Lines that were read and not yet taken.
 #[derive(Clone, Debug, Default)]
@@ -31,15 +29,19 @@ pub(crate) fn standard_input() -> Input {
 impl Input {
     /// The next line without its end; `None` at the end of input.
     pub(crate) fn poll_line(&self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         if let Some(line) = state.lines.pop_front() {
             return Poll::Ready(Some(line));
         }
         if state.ended {
             return Poll::Ready(None);
         }
-        remember(&mut state.waker, cx.waker());
+        state.waker = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self, mut source: impl BufRead) {
@@ -47,7 +49,7 @@ impl Input {
             let mut line = Vec::new();
             let ended = !matches!(source.read_until(b'\n', &mut line), Ok(1..));
             let waker = {
-                let mut state = lock(&self.state);
+                let mut state = self.lock();
                 if ended {
                     state.ended = true;
                 } else {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nats_conn_client::{ClientEvent, RequestFailure, advice};
 use nats_conn_sm::{
     ClosedReason, Event, FlushError, LinkHealth, RequestError, Server, ServerStatus, Session, Statistics,
     WaitReason,
@@ -9,11 +10,8 @@ use nats_conn_sm::{
 use nats_proto::{Message, PermissionOperation, ServerInfo};
 use serde_json::{Value, json};
 
-use super::line::Line;
-use super::names::Names;
-use crate::connecting::advice;
-use crate::events::ClientEvent;
-use crate::request::RequestFailure;
+use crate::line::Line;
+use crate::names::Names;
 
 /// The line for an event, if it has one. `closed` is not among them: it comes last.
 pub(crate) fn event(event: &ClientEvent, names: &Names) -> Option<Line> {
@@ -27,6 +25,7 @@ pub(crate) fn event(event: &ClientEvent, names: &Names) -> Option<Line> {
             .with("dropped", *dropped),
         ClientEvent::Missed { events } => Line::new("missed").with("events", *events),
         ClientEvent::DriverFailed { panicked } => Line::new("driver_failed").with("panicked", *panicked),
+        _ => return None,
     })
 }
 
@@ -184,6 +183,7 @@ pub(crate) fn response(id: &str, result: &Result<Message, RequestFailure>) -> Li
                 .with("detail", error.to_string())
         }
         Err(RequestFailure::NotSent(error)) => line.with("error", error.code()).with("written", false),
+        Err(other) => line.with("error", "other").with("detail", other.to_string()),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
+use nats_conn_client::Subscription;
 use nats_proto::Sid;
-
-use crate::subscription::Subscription;
 
 /// A subscription and what its caller calls it.
 #[derive(Debug)]

@@ -4,12 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nats_conn_client::{ConnectOptions, StartError, TlsOptions};
 use nats_conn_sm::{CleartextPolicy, Config, ConfigError, Delivery, LameDuckPolicy, MailboxLimits, WhenFull};
 use nats_proto::{ServerUrl, Subject, UrlError};
 use thiserror::Error;
-
-use crate::options::{ConnectOptions, StartError};
-use crate::tls::TlsOptions;
 
 const DEFAULT_SERVER: &str = "nats://127.0.0.1:4222";
 
@@ -75,9 +73,6 @@ pub enum FlagsError {
     /// The options cannot be used.
     #[error(transparent)]
     Start(StartError),
-    /// What a flag asks for was not built in.
-    #[error("{0} is not built in: enable the feature `{1}`")]
-    NotBuilt(&'static str, &'static str),
 }
 
 /// Flags without a value.
@@ -286,7 +281,7 @@ impl Flags {
             (None, Some(_)) => return Err(FlagsError::Alone("--tls-key", "--tls-cert")),
         }
         // Without an authority of its own a program that wants TLS trusts what the system does.
-        if tls.ca_files.is_empty() && cfg!(feature = "system-roots") {
+        if tls.ca_files.is_empty() {
             tls = tls.with_system_roots();
         }
         let required = self.has("--tls-required");
@@ -318,7 +313,6 @@ impl Flags {
         self.keys(options)
     }
 
-    #[cfg(feature = "nkeys")]
     fn keys<A>(&self, mut options: ConnectOptions<A>) -> Result<ConnectOptions<A>, FlagsError> {
         if let Some(path) = self.value("--nkey-seed") {
             options = options.nkey_seed_file(path);
@@ -327,14 +321,6 @@ impl Flags {
             options = options.creds_file(path);
         }
         Ok(options)
-    }
-
-    #[cfg(not(feature = "nkeys"))]
-    fn keys<A>(&self, options: ConnectOptions<A>) -> Result<ConnectOptions<A>, FlagsError> {
-        match ["--nkey-seed", "--creds"].into_iter().find(|flag| self.has(flag)) {
-            Some(flag) => Err(FlagsError::NotBuilt(flag, "nkeys")),
-            None => Ok(options),
-        }
     }
 
     fn has(&self, name: &str) -> bool {

@@ -21,9 +21,7 @@ pub use line::Line;
 use std::fs::File;
 use std::process::exit;
 
-use crate::client::Client;
-use crate::events::Events;
-use crate::options::{ConnectOptions, StartError};
+use nats_conn_client::{Client, ConnectOptions, Events, StartError};
 
 /// Runs the console with the arguments of the process, and ends the process.
 ///

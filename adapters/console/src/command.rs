@@ -9,7 +9,7 @@ use nats_proto::{
 };
 use thiserror::Error;
 
-use super::escape::unescape;
+use crate::escape::unescape;
 
 /// A command.
 #[derive(Clone, Debug, PartialEq)]
