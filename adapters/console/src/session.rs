@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{Client, ClientEvent, Events, Flush, PublishFailure, Response, RoundTrip, outcome};
+use nats_conn_client::driver::outcome;
+use nats_conn_client::{Client, ClientEvent, Events, Flush, PublishFailure, Response, RoundTrip};
 use nats_conn_sm::{ClosedReason, Event, Publish, PublishError, State};
 use nats_proto::{ServerUrl, Subject};
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use nats_conn_client::blocking;
+use nats_conn_client::driver::blocking;
 
 use crate::lock::lock;
 

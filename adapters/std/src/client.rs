@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nats_conn_client::driver::blocking;
 use nats_conn_client::{
     ClosedReason, Fate, FlushError, LinkHealth, Message, Payload, Publish, PublishError, PublishFailure,
     PublishFates, PublishSeq, QueueGroup, RequestFailure, RequestMany, RequestStartError, RespondError,
     ServerInfo, ServerStatus, ServerUrl, State, StateError, Statistics, Subject, SubjectFilter,
-    SubscribeError, blocking,
+    SubscribeError,
 };
 
 use crate::closing::Closing;

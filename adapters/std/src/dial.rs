@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use nats_conn_client::driver::{Race, Target, dial_error};
 use nats_conn_client::machine::LinkEnd;
-use nats_conn_client::{Race, Target, dial_error};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::attempt::Attempt;
@@ -121,8 +121,8 @@ fn dial_one(
 mod tests {
     use std::thread::park;
 
+    use nats_conn_client::driver::{Prepared, STAGGER, blocking};
     use nats_conn_client::machine::LinkId;
-    use nats_conn_client::{Prepared, STAGGER, blocking};
 
     use super::*;
     use crate::ConnectOptions;

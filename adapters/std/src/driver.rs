@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use nats_conn_client::driver::{
+    Delivered, DriverParts, LinkSetup, Target, Turn, blocking, caught, dial_error, panicked,
+};
 use nats_conn_client::machine::{Action, AttemptId, LinkEnd, LinkId, ReceiveBuf, SendBuf, Server, ServerId};
 use nats_conn_client::machine::{AuthError, ServerStatus};
-use nats_conn_client::{
-    Challenge, Delivered, DriverParts, LinkSetup, StartError, Target, Turn, blocking, caught, dial_error,
-    panicked,
-};
+use nats_conn_client::{Challenge, StartError};
 
 use crate::attempt::{Attempt, Wanted};
+use crate::connector::Std;
 use crate::holders::Ours;
-use crate::home::Std;
 use crate::link::Link;
 use crate::lock::lock;
 use crate::news::News;
@@ -35,7 +35,7 @@ const SPARE: Duration = Duration::from_secs(1);
 pub(crate) struct Driver {
     wire: Arc<Wire>,
     setup: Arc<LinkSetup>,
-    home: Std,
+    adapter: Std,
     /// How long an attempt takes at most: nothing that was begun for it goes on longer, where that can be helped.
     attempt: Duration,
     news: Receiver<News>,
@@ -73,13 +73,13 @@ impl Driver {
         wire: Arc<Wire>,
         news: Receiver<News>,
         parts: DriverParts,
-        home: Std,
+        adapter: Std,
         attempt: Duration,
     ) -> Result<(), StartError> {
         let mut driver = Self {
             wire,
             setup: parts.setup,
-            home,
+            adapter,
             attempt,
             news,
             transport: Transport::Down,
@@ -129,13 +129,13 @@ impl Driver {
             while let Ok(news) = self.news.try_recv() {
                 later.extend(tell(news, turn, &mut outlet.tx));
             }
-            turn.timeouts();
+            let _ = turn.timeouts();
             // Before events and actions, because it may bring some: that there is room again, that all is written.
             if outlet.is_empty() {
-                turn.transmit(&mut outlet.tx);
+                let _ = turn.transmit(&mut outlet.tx);
             }
             let more = turn.events(&mut self.nothing, EVENTS_A_TURN);
-            while let Some(action) = turn.connection().poll_action() {
+            while let Some(action) = turn.action() {
                 later.extend(tell(News::Action(action), turn, &mut outlet.tx));
             }
             turn.sleep(&wire.waker);
@@ -198,7 +198,7 @@ impl Driver {
 
     fn act(&mut self, action: Action, outlet: &mut Outlet) {
         match action {
-            Action::Connect { link, server, tls: _ } => self.connect(link, server, outlet),
+            Action::Connect { link, server, .. } => self.connect(link, server, outlet),
             Action::UpgradeTls { link, server } => {
                 let target = self.target(link, server);
                 self.elsewhere(link, move || {
@@ -233,10 +233,10 @@ impl Driver {
         let (wanted, attempt) = Attempt::new();
         self.transport = Transport::Dialling(link, wanted);
         let target = self.target(link, server);
-        let home = self.home.clone();
+        let adapter = self.adapter.clone();
         let deadline = self.deadline();
         self.elsewhere(link, move || {
-            let dialled = caught(|| home.dial(target, &attempt, deadline));
+            let dialled = caught(|| adapter.dial(target, &attempt, deadline));
             News::Dialled(
                 link,
                 dialled.unwrap_or_else(|text| Err(panicked("what dials", &text))),
@@ -324,22 +324,20 @@ impl Drop for Driver {
 
 /// Tells the machine what it is to be told at once, and gives what is left to be done when it is not locked any more.
 fn tell(news: News, turn: &mut Turn<'_>, tx: &mut SendBuf) -> Option<News> {
-    let now = turn.now();
-    let machine = turn.connection();
     match &news {
         News::Dialled(id, Err(end)) | News::Session(id, Err(end)) | News::Ended(id, end) => {
-            machine.handle_link_closed(now, *id, end.clone(), tx);
+            turn.link_closed(*id, end.clone(), tx);
         }
         News::Action(Action::Disconnect { link, .. }) => {
-            machine.handle_link_closed(now, *link, LinkEnd::Requested, tx);
+            turn.link_closed(*link, LinkEnd::Requested, tx);
         }
         News::Choice(attempt, server, delay) => {
-            machine.handle_server_choice(now, *attempt, *server, *delay);
+            turn.server_choice(*attempt, *server, *delay);
             return None;
         }
         News::Credentials(..) => {
             if let News::Credentials(link, answer) = news {
-                machine.handle_credentials(now, link, answer);
+                turn.credentials(link, answer);
             }
             return None;
         }

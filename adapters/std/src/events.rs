@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{ClientEvent, blocking};
+use nats_conn_client::ClientEvent;
+use nats_conn_client::driver::blocking;
 
 use crate::next::{NextError, next};
 

@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{Shared, State};
+use nats_conn_client::State;
+use nats_conn_client::driver::{Closed, Shared};
 
 use crate::lock::lock;
 
@@ -36,7 +37,7 @@ impl Drop for Last {
             .shared
             .look(|machine| machine.is_closing() || machine.state() == State::Draining);
         if closes && !Ours::is_here(&self.shared) {
-            wait(self.patience, pin!(self.shared.when_closed()));
+            wait(self.patience, pin!(Closed::new(&self.shared)));
         }
     }
 }

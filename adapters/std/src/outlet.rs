@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
-use nats_conn_client::io_error;
+use nats_conn_client::driver::io_error;
 use nats_conn_client::machine::{LinkId, SendBuf};
 
 use crate::link::{Link, is_timeout};

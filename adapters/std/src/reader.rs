@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
+use nats_conn_client::driver::{Backpressure, Turn, blocking, io_error};
 use nats_conn_client::machine::{LinkEnd, ReceiveBuf};
-use nats_conn_client::{Backpressure, Turn, blocking, io_error};
 
 use crate::link::{Link, is_timeout};
 use crate::news::News;
@@ -46,10 +46,7 @@ impl Reader {
             backpressure: Backpressure::default(),
             waker: own_waker(),
         };
-        reader.turn(|turn| {
-            let now = turn.now();
-            turn.connection().handle_connected(now, id);
-        });
+        reader.turn(|turn| turn.connected(id));
         let end = reader.read_to_the_end();
         News::Ended(id, reader.link.end(end))
     }
@@ -108,10 +105,7 @@ impl Reader {
         };
         let id = self.link.id;
         if decrypted.established {
-            self.turn(|turn| {
-                let now = turn.now();
-                turn.connection().handle_tls(now, id);
-            });
+            self.turn(|turn| turn.tls_done(id));
         } else if !self.rx.is_empty() {
             self.turn(|_| {});
         }
@@ -129,7 +123,7 @@ impl Reader {
             let (left, delivered) = wire.turn(|turn| {
                 tell(turn);
                 let left = turn.events(rx, EVENTS_A_TURN);
-                *room = turn.connection().read_hint();
+                *room = turn.read_hint();
                 left
             });
             more = left;

@@ -3,7 +3,8 @@
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{EndReason, MailboxLimits, Message, Sid, SubscriptionError, blocking};
+use nats_conn_client::driver::blocking;
+use nats_conn_client::{EndReason, MailboxLimits, Message, Sid, SubscriptionError};
 
 use crate::holders::Holders;
 use crate::next::{NextError, next};

@@ -23,9 +23,9 @@ mod with_rustls {
     use std::io::{self, BufRead, Write};
 
     use bytes::{Buf, BytesMut};
+    use nats_conn_client::driver::{Target, io_error, server_name, tls_error};
     use nats_conn_client::machine::{LinkEnd, SendBuf};
     use nats_conn_client::rustls::ClientConnection;
-    use nats_conn_client::{Target, io_error, server_name, tls_error};
 
     use super::Decrypted;
 
@@ -121,7 +121,7 @@ mod without {
     use std::io;
 
     use bytes::BytesMut;
-    use nats_conn_client::Target;
+    use nats_conn_client::driver::Target;
     use nats_conn_client::machine::{LinkEnd, SendBuf};
 
     use super::Decrypted;
@@ -131,11 +131,7 @@ mod without {
 
     impl Session {
         pub(crate) fn new(_: &Target) -> Result<Self, LinkEnd> {
-            let detail =
-                "TLS is wanted, but this program was built without: enable the feature `ring` or `aws-lc-rs`";
-            Err(LinkEnd::Tls {
-                detail: detail.into(),
-            })
+            Err(nats_conn_client::driver::tls_not_built())
         }
 
         pub(crate) fn encrypt(&mut self, _: &mut SendBuf, _: &mut Vec<u8>) -> io::Result<()> {

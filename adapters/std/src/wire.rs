@@ -4,8 +4,8 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
+use nats_conn_client::driver::{Delivered, Shared, Turn};
 use nats_conn_client::machine::{LinkId, ReceiveBuf};
-use nats_conn_client::{Delivered, Shared, Turn};
 
 use crate::bell::Bell;
 use crate::holders::Ours;
@@ -70,9 +70,9 @@ impl Wire {
         let mut nothing = ReceiveBuf::new(LinkId::from_u64(0));
         let _ = self.turn(|turn| {
             if outlet.is_empty() {
-                turn.transmit(&mut outlet.tx);
+                let _ = turn.transmit(&mut outlet.tx);
             }
-            turn.events(&mut nothing, EVENTS_A_TURN);
+            let _ = turn.events(&mut nothing, EVENTS_A_TURN);
             turn.sleep(&self.waker);
         });
     }
@@ -83,16 +83,13 @@ impl Wire {
             let answer = tell(turn);
             // In the order of the machine, because it is still locked.
             let mut acted = false;
-            while let Some(action) = turn.connection().poll_action() {
+            while let Some(action) = turn.action() {
                 self.post.put(News::Action(action));
                 acted = true;
             }
             let oversleeps = |deadline| self.bell.oversleeps(self.shared.timestamp(deadline));
             let late = turn.deadline().is_some_and(oversleeps);
-            (
-                answer,
-                acted || late || turn.connection().wants_transmit() || turn.is_closed(),
-            )
+            (answer, acted || late || turn.wants_transmit() || turn.is_closed())
         });
         if ring || delivered.again {
             self.bell.ring();

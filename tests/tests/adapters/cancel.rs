@@ -273,11 +273,11 @@ fn every_method_that_gives_a_future_says_what_dropping_it_means() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters");
     let (mut silent, mut found) = (Vec::new(), 0);
     let files = [
-        "client/src/client.rs",
-        "client/src/events.rs",
-        "client/src/options.rs",
-        "client/src/replies.rs",
-        "client/src/subscription.rs",
+        "client/src/handles/client.rs",
+        "client/src/handles/events.rs",
+        "client/src/driver/adapter.rs",
+        "client/src/handles/replies.rs",
+        "client/src/handles/subscription.rs",
         "tokio/src/lib.rs",
         "async-std/src/lib.rs",
     ];
