@@ -41,6 +41,7 @@ pub use tls::tls_not_built;
 pub use crate::core::closed::Closed;
 pub use crate::core::delivery::{Backpressure, Delivered};
 pub use crate::core::link_error::{dial_error, io_error, resolve_error, tls_error};
+pub use crate::core::lock::lock;
 pub use crate::core::panics::{caught, panicked};
 pub use crate::core::shared::Shared;
 pub use crate::core::turn::Turn;

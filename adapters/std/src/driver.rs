@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::{
-    Delivered, DriverParts, LinkSetup, Target, Turn, blocking, caught, dial_error, panicked,
+    Delivered, DriverParts, LinkSetup, Target, Turn, blocking, caught, dial_error, lock, panicked,
 };
 use nats_conn_client::machine::{Action, AttemptId, LinkEnd, LinkId, ReceiveBuf, SendBuf, Server, ServerId};
 use nats_conn_client::machine::{AuthError, ServerStatus};
@@ -17,7 +17,6 @@ use crate::attempt::{Attempt, Wanted};
 use crate::connector::Std;
 use crate::holders::Ours;
 use crate::link::Link;
-use crate::lock::lock;
 use crate::news::News;
 use crate::outlet::{Outlet, SLICE};
 use crate::reader::Reader;
@@ -62,6 +61,9 @@ enum Transport {
 
 /// What came of a turn.
 struct Outcome {
+    /// What is left to be done about what happened.
+    news: Vec<News>,
+    actions: Vec<Action>,
     more: bool,
     closed: bool,
     until: Option<Instant>,
@@ -89,7 +91,6 @@ impl Driver {
             panicked: false,
         };
         let run = move || {
-            driver.wire.bell.belongs_here();
             Ours::new(&driver.wire.shared).enter();
             driver.run();
         };
@@ -103,11 +104,15 @@ impl Driver {
         let wire = self.wire.clone();
         while !self.panicked {
             let mut outlet = lock(&wire.outlet);
-            let mut later = Vec::new();
-            let (outcome, delivered) = self.turn(&mut outlet, &mut later);
-            let mut busy = outcome.more || delivered.again || !later.is_empty();
-            for news in later {
-                self.perform(news, &mut outlet);
+            let (outcome, delivered) = self.turn(&mut outlet);
+            let mut busy = outcome.more || delivered.again;
+            for news in outcome.news {
+                busy = true;
+                self.happened(news, &mut outlet);
+            }
+            for action in outcome.actions {
+                busy = true;
+                self.act(action, &mut outlet);
             }
             busy |= outlet.write();
             drop(outlet);
@@ -121,28 +126,35 @@ impl Driver {
         }
     }
 
-    /// Everything under the lock of the machine: tells the news, takes events, actions and bytes. What is left to be
-    /// done without that lock comes into `later`.
-    fn turn(&mut self, outlet: &mut Outlet, later: &mut Vec<News>) -> (Outcome, Delivered) {
+    /// Everything under the lock of the machine: reports the news, takes events, actions and bytes.
+    fn turn(&mut self, outlet: &mut Outlet) -> (Outcome, Delivered) {
         let wire = &self.wire;
         wire.shared.drive(|turn| {
-            while let Ok(news) = self.news.try_recv() {
-                later.extend(tell(news, turn, &mut outlet.tx));
+            let mut news = Vec::new();
+            while let Ok(next) = self.news.try_recv() {
+                news.extend(report(next, turn, &mut outlet.tx));
             }
+            // Events follow, and the deadline says so where there are more.
             let _ = turn.timeouts();
             // Before events and actions, because it may bring some: that there is room again, that all is written.
             if outlet.is_empty() {
                 let _ = turn.transmit(&mut outlet.tx);
             }
             let more = turn.events(&mut self.nothing, EVENTS_A_TURN);
+            let mut actions = Vec::new();
             while let Some(action) = turn.action() {
-                later.extend(tell(News::Action(action), turn, &mut outlet.tx));
+                if let Action::Disconnect { link, .. } = action {
+                    turn.link_closed(link, LinkEnd::Requested, &mut outlet.tx);
+                }
+                actions.push(action);
             }
             turn.sleep(&wire.waker);
             let farewells = self.farewells.iter().map(|(_, until)| *until);
             let until = turn.deadline().into_iter().chain(farewells).min();
-            wire.bell.plan(until.map(|until| wire.shared.timestamp(until)));
+            wire.plan(until);
             Outcome {
+                news,
+                actions,
                 more,
                 closed: turn.is_closed(),
                 until,
@@ -150,7 +162,8 @@ impl Driver {
         })
     }
 
-    fn perform(&mut self, news: News, outlet: &mut Outlet) {
+    /// Does what is left to be done about what happened.
+    fn happened(&mut self, news: News, outlet: &mut Outlet) {
         match news {
             News::Dialled(id, Ok(stream)) => self.connected(id, stream, outlet),
             News::Session(id, Ok(session)) => {
@@ -163,7 +176,6 @@ impl Driver {
             News::Dialled(id, Err(_)) | News::Session(id, Err(_)) | News::Ended(id, _) => {
                 self.lost(id, outlet)
             }
-            News::Action(action) => self.act(action, outlet),
             News::Panicked => self.panicked = true,
             News::Credentials(..) | News::Choice(..) => {}
         }
@@ -322,28 +334,23 @@ impl Drop for Driver {
     }
 }
 
-/// Tells the machine what it is to be told at once, and gives what is left to be done when it is not locked any more.
-fn tell(news: News, turn: &mut Turn<'_>, tx: &mut SendBuf) -> Option<News> {
-    match &news {
-        News::Dialled(id, Err(end)) | News::Session(id, Err(end)) | News::Ended(id, end) => {
-            turn.link_closed(*id, end.clone(), tx);
-        }
-        News::Action(Action::Disconnect { link, .. }) => {
-            turn.link_closed(*link, LinkEnd::Requested, tx);
+/// Reports to the machine, and gives on what leaves something to be done when it is not locked any more.
+fn report(news: News, turn: &mut Turn<'_>, tx: &mut SendBuf) -> Option<News> {
+    match news {
+        News::Dialled(id, Err(ref end)) | News::Session(id, Err(ref end)) | News::Ended(id, ref end) => {
+            turn.link_closed(id, end.clone(), tx);
+            Some(news)
         }
         News::Choice(attempt, server, delay) => {
-            turn.server_choice(*attempt, *server, *delay);
-            return None;
+            turn.server_choice(attempt, server, delay);
+            None
         }
-        News::Credentials(..) => {
-            if let News::Credentials(link, answer) = news {
-                turn.credentials(link, answer);
-            }
-            return None;
+        News::Credentials(link, answer) => {
+            turn.credentials(link, answer);
+            None
         }
-        News::Dialled(_, Ok(_)) | News::Session(_, Ok(_)) | News::Action(_) | News::Panicked => {}
+        News::Dialled(_, Ok(_)) | News::Session(_, Ok(_)) | News::Panicked => Some(news),
     }
-    Some(news)
 }
 
 fn too_late() -> AuthError {

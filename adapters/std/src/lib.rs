@@ -49,7 +49,6 @@ mod driver;
 mod events;
 mod holders;
 mod link;
-mod lock;
 mod news;
 mod next;
 mod outlet;

@@ -5,9 +5,9 @@ use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
+use nats_conn_client::driver::lock;
 use nats_conn_client::machine::{LinkEnd, LinkId};
 
-use crate::lock::lock;
 use crate::stream::Stream;
 use crate::tls::Session;
 

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Instant;
 
-use nats_conn_client::driver::{Backpressure, Turn, blocking, io_error};
+use nats_conn_client::driver::{Backpressure, Turn, io_error};
 use nats_conn_client::machine::{LinkEnd, ReceiveBuf};
 
+use crate::bell::Bell;
 use crate::link::{Link, is_timeout};
 use crate::news::News;
 use crate::pace::Pace;
@@ -30,7 +31,8 @@ pub(crate) struct Reader {
     /// How many bytes the machine wants the next read to have room for.
     room: usize,
     backpressure: Backpressure,
-    /// Of this thread.
+    /// What this thread sleeps on while a consumer is behind.
+    bell: Arc<Bell>,
     waker: Waker,
 }
 
@@ -38,13 +40,15 @@ impl Reader {
     /// Runs on a thread of its own from the moment at which the link is connected.
     pub(crate) fn run(link: Arc<Link>, wire: Arc<Wire>) -> News {
         let id = link.id;
+        let bell = Arc::<Bell>::default();
         let mut reader = Self {
             rx: ReceiveBuf::new(id),
             link,
             wire,
             room: 0,
             backpressure: Backpressure::default(),
-            waker: own_waker(),
+            waker: bell.clone().into(),
+            bell,
         };
         reader.turn(|turn| turn.connected(id));
         let end = reader.read_to_the_end();
@@ -139,19 +143,7 @@ impl Reader {
         while let Some(again) = self.backpressure.check(Instant::now())
             && !self.link.is_left()
         {
-            let mut woken = false;
-            blocking::wait_for(Some(again), |_| {
-                if std::mem::replace(&mut woken, true) {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            });
+            self.bell.sleep(Some(again));
         }
     }
-}
-
-fn own_waker() -> Waker {
-    let now = blocking::wait_for(None, |cx| Poll::Ready(cx.waker().clone()));
-    now.unwrap_or_else(|| Waker::noop().clone())
 }

@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// Locks, whatever became of those who held it before: a panic elsewhere is told by
+/// Locks, whatever became of those who held it before: a panic elsewhere is reported by
 /// [`ClientEvent::DriverFailed`](crate::ClientEvent::DriverFailed), not by more panics.
-pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

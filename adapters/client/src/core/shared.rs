@@ -73,12 +73,7 @@ impl Shared {
 
     /// The present moment, as the machine counts it.
     pub fn now(&self) -> Timestamp {
-        self.timestamp(Instant::now())
-    }
-
-    /// This moment, as the machine counts it.
-    pub fn timestamp(&self, instant: Instant) -> Timestamp {
-        self.clock.timestamp(instant)
+        self.clock.timestamp(Instant::now())
     }
 
     /// Calls the machine for the application, and wakes the driver if it sleeps.
@@ -140,6 +135,14 @@ impl Shared {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Relieves a driver that sleeps, for a call of which something may come that is to be written at once: nobody wakes
+    /// the driver any more. Whoever has this waker has the next turn, with [`Turn::sleep`], or wakes it. A driver that
+    /// is awake, or about to be, is not relieved.
+    #[must_use = "the driver sleeps on until it is woken"]
+    pub fn relieve_driver(&self) -> Option<Waker> {
+        lock(&self.locked).driver.take()
     }
 
     /// The driver has ended, in good order or not. If the connection is not closed it is now: whoever waits is
