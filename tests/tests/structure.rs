@@ -53,6 +53,29 @@ fn what_is_shared_knows_no_handle_and_handles_know_no_driver() {
 }
 
 #[test]
+fn an_adapter_names_what_it_gives_on_and_of_what_drivers_use_only_what_connectors_need() {
+    for (adapter, for_connectors) in [
+        ("adapters/tokio", "{Target, dial_all}"),
+        ("adapters/async-std", "{ByteStream, Target, dial_all}"),
+        ("adapters/std", "{Target, blocking}"),
+    ] {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(adapter);
+        let lib = std::fs::read_to_string(root.join("src/lib.rs")).expect("a source");
+        let given_on = |line: &&str| line.starts_with("pub use nats_conn_client");
+        assert!(
+            lib.lines().filter(given_on).all(|line| !line.contains('*')),
+            "{adapter}"
+        );
+        let of_drivers = lib
+            .lines()
+            .filter(given_on)
+            .filter(|line| line.contains("::driver"));
+        let expected = format!("pub use nats_conn_client::driver::{for_connectors};");
+        assert_eq!(of_drivers.collect::<Vec<_>>(), [expected], "{adapter}");
+    }
+}
+
+#[test]
 fn a_circle_is_found_whatever_form_its_paths_have() {
     let circle = vec![vec!["a".to_owned(), "b".to_owned()]];
     for (a, b) in [

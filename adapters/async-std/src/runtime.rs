@@ -1,4 +1,4 @@
-//! async-std as the home of a connection. Only `spawn` is its own: with that of smol in its place this is a home on
+//! async-std as the runtime of a connection. Only `spawn` is its own: with that of smol in its place this runs on
 //! smol.
 
 use std::fmt;

@@ -11,6 +11,7 @@
 //! # Features
 //! * `nkeys`: NKEY seeds and `.creds` files.
 //! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
+//! * `futures-io`: streams of futures-io, for adapters.
 #![forbid(unsafe_code)]
 
 mod core;

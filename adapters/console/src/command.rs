@@ -120,7 +120,7 @@ pub enum CommandError {
     /// The line is not UTF-8 before its payload.
     #[error("not UTF-8")]
     NotUtf8,
-    /// A backslash with something else behind it than `r`, `n`, `t`, `s`, `\` or `xNN`.
+    /// A backslash with something else after it than `r`, `n`, `t`, `s`, `\` or `xNN`.
     #[error("an escape that is none: use \\r \\n \\t \\s \\\\ \\xNN")]
     Escape,
     /// A number is none, or too large.
@@ -247,7 +247,7 @@ impl Command {
     }
 }
 
-/// What stands before ` -- `, and the payload behind it.
+/// What stands before ` -- `, and the payload after it.
 fn split_payload(line: &[u8]) -> (&[u8], Option<&[u8]>) {
     const MARK: &[u8] = b" -- ";
     match line.windows(MARK.len()).position(|window| window == MARK) {

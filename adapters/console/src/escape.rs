@@ -4,14 +4,14 @@
 pub(crate) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((byte, behind)) = rest.split_first() {
-        rest = behind;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
         if *byte != b'\\' {
             plain.push(*byte);
             continue;
         }
-        let (escape, behind) = rest.split_first()?;
-        rest = behind;
+        let (escape, after) = rest.split_first()?;
+        rest = after;
         plain.push(match escape {
             b'r' => b'\r',
             b'n' => b'\n',
@@ -19,8 +19,8 @@ pub(crate) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
             b's' => b' ',
             b'\\' => b'\\',
             b'x' => {
-                let (digits, behind) = rest.split_at_checked(2)?;
-                rest = behind;
+                let (digits, after) = rest.split_at_checked(2)?;
+                rest = after;
                 digit(digits[0])? << 4 | digit(digits[1])?
             }
             _ => return None,

@@ -49,7 +49,7 @@ struct Session {
     requests: Vec<(String, Response)>,
     flushes: Vec<(String, Flush)>,
     round_trips: Vec<RoundTrip>,
-    /// A command that takes its time: those behind it wait.
+    /// A command that takes its time: those after it wait.
     bulk: Option<Bulk>,
     retry_initial: bool,
     /// The first connect has come to an outcome.
@@ -349,7 +349,7 @@ impl Session {
         }
     }
 
-    /// Answers that are true behind the events that were printed before them.
+    /// Answers, which come after the events that they take account of.
     fn tell_what_is(&mut self, what: &Command, cx: &mut Context<'_>) -> Result<(), (&'static str, String)> {
         loop {
             let line = match what {

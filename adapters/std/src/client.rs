@@ -315,18 +315,18 @@ impl Client {
         self.inner.set_servers(servers)
     }
 
-    /// Everything that happens from now on, once more; the first one behind `connect` begins where the connection did,
-    /// so that what happened on the way is told, too.
+    /// Everything that happens from now on, once more; the first one after `connect` begins where the connection did,
+    /// so that it has what happened on the way, too.
     pub fn events(&self) -> Events {
         Events::new(self.inner.events())
     }
 
-    /// What the connection is doing, in one word.
+    /// The state of the connection.
     pub fn state(&self) -> State {
         self.inner.state()
     }
 
-    /// What the connection is doing and what it waits for, in one sentence for people.
+    /// What the connection is doing and what it waits for, as a sentence for people.
     pub fn why(&self) -> String {
         self.inner.why()
     }
@@ -336,7 +336,7 @@ impl Client {
         self.inner.servers()
     }
 
-    /// What the server said of itself last.
+    /// The last INFO of the server.
     pub fn server_info(&self) -> Option<Arc<ServerInfo>> {
         self.inner.server_info()
     }
@@ -363,7 +363,7 @@ impl Client {
 
     /// Whether everything that was ever published with this connection was confirmed by a server: nothing is under
     /// way, and nothing was lost, from the first publish on. After a drain it is the whole answer to what became of
-    /// what was sent, where [`ClosedReason::Drained`] tells of the drain alone.
+    /// what was sent, where [`ClosedReason::Drained`] is about the drain alone.
     pub fn all_confirmed(&self) -> bool {
         self.publish_fates().all_confirmed()
     }

@@ -181,7 +181,7 @@ impl Driver {
         }
     }
 
-    /// A link is connected: it is read from now on, and the machine is told by the thread that reads.
+    /// A link is connected: the thread that reads it reports that to the machine.
     fn connected(&mut self, id: LinkId, stream: Stream, outlet: &mut Outlet) {
         if !matches!(self.transport, Transport::Dialling(wanted, _) if wanted == id) {
             return;
@@ -262,8 +262,8 @@ impl Driver {
         }
     }
 
-    /// When what is begun now for an attempt ends by itself: behind the deadline of the attempt, which the machine
-    /// tells, and better than a thread that was only slow.
+    /// When what is begun now for an attempt ends by itself: after the deadline of the attempt, so that the
+    /// machine reports the timeout first, which says more than a thread that was slow.
     fn deadline(&self) -> Option<Instant> {
         // Too far away for the clock is as good as never.
         Instant::now().checked_add(self.attempt)?.checked_add(SPARE)
@@ -296,7 +296,7 @@ impl Driver {
         });
     }
 
-    /// Leaves the link: the machine has been told already.
+    /// Leaves the link: its end has been reported to the machine already.
     fn leave(&mut self, id: LinkId, abort: bool, outlet: &mut Outlet) {
         let is_this = match &self.transport {
             Transport::Down => false,

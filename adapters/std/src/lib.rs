@@ -20,7 +20,7 @@
 //!
 //! A connection has one thread that writes and keeps the time, and while it is up one that reads. It outlives the
 //! loss of its server: it goes to another one, restores what was subscribed, sends what was published meanwhile, and
-//! tells all of it with [`Events`]. Its threads end when it is closed, which the last [`Client`] and
+//! reports all of it with [`Events`]. Its threads end when it is closed, which the last [`Client`] and
 //! [`Subscription`] that is dropped does too.
 //!
 //! What can take time takes it on threads of its own, which are left to themselves when nobody waits for them any

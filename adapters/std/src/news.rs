@@ -1,4 +1,4 @@
-//! What other threads have to tell the one that drives.
+//! What other threads report to the one that drives.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

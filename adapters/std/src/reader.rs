@@ -17,7 +17,7 @@ use crate::wire::{EVENTS_A_TURN, Wire};
 
 /// So much is read at once at most.
 const READ_MOST: usize = 64 << 10;
-/// Some processors copy two to four times slower from the socket to addresses just behind the beginning of a page.
+/// Some processors copy two to four times slower from the socket to addresses just after the beginning of a page.
 const PAGE: usize = 4096;
 const INTO_PAGE: usize = 128;
 /// A block for small messages.
@@ -119,13 +119,13 @@ impl Reader {
         Ok(decrypted)
     }
 
-    /// Tells the machine something, and takes all that it says.
-    fn turn(&mut self, tell: impl Fn(&mut Turn<'_>)) {
+    /// Reports something to the machine, and takes all that it emits.
+    fn turn(&mut self, report: impl Fn(&mut Turn<'_>)) {
         let mut more = true;
         while more {
             let Self { wire, rx, room, .. } = self;
             let (left, delivered) = wire.turn(|turn| {
-                tell(turn);
+                report(turn);
                 let left = turn.events(rx, EVENTS_A_TURN);
                 *room = turn.read_hint();
                 left

@@ -1,6 +1,6 @@
 //! A TLS session, without any socket: ciphertext goes in and comes out.
 //!
-//! The two threads of a connection share it behind a lock that is never held while a socket is read or written.
+//! The two threads of a connection share it under a lock that is never held while a socket is read or written.
 
 #[cfg(feature = "rustls")]
 pub(crate) use with_rustls::Session;
@@ -14,7 +14,7 @@ pub(crate) struct Decrypted {
     pub(crate) established: bool,
     /// There is something to write: a part of the handshake, an answer to new keys, an alert.
     pub(crate) to_write: bool,
-    /// The peer has said goodbye.
+    /// The peer has ended its direction with a close_notify.
     pub(crate) ended: bool,
 }
 
@@ -104,7 +104,7 @@ mod with_rustls {
             Ok(decrypted)
         }
 
-        /// Moves what was decrypted. That there is no more is told by an error, or by nothing.
+        /// Moves what was decrypted. That there is no more shows as an error, or as nothing.
         fn take_plain(&mut self, plain: &mut BytesMut) {
             let mut reader = self.connection.reader();
             while let Ok(chunk @ [_, ..]) = reader.fill_buf() {

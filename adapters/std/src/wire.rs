@@ -89,9 +89,9 @@ impl Wire {
     }
 
     /// A turn of any thread but the one that writes, which is woken only if there is something to do for it.
-    pub(crate) fn turn<T>(&self, tell: impl FnOnce(&mut Turn<'_>) -> T) -> (T, Delivered) {
+    pub(crate) fn turn<T>(&self, report: impl FnOnce(&mut Turn<'_>) -> T) -> (T, Delivered) {
         let ((answer, ring), delivered) = self.shared.drive(|turn| {
-            let answer = tell(turn);
+            let answer = report(turn);
             // An action that waits makes the deadline the present moment.
             let late = turn.deadline().is_some_and(|deadline| self.oversleeps(deadline));
             (answer, late || turn.wants_transmit() || turn.is_closed())

@@ -27,7 +27,7 @@ impl Stream {
     /// wraps one has to do so itself.
     pub fn new(stream: impl ByteStream) -> Self {
         if let Some(tcp) = (&stream as &dyn Any).downcast_ref::<TcpStream>() {
-            // It fails where the peer is gone already, which reading tells.
+            // It fails where the peer is gone already, and reading will report that.
             let _ = tcp.set_nodelay(true);
         }
         Self(Box::new(stream))

@@ -20,7 +20,7 @@
 //! destructor cannot wait: what was published last is lost where `main` returns right after.
 //!
 //! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
-//! subscribed, sends what was published meanwhile, and tells all of it with [`Events`].
+//! subscribed, sends what was published meanwhile, and reports all of it with [`Events`].
 //!
 //! # Features
 //! None is on by default.

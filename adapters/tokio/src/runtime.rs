@@ -1,4 +1,4 @@
-//! tokio as the home of a connection.
+//! tokio as the runtime of a connection.
 
 use std::fmt;
 use std::future::Future;

@@ -124,7 +124,7 @@ impl Delivery {
     }
 
     /// Delivers everything, in the order events, messages, ends, answers, and `Closed` after all. So whoever has
-    /// an answer finds in the other places what the machine said before it.
+    /// an answer finds in the other places what the machine emitted before it.
     pub(crate) fn deliver(&mut self, hub: &Hub, wakers: &mut Vec<Waker>, delivered: &mut Delivered) {
         wakers.append(&mut self.wakers);
         let closed = self.events.pop_if(|event| event.is_closed());

@@ -26,7 +26,7 @@ pub(crate) struct DrainPatience {
 pub(crate) struct Draining {
     patience: DrainPatience,
     began: Option<Instant>,
-    /// The machine was told that all is consumed, once.
+    /// That all is consumed was reported to the machine, once.
     finished: bool,
     /// Subscriptions that ended while their holders had not taken everything, or had something in their hands.
     mails: Vec<Arc<Mail>>,
@@ -66,7 +66,7 @@ impl Draining {
         &mut self.awaiting
     }
 
-    /// Whether nobody is waited for any more, asked once all subscriptions have ended. It is said once, with how many
+    /// Whether nobody is waited for any more, asked once all subscriptions have ended. The answer comes once, with how many
     /// messages are left unread.
     pub(crate) fn finish(&mut self, now: Instant) -> Option<u64> {
         if self.finished {

@@ -7,7 +7,7 @@ use nats_proto::Sid;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// What the machine said. Messages, replies, confirmations and the ends of subscriptions are not among it:
+    /// An event of the machine. Messages, replies, confirmations and the ends of subscriptions are not among it:
     /// they go to the handles that wait for them.
     Connection(Event),
     /// A subscription's mailbox is full: messages for it are dropped, the newest first. Told once until it is

@@ -235,9 +235,12 @@ mod tests {
         (1..=100).for_each(|dropped| hub.emit_now(slow(dropped)));
         let asked = hub.subscribe();
         (101..=200).for_each(|dropped| hub.emit_now(slow(dropped)));
-        let told = all(&asked);
-        assert_eq!(told[..EARLY], (0..EARLY as u64).map(slow).collect::<Vec<_>>());
-        assert_eq!(told[EARLY], ClientEvent::Missed { events: 37 });
-        assert_eq!(told.len(), EARLY + 1 + 100);
+        let all_of_it = all(&asked);
+        assert_eq!(
+            all_of_it[..EARLY],
+            (0..EARLY as u64).map(slow).collect::<Vec<_>>()
+        );
+        assert_eq!(all_of_it[EARLY], ClientEvent::Missed { events: 37 });
+        assert_eq!(all_of_it.len(), EARLY + 1 + 100);
     }
 }

@@ -14,7 +14,7 @@ use crate::core::lock::{lock, remember};
 /// How long the consumer of a crowded mailbox may take nothing before reading goes on without it.
 const STALLED: Duration = Duration::from_millis(50);
 
-/// A mailbox behind its own small lock, which is never held together with that of another mailbox.
+/// A mailbox under its own small lock, which is never held together with that of another mailbox.
 #[derive(Debug)]
 pub(crate) struct Mail {
     sid: Sid,
@@ -451,7 +451,7 @@ mod tests {
         );
         let taken = lock(&mail.state).take(now);
         assert!(taken.message.is_none() && taken.drain_waits && mail.is_consumed());
-        assert!(!lock(&mail.state).take(now).drain_waits, "that is said once");
+        assert!(!lock(&mail.state).take(now).drain_waits, "a drain is woken once");
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl<T> Oneshot<T> {
         state.waker.take()
     }
 
-    /// Takes the answer, or leaves word whom to wake.
+    /// Takes the answer; while there is none, the waker is kept.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
         let mut state = lock(&self.state);
         if let Some(answer) = state.answer.take() {

@@ -13,7 +13,7 @@ use nats_conn_sm::LinkEnd;
 /// # Errors
 /// The text of the panic.
 pub fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Box<str>> {
-    // What a panic leaves behind belongs to the application; of ours nothing is touched by the call.
+    // What a panic leaves half done belongs to the application; of ours nothing is touched by the call.
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| text(&*panic))
 }
 

@@ -100,8 +100,8 @@ impl Shared {
         answer
     }
 
-    /// One turn of a driver: all that it has to tell the machine and to ask of it, under one lock. Afterwards what
-    /// the machine said is delivered, and wakers are woken when no lock is held any more.
+    /// One turn of a driver: all that it has to report to the machine and to ask of it, under one lock. Afterwards
+    /// what the machine emitted is delivered, and wakers are woken when no lock is held any more.
     pub fn drive<R>(&self, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
         let now = Instant::now();
         let mut delivery = lock(&self.delivery);
@@ -146,7 +146,7 @@ impl Shared {
     }
 
     /// The driver has ended, in good order or not. If the connection is not closed it is now: whoever waits is
-    /// told, and [`ClientEvent::DriverFailed`] says so before `Closed`.
+    /// answered, and [`ClientEvent::DriverFailed`] says so before `Closed`.
     ///
     /// Drivers call this last, from a guard that also runs when they panic or are dropped.
     pub fn finish(&self, panicked: bool) {

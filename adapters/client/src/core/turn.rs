@@ -169,7 +169,7 @@ impl<'a> Turn<'a> {
         remember(&mut self.locked.driver, waker);
     }
 
-    /// Whether `Closed` has been told: nothing follows.
+    /// Whether `Closed` was emitted: nothing follows.
     pub fn is_closed(&self) -> bool {
         self.locked.closed.is_some()
     }
@@ -251,7 +251,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The end: whoever still waits for something is told. The machine has ended everything by itself; what is
+    /// The end: whoever still waits for something is answered. The machine has ended everything by itself; what is
     /// left here is left only where the machine could not.
     pub(crate) fn close_everything(&mut self, reason: ClosedReason) {
         let locked = &mut *self.locked;

@@ -1,4 +1,4 @@
-//! What a home for a connection has to bring: sockets, timers, TLS, and a way to run a driver.
+//! How a connection is started on a runtime, or on threads.
 
 use std::sync::Arc;
 

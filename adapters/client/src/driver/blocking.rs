@@ -41,7 +41,7 @@ pub fn wait_for<T>(
 /// dropped: if the future is dropped, what comes of it is lost.
 ///
 /// # Errors
-/// There is no thread to be had, or it panicked.
+/// No thread could be started, or it panicked.
 pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let answer = Oneshot::new();
     let promise = answer.clone();

@@ -24,7 +24,7 @@ const LAST_RESORT: Duration = Duration::from_secs(1);
 /// others are dropped then. It has no deadline of its own.
 ///
 /// # Errors
-/// The name cannot be resolved, or what the first address said that failed, if all did.
+/// The name cannot be resolved, or all addresses failed: the error of the first.
 pub async fn dial_all<S, D, T>(
     target: &Target,
     dial: impl Fn(SocketAddr) -> D,
@@ -115,7 +115,7 @@ impl Race {
     /// The next address to dial.
     #[expect(
         clippy::should_implement_trait,
-        reason = "it is told what became of each before the next"
+        reason = "its holder reports what became of each address before the next"
     )]
     pub fn next(&mut self) -> Option<SocketAddr> {
         let (address, failed) = self.rest.pop_front()?;
@@ -148,7 +148,7 @@ impl Race {
             .call_quietly(|locked| locked.addresses.refused(&self.server, self.link, address));
     }
 
-    /// What the first address said that failed, when all have.
+    /// The error of the first address that failed, when all have.
     pub fn error(&mut self) -> LinkEnd {
         self.error.take().unwrap_or_else(|| LinkEnd::Resolve {
             detail: "the name has no address".into(),

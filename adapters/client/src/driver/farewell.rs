@@ -15,7 +15,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Farewell<S> {
     io: S,
     deadline: Instant,
-    said: bool,
+    /// Nothing more is written, and the peer knows.
+    half_closed: bool,
     scratch: BytesMut,
 }
 
@@ -24,7 +25,7 @@ impl<S: Io> Farewell<S> {
         Self {
             io,
             deadline: now + PATIENCE,
-            said: false,
+            half_closed: false,
             scratch: BytesMut::new(),
         }
     }
@@ -38,9 +39,9 @@ impl<S: Io> Farewell<S> {
         if now >= self.deadline {
             return Poll::Ready(());
         }
-        if !self.said {
+        if !self.half_closed {
             match self.io.poll_half_close(cx) {
-                Poll::Ready(Ok(())) => self.said = true,
+                Poll::Ready(Ok(())) => self.half_closed = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }

@@ -42,7 +42,7 @@ impl<K: Sockets> FuturesStream<K> {
     /// The same over any stream of futures-io. Nagle's algorithm is switched off if it is a TCP stream of the runtime; a
     /// stream that wraps one has to do so itself.
     pub fn new(stream: impl ByteStream) -> Self {
-        // It fails where the peer is gone already, which reading tells.
+        // It fails where the peer is gone already, and reading will report that.
         let _ = K::write_at_once(&stream);
         Self(HalfClosing {
             stream: Box::new(stream),

@@ -26,7 +26,7 @@ pub struct Prepared<A> {
 }
 
 /// What a driver needs. A driver of an adapter's own calls [`Shared::finish`] at its end, from a guard that
-/// also runs when it panics: until then whoever waits goes on waiting.
+/// also runs when it panics: until then whoever waits is not woken.
 #[derive(Debug)]
 pub struct DriverParts {
     /// The machine, shared with the handles.

@@ -36,18 +36,18 @@ const TURNS_A_POLL: usize = 32;
 /// larger.
 const READ_LEAST: usize = 8 << 10;
 const READ_MOST: usize = 64 << 10;
-/// How long a link is still read when it cannot be written to any more: its end is not always told at once.
+/// How long a link is still read when it cannot be written to any more: the system does not always report its end at once.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Pieces that are handed to the system in one write.
 const PIECES: usize = 64;
 
 /// The future that carries one connection, until it is closed: [`Runtime::spawn`] runs it.
 ///
-/// Each of its turns reads once and writes what there is, without a lock; then tells the machine, takes what it
-/// says, and delivers that, under one lock; then yields if messages were delivered, so that on a single thread
+/// Each of its turns reads once and writes what there is, without a lock; then reports to the machine, takes what it
+/// emits, and delivers that, under one lock; then yields if messages were delivered, so that on a single thread
 /// those who wait for them run before more is read.
 ///
-/// If it panics or is dropped before its end the connection is closed, and everybody who waits is told.
+/// If it panics or is dropped before its end the connection is closed, and everybody who waits is woken.
 #[must_use = "a connection lives only while its driver runs"]
 pub(crate) struct Driver<R: Runtime> {
     shared: Arc<Shared>,
@@ -65,7 +65,7 @@ pub(crate) struct Driver<R: Runtime> {
     identity: Option<(LinkId, Answer)>,
     /// The selector panicked: the attempt that it was asked about fails.
     selector_failed: Option<LinkEnd>,
-    /// What the machine is to be told at the next turn.
+    /// What is to be reported to the machine at the next turn.
     news: VecDeque<News>,
     timer: Timer<R>,
     backpressure: Backpressure,
@@ -85,7 +85,7 @@ enum Link<S> {
         io: S,
         flushed: bool,
     },
-    /// Writing has failed. What the server said before it went still counts, and says more than the broken pipe does:
+    /// Writing has failed. What the server sent before it went still counts, and says more than the broken pipe does:
     /// it is read until that fails, too, or until this moment.
     Failing {
         id: LinkId,
@@ -170,7 +170,7 @@ impl<R: Runtime> Driver<R> {
         Poll::Pending
     }
 
-    /// Everything under the lock: tells the news, takes events, actions and bytes.
+    /// Everything under the lock: reports the news, takes events, actions and bytes.
     fn turn(&mut self, cx: &Context<'_>) -> (Outcome, Delivered) {
         let Self {
             shared,
@@ -183,7 +183,7 @@ impl<R: Runtime> Driver<R> {
         } = self;
         shared.drive(|turn| {
             while let Some(news) = news.pop_front() {
-                tell(turn, news, tx);
+                report(turn, news, tx);
             }
             // What was read came before the deadline that has passed, as far as anybody can tell.
             let mut more = turn.events(rx, EVENTS_A_TURN);
@@ -276,7 +276,7 @@ impl<R: Runtime> Driver<R> {
         self.news.push_back(News::Choice(attempt, server, delay));
     }
 
-    /// Leaves the link: the machine has been told already.
+    /// Leaves the link: its end has been reported to the machine already.
     fn leave(&mut self, link: LinkId, abort: bool, now: Instant) {
         self.identity.take_if(|(asked, _)| *asked == link);
         let is_this = match &self.link {
@@ -294,7 +294,7 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
-    /// Everything outside the lock. Says whether there is something to tell the machine.
+    /// Everything outside the lock. Says whether there is something to report to the machine.
     fn poll_outside(&mut self, cx: &mut Context<'_>) -> bool {
         let mut busy = self.timer.poll(cx);
         busy |= self.poll_identity(cx);
@@ -464,7 +464,7 @@ impl<R: Runtime> fmt::Debug for Driver<R> {
     }
 }
 
-fn tell(turn: &mut Turn<'_>, news: News, tx: &mut SendBuf) {
+fn report(turn: &mut Turn<'_>, news: News, tx: &mut SendBuf) {
     match news {
         News::Connected(link) => turn.connected(link),
         News::Tls(link) => turn.tls_done(link),

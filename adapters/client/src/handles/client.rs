@@ -275,8 +275,8 @@ impl Client {
             .with(|connection, now| connection.set_servers(now, servers))
     }
 
-    /// One more stream of events, from now on; the first one behind `connect` begins where the connection did, so that
-    /// what happened on the way is told, too.
+    /// One more stream of events, from now on; the first one after `connect` begins where the connection did, so that
+    /// it has what happened on the way, too.
     pub fn events(&self) -> Events {
         Events::new(self.handle.shared.hub().subscribe())
     }
@@ -286,12 +286,12 @@ impl Client {
         self.handle.shared.hub().keep(events.into_slot(), taken);
     }
 
-    /// What the connection is doing, in one word.
+    /// The state of the connection.
     pub fn state(&self) -> State {
         self.handle.shared.look(|connection| connection.state())
     }
 
-    /// What the connection is doing and what it waits for, in one sentence for people.
+    /// What the connection is doing and what it waits for, as a sentence for people.
     pub fn why(&self) -> String {
         let now = self.handle.shared.now();
         self.handle.shared.look(|connection| connection.why(now))
@@ -302,7 +302,7 @@ impl Client {
         self.handle.shared.look(|connection| connection.servers())
     }
 
-    /// What the server said of itself last.
+    /// The last INFO of the server.
     pub fn server_info(&self) -> Option<Arc<ServerInfo>> {
         self.handle
             .shared
@@ -333,7 +333,7 @@ impl Client {
 
     /// Whether everything that was ever published with this connection was confirmed by a server: nothing is under
     /// way, and nothing was lost, from the first publish on. After a drain it is the whole answer to what became of
-    /// what was sent, where [`ClosedReason::Drained`] tells of the drain alone.
+    /// what was sent, where [`ClosedReason::Drained`] is about the drain alone.
     pub fn all_confirmed(&self) -> bool {
         self.publish_fates().all_confirmed()
     }
@@ -361,7 +361,7 @@ impl Client {
         self.handle.shared.look(|connection| connection.fate(publish))
     }
 
-    /// What adapters and drivers use: the machine behind this handle.
+    /// What adapters and drivers use: the state that this handle shares with its driver.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }

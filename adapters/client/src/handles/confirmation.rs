@@ -1,4 +1,4 @@
-//! The server's word that it has processed what was sent.
+//! Confirmations: the server has processed what was sent.
 
 use std::future::Future;
 use std::pin::Pin;

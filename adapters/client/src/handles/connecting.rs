@@ -30,7 +30,7 @@ pub enum ConnectFailure {
         failures: Vec<AttemptFailure>,
     },
     /// The connection was closed before there was an outcome.
-    #[error("the connection was closed before it was up: {}{}", .reason.code(), Behind(.failures))]
+    #[error("the connection was closed before it was up: {}{}", .reason.code(), After(.failures))]
     Closed {
         /// Why.
         reason: ClosedReason,
@@ -133,9 +133,9 @@ pub fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), Co
     }
 }
 
-struct Behind<'a>(&'a [AttemptFailure]);
+struct After<'a>(&'a [AttemptFailure]);
 
-impl fmt::Display for Behind<'_> {
+impl fmt::Display for After<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return Ok(());

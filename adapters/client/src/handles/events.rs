@@ -9,12 +9,12 @@ use futures_core::Stream;
 use crate::core::event::ClientEvent;
 use crate::core::hub::EventSlot;
 
-/// A stream of everything that happens from the moment at which it was asked for; the first that is asked for behind
+/// A stream of everything that happens from the moment at which it was asked for; the first that is asked for after
 /// `connect` begins where the connection did.
 ///
 /// Every holder gets every event. A holder that falls behind by more than
-/// [`ConnectOptions::event_capacity`](crate::ConnectOptions::event_capacity) events misses some, and is told how
-/// many and where by [`ClientEvent::Missed`]; `Closed` is never missed. The stream ends behind `Closed`. It does
+/// [`ConnectOptions::event_capacity`](crate::ConnectOptions::event_capacity) events misses some, and learns how
+/// many and where from [`ClientEvent::Missed`]; `Closed` is never missed. The stream ends after `Closed`. It does
 /// not keep the connection open.
 #[derive(Debug)]
 pub struct Events {
@@ -30,7 +30,7 @@ impl Events {
         self.slot
     }
 
-    /// The next event; `None` behind `Closed`.
+    /// The next event; `None` after `Closed`.
     ///
     /// # Cancel safety
     /// Dropping the future loses no event: the next call gives it.
@@ -43,7 +43,7 @@ impl Events {
         self.slot.try_next()
     }
 
-    /// The next event, or word whom to wake when there is one.
+    /// The next event, if there is one; else the waker is kept until there is.
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<ClientEvent>> {
         self.slot.poll(cx)
     }

@@ -37,7 +37,7 @@ impl Replies {
         std::future::poll_fn(|cx| self.poll_reply(cx)).await
     }
 
-    /// The next reply, or word whom to wake when there is one.
+    /// The next reply, if there is one; else the waker is kept until there is.
     pub fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         self.slot.poll(cx)
     }

@@ -67,7 +67,7 @@ impl<A: Default> Default for ConnectOptions<A> {
 }
 
 impl<A> ConnectOptions<A> {
-    /// The default settings, for these servers, in a home that has settings of its own.
+    /// The default settings, for these servers, with an adapter that has settings of its own.
     pub fn with_adapter(servers: Vec<ServerUrl>, adapter: A) -> Self {
         Self {
             config: Config::new(servers),
@@ -91,7 +91,7 @@ impl<A> ConnectOptions<A> {
         }
     }
 
-    /// The same settings in another home, which has settings of its own.
+    /// The same settings with another adapter, which has settings of its own.
     pub fn adapter<B>(self, adapter: B) -> ConnectOptions<B> {
         ConnectOptions {
             config: self.config,
@@ -128,7 +128,7 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// The language and version of the client library that the server is told. Default: `rust`, and the version of
+    /// The language and version of the client library that CONNECT names. Default: `rust`, and the version of
     /// the state machine.
     pub fn library(mut self, lang: impl Into<String>, version: impl Into<String>) -> Self {
         self.config.lang = lang.into();
@@ -284,7 +284,7 @@ impl<A> ConnectOptions<A> {
 
     /// How long a drain of the connection waits for a subscription in which messages lie, of which none is in anybody's
     /// hand, and that nobody polls. Counted from the beginning of the drain, or from when somebody last polled it.
-    /// Default: 5 s. What is left there then is told as
+    /// Default: 5 s. What is left there then is reported as
     /// [`unread`](nats_conn_sm::ClosedReason::Drained::unread). It is 1 s at most where the task, or the thread, that
     /// awaits the drain is the one that last polled the subscription.
     pub fn drain_patience(mut self, patience: Duration) -> Self {

@@ -34,7 +34,7 @@ impl Challenge {
 #[derive(Clone, Default)]
 pub struct Identity(Vec<Part>);
 
-/// What one option says.
+/// What one option was set to.
 #[derive(Clone)]
 struct Part {
     /// The name of the option.
@@ -116,7 +116,7 @@ impl Identity {
         self.set(option, says, Source::Keys(source));
     }
 
-    /// What the same option said before is forgotten.
+    /// What the same option was set to before is forgotten.
     fn set(&mut self, option: &'static str, says: Says, source: Source) {
         self.0.retain(|part| part.option != option);
         self.0.push(Part { option, says, source });
@@ -141,7 +141,7 @@ impl Identity {
         Box::pin(async move {
             let mut credentials = Credentials::default();
             for part in parts {
-                let said = match part.source {
+                let more = match part.source {
                     Source::Fixed(credentials) => credentials,
                     Source::Callback(callback) => {
                         let challenge = challenge.clone();
@@ -152,23 +152,23 @@ impl Identity {
                     #[cfg(feature = "nkeys")]
                     Source::Keys(source) => source.answer(challenge.nonce.as_deref())?,
                 };
-                add(&mut credentials, said);
+                add(&mut credentials, more);
             }
             Ok(credentials)
         })
     }
 }
 
-/// Everything that one of them says is said by both.
-fn add(credentials: &mut Credentials, said: Credentials) {
-    let mut more = Credentials::default();
-    more.user = said.user.or(credentials.user.take());
-    more.password = said.password.or(credentials.password.take());
-    more.token = said.token.or(credentials.token.take());
-    more.jwt = said.jwt.or(credentials.jwt.take());
-    more.nkey = said.nkey.or(credentials.nkey.take());
-    more.signature = said.signature.or(credentials.signature.take());
-    *credentials = more;
+/// Adds what is set in `more`.
+fn add(credentials: &mut Credentials, more: Credentials) {
+    let mut sum = Credentials::default();
+    sum.user = more.user.or(credentials.user.take());
+    sum.password = more.password.or(credentials.password.take());
+    sum.token = more.token.or(credentials.token.take());
+    sum.jwt = more.jwt.or(credentials.jwt.take());
+    sum.nkey = more.nkey.or(credentials.nkey.take());
+    sum.signature = more.signature.or(credentials.signature.take());
+    *credentials = sum;
 }
 
 impl fmt::Debug for Identity {

@@ -171,7 +171,7 @@ impl Threads {
             drop(state);
             unasked
                 .into_iter()
-                .for_each(|name| name.tell(&Err(resolve_error(&error))));
+                .for_each(|name| name.answer(&Err(resolve_error(&error))));
         }
     }
 
@@ -180,7 +180,7 @@ impl Threads {
         while let Some(host) = self.next() {
             let answer = (self.resolve)(&host);
             let name = lock(&self.state).names.remove(&host);
-            name.into_iter().for_each(|name| name.tell(&answer));
+            name.into_iter().for_each(|name| name.answer(&answer));
         }
     }
 
@@ -212,7 +212,7 @@ impl Threads {
 }
 
 impl Name {
-    fn tell(self, answer: &Answer) {
+    fn answer(self, answer: &Answer) {
         let wakers = self
             .waiting
             .iter()

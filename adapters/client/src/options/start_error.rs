@@ -22,10 +22,10 @@ pub enum StartError {
         /// The name of the other.
         second: &'static str,
     },
-    /// The thread or task that drives the connection cannot be had.
+    /// The thread or task that drives the connection could not be started.
     #[error("cannot run the connection: {detail}")]
     NoDriver {
-        /// What the system said.
+        /// The error of the system.
         detail: String,
     },
     /// The operating system has no random bytes to give, from which inboxes are drawn.
@@ -33,7 +33,7 @@ pub enum StartError {
         "the operating system gives no random bytes ({detail}): set a seed of your own that nobody can guess"
     )]
     NoRandomness {
-        /// What the system said.
+        /// The error of the system.
         detail: String,
     },
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// How to make TLS. Whether it is made is said by the URL, by the server, and by
+/// How to make TLS. Whether it is made depends on the URL, on the server, and on
 /// [`ConnectOptions::tls_required`](crate::ConnectOptions::tls_required) and
 /// [`ConnectOptions::tls_first`](crate::ConnectOptions::tls_first).
 ///
-/// No certificate is trusted unless it is said which: [`system_roots`](Self::system_roots) or
+/// No certificate is trusted unless it is named: [`system_roots`](Self::system_roots) or
 /// [`ca_files`](Self::ca_files). Files are read at every handshake, the roots of the system once; nothing is read
 /// for plain connections.
 #[derive(Clone, Default)]
@@ -90,7 +90,7 @@ impl TlsOptions {
         E: fmt::Display,
     {
         self.provider = Some(std::sync::Arc::new(move |server| {
-            // What this crate said of its own options says again what the machine will say.
+            // An error of this crate begins as the machine's text will.
             provider(server).map_err(|error| error.to_string().trim_start_matches("TLS: ").to_owned())
         }));
         self

@@ -1,4 +1,4 @@
-//! The driver over a stream that does what it is told.
+//! The driver over a scripted stream.
 
 use std::collections::VecDeque;
 use std::future::IntoFuture;
@@ -21,7 +21,7 @@ enum Read {
     Bytes(&'static str),
     /// Nothing, until this has been written or could not be written.
     After(&'static str),
-    /// Nothing for now: the system will tell in a moment.
+    /// Nothing for now: the system will wake us in a moment.
     Later,
     /// The answer to the request that was written, after whoever drives was held up for a while.
     AnswerHeldUp(Duration),
@@ -44,7 +44,7 @@ impl Io for Scripted {
                 buffer.extend_from_slice(text.as_bytes());
                 Poll::Ready(Ok(text.len()))
             }
-            Some(Read::After(word)) if said(&self.written, word) => self.poll_read(cx, buffer),
+            Some(Read::After(word)) if contains(&self.written, word) => self.poll_read(cx, buffer),
             Some(Read::Later) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -73,7 +73,7 @@ impl Io for Scripted {
             self.written.extend_from_slice(piece);
         }
         self.reader.take().into_iter().for_each(Waker::wake);
-        if self.fails && said(&self.written, "PUB ") {
+        if self.fails && contains(&self.written, "PUB ") {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         Poll::Ready(Ok(self.written.len() - before))
@@ -88,16 +88,16 @@ impl Io for Scripted {
     }
 }
 
-fn said(written: &[u8], word: &str) -> bool {
+fn contains(written: &[u8], word: &str) -> bool {
     written
         .windows(word.len())
         .any(|window| window == word.as_bytes())
 }
 
-/// A home on a thread, with one stream.
-struct Home(Mutex<Option<Scripted>>);
+/// A runtime of one thread, with one stream.
+struct OneThread(Mutex<Option<Scripted>>);
 
-impl Runtime for Home {
+impl Runtime for OneThread {
     type Io = Scripted;
     type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -135,7 +135,7 @@ impl Runtime for Home {
     }
 }
 
-/// A connection over a stream whose reading brings this behind the handshake and the first publish.
+/// A connection over a stream whose reading brings this after the handshake and the first publish.
 fn connection(fails: bool, reads: impl IntoIterator<Item = Read>) -> (Client, Events) {
     let handshake = [
         Read::Bytes("INFO {\"max_payload\":1000}\r\n"),
@@ -150,7 +150,7 @@ fn connection(fails: bool, reads: impl IntoIterator<Item = Read>) -> (Client, Ev
         reader: None,
     };
     let servers = vec!["nats://localhost".parse().unwrap()];
-    let options = ConnectOptions::with_adapter(servers, Home(Mutex::new(Some(stream))));
+    let options = ConnectOptions::with_adapter(servers, OneThread(Mutex::new(Some(stream))));
     options.start().unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! What a home owes its connection: streams of one's own, local addresses, a visible end, and room for a blast.
+//! What an adapter owes its connection: streams of one's own, local addresses, a visible end, and room for a blast.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use nats_conn_tokio::{
 };
 use tokio::time::timeout;
 
-const SUBJECT: Subject = Subject::from_static("home.tick");
+const SUBJECT: Subject = Subject::from_static("adapter.tick");
 const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn a_stream_of_ones_own_is_used_at_every_attempt() {
     let cluster = TcpCluster::start(1).unwrap();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
-    let home = Tokio::with_connector(move |target| {
+    let adapter = Tokio::with_connector(move |target| {
         counter.fetch_add(1, Ordering::Relaxed);
         async move {
             let stream = tokio::net::TcpStream::connect((target.server.host(), target.server.port())).await?;
@@ -33,7 +33,9 @@ async fn a_stream_of_ones_own_is_used_at_every_attempt() {
             Ok(Stream::new(near))
         }
     });
-    let options = ConnectOptions::from_url(&cluster.urls()).unwrap().adapter(home);
+    let options = ConnectOptions::from_url(&cluster.urls())
+        .unwrap()
+        .adapter(adapter);
     let client = options.connect().await.unwrap();
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     let payload = vec![b'x'; 100_000];
@@ -117,7 +119,7 @@ fn blasting_server(messages: usize) -> String {
         let (mut seen, mut buffer) = (Vec::new(), [0; 1024]);
         let said = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
         let mut greeted = false;
-        while !said(&seen, b"SUB home.tick 1\r\n") {
+        while !said(&seen, b"SUB adapter.tick 1\r\n") {
             let count = stream.read(&mut buffer).unwrap();
             seen.extend_from_slice(&buffer[..count]);
             if !greeted && said(&seen, b"PING\r\n") {
@@ -127,7 +129,7 @@ fn blasting_server(messages: usize) -> String {
         }
         let mut hundred = Vec::new();
         for _ in 0..100 {
-            write!(hundred, "MSG home.tick 1 128\r\n{:128}\r\n", "").unwrap();
+            write!(hundred, "MSG adapter.tick 1 128\r\n{:128}\r\n", "").unwrap();
         }
         for _ in 0..messages / 100 {
             stream.write_all(&hundred).unwrap();

@@ -1,4 +1,4 @@
-//! What a home owes its connection: streams of one's own, local addresses, and a visible end.
+//! What an adapter owes its connection: streams of one's own, local addresses, and a visible end.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use async_std::task::{block_on, spawn_blocking};
 use nats_conn_async_std::{AsyncStd, ClientEvent, ClosedReason, ConnectOptions, Event, Stream, Subject};
 use nats_conn_tests::tcp_server::TcpCluster;
 
-const SUBJECT: Subject = Subject::from_static("home.tick");
+const SUBJECT: Subject = Subject::from_static("adapter.tick");
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
@@ -22,14 +22,16 @@ fn a_stream_of_ones_own_is_used_at_every_attempt() {
     let cluster = TcpCluster::start(1).unwrap();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
-    let home = AsyncStd::with_connector(move |target| {
+    let adapter = AsyncStd::with_connector(move |target| {
         counter.fetch_add(1, Ordering::Relaxed);
         async move {
             let address = ([127, 0, 0, 1], target.server.port());
             Ok(Stream::new(Async::<TcpStream>::connect(address).await?))
         }
     });
-    let options = ConnectOptions::from_url(&cluster.urls()).unwrap().adapter(home);
+    let options = ConnectOptions::from_url(&cluster.urls())
+        .unwrap()
+        .adapter(adapter);
     block_on(async {
         let client = options.connect().await.unwrap();
         let mut subscription = client.subscribe(&SUBJECT).unwrap();

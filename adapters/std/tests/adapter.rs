@@ -1,4 +1,4 @@
-//! What a home owes its connection: streams of one's own, local addresses, a visible end, and room for a blast.
+//! What an adapter owes its connection: streams of one's own, local addresses, a visible end, and room for a blast.
 
 mod pipe;
 
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nats_conn_std::{ClientEvent, ClosedReason, ConnectOptions, Event, Std, Stream, Subject, Subscription};
 use nats_conn_tests::tcp_server::TcpCluster;
 
-static SUBJECT: Subject = Subject::from_static("home.tick");
+static SUBJECT: Subject = Subject::from_static("adapter.tick");
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
@@ -22,12 +22,14 @@ fn a_stream_of_ones_own_is_used_at_every_attempt() {
     let cluster = TcpCluster::start(1).unwrap();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
-    let home = Std::with_connector(move |target| {
+    let adapter = Std::with_connector(move |target| {
         counter.fetch_add(1, Ordering::Relaxed);
         let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
         Ok(Stream::new(pipe::in_front_of(stream)))
     });
-    let options = ConnectOptions::from_url(&cluster.urls()).unwrap().adapter(home);
+    let options = ConnectOptions::from_url(&cluster.urls())
+        .unwrap()
+        .adapter(adapter);
     let client = options.connect().unwrap();
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     let payload = vec![b'x'; 100_000];
@@ -46,7 +48,7 @@ fn a_stream_of_ones_own_is_used_at_every_attempt() {
 fn a_unix_socket_is_a_stream() {
     use std::os::unix::net::UnixStream;
 
-    let home = Std::with_connector(|_| {
+    let adapter = Std::with_connector(|_| {
         let (near, mut far) = UnixStream::pair()?;
         thread::spawn(move || {
             far.write_all(b"INFO {\"max_payload\":1048576}\r\n").unwrap();
@@ -61,7 +63,9 @@ fn a_unix_socket_is_a_stream() {
         });
         Ok(Stream::new(near))
     });
-    let options = ConnectOptions::from_url("nats://anywhere").unwrap().adapter(home);
+    let options = ConnectOptions::from_url("nats://anywhere")
+        .unwrap()
+        .adapter(adapter);
     assert_eq!(options.connect().unwrap().close(), ClosedReason::Requested);
 }
 
@@ -136,7 +140,7 @@ fn blasting_server(messages: usize) -> String {
         let (mut seen, mut buffer) = (Vec::new(), [0; 1024]);
         let said = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
         let mut greeted = false;
-        while !said(&seen, b"SUB home.tick 1\r\n") {
+        while !said(&seen, b"SUB adapter.tick 1\r\n") {
             let count = stream.read(&mut buffer).unwrap();
             seen.extend_from_slice(&buffer[..count]);
             if !greeted && said(&seen, b"PING\r\n") {
@@ -146,7 +150,7 @@ fn blasting_server(messages: usize) -> String {
         }
         let mut hundred = Vec::new();
         for _ in 0..100 {
-            write!(hundred, "MSG home.tick 1 128\r\n{:128}\r\n", "").unwrap();
+            write!(hundred, "MSG adapter.tick 1 128\r\n{:128}\r\n", "").unwrap();
         }
         for _ in 0..messages / 100 {
             stream.write_all(&hundred).unwrap();
