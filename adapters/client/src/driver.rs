@@ -18,6 +18,7 @@ mod farewell;
 #[cfg(feature = "futures-io")]
 mod futures_stream;
 mod io;
+mod link;
 mod prepare;
 mod runtime;
 mod setup;

@@ -3,13 +3,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Buf;
 use nats_conn_sm::{
     Action, AttemptId, AuthError, Credentials, LinkEnd, LinkId, ReceiveBuf, SendBuf, ServerId, ServerStatus,
 };
@@ -21,6 +19,7 @@ use crate::core::shared::Shared;
 use crate::core::turn::Turn;
 use crate::driver::farewell::Farewell;
 use crate::driver::io::Io;
+use crate::driver::link::{Link, write_all};
 use crate::driver::prepare::DriverParts;
 use crate::driver::runtime::Runtime;
 use crate::driver::setup::LinkSetup;
@@ -38,8 +37,6 @@ const READ_LEAST: usize = 8 << 10;
 const READ_MOST: usize = 64 << 10;
 /// How long a link is still read when it cannot be written to any more: the system does not always report its end at once.
 const LAST_WORDS: Duration = Duration::from_millis(100);
-/// Pieces that are handed to the system in one write.
-const PIECES: usize = 64;
 
 /// The future that carries one connection, until it is closed: [`Runtime::spawn`] runs it.
 ///
@@ -74,28 +71,6 @@ pub(crate) struct Driver<R: Runtime> {
     polling: bool,
     finished: bool,
 }
-
-/// The transport of the present link.
-enum Link<S> {
-    Down,
-    Dialing(LinkId, Opening<S>),
-    Upgrading(LinkId, Opening<S>),
-    Up {
-        id: LinkId,
-        io: S,
-        flushed: bool,
-    },
-    /// Writing has failed. What the server sent before it went still counts, and says more than the broken pipe does:
-    /// it is read until that fails, too, or until this moment.
-    Failing {
-        id: LinkId,
-        io: S,
-        end: LinkEnd,
-        until: Instant,
-    },
-}
-
-type Opening<S> = Pin<Box<dyn Future<Output = Result<S, LinkEnd>> + Send>>;
 
 /// What happened outside.
 enum News {
@@ -472,33 +447,6 @@ fn report(turn: &mut Turn<'_>, news: News, tx: &mut SendBuf) {
         News::Credentials(link, answer) => turn.credentials(link, answer),
         News::Choice(attempt, server, delay) => turn.server_choice(attempt, server, delay),
     }
-}
-
-fn write_all(
-    io: &mut impl Io,
-    tx: &mut SendBuf,
-    flushed: &mut bool,
-    cx: &mut Context<'_>,
-) -> Poll<std::io::Result<()>> {
-    while !tx.is_empty() {
-        *flushed = false;
-        let mut pieces = [IoSlice::new(&[]); PIECES];
-        let mut count = 0;
-        for (place, chunk) in pieces.iter_mut().zip(tx.chunks()) {
-            *place = IoSlice::new(chunk);
-            count += 1;
-        }
-        let written = match io.poll_write(cx, &pieces[..count]) {
-            Poll::Ready(Ok(0)) => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
-            Poll::Ready(Ok(written)) => written,
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => return Poll::Pending,
-        };
-        tx.advance(written);
-    }
-    let done = io.poll_flush(cx)?;
-    *flushed = done.is_ready();
-    done.map(Ok)
 }
 
 #[cfg(test)]

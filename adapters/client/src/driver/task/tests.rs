@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::IntoFuture;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::Waker;
