@@ -77,6 +77,17 @@ pub struct Delivered {
     crowded: Vec<Arc<Mail>>,
 }
 
+#[cfg(test)]
+impl Delivered {
+    /// A turn that has crowded this mailbox.
+    pub(crate) fn crowding(mail: Arc<Mail>) -> Self {
+        Self {
+            crowded: vec![mail],
+            ..Self::default()
+        }
+    }
+}
+
 impl Delivery {
     pub(crate) fn new(patience: Duration) -> Self {
         Self {

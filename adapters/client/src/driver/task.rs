@@ -389,7 +389,10 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn next_wakeup(&mut self, machine: Option<Instant>, now: Instant) -> Option<Instant> {
+        let held_up = self.backpressure.is_active();
         let reading = self.backpressure.check(now);
+        // Reading waits no longer, and the stream was not polled: what arrives there would wake nobody.
+        let reading = reading.or(held_up.then_some(now));
         let farewells = self.farewells.iter().map(Farewell::deadline);
         let failing = match &self.link {
             Link::Failing { until, .. } => Some(*until),

@@ -9,10 +9,11 @@ use std::task::Waker;
 use std::thread;
 
 use bytes::BytesMut;
-use nats_conn_sm::{DisconnectReason, Event};
-use nats_proto::Subject;
+use nats_conn_sm::{DisconnectReason, Event, MailboxLimits};
+use nats_proto::{Decoder, ServerOp, Sid, Subject};
 
 use super::*;
+use crate::core::mail::Mail;
 use crate::driver::blocking;
 use crate::{Client, ClientEvent, ConnectOptions, Events, StartError};
 
@@ -203,4 +204,38 @@ fn a_reply_that_was_read_counts_also_where_its_driver_was_held_up_beyond_the_dea
     let request = client.request(&subject, "?").timeout(held_up / 2);
     let reply = blocking::wait(None, pin!(request.into_future())).unwrap();
     assert_eq!(reply.unwrap().payload(), b"hi");
+}
+
+#[test]
+fn a_driver_that_held_reading_up_does_not_sleep_when_that_is_over() {
+    let limits = MailboxLimits::new(10, 1 << 20);
+    let mail = Mail::new(Sid::new(1), limits);
+    let mut decoder = Decoder::default();
+    let mut wire = BytesMut::from("MSG a 1 1\r\nx\r\n".repeat(8).as_str());
+    let ops = std::iter::from_fn(|| decoder.decode(&mut wire).unwrap());
+    let mut messages = ops
+        .filter_map(|op| match op {
+            ServerOp::Message(message) => Some(message),
+            _ => None,
+        })
+        .collect();
+    let second = Duration::from_secs(1);
+    assert!(mail.fill(1, &mut messages, second, None).crowded);
+
+    let options = ConnectOptions::with_adapter(
+        vec!["nats://localhost".parse().unwrap()],
+        OneThread(Mutex::new(None)),
+    );
+    let prepared = options.prepare().unwrap();
+    let mut driver = Driver::new(prepared.parts, Arc::new(prepared.adapter));
+    let began = Instant::now();
+    assert_eq!(driver.next_wakeup(None, began), None, "nothing is waited for");
+    driver
+        .backpressure
+        .note(Delivered::crowding(mail), began, Waker::noop());
+    let next = driver.next_wakeup(None, began).unwrap();
+    assert!(next > began, "the consumer has time");
+    // It has taken nothing by then.
+    assert_eq!(driver.next_wakeup(None, next), Some(next));
+    assert_eq!(driver.next_wakeup(None, next), None);
 }
