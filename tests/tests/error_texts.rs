@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nats_conn_client::console::{CommandError, FlagsError};
 use nats_conn_client::{ConnectFailure, PublishFailure, RequestFailure, RespondError, StartError};
+use nats_conn_console::{CommandError, FlagsError};
 use nats_conn_sm::{
     AttemptFailure, AuthError, ClosedReason, Config, ConfigError, ConnectError, Connection, DisconnectReason,
     FlushError, LinkEnd, Phase, PublishError, RecordingError, ReplayError, RequestError, RequestStartError,
@@ -781,11 +781,6 @@ fn console() -> Vec<Row> {
             }),
             "cannot run the connection: there is no runtime",
         ),
-        said(
-            "NotBuilt",
-            FlagsError::NotBuilt("--creds", "nkeys"),
-            "--creds is not built in: enable the feature `nkeys`",
-        ),
     ]
 }
 
@@ -881,6 +876,7 @@ fn every_public_error_of_the_crates_has_a_row() {
         "nats-proto",
         "nats-conn-sm",
         "adapters/client",
+        "adapters/console",
         "adapters/std",
         "adapters/tokio",
         "adapters/async-std",
