@@ -23,6 +23,9 @@ pub struct Closed {
 
 impl Closed {
     /// The end, for whatever reason.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting.
     pub fn new(shared: &Arc<Shared>) -> Self {
         Self {
             shared: shared.clone(),
@@ -33,6 +36,9 @@ impl Closed {
 
     /// The same, for whoever drains: a drain waits no more than 1 s for a subscription that was last polled by the task,
     /// or the thread, that polls this.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting: the drain goes on.
     pub fn of_drain(shared: &Arc<Shared>) -> Self {
         let mut closed = Self::new(shared);
         closed.drains = true;

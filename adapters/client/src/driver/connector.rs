@@ -31,6 +31,9 @@ impl<S> Connector<S> {
     }
 
     /// Makes a stream; `dial` is what the adapter does.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops what the application, or the adapter, has begun.
     pub fn dial<D>(&self, target: Target, dial: impl FnOnce(Target) -> D + Send + 'static) -> Dialling<S>
     where
         S: 'static,

@@ -28,6 +28,9 @@ mod handshake {
         /// The configuration of a handshake with this server, and the name that its certificate must be for. Files, and
         /// a keychain perhaps, are read elsewhere: not on a thread that polls, nor on one that a runtime waits for.
         ///
+        /// # Cancel safety
+        /// Dropping it only stops the waiting: what is being read is read to its end.
+        ///
         /// # Errors
         /// What is wrong with the options.
         pub async fn tls(&self) -> Result<(Arc<ClientConfig>, ServerName<'static>), LinkEnd> {
