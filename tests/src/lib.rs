@@ -15,6 +15,7 @@ pub mod real_server;
 pub mod scenario;
 pub mod sim;
 pub mod story;
+pub mod structure;
 pub mod tcp_server;
 pub mod tour;
 pub mod wire;
