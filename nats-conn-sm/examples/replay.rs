@@ -85,7 +85,7 @@ fn line(step: &Step) -> Option<String> {
         (_, Output::Action(action)) => Some(format!("action {action:?}")),
         (_, Output::Bytes(bytes)) => Some(format!("writes {} bytes", bytes.len())),
         (Input::Event(_), _) if received > 0 => Some(format!("{received} bytes arrived")),
-        (Input::Event(_) | Input::Action | Input::Transmit(_), _) => None,
+        (Input::Event(_) | Input::Action | Input::Transmit(_) | Input::Written(_), _) => None,
         (input, Output::Answer(answer)) if answer != "()" => Some(format!("{input:?} gives {answer}")),
         (input, _) => Some(format!("{input:?}")),
     }

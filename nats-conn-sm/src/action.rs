@@ -22,10 +22,9 @@ pub enum Action {
     Connect {
         /// The link to be.
         link: LinkId,
-        /// Where to: its host and port are to be dialled.
+        /// Where to: its host and port are to be dialled. A TLS handshake, also one before INFO, is asked for with
+        /// [`Action::UpgradeTls`].
         server: Server,
-        /// What to expect of TLS; the handshake itself is asked for with [`Action::UpgradeTls`].
-        tls: TlsExpectation,
     },
     /// Make a TLS handshake over the stream of this link, verify the certificate against
     /// [`Server::tls_name`], and answer with [`handle_tls`](crate::Connection::handle_tls) or
@@ -69,18 +68,6 @@ pub enum Action {
         /// Drop the socket without an orderly shutdown: its peer is gone, or the attempt has failed.
         abort: bool,
     },
-}
-
-/// What a link has to expect of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TlsExpectation {
-    /// Only if the server's INFO demands it.
-    IfDemanded,
-    /// After INFO, always.
-    Required,
-    /// Before INFO.
-    First,
 }
 
 /// The credentials of CONNECT. Built by a driver for one attempt, and not kept.

@@ -88,9 +88,9 @@ impl fmt::Debug for ReceiveBuf {
 /// What a driver is writing to one link: a block of at most 64 KiB, or one larger frame.
 ///
 /// It reads as a [`Buf`]: write [`chunk`](Buf::chunk) or [`chunks`](Self::chunks) and
-/// [`advance`](Buf::advance) by what the transport took. Handed back empty to
-/// [`Connection::poll_transmit`](crate::Connection::poll_transmit), it means that all of it was taken; handed
-/// to [`Connection::handle_link_closed`](crate::Connection::handle_link_closed), what is left in it was not.
+/// [`advance`](Buf::advance) by what the transport took. Once it is empty, report that to
+/// [`Connection::handle_written`](crate::Connection::handle_written); handed to
+/// [`Connection::handle_link_closed`](crate::Connection::handle_link_closed), what is left in it was not written.
 pub struct SendBuf {
     link: LinkId,
     block: TransmitBuf<Tag>,

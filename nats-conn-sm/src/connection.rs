@@ -17,7 +17,7 @@ use crate::error::{
     SubscriptionError,
 };
 use crate::event::{ClosedReason, Event};
-use crate::ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, ServerId};
+use crate::ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
 use crate::input::{Input, Progress, Received, Unsent};
 use crate::machine::{Machine, State};
 use crate::publish::{Publish, RequestMany};
@@ -109,6 +109,19 @@ impl Connection {
         self.end(input, &());
     }
 
+    /// The transport took all of the block that [`poll_transmit`](Self::poll_transmit) put into `tx`, so that the buffer
+    /// is empty. Ignored if it is not, or if it is another buffer.
+    ///
+    /// What was written has left this machine: its bytes make room for others, and it is sent again only where the
+    /// settings ask for that. Poll for the next block after it.
+    pub fn handle_written(&mut self, now: Timestamp, tx: &mut SendBuf) {
+        self.machine.enter(now);
+        if self.recorder.is_on() {
+            return self.written_recorded(tx);
+        }
+        self.machine.written(tx);
+    }
+
     /// The one last answer about a link: after its end or its error, after a dial or a TLS handshake that
     /// failed, and after [`Action::Disconnect`] — then at once, without waiting for the socket. `unsent` is
     /// the link's [`SendBuf`] with what the transport did not take.
@@ -144,6 +157,7 @@ impl Connection {
     /// The next event, parsing one operation from what was read if nothing else is waiting.
     ///
     /// `rx` is read only if it belongs to the present link; without a link, pass any.
+    #[must_use = "an event is returned once"]
     pub fn poll_event(&mut self, now: Timestamp, rx: &mut ReceiveBuf) -> Option<Event> {
         self.machine.enter(now);
         if self.recorder.is_on() {
@@ -154,6 +168,7 @@ impl Connection {
 
     /// The next of the events that wait already, without parsing anything. For whoever has no part in driving the
     /// connection and wants to have heard of everything before looking at it.
+    #[must_use = "an event is returned once"]
     pub fn take_event(&mut self) -> Option<Event> {
         let event = self.machine.take_event()?;
         if self.recorder.is_on() {
@@ -173,6 +188,7 @@ impl Connection {
     }
 
     /// The next thing to do outside.
+    #[must_use = "an action is returned once"]
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.machine.take_action()?;
         if self.recorder.is_on() {
@@ -181,8 +197,9 @@ impl Connection {
         Some(action)
     }
 
-    /// Swaps the next block to write into `tx`, if that is empty and of the present link. Handing it back
-    /// empty means that the transport took all of it.
+    /// Swaps the next block to write into `tx`, if that is empty and of the present link. Until the transport has taken
+    /// all of it, which [`handle_written`](Self::handle_written) reports, there is no other.
+    #[must_use = "a block that was handed out has to be written"]
     pub fn poll_transmit(&mut self, now: Timestamp, tx: &mut SendBuf) -> bool {
         self.machine.enter(now);
         if self.recorder.is_on() {
@@ -191,8 +208,8 @@ impl Connection {
         self.machine.poll_transmit(tx)
     }
 
-    /// Whether there is something to hand out: if so, wake the writer. A driver reports that a block was written by
-    /// calling [`poll_transmit`](Self::poll_transmit) again, whatever this returns.
+    /// Whether there is something to hand out: if so, wake the writer.
+    #[must_use = "a writer is to be woken"]
     pub fn wants_transmit(&self) -> bool {
         self.machine.view().wants_transmit()
     }
@@ -200,6 +217,7 @@ impl Connection {
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest, and to ask for what comes of it.
     /// Never before the last `now`; the last `now` itself while an event or an action is waiting, so that a
     /// driver that asks in another order than that of the loop does not sleep over one.
+    #[must_use = "the deadline is to be kept"]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         self.machine.view().poll_timeout()
     }
@@ -207,7 +225,8 @@ impl Connection {
 
 /// Publishing.
 impl Connection {
-    /// Accepts a message for sending, now or on a link to come. Never waits.
+    /// Accepts a message for sending, now or on a link to come. Never waits. It takes no time of the call, unlike the
+    /// other verbs: nothing that a publish does depends on the clock.
     ///
     /// # Errors
     /// Why it was not accepted; nothing was queued then.
@@ -234,7 +253,7 @@ impl Connection {
     ///
     /// # Errors
     /// At once if there is no session.
-    pub fn rtt(&mut self, now: Timestamp) -> Result<FlushId, FlushError> {
+    pub fn rtt(&mut self, now: Timestamp) -> Result<RoundTripId, FlushError> {
         let input = self.begin(now, |_| Input::RoundTrip);
         let answer = self.machine.round_trip();
         self.end(input, &answer);
@@ -520,6 +539,7 @@ impl Connection {
 
     /// The next bytes of the recording, if it is recorded and something was since the last call. To be taken
     /// once in each round of the driver's loop, and written to a file or elsewhere, in order.
+    #[must_use = "what was recorded is returned once"]
     pub fn poll_recording(&mut self) -> Option<Bytes> {
         self.recorder.get_mut()?.take()
     }
@@ -589,13 +609,25 @@ impl Connection {
         event
     }
 
-    /// Recorded where something was handed out, or found written, or waits to be polled.
+    /// Recorded where it was the block in the driver's hand.
+    #[cold]
+    fn written_recorded(&mut self, tx: &mut SendBuf) {
+        let buffer = Unsent::from(&*tx);
+        let was_writing = self.machine.view().is_writing();
+        self.machine.written(tx);
+        if was_writing != self.machine.view().is_writing() {
+            self.record(Input::Written(buffer), |digest, machine| {
+                digest.timeout(machine.view().poll_timeout())
+            });
+        }
+    }
+
+    /// Recorded where something was handed out, or waits to be polled.
     #[cold]
     fn poll_transmit_recorded(&mut self, tx: &mut SendBuf) -> bool {
         let buffer = Unsent::from(&*tx);
-        let was_writing = self.machine.view().is_writing();
         let taken = self.machine.poll_transmit(tx);
-        if taken || was_writing != self.machine.view().is_writing() || self.machine.view().has_output() {
+        if taken || self.machine.view().has_output() {
             self.record(Input::Transmit(buffer), |digest, machine| {
                 let digest = digest.answer(&taken).timeout(machine.view().poll_timeout());
                 if taken { digest.bytes(tx.chunks()) } else { digest }

@@ -9,7 +9,7 @@ use core::time::Duration;
 use nats_proto::{Message, PermissionOperation, ServerError, ServerInfo, Sid, UrlError};
 
 use crate::error::{ConnectError, DisconnectReason, FlushError, Phase, RequestError};
-use crate::ids::{FlushId, LinkId, RequestId};
+use crate::ids::{FlushId, LinkId, RequestId, RoundTripId};
 use crate::ranges::SeqRanges;
 use crate::servers::{AttemptFailure, Server};
 use crate::time::Timestamp;
@@ -190,7 +190,7 @@ pub enum Event {
     /// The one end of a measurement of the round trip.
     RoundTrip {
         /// The measurement.
-        flush: FlushId,
+        round_trip: RoundTripId,
         /// From the handing out of the PING to its PONG.
         result: Result<Duration, FlushError>,
     },

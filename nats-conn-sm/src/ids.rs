@@ -53,8 +53,14 @@ id! {
     RequestId
 }
 id! {
-    /// A flush or a round-trip measurement, settled once.
+    /// A flush, from [`Connection::flush`](crate::Connection::flush) to its one
+    /// [`Event::Flushed`](crate::Event::Flushed).
     FlushId
+}
+id! {
+    /// A measurement, from [`Connection::rtt`](crate::Connection::rtt) to its one
+    /// [`Event::RoundTrip`](crate::Event::RoundTrip).
+    RoundTripId
 }
 id! {
     /// The number of a publish that was accepted, counted from 1 in the order of acceptance.

@@ -33,7 +33,9 @@ pub enum Input {
     Event(Received),
     /// [`poll_action`](crate::Connection::poll_action), where there was one.
     Action,
-    /// [`poll_transmit`](crate::Connection::poll_transmit), where something was handed out or found written.
+    /// [`handle_written`](crate::Connection::handle_written), where it was the block that had been handed out.
+    Written(Unsent),
+    /// [`poll_transmit`](crate::Connection::poll_transmit), where something was handed out or waited to be polled.
     Transmit(Unsent),
     /// [`publish`](crate::Connection::publish).
     Publish(Outgoing),

@@ -124,7 +124,7 @@ pub mod behaviour {}
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
 
-pub use action::{Action, Credentials, TlsExpectation};
+pub use action::{Action, Credentials};
 pub use buffers::{ReceiveBuf, SendBuf};
 pub use config::{Backoff, CleartextPolicy, Config, Delivery, LameDuckPolicy, WhenFull};
 pub use connection::Connection;
@@ -133,7 +133,7 @@ pub use error::{
     RequestError, RequestStartError, StateError, SubscribeError, SubscriptionError,
 };
 pub use event::{ClosedReason, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session, WaitReason};
-pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, ServerId};
+pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
 pub use input::Progress;
 pub use machine::State;
 pub use mailbox::{Mailbox, MailboxLimits};

@@ -22,7 +22,7 @@ use crate::buffers::SendBuf;
 use crate::config::Delivery;
 use crate::env::Env;
 use crate::frames::{Block, Gate, Tag};
-use crate::ids::{FlushId, LinkId};
+use crate::ids::{FlushId, LinkId, RoundTripId};
 use crate::pings::{Ping, PingKind};
 use crate::ranges::SeqRanges;
 
@@ -57,18 +57,6 @@ pub(crate) enum Room {
     /// Once so many bytes of older publishes are dropped.
     Drop(usize),
     Full,
-}
-
-/// What became of the block that the driver was writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Taken {
-    /// This is another buffer than the one that was filled, and proves nothing about it.
-    Foreign,
-    /// There was none.
-    Nothing,
-    /// The transport took all of it.
-    Written,
 }
 
 /// A frame that was taken back.
@@ -108,19 +96,21 @@ impl Outbound {
 
     /// Queues the PING of a flush.
     pub(crate) fn flush(&mut self, subs: Sid) -> FlushId {
-        self.ping_with_id(PingKind::Flush, subs)
+        let id = FlushId::from_u64(self.next_number());
+        self.ping(PingKind::Flush(id), subs);
+        id
     }
 
     /// Queues the PING of a measurement.
-    pub(crate) fn round_trip(&mut self, subs: Sid) -> FlushId {
-        self.ping_with_id(PingKind::RoundTrip, subs)
+    pub(crate) fn round_trip(&mut self, subs: Sid) -> RoundTripId {
+        let id = RoundTripId::from_u64(self.next_number());
+        self.ping(PingKind::RoundTrip(id), subs);
+        id
     }
 
-    fn ping_with_id(&mut self, kind: fn(FlushId) -> PingKind, subs: Sid) -> FlushId {
+    fn next_number(&mut self) -> u64 {
         self.flushes = self.flushes.saturating_add(1);
-        let id = FlushId::from_u64(self.flushes);
-        self.ping(kind(id), subs);
-        id
+        self.flushes
     }
 }
 
@@ -173,21 +163,15 @@ impl Outbound {
 
 /// Handing out.
 impl Outbound {
-    /// An empty buffer came back.
-    pub(crate) fn taken(&mut self, tx: &mut SendBuf) -> Taken {
-        let Some(flight) = &mut self.flight else {
-            return Taken::Foreign;
+    /// The transport took all of the block. Whether it was the one that was handed out.
+    pub(crate) fn written(&mut self, tx: &mut SendBuf) -> bool {
+        let Some(flight) = self.flight.as_mut().filter(|flight| flight.is_hand(tx)) else {
+            return false;
         };
-        if !flight.is_hand(tx) {
-            return Taken::Foreign;
-        }
-        let Some(spare) = flight.written(tx, &mut self.ledger) else {
-            return Taken::Nothing;
-        };
-        if let Some(spare) = spare {
+        if let Some(spare) = flight.written(tx, &mut self.ledger) {
             self.queue.recycle(spare);
         }
-        Taken::Written
+        true
     }
 
     /// CONNECT, PONGs and PINGs that go ahead of everything else.

@@ -2,7 +2,7 @@
 
 use nats_proto::Sid;
 
-use crate::ids::{FlushId, PublishSeq};
+use crate::ids::{FlushId, PublishSeq, RoundTripId};
 
 /// A PING that is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum PingKind {
     /// The application asked for confirmation.
     Flush(FlushId),
     /// The application asked how long it takes.
-    RoundTrip(FlushId),
+    RoundTrip(RoundTripId),
     /// After the UNSUB of one subscription.
     DrainSubscription(Sid),
     /// After the UNSUBs of all.
@@ -60,18 +60,15 @@ impl Ping {
 
     /// Its flush is settled otherwise: the PONG counts for what it confirms.
     pub(crate) fn forget_flush(&mut self) {
-        if self.kind.flush().is_some() {
+        if self.kind.is_awaited() {
             self.kind = PingKind::Volume;
         }
     }
 }
 
 impl PingKind {
-    /// The flush or round trip that its PONG settles.
-    pub(crate) fn flush(self) -> Option<FlushId> {
-        match self {
-            Self::Flush(flush) | Self::RoundTrip(flush) => Some(flush),
-            _ => None,
-        }
+    /// Whether its PONG settles something that the application waits for.
+    pub(crate) fn is_awaited(self) -> bool {
+        matches!(self, Self::Flush(_) | Self::RoundTrip(_))
     }
 }

@@ -206,6 +206,11 @@ impl Replayer {
                 (action.map_or(Output::Nothing, Output::Action), digest)
             }
             Input::Transmit(buffer) => self.transmit(now, buffer, digest),
+            Input::Written(buffer) => {
+                let mut tx = self.buffer(buffer);
+                self.connection.handle_written(now, &mut tx);
+                (Output::Nothing, digest.timeout(self.connection.poll_timeout()))
+            }
             Input::Timeout => {
                 self.connection.handle_timeout(now);
                 (Output::Nothing, digest.timeout(self.connection.poll_timeout()))

@@ -210,7 +210,7 @@ impl Driver {
 
     fn act(&mut self, action: Action, outlet: &mut Outlet) {
         match action {
-            Action::Connect { link, server, .. } => self.connect(link, server, outlet),
+            Action::Connect { link, server } => self.connect(link, server, outlet),
             Action::UpgradeTls { link, server } => {
                 let target = self.target(link, server);
                 self.elsewhere(link, move || {

@@ -90,7 +90,11 @@ pub fn pump(connection: &mut Connection, outside: &mut impl Outside) {
         while open && broken.is_none() && (!tx.is_empty() || connection.poll_transmit(outside.now(), &mut tx))
         {
             match outside.write(tx.chunk()) {
-                Some(Ok(count)) => tx.advance(count),
+                Some(Ok(count)) => {
+                    tx.advance(count);
+                    // Ignored while something is left.
+                    connection.handle_written(outside.now(), &mut tx);
+                }
                 Some(Err(end)) => broken = Some(end),
                 None => break,
             }

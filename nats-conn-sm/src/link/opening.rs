@@ -8,7 +8,7 @@ use nats_proto::{ClientOp, Connect, Decoder, ServerInfo, TransmitBuf, UserInfo};
 use super::handshake::{Handshake, Step};
 use super::session::Session;
 use super::{Challenge, End, Hello, Link, Need, Stage};
-use crate::action::{Credentials, TlsExpectation};
+use crate::action::Credentials;
 use crate::buffers::ReceiveBuf;
 use crate::config::CleartextPolicy;
 use crate::dialer::Dial;
@@ -35,17 +35,6 @@ impl Link {
             heard_encrypted: false,
             challenge: None,
             last_error: None,
-        }
-    }
-
-    /// What a driver that dials is to expect.
-    pub(crate) fn tls_expectation(&self, env: &Env) -> TlsExpectation {
-        if self.begins_with_tls(env) {
-            TlsExpectation::First
-        } else if env.config().tls_required || self.server.wants_tls() {
-            TlsExpectation::Required
-        } else {
-            TlsExpectation::IfDemanded
         }
     }
 

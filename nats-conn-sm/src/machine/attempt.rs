@@ -65,14 +65,9 @@ impl Machine {
             attempt: dial.attempt,
             link: id,
         });
-        let link = Link::dial(dial, &self.env);
-        self.output.ask(Action::Connect {
-            link: id,
-            server,
-            tls: link.tls_expectation(&self.env),
-        });
+        self.output.ask(Action::Connect { link: id, server });
         self.outbound.begin(id);
-        self.link = Some(Box::new(link));
+        self.link = Some(Box::new(Link::dial(dial, &self.env)));
     }
 
     /// The driver has chosen a server.

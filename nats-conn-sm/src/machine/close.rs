@@ -84,8 +84,8 @@ impl Machine {
                 flush,
                 result: Err(error),
             }),
-            PingKind::RoundTrip(flush) => self.output.emit(Event::RoundTrip {
-                flush,
+            PingKind::RoundTrip(round_trip) => self.output.emit(Event::RoundTrip {
+                round_trip,
                 result: Err(error),
             }),
             _ => {}

@@ -4,7 +4,7 @@ use super::Machine;
 use crate::error::{FlushError, PublishError};
 use crate::event::DropReason;
 use crate::frames::{Shape, Tag};
-use crate::ids::{FlushId, PublishSeq};
+use crate::ids::{FlushId, PublishSeq, RoundTripId};
 use crate::outbound::Room;
 use crate::publish::Publish;
 use nats_proto::Reply;
@@ -49,7 +49,7 @@ impl Machine {
     }
 
     /// The application asks how long a round trip takes.
-    pub(crate) fn round_trip(&mut self) -> Result<FlushId, FlushError> {
+    pub(crate) fn round_trip(&mut self) -> Result<RoundTripId, FlushError> {
         self.require_session()?;
         Ok(self.outbound.round_trip(self.interest.last_sid()))
     }

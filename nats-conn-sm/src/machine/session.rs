@@ -66,8 +66,8 @@ impl Machine {
                 flush,
                 result: Ok(()),
             }),
-            PingKind::RoundTrip(flush) => self.output.emit(Event::RoundTrip {
-                flush,
+            PingKind::RoundTrip(id) => self.output.emit(Event::RoundTrip {
+                round_trip: id,
                 result: Ok(round_trip),
             }),
             PingKind::DrainSubscription(sid) => self.subscriptions_drained(Some(sid)),

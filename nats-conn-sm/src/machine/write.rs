@@ -3,22 +3,24 @@
 use super::{Machine, View};
 use crate::buffers::SendBuf;
 use crate::frames::{Block, Gate};
-use crate::outbound::Taken;
 
 impl Machine {
-    /// Swaps the next block into `tx`, if that is empty and of the present link. An empty buffer that comes back means
-    /// that the transport took all of the block.
-    pub(crate) fn poll_transmit(&mut self, tx: &mut SendBuf) -> bool {
-        let Some(link) = &self.link else { return false };
-        if tx.link() != link.id() || !tx.is_empty() || link.has_ended() {
-            return false;
+    /// The transport took all of the block in `tx`.
+    pub(crate) fn written(&mut self, tx: &mut SendBuf) {
+        if self.accepts(tx) && self.outbound.written(tx) {
+            self.check_writable();
         }
+    }
+
+    /// Swaps the next block into `tx`, if that is empty and of the present link, and no block is being written.
+    pub(crate) fn poll_transmit(&mut self, tx: &mut SendBuf) -> bool {
+        let Some(link) = self.link.as_ref().filter(|_| self.accepts(tx)) else {
+            return false;
+        };
         // Before the close is decided: a PONG that is owed still leaves.
         let (gate, keep_alive) = (link.gate(), link.wants_keep_alive());
-        match self.outbound.taken(tx) {
-            Taken::Foreign => return false,
-            Taken::Nothing => {}
-            Taken::Written => self.check_writable(),
+        if self.outbound.is_writing() {
+            return false;
         }
         self.leave_if_written();
         let Some(block) = self.next_block(gate, keep_alive) else {
@@ -26,6 +28,11 @@ impl Machine {
         };
         self.outbound.hand_out(block, tx, &self.env);
         true
+    }
+
+    /// Whether this is an empty buffer of the present link, which has not ended.
+    fn accepts(&self, tx: &SendBuf) -> bool {
+        tx.is_empty() && self.link.as_ref().is_some_and(|link| link.is(tx.link()))
     }
 
     fn next_block(&mut self, gate: Gate, keep_alive: bool) -> Option<Block> {

@@ -204,9 +204,11 @@ impl Flight {
 
 /// Handing out.
 impl Flight {
-    /// Whether the block that was handed out last may have been this one, which came back empty.
+    /// Whether this is the buffer of the block that was handed out last.
     pub(super) fn is_hand(&self, tx: &SendBuf) -> bool {
-        self.hand.as_ref().is_none_or(|hand| hand.len == tx.block().len())
+        self.hand
+            .as_ref()
+            .is_some_and(|hand| hand.len == tx.block().len())
     }
 
     pub(super) fn has_hand(&self) -> bool {
@@ -219,12 +221,8 @@ impl Flight {
         self.hand.as_ref().map_or(0, |hand| hand.publish_bytes)
     }
 
-    /// The transport took all of the block. Its memory, where that may be used again; none if there was no block.
-    pub(super) fn written(
-        &mut self,
-        tx: &mut SendBuf,
-        ledger: &mut Ledger,
-    ) -> Option<Option<TransmitBuf<Tag>>> {
+    /// The transport took all of the block. Its memory, where that may be used again.
+    pub(super) fn written(&mut self, tx: &mut SendBuf, ledger: &mut Ledger) -> Option<TransmitBuf<Tag>> {
         let hand = self.hand.take()?;
         let written = hand.unproven(None);
         self.note_largest(&written, hand.largest);
@@ -232,7 +230,7 @@ impl Flight {
         ledger.write(&written);
         self.unconfirmed.write(&written);
         let block = tx.take();
-        Some((!hand.is_hello).then_some(block))
+        (!hand.is_hello).then_some(block)
     }
 
     /// Gives a block to the driver.

@@ -43,7 +43,7 @@ impl Outbound {
             };
         };
         let pings = flight.pings().chain(self.queue.pings());
-        let pings = pings.filter(|kind| kind.flush().is_some()).collect();
+        let pings = pings.filter(|kind| kind.is_awaited()).collect();
         let largest = flight.unconfirmed().largest().filter(|_| poisoned);
         self.queue.drop_control();
         let (poison, unconfirmed) = if env.config().delivery == Delivery::AtLeastOnce {

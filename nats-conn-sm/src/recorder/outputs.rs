@@ -10,13 +10,13 @@ use nats_proto::{
 
 use super::codec::Writer;
 use super::redactor;
-use crate::action::{Action, TlsExpectation};
+use crate::action::Action;
 use crate::error::{
     AuthError, ConnectError, DisconnectReason, FlushError, LinkEnd, PublishError, RequestError,
     RequestStartError, StateError, SubscribeError, SubscriptionError,
 };
 use crate::event::{ClosedReason, Event, RepliesEnd, Session, WaitReason};
-use crate::ids::{FlushId, PublishSeq, RequestId};
+use crate::ids::{FlushId, PublishSeq, RequestId, RoundTripId};
 use crate::ranges::SeqRanges;
 use crate::servers::{AttemptFailure, Server, ServerStatus};
 use crate::time::Timestamp;
@@ -231,9 +231,9 @@ fn encode_end(event: &Event, to: &mut Writer) {
             flush.encode(to);
             result.encode(to);
         }
-        Event::RoundTrip { flush, result } => {
+        Event::RoundTrip { round_trip, result } => {
             to.byte(24);
-            flush.encode(to);
+            round_trip.encode(to);
             result.encode(to);
         }
         Event::SubscriptionEnded { subscription, reason } => {
@@ -274,15 +274,10 @@ fn encode_end(event: &Event, to: &mut Writer) {
 impl Encode for Action {
     fn encode(&self, to: &mut Writer) {
         match self {
-            Self::Connect { link, server, tls } => {
+            Self::Connect { link, server } => {
                 to.byte(1);
                 to.number(link.as_u64());
                 server.encode(to);
-                to.byte(match tls {
-                    TlsExpectation::IfDemanded => 0,
-                    TlsExpectation::Required => 1,
-                    TlsExpectation::First => 2,
-                });
             }
             Self::UpgradeTls { link, server } => {
                 to.byte(2);
@@ -339,6 +334,7 @@ encode! {
     PublishSeq: |seq, to| to.number(seq.as_u64());
     RequestId: |id, to| to.number(id.as_u64());
     FlushId: |id, to| to.number(id.as_u64());
+    RoundTripId: |id, to| to.number(id.as_u64());
     Timestamp: |at, to| to.number(at.as_nanos());
     core::time::Duration: |duration, to| to.duration(*duration);
     RepliesEnd: |end, to| to.text(end.code());

@@ -48,6 +48,10 @@ pub(crate) fn write(input: &Input, to: &mut Writer) {
             to.byte(10);
             write_unsent(buffer, to);
         }
+        Input::Written(buffer) => {
+            to.byte(28);
+            write_unsent(buffer, to);
+        }
         call => write_call(call, to),
     }
 }
@@ -104,6 +108,7 @@ fn write_call(call: &Input, to: &mut Writer) {
         | Input::Timeout
         | Input::Event(_)
         | Input::Action
+        | Input::Written(_)
         | Input::Transmit(_) => {}
     }
 }
@@ -181,6 +186,7 @@ pub(crate) fn read(from: &mut Reader) -> Read<Input> {
         25 => Input::ForceReconnect,
         26 => Input::SetServers(from.urls()?),
         27 => Input::DriverFailed,
+        28 => Input::Written(read_unsent(from)?),
         _ => return from.invalid("a kind of input"),
     })
 }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nats_conn_sm::{FlushError, FlushId, RequestError, RequestId};
+use nats_conn_sm::{FlushError, FlushId, RequestError, RequestId, RoundTripId};
 use nats_proto::{Message, Sid};
 
 use crate::core::mail::Mail;
@@ -17,7 +17,8 @@ use crate::core::reply_slot::ReplySlot;
 pub(crate) struct Routes {
     pub(crate) mail: HashMap<Sid, MailRoute, Numbers>,
     pub(crate) requests: HashMap<RequestId, RequestRoute, Numbers>,
-    pub(crate) flushes: HashMap<FlushId, FlushRoute, Numbers>,
+    pub(crate) flushes: HashMap<FlushId, Arc<Oneshot<Result<(), FlushError>>>, Numbers>,
+    pub(crate) round_trips: HashMap<RoundTripId, Arc<Oneshot<Result<Duration, FlushError>>>, Numbers>,
 }
 
 #[derive(Debug)]
@@ -31,12 +32,6 @@ pub(crate) struct MailRoute {
 pub(crate) enum RequestRoute {
     One(Arc<Oneshot<Result<Message, RequestError>>>),
     Many(Arc<ReplySlot>),
-}
-
-#[derive(Debug)]
-pub(crate) enum FlushRoute {
-    Flush(Arc<Oneshot<Result<(), FlushError>>>),
-    RoundTrip(Arc<Oneshot<Result<Duration, FlushError>>>),
 }
 
 /// Hashes the numbers that the machine counts up: one multiplication (Fibonacci hashing) is enough for them.

@@ -12,7 +12,7 @@ use crate::core::clock::{Clock, DrainClock};
 use crate::core::delivery::{Answer, Delivery};
 use crate::core::lock::remember;
 use crate::core::locked::Locked;
-use crate::core::routes::{FlushRoute, RequestRoute};
+use crate::core::routes::RequestRoute;
 
 /// A driver's turn: the machine, locked, and the routing of what it says.
 ///
@@ -140,10 +140,13 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Asks for the next bytes to write, and says whether there are some; see [`Connection::poll_transmit`].
+    /// Asks for the next bytes to write, and says whether there are some. If `tx` is empty, the transport has taken all
+    /// that was in it, and nothing of that waits to be flushed. See [`Connection::handle_written`] and
+    /// [`Connection::poll_transmit`].
     #[must_use = "what is handed out has to be written"]
     pub fn transmit(&mut self, tx: &mut SendBuf) -> bool {
         let now = self.now();
+        self.locked.connection.handle_written(now, tx);
         let taken = self.locked.connection.poll_transmit(now, tx);
         self.locked.blocks += u64::from(taken);
         taken
@@ -228,16 +231,16 @@ impl<'a> Turn<'a> {
                 }
                 Some(RequestRoute::One(_)) | None => {}
             },
-            Event::Flushed { flush, result } => match locked.routes.flushes.remove(&flush) {
-                Some(FlushRoute::Flush(slot)) => self.delivery.answers.push(Answer::Flushed(slot, result)),
-                Some(FlushRoute::RoundTrip(_)) | None => {}
-            },
-            Event::RoundTrip { flush, result } => match locked.routes.flushes.remove(&flush) {
-                Some(FlushRoute::RoundTrip(slot)) => {
-                    self.delivery.answers.push(Answer::RoundTrip(slot, result))
-                }
-                Some(FlushRoute::Flush(_)) | None => {}
-            },
+            Event::Flushed { flush, result } => {
+                let slot = locked.routes.flushes.remove(&flush);
+                let answer = slot.map(|slot| Answer::Flushed(slot, result));
+                self.delivery.answers.extend(answer);
+            }
+            Event::RoundTrip { round_trip, result } => {
+                let slot = locked.routes.round_trips.remove(&round_trip);
+                let answer = slot.map(|slot| Answer::RoundTrip(slot, result));
+                self.delivery.answers.extend(answer);
+            }
             Event::Writable => locked.waiting.wake_all(self.delivery.wakers()),
             Event::Closed { reason } => {
                 let reason = locked.draining.reason(reason);
@@ -264,11 +267,13 @@ impl<'a> Turn<'a> {
                 RequestRoute::Many(slot) => Answer::RepliesEnded(slot, Err(RequestError::Closed)),
             });
         }
-        for (_, route) in locked.routes.flushes.drain() {
-            self.delivery.answers.push(match route {
-                FlushRoute::Flush(slot) => Answer::Flushed(slot, Err(FlushError::Closed)),
-                FlushRoute::RoundTrip(slot) => Answer::RoundTrip(slot, Err(FlushError::Closed)),
-            });
+        for (_, slot) in locked.routes.flushes.drain() {
+            let answer = Answer::Flushed(slot, Err(FlushError::Closed));
+            self.delivery.answers.push(answer);
+        }
+        for (_, slot) in locked.routes.round_trips.drain() {
+            let answer = Answer::RoundTrip(slot, Err(FlushError::Closed));
+            self.delivery.answers.push(answer);
         }
         locked.waiting.wake_all(self.delivery.wakers());
         locked.closed = Some(reason.clone());

@@ -188,7 +188,7 @@ impl<R: Runtime> Driver<R> {
 
     fn perform(&mut self, action: Action, now: Instant) {
         match action {
-            Action::Connect { link, server, .. } => {
+            Action::Connect { link, server } => {
                 // A handshake waits for nobody who is behind with what an earlier link brought.
                 self.backpressure = Backpressure::default();
                 self.rx = ReceiveBuf::new(link);

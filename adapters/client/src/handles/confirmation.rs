@@ -9,7 +9,6 @@ use std::time::Duration;
 use nats_conn_sm::FlushError;
 
 use crate::core::oneshot::Oneshot;
-use crate::core::routes::FlushRoute;
 use crate::handles::handle::Handle;
 
 /// Done when the server has processed everything that was published before it, on the same link. If that link is
@@ -35,10 +34,7 @@ impl Confirmation<()> {
         let slot = Oneshot::new();
         let begun = handle.shared.call(|locked| {
             let flush = locked.connection.flush(now)?;
-            locked
-                .routes
-                .flushes
-                .insert(flush, FlushRoute::Flush(slot.clone()));
+            locked.routes.flushes.insert(flush, slot.clone());
             Ok(())
         });
         Self::begun(begun, slot, handle)
@@ -50,11 +46,8 @@ impl Confirmation<Duration> {
         let now = handle.shared.now();
         let slot = Oneshot::new();
         let begun = handle.shared.call(|locked| {
-            let flush = locked.connection.rtt(now)?;
-            locked
-                .routes
-                .flushes
-                .insert(flush, FlushRoute::RoundTrip(slot.clone()));
+            let round_trip = locked.connection.rtt(now)?;
+            locked.routes.round_trips.insert(round_trip, slot.clone());
             Ok(())
         });
         Self::begun(begun, slot, handle)
