@@ -249,9 +249,9 @@ impl Link {
         self.decoder.need()
     }
 
-    /// When something was heard last, if the session is up.
+    /// When something was heard last, if there is a session, which may be on its way out.
     pub(crate) fn heard_at(&self) -> Option<Timestamp> {
-        self.up().map(|session| session.liveness().heard_at())
+        self.session().map(|session| session.liveness().heard_at())
     }
 
     /// What a failure of the attempt is called now.

@@ -95,6 +95,11 @@ fn look_on(client: &Client, mut events: Events) {
             health.is_none() || told.sessions > 0,
             "a session is alive, and none was told"
         );
+        assert!(
+            health.is_some() || told.ends >= before,
+            "no health though {before} sessions began, and {} ended",
+            told.ends
+        );
         told.knows(&servers);
         let greeted = info.and_then(|info| info.client_id);
         assert!(
