@@ -138,6 +138,7 @@ impl SendBuf {
 
     pub(crate) fn fill(&mut self, block: TransmitBuf<Tag>) {
         self.block = block;
+        self.uncertain = false;
     }
 
     pub(crate) fn take(&mut self) -> TransmitBuf<Tag> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf};
+use nats_conn_sm::{Action, ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::Subject;
 
@@ -107,4 +107,30 @@ fn a_link_that_was_answered_for_is_not_to_be_disconnected_any_more_also_behind_t
         .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
     assert_eq!(hand.client.poll_action(), None);
     assert!(matches!(hand.events(START).last(), Some(Event::Closed { .. })));
+}
+
+// behaviour: 1.4
+#[test]
+fn a_writer_is_wanted_for_what_the_next_poll_does_and_not_while_it_is_at_work() {
+    let mut hand = connected();
+    let subject = Subject::from_static("a");
+    assert!(!hand.client.wants_transmit());
+    hand.client.publish(Publish::new(&subject, "x")).expect("room");
+    assert!(hand.client.wants_transmit());
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.client.publish(Publish::new(&subject, "y")).expect("room");
+    assert!(!hand.client.wants_transmit(), "one block at a time");
+    hand.client.close(START);
+    hand.write_all();
+    assert!(hand.client.wants_transmit());
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.write_all();
+    // Nothing is left, and it is this poll that leaves the link.
+    assert!(hand.client.wants_transmit());
+    assert!(!hand.client.poll_transmit(START, &mut hand.tx));
+    assert!(matches!(
+        hand.client.poll_action(),
+        Some(Action::Disconnect { abort: false, .. })
+    ));
+    assert!(!hand.client.wants_transmit());
 }

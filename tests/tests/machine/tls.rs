@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ConnectError, LinkEnd, Phase};
+use nats_conn_sm::{Action, ConnectError, Event, LinkEnd, Phase};
+use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Deed, Step, Tls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::Cut;
@@ -247,4 +248,29 @@ fn an_announced_server_inherits_that_tls_comes_first() {
     world.crash(0);
     world.wait("reconnected");
     assert_eq!(world.count("connect_failed"), 0, "{:?}", world.story());
+}
+
+// behaviour: 2.2; edge: 43
+#[test]
+fn clear_text_that_was_not_parsed_when_tls_is_established_fails_the_attempt() {
+    for unparsed in [&b"PONG\r\n"[..], b"x"] {
+        let mut hand = ByHand::dialled(ByHand::config());
+        let link = hand.rx.link();
+        hand.read(b"INFO {\"tls_required\":true}\r\n");
+        hand.events(START);
+        assert!(matches!(
+            hand.client.poll_action(),
+            Some(Action::UpgradeTls { .. })
+        ));
+        // It arrived while the handshake was made, and the driver did not poll for events in between.
+        hand.read(unparsed);
+        hand.client.handle_tls(START, link, hand.rx.len());
+        let events = hand.events(START);
+        let failed = events.iter().find_map(|event| match event {
+            Event::ConnectFailed { phase, error, .. } => Some((*phase, error.code())),
+            _ => None,
+        });
+        assert_eq!(failed, Some((Phase::Tls, "plaintext_before_tls")), "{events:?}");
+        assert!(!hand.client.poll_transmit(START, &mut hand.tx));
+    }
 }
