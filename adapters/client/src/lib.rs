@@ -1,7 +1,8 @@
 //! What applications hold of a NATS connection, and what its drivers share.
 //!
 //! Applications take one of the adapters, `nats-conn-tokio`, `nats-conn-async-std` or `nats-conn-std`, which
-//! re-export what they need from here. This crate has neither sockets nor timers, and no runtime.
+//! re-export what they need from here. This crate has neither sockets nor timers, and no runtime: only who writes an
+//! adapter to another runtime depends on it.
 //!
 //! # For applications
 //! * [`Client`] publishes, subscribes, asks, drains and closes. Clones share the connection.
@@ -19,10 +20,12 @@
 //!   a [`Race`], holds [`Backpressure`] in the thread that reads, and calls [`Shared::finish`] from a guard.
 //!
 //! # Features
-//! * `nkeys`: NKEY seeds and `.creds` files.
+//! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
+//!   [`ConnectOptions`].
 //! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
 //! * `console`: the line protocol of the `console` examples.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adapter;
 mod addresses;
