@@ -85,6 +85,7 @@ impl Machine {
                 let len = chunk.len();
                 self.tx.advance(len);
             }
+            self.connection.handle_written(NOW, &mut self.tx);
         }
         pings
     }
@@ -129,6 +130,7 @@ impl Machine {
             let mut replies = Vec::new();
             while self.connection.poll_transmit(NOW, &mut self.tx) {
                 let block: Vec<u8> = self.tx.copy_to_bytes(self.tx.remaining()).to_vec();
+                self.connection.handle_written(NOW, &mut self.tx);
                 let inboxes = block
                     .split(|byte| *byte == b'\n')
                     .filter(|line| line.starts_with(b"PUB "))

@@ -6,9 +6,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nats_conn_sm::{Input, Output, Recording, Replayer, Step, Timestamp};
+use nats_conn_sm::Timestamp;
+use nats_conn_sm::recording::{Input, Output, Recording, Replayer, Step};
 
-/// A pause this long is worth a line that says what is waited for.
+/// A pause this long is worth a line that names what is awaited.
 const PAUSE: Duration = Duration::from_millis(10);
 
 fn main() -> ExitCode {
@@ -68,7 +69,7 @@ fn since(start: Timestamp, at: Timestamp) -> String {
     format!("{:?}", at.since(start))
 }
 
-/// What a step is told as; nothing where nothing is to be seen of it.
+/// The line for a step; nothing where there is nothing to see.
 fn line(step: &Step) -> Option<String> {
     let received = match &step.input {
         Input::Event(received) => received.pieces.iter().map(|piece| piece.len()).sum(),
@@ -84,7 +85,7 @@ fn line(step: &Step) -> Option<String> {
         (_, Output::Action(action)) => Some(format!("action {action:?}")),
         (_, Output::Bytes(bytes)) => Some(format!("writes {} bytes", bytes.len())),
         (Input::Event(_), _) if received > 0 => Some(format!("{received} bytes arrived")),
-        (Input::Event(_) | Input::Action | Input::Transmit(_), _) => None,
+        (Input::Event(_) | Input::Action | Input::Transmit(_) | Input::Written(_), _) => None,
         (input, Output::Answer(answer)) if answer != "()" => Some(format!("{input:?} gives {answer}")),
         (input, _) => Some(format!("{input:?}")),
     }

@@ -22,23 +22,22 @@ pub enum Action {
     Connect {
         /// The link to be.
         link: LinkId,
-        /// Where to: its host and port are to be dialled.
+        /// Where to: its host and port are to be dialled. A TLS handshake, also one before INFO, is asked for with
+        /// [`Action::UpgradeTls`].
         server: Server,
-        /// What to expect of TLS; the handshake itself is asked for with [`Action::UpgradeTls`].
-        tls: TlsExpectation,
     },
     /// Make a TLS handshake over the stream of this link, verify the certificate against
     /// [`Server::tls_name`], and answer with [`handle_tls`](crate::Connection::handle_tls) or
     /// [`handle_link_closed`](crate::Connection::handle_link_closed). What was read before and lies in the
-    /// receive buffer is no part of TLS.
+    /// receive buffer is not part of TLS.
     UpgradeTls {
         /// The link.
         link: LinkId,
         /// Its server.
         server: Server,
     },
-    /// Say who we are, with [`handle_credentials`](crate::Connection::handle_credentials). The answer may take
-    /// its time within the deadline of the attempt; servers wait about 2 s by themselves.
+    /// Provide credentials, with [`handle_credentials`](crate::Connection::handle_credentials). The answer may take
+    /// until the deadline of the attempt; servers wait about 2 s by default.
     Authenticate {
         /// The link.
         link: LinkId,
@@ -66,24 +65,12 @@ pub enum Action {
     Disconnect {
         /// The link.
         link: LinkId,
-        /// Drop the socket without a farewell: its peer is dead, or the attempt is.
+        /// Drop the socket without an orderly shutdown: its peer is gone, or the attempt has failed.
         abort: bool,
     },
 }
 
-/// What a link has to expect of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TlsExpectation {
-    /// Only if the server's INFO demands it.
-    IfDemanded,
-    /// After INFO, always.
-    Required,
-    /// Before INFO.
-    First,
-}
-
-/// Who we are, as CONNECT says it. Built by a driver for one attempt, and not kept.
+/// The credentials of CONNECT. Built by a driver for one attempt, and not kept.
 ///
 /// ```
 /// use nats_conn_sm::Credentials;

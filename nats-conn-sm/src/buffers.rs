@@ -5,7 +5,7 @@ use core::fmt;
 use bytes::{Buf, BytesMut};
 use nats_proto::TransmitBuf;
 
-use crate::block::Tag;
+use crate::frames::Tag;
 use crate::ids::LinkId;
 
 /// What a driver has read from one link and the machine has not yet parsed.
@@ -17,7 +17,7 @@ pub struct ReceiveBuf {
     link: LinkId,
     bytes: BytesMut,
     /// How much of it the machine has already counted as received.
-    pub(crate) seen: usize,
+    seen: usize,
 }
 
 impl ReceiveBuf {
@@ -50,6 +50,29 @@ impl ReceiveBuf {
         self.bytes.is_empty()
     }
 
+    /// How many bytes the machine has already counted as received.
+    pub(crate) fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// How many bytes came in since the machine looked last.
+    #[inline]
+    pub(crate) fn unseen(&self) -> usize {
+        self.bytes.len().saturating_sub(self.seen)
+    }
+
+    /// The machine has looked at `seen` bytes, or at all that there are.
+    #[inline]
+    pub(crate) fn mark_seen(&mut self, seen: usize) {
+        self.seen = seen.min(self.bytes.len());
+    }
+
+    /// Forgets what was read.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.seen = 0;
+    }
+
     /// The bytes that were read and not yet parsed, for a driver that takes the stream back.
     pub fn into_bytes(self) -> BytesMut {
         self.bytes
@@ -65,12 +88,12 @@ impl fmt::Debug for ReceiveBuf {
 /// What a driver is writing to one link: a block of at most 64 KiB, or one larger frame.
 ///
 /// It reads as a [`Buf`]: write [`chunk`](Buf::chunk) or [`chunks`](Self::chunks) and
-/// [`advance`](Buf::advance) by what the transport took. Handed back empty to
-/// [`Connection::poll_transmit`](crate::Connection::poll_transmit), it means that all of it was taken; handed
-/// to [`Connection::handle_link_closed`](crate::Connection::handle_link_closed), what is left in it was not.
+/// [`advance`](Buf::advance) by what the transport took. Once it is empty, report that to
+/// [`Connection::handle_written`](crate::Connection::handle_written); handed to
+/// [`Connection::handle_link_closed`](crate::Connection::handle_link_closed), what is left in it was not written.
 pub struct SendBuf {
     link: LinkId,
-    pub(crate) block: TransmitBuf<Tag>,
+    block: TransmitBuf<Tag>,
     uncertain: bool,
 }
 
@@ -99,7 +122,7 @@ impl SendBuf {
         self.block.chunks()
     }
 
-    /// Says that the driver cannot know how much of this block the transport took, because an operation that
+    /// Notes that the driver cannot know how much of this block the transport took, because an operation that
     /// owned it was given up. What is left in it then counts as unconfirmed rather than as not sent.
     pub fn mark_uncertain(&mut self) {
         self.uncertain = true;
@@ -107,6 +130,18 @@ impl SendBuf {
 
     pub(crate) fn is_uncertain(&self) -> bool {
         self.uncertain
+    }
+
+    pub(crate) fn block(&self) -> &TransmitBuf<Tag> {
+        &self.block
+    }
+
+    pub(crate) fn fill(&mut self, block: TransmitBuf<Tag>) {
+        self.block = block;
+    }
+
+    pub(crate) fn take(&mut self) -> TransmitBuf<Tag> {
+        core::mem::take(&mut self.block)
     }
 }
 

@@ -21,9 +21,9 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The servers to begin with. At least one. A server that is named twice counts once; with TLS, if either says so
-    /// ([`Event::ServerTlsRaised`](crate::Event::ServerTlsRaised)). How TLS is made with one of them, unlike the others, is
-    /// said with [`ServerUrl::with_tls_name`] and [`ServerUrl::with_tls_first`].
+    /// The servers to begin with. At least one. A server that is named twice counts once; with TLS, if either URL asks
+    /// for it ([`Event::ServerTlsRaised`](crate::Event::ServerTlsRaised)). For TLS that differs between servers there are
+    /// [`ServerUrl::with_tls_name`] and [`ServerUrl::with_tls_first`].
     pub servers: Vec<ServerUrl>,
     /// The name of the connection, shown by the server's monitoring. Default: none.
     pub name: Option<String>,
@@ -50,7 +50,7 @@ pub struct Config {
     pub reconnect: bool,
     /// Failed attempts in a row after which a server leaves the pool. Default: no limit. At least 1.
     pub max_reconnects: Option<u32>,
-    /// Go on as a reconnect when every server failed at the first round. Default: `false`.
+    /// Continue as a reconnect when every server failed at the first round. Default: `false`.
     pub retry_initial: bool,
     /// Shuffle the servers. Default: `true`.
     pub randomize: bool,
@@ -63,13 +63,13 @@ pub struct Config {
     /// A link that lived shorter than this since its PONG counts as a failed round. Default: 2 s.
     pub min_stable: Duration,
 
-    /// TLS whatever the URL says, and an attempt without it fails. Default: `false`.
+    /// TLS whatever the URL names, and an attempt without it fails. Default: `false`.
     pub tls_required: bool,
     /// Begin TLS before INFO with every server, as those with `handshake_first` expect. Implies `tls_required`. Default:
     /// `false`. For single servers: [`ServerUrl::with_tls_first`].
     pub tls_first: bool,
     /// Ask [`Action::Authenticate`](crate::Action::Authenticate) at every attempt. The user information of a
-    /// server's URL goes before a user, password or token of the answer. Default: `false`: the URL alone.
+    /// server's URL takes precedence over a user, password or token of the answer. Default: `false`: the URL alone.
     pub ask_credentials: bool,
     /// What to do with a password or token that would leave in clear text. Default: [`CleartextPolicy::Warn`].
     pub cleartext_credentials: CleartextPolicy,
@@ -83,7 +83,7 @@ pub struct Config {
     pub delivery: Delivery,
     /// At most once: how long after a publish was handed out the server is asked to confirm what it has processed, unless it
     /// has confirmed that before; one PING of this kind is outstanding at a time. `None` or zero: only what the application
-    /// asks for, such as a flush, confirms. [`Delivery::AtLeastOnce`] asks as often as it needs to, whatever this says.
+    /// asks for, such as a flush, confirms. [`Delivery::AtLeastOnce`] asks as often as it needs to, whatever this is set to.
     /// Default: 1 s.
     pub confirm_after: Option<Duration>,
     /// How many bytes of frames are held: queued, handed out and kept. Default: 8 MiB.
@@ -92,15 +92,15 @@ pub struct Config {
     pub when_full: WhenFull,
     /// The longest control line a server takes, counting its arguments. Default: 4096 bytes.
     pub max_control_line: usize,
-    /// Let requests that were written go on waiting when their link is lost. Default: `false`.
+    /// Let requests that were written keep waiting when their link is lost. Default: `false`.
     pub requests_survive: bool,
 
-    /// What to do when a server announces that it goes. Default: [`LameDuckPolicy::Move`].
+    /// What to do when a server announces that it will shut down. Default: [`LameDuckPolicy::Move`].
     pub lame_duck: LameDuckPolicy,
-    /// How long a drain may take. Default: 25 s, so that it ends before the 30 s are over that Kubernetes leaves
-    /// between the signal to end and the kill.
+    /// How long a drain may take. Default: 25 s, so that it ends within the 30 s that Kubernetes leaves
+    /// between SIGTERM and SIGKILL.
     pub drain_timeout: Duration,
-    /// How long a close may go on writing what is queued. Default: 500 ms.
+    /// How long a close may keep writing what is queued. Default: 500 ms.
     pub close_timeout: Duration,
     /// Limits of what is accepted from a server.
     pub limits: Limits,
@@ -238,7 +238,7 @@ pub enum WhenFull {
     /// The oldest publishes that are not handed out yet make room for it.
     DropOldest,
     /// As `Error`, and refused while there is no link. What was accepted before it was lost, and had not been written,
-    /// still goes on to the next.
+    /// is still sent on the next one.
     Off,
 }
 
@@ -246,7 +246,7 @@ pub enum WhenFull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CleartextPolicy {
-    /// Send it, and say so once per server with
+    /// Send it, and report it once per server with
     /// [`Event::CleartextCredentials`](crate::Event::CleartextCredentials).
     #[default]
     Warn,
@@ -256,14 +256,14 @@ pub enum CleartextPolicy {
     Refuse,
 }
 
-/// What to do when a server announces that it goes (lame duck mode, ADR-5).
+/// What to do when a server announces that it will shut down (lame duck mode, ADR-5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LameDuckPolicy {
     /// Only the event: the link stays until the server closes it.
     Notify,
     /// Leave for another server: at a random moment within this time publishes begin to wait for the next link, and
-    /// this one is left when everything written is confirmed and no reply is awaited, or 10 s later. Meanwhile
+    /// this one is left when everything written is confirmed and no reply is awaited, or 10 s later. Until then
     /// subscriptions are made and ended on it as ever, and a flush is answered unless such a publish lies before it.
     Move {
         /// The window in which the move begins. Default: 10 s.

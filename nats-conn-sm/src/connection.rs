@@ -1,31 +1,31 @@
-//! The machine itself: its state, and its public face.
+//! The face: everything that can be called, and the one place where calls are recorded.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nats_proto::{ServerInfo, ServerUrl};
+use bytes::Bytes;
+use nats_proto::{QueueGroup, ServerInfo, ServerUrl, Sid, SubjectFilter};
 
 use crate::action::{Action, Credentials};
 use crate::buffers::{ReceiveBuf, SendBuf};
 use crate::config::Config;
-use crate::delivery::Delivery;
-use crate::error::{AttemptFailure, AuthError, ConfigError, LinkEnd, StateError};
-use crate::event::{Event, WaitReason};
-use crate::ids::{AttemptId, LinkId, PublishSeq, ServerId};
-use crate::life::{Closing, Life};
-use crate::link::Link;
-use crate::outbox::Outbox;
-use crate::pool::{Discovery, Pool};
-use crate::recording::{Input, RecorderSlot, credentials, kind, url};
-use crate::requests::Requests;
-use crate::rng::Rng;
+use crate::error::{
+    AuthError, ConfigError, FlushError, LinkEnd, PublishError, RequestStartError, StateError, SubscribeError,
+    SubscriptionError,
+};
+use crate::event::{ClosedReason, Event};
+use crate::ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
+use crate::input::{Input, Progress, Received, Unsent};
+use crate::machine::{Machine, State};
+use crate::publish::{Publish, RequestMany};
+use crate::recorder::{
+    Digest, Encode, Recorder, RecorderSlot, RecordingOptions, canonical, credentials, url,
+};
 use crate::servers::ServerStatus;
-use crate::statistics::{Counters, Fate, LinkHealth, PublishFates, Statistics};
-use crate::subscriptions::Subscriptions;
+use crate::statistics::{Fate, LinkHealth, PublishFates, Statistics};
 use crate::time::Timestamp;
 
 /// The life of one NATS connection, from the first attempt to its close.
@@ -33,112 +33,14 @@ use crate::time::Timestamp;
 /// It does nothing by itself. Its methods are of four kinds, which may be called in any order and any number
 /// of times:
 ///
-/// - `handle_…` tells what happened outside: ignored unless it concerns the present link and is expected;
-/// - verbs ([`publish`](Self::publish), [`subscribe`](Self::subscribe), …) tell what the application wants;
+/// - `handle_…` reports what happened outside: ignored unless it concerns the present link and is expected;
+/// - verbs ([`publish`](Self::publish), [`subscribe`](Self::subscribe), …) state what the application wants;
 /// - `poll_…` asks what comes of it;
 /// - nouns ([`state`](Self::state), [`statistics`](Self::statistics), …) look without changing anything.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    pub(crate) config: Config,
-    pub(crate) now: Timestamp,
-    pub(crate) rng: Rng,
-    pub(crate) life: Life,
-    pub(crate) stage: Stage,
-    pub(crate) pool: Pool,
-    pub(crate) subscriptions: Subscriptions,
-    pub(crate) requests: Requests,
-    pub(crate) outbox: Outbox,
-    pub(crate) delivery: Delivery,
-    pub(crate) events: VecDeque<Event>,
-    pub(crate) actions: VecDeque<Action>,
-    /// Rounds without success, in a row.
-    pub(crate) rounds: u32,
-    /// The failed attempts of the first round.
-    pub(crate) failures: Vec<AttemptFailure>,
-    /// What INFO taught in attempts that failed: told with the next session.
-    pub(crate) discovery: Discovery,
-    /// The last server's.
-    pub(crate) info: Option<Arc<ServerInfo>>,
-    pub(crate) max_payload: Option<u64>,
-    /// A publish was refused for want of room since `Writable` was told last.
-    pub(crate) refused: bool,
-    pub(crate) counters: Counters,
-    pub(crate) next_link: u64,
-    pub(crate) next_attempt: u64,
-    pub(crate) next_flush: u64,
-    pub(crate) recorder: RecorderSlot,
-}
-
-/// While a life is recorded, kinds of errors are those that can be written down.
-fn known(end: LinkEnd, recorded: bool) -> LinkEnd {
-    match end {
-        LinkEnd::Dial { kind: name, detail } if recorded => LinkEnd::Dial {
-            kind: kind(name),
-            detail,
-        },
-        LinkEnd::Io { kind: name, detail } if recorded => LinkEnd::Io {
-            kind: kind(name),
-            detail,
-        },
-        other => other,
-    }
-}
-
-/// What there is of a link.
-#[derive(Clone, Debug)]
-pub(crate) enum Stage {
-    /// The driver chooses the next server.
-    Choosing {
-        attempt: AttemptId,
-        default: ServerId,
-        delay: Duration,
-        reason: Option<WaitReason>,
-    },
-    /// The next attempt waits.
-    Waiting { until: Timestamp, server: ServerId },
-    /// There is one, on its way in, up, or on its way out.
-    Linked(Box<Link>),
-    /// There is none, and there will be none.
-    Ended,
-}
-
-/// What a connection is doing, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum State {
-    /// There was no session yet.
-    Connecting,
-    /// There is a session, which may be on its way out.
-    Connected,
-    /// There was one, and there will be another.
-    Reconnecting,
-    /// It is being drained.
-    Draining,
-    /// It is closed.
-    Closed,
-}
-
-impl State {
-    /// A stable name in snake case, for machines.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Connected => "connected",
-            Self::Reconnecting => "reconnecting",
-            Self::Draining => "draining",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-/// How far a driver has come with [`Action::Connect`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress {
-    /// It resolves the name.
-    Resolving,
-    /// It knows the addresses and dials.
-    Dialing,
+    machine: Machine,
+    recorder: RecorderSlot,
 }
 
 /// Construction.
@@ -149,38 +51,10 @@ impl Connection {
     /// Settings that cannot be used.
     pub fn new(config: Config, seed: [u8; 32], now: Timestamp) -> Result<Self, ConfigError> {
         config.validate()?;
-        let mut rng = Rng::new(seed);
-        let (pool, raised) = Pool::new(&config.servers, config.randomize, &mut rng);
-        let mut connection = Self {
-            config,
-            now,
-            rng,
-            life: Life::Open,
-            stage: Stage::Ended,
-            pool,
-            subscriptions: Subscriptions::default(),
-            requests: Requests::default(),
-            outbox: Outbox::default(),
-            delivery: Delivery::default(),
-            events: VecDeque::new(),
-            actions: VecDeque::new(),
-            rounds: 0,
-            failures: Vec::new(),
-            discovery: Discovery::default(),
-            info: None,
-            max_payload: None,
-            refused: false,
-            counters: Counters::default(),
-            next_link: 1,
-            next_attempt: 1,
-            next_flush: 1,
+        Ok(Self {
+            machine: Machine::new(config, seed, now),
             recorder: RecorderSlot::default(),
-        };
-        for server in raised {
-            connection.tell(Event::ServerTlsRaised { server });
-        }
-        connection.go_on(now);
-        Ok(connection)
+        })
     }
 }
 
@@ -188,24 +62,16 @@ impl Connection {
 impl Connection {
     /// The stream that [`Action::Connect`] asked for is there.
     pub fn handle_connected(&mut self, now: Timestamp, link: LinkId) {
-        self.noted(
-            || Input::Connected(link),
-            |machine| {
-                let now = machine.enter(now);
-                machine.stream_is_up(now, link);
-            },
-        );
+        let input = self.begin(now, |_| Input::Connected(link));
+        self.machine.connected(link);
+        self.end(input, &());
     }
 
     /// The TLS handshake that [`Action::UpgradeTls`] asked for is done.
     pub fn handle_tls(&mut self, now: Timestamp, link: LinkId) {
-        self.noted(
-            || Input::Tls(link),
-            |machine| {
-                let now = machine.enter(now);
-                machine.tls_is_up(now, link);
-            },
-        );
+        let input = self.begin(now, |_| Input::Tls(link));
+        self.machine.tls_done(link);
+        self.end(input, &());
     }
 
     /// The answer to [`Action::Authenticate`].
@@ -215,14 +81,11 @@ impl Connection {
         link: LinkId,
         answer: Result<Credentials, AuthError>,
     ) {
-        let shown = answer.as_ref().map(credentials).map_err(AuthError::clone);
-        self.noted(
-            || Input::Credentials(link, shown),
-            |machine| {
-                let now = machine.enter(now);
-                machine.identified(now, link, answer);
-            },
-        );
+        let input = self.begin(now, |_| {
+            Input::Credentials(link, answer.as_ref().map(credentials).map_err(AuthError::clone))
+        });
+        self.machine.credentials(link, answer);
+        self.end(input, &());
     }
 
     /// The answer to [`Action::ChooseServer`]: a server of the pool, and how long to wait before it is dialled. The
@@ -234,48 +97,58 @@ impl Connection {
         server: ServerId,
         delay: Duration,
     ) {
-        self.noted(
-            || Input::ServerChoice(attempt, server, delay),
-            |machine| {
-                let now = machine.enter(now);
-                machine.chosen(now, attempt, server, delay);
-            },
-        );
+        let input = self.begin(now, |_| Input::ServerChoice(attempt, server, delay));
+        self.machine.server_chosen(attempt, server, delay);
+        self.end(input, &());
     }
 
-    /// How far the driver has come with [`Action::Connect`]: it says what a deadline that passes is called.
+    /// How far the driver has come with [`Action::Connect`]: it decides what a missed deadline is called.
     pub fn handle_progress(&mut self, now: Timestamp, link: LinkId, progress: Progress) {
-        self.noted(
-            || Input::Progress(link, progress),
-            |machine| {
-                machine.enter(now);
-                machine.progressed(link, progress);
-            },
-        );
+        let input = self.begin(now, |_| Input::Progress(link, progress));
+        self.machine.progressed(link, progress);
+        self.end(input, &());
+    }
+
+    /// The transport took all of the block that [`poll_transmit`](Self::poll_transmit) put into `tx`, so that the buffer
+    /// is empty. Ignored if it is not, or if it is another buffer.
+    ///
+    /// What was written has left this machine: its bytes make room for others, and it is sent again only where the
+    /// settings ask for that. Poll for the next block after it.
+    pub fn handle_written(&mut self, now: Timestamp, tx: &mut SendBuf) {
+        self.machine.enter(now);
+        if self.recorder.is_on() {
+            return self.written_recorded(tx);
+        }
+        self.machine.written(tx);
     }
 
     /// The one last answer about a link: after its end or its error, after a dial or a TLS handshake that
     /// failed, and after [`Action::Disconnect`] — then at once, without waiting for the socket. `unsent` is
     /// the link's [`SendBuf`] with what the transport did not take.
     pub fn handle_link_closed(&mut self, now: Timestamp, link: LinkId, end: LinkEnd, unsent: &mut SendBuf) {
-        let end = known(end, self.recorder.0.is_some());
-        let (shown, buffer) = (end.clone(), (&*unsent).into());
-        self.noted(
-            || Input::LinkClosed(link, shown, buffer),
-            |machine| {
-                let now = machine.enter(now);
-                machine.link_closed(now, link, end, unsent);
-            },
-        );
+        // A recorded life knows the kinds of errors that can be written down.
+        let end = if self.recorder.is_on() {
+            canonical(end)
+        } else {
+            end
+        };
+        let input = self.begin(now, |_| Input::LinkClosed(link, end.clone(), (&*unsent).into()));
+        self.machine.link_closed(link, end, unsent);
+        self.end(input, &());
     }
 
-    /// Time has come to [`poll_timeout`](Self::poll_timeout). Calling it more often is harmless.
+    /// The time of [`poll_timeout`](Self::poll_timeout) has come. Calling it more often is harmless.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        if self.recorder.0.is_some() {
-            return self.note_timeout(now);
+        self.machine.enter(now);
+        if self.recorder.is_on() && !self.machine.view().is_timer_due() {
+            return;
         }
-        let now = self.enter(now);
-        self.fire_timers(now);
+        self.machine.fire_timers();
+        if self.recorder.is_on() {
+            self.record(Input::Timeout, |digest, machine| {
+                digest.timeout(machine.view().poll_timeout())
+            });
+        }
     }
 }
 
@@ -284,96 +157,217 @@ impl Connection {
     /// The next event, parsing one operation from what was read if nothing else is waiting.
     ///
     /// `rx` is read only if it belongs to the present link; without a link, pass any.
+    #[must_use = "an event is returned once"]
     pub fn poll_event(&mut self, now: Timestamp, rx: &mut ReceiveBuf) -> Option<Event> {
-        if self.recorder.0.is_some() {
-            return self.note_event(now, rx);
+        self.machine.enter(now);
+        if self.recorder.is_on() {
+            return self.poll_event_recorded(rx);
         }
-        self.next_event(now, rx, &mut false)
-    }
-
-    /// The same; says whether anything changed.
-    #[inline]
-    pub(crate) fn next_event(
-        &mut self,
-        now: Timestamp,
-        rx: &mut ReceiveBuf,
-        progress: &mut bool,
-    ) -> Option<Event> {
-        let now = self.enter(now);
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Some(event);
-            }
-            match self.parse_one(now, rx) {
-                Parsed::Event(event) => return Some(event),
-                Parsed::Operation => *progress = true,
-                Parsed::Nothing => return self.events.pop_front(),
-            }
-        }
+        self.machine.poll_event(rx)
     }
 
     /// The next of the events that wait already, without parsing anything. For whoever has no part in driving the
     /// connection and wants to have heard of everything before looking at it.
+    #[must_use = "an event is returned once"]
     pub fn take_event(&mut self) -> Option<Event> {
-        if self.recorder.0.is_some() {
-            return self.note_taken_event();
+        let event = self.machine.take_event()?;
+        if self.recorder.is_on() {
+            let nothing_new = Received {
+                buffer: None,
+                pieces: Vec::new(),
+            };
+            self.record(Input::Event(nothing_new), |digest, _| digest.event(Some(&event)));
         }
-        self.events.pop_front()
+        Some(event)
     }
 
     /// Whether [`take_event`](Self::take_event) has one: what [`state`](Self::state) and the like show may then be
     /// ahead of the events that were taken.
     pub fn has_events(&self) -> bool {
-        !self.events.is_empty()
+        self.machine.view().has_events()
     }
 
     /// The next thing to do outside.
+    #[must_use = "an action is returned once"]
     pub fn poll_action(&mut self) -> Option<Action> {
-        if self.recorder.0.is_some() {
-            return self.note_action();
+        let action = self.machine.take_action()?;
+        if self.recorder.is_on() {
+            self.record(Input::Action, |digest, _| digest.action(Some(&action)));
         }
-        self.actions.pop_front()
+        Some(action)
     }
 
-    /// Swaps the next block to write into `tx`, if that is empty and of the present link. Handing it back
-    /// empty says that the transport took all of it.
+    /// Swaps the next block to write into `tx`, if that is empty and of the present link. Until the transport has taken
+    /// all of it, which [`handle_written`](Self::handle_written) reports, there is no other.
+    #[must_use = "a block that was handed out has to be written"]
     pub fn poll_transmit(&mut self, now: Timestamp, tx: &mut SendBuf) -> bool {
-        if self.recorder.0.is_some() {
-            return self.note_transmit(now, tx);
+        self.machine.enter(now);
+        if self.recorder.is_on() {
+            return self.poll_transmit_recorded(tx);
         }
-        let now = self.enter(now);
-        self.next_transmit(now, tx)
+        self.machine.poll_transmit(tx)
+    }
+
+    /// Whether there is something to hand out: if so, wake the writer.
+    #[must_use = "a writer is to be woken"]
+    pub fn wants_transmit(&self) -> bool {
+        self.machine.view().wants_transmit()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest, and to ask for what comes of it.
     /// Never before the last `now`; the last `now` itself while an event or an action is waiting, so that a
     /// driver that asks in another order than that of the loop does not sleep over one.
+    #[must_use = "the deadline is to be kept"]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        if self.has_something_to_tell() {
-            return Some(self.now);
-        }
-        self.next_timer().map(|(_, at)| at.max(self.now))
-    }
-
-    /// Whether [`poll_event`](Self::poll_event) or [`poll_action`](Self::poll_action) has something without
-    /// further bytes.
-    pub(crate) fn has_something_to_tell(&self) -> bool {
-        let verdict = self.present_link().is_some_and(|link| match &link.ending {
-            Some(ending) => ending.answer_by.is_none(),
-            None => link.session().is_some_and(|session| session.looks_stale),
-        });
-        verdict || !self.events.is_empty() || !self.actions.is_empty()
+        self.machine.view().poll_timeout()
     }
 }
 
-/// What parsing came to.
-pub(crate) enum Parsed {
-    /// An operation, and this is what it says.
-    Event(Event),
-    /// An operation; look whether it left an event.
-    Operation,
-    /// There is no whole operation.
-    Nothing,
+/// Publishing.
+impl Connection {
+    /// Accepts a message for sending, now or on a link to come. Never waits. It takes no time of the call, unlike the
+    /// other verbs: nothing that a publish does depends on the clock.
+    ///
+    /// # Errors
+    /// Why it was not accepted; nothing was queued then.
+    pub fn publish(&mut self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
+        let input = self.begin_untimed(|recorder| Input::Publish(recorder.message(&publish)));
+        let answer = self.machine.publish(publish);
+        self.end_untimed(input, &answer);
+        answer
+    }
+
+    /// Asks the server to confirm that it has processed what was published so far: settled by the PONG of the
+    /// same link, never by a later one.
+    ///
+    /// # Errors
+    /// At once if there is no session.
+    pub fn flush(&mut self, now: Timestamp) -> Result<FlushId, FlushError> {
+        let input = self.begin(now, |_| Input::Flush);
+        let answer = self.machine.flush();
+        self.end(input, &answer);
+        answer
+    }
+
+    /// Measures the round trip, from the handing out of a PING to its PONG.
+    ///
+    /// # Errors
+    /// At once if there is no session.
+    pub fn rtt(&mut self, now: Timestamp) -> Result<RoundTripId, FlushError> {
+        let input = self.begin(now, |_| Input::RoundTrip);
+        let answer = self.machine.round_trip();
+        self.end(input, &answer);
+        answer
+    }
+}
+
+/// Subscriptions.
+impl Connection {
+    /// Subscribes, now and on every link to come, until the subscription ends.
+    ///
+    /// # Errors
+    /// When closed or draining, or when subject and queue group are longer than a server takes.
+    pub fn subscribe(
+        &mut self,
+        now: Timestamp,
+        filter: SubjectFilter,
+        queue: Option<QueueGroup>,
+    ) -> Result<Sid, SubscribeError> {
+        let input = self.begin(now, |_| Input::Subscribe(filter.clone(), queue.clone()));
+        let answer = self.machine.subscribe(filter, queue);
+        self.end(input, &answer);
+        answer
+    }
+
+    /// Ends a subscription: no message follows the [`Event::SubscriptionEnded`].
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn unsubscribe(&mut self, now: Timestamp, subscription: Sid) -> Result<(), SubscriptionError> {
+        let input = self.begin(now, |_| Input::Unsubscribe(subscription));
+        let answer = self.machine.unsubscribe(subscription);
+        self.end(input, &answer);
+        answer
+    }
+
+    /// Ends a subscription after `max` messages in all, counted from its beginning, also across reconnects. If
+    /// it has received as many, it ends at once. A later call replaces the number. Zero unsubscribes.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn unsubscribe_after(
+        &mut self,
+        now: Timestamp,
+        subscription: Sid,
+        max: u64,
+    ) -> Result<(), SubscriptionError> {
+        let input = self.begin(now, |_| Input::UnsubscribeAfter(subscription, max));
+        let answer = self.machine.unsubscribe_after(subscription, max);
+        self.end(input, &answer);
+        answer
+    }
+
+    /// Ends a subscription when everything that is on its way has been delivered; without a link at once.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn drain_subscription(&mut self, now: Timestamp, subscription: Sid) -> Result<(), SubscriptionError> {
+        let input = self.begin(now, |_| Input::DrainSubscription(subscription));
+        let answer = self.machine.drain_subscription(subscription);
+        self.end(input, &answer);
+        answer
+    }
+}
+
+/// Requests.
+impl Connection {
+    /// Asks a question: published with a reply subject of its own, settled by one
+    /// [`Event::Response`]. A reply subject in `request` is ignored.
+    ///
+    /// # Errors
+    /// When draining and nothing is being consumed any more, or when it cannot be published.
+    pub fn request(
+        &mut self,
+        now: Timestamp,
+        request: Publish<'_>,
+        timeout: Duration,
+    ) -> Result<RequestId, RequestStartError> {
+        self.machine.enter(now);
+        let input = self.begin_untimed(|recorder| Input::Request(recorder.message(&request), timeout));
+        let answer = self
+            .machine
+            .request(request, self.machine.view().now() + timeout, None);
+        self.end_untimed(input, &answer);
+        answer
+    }
+
+    /// Asks a question that several may answer (ADR-47): any number of [`Event::Reply`], then one
+    /// [`Event::RepliesEnded`].
+    ///
+    /// # Errors
+    /// When draining and nothing is being consumed any more, or when it cannot be published.
+    pub fn request_many(
+        &mut self,
+        now: Timestamp,
+        request: Publish<'_>,
+        many: RequestMany,
+    ) -> Result<RequestId, RequestStartError> {
+        self.machine.enter(now);
+        let input = self.begin_untimed(|recorder| Input::RequestMany(recorder.message(&request), many));
+        let deadline = self.machine.view().now() + many.timeout;
+        let answer = self.machine.request(request, deadline, Some(many));
+        self.end_untimed(input, &answer);
+        answer
+    }
+
+    /// Forgets a request; no event follows. Whether it was still pending. If its frame was not handed out, it
+    /// is not sent.
+    pub fn cancel_request(&mut self, now: Timestamp, request: RequestId) -> bool {
+        let input = self.begin(now, |_| Input::CancelRequest(request));
+        let answer = self.machine.cancel_request(request);
+        self.end(input, &answer);
+        answer
+    }
 }
 
 /// The whole connection.
@@ -384,212 +378,261 @@ impl Connection {
     /// # Errors
     /// When closed or draining.
     pub fn force_reconnect(&mut self, now: Timestamp) -> Result<(), StateError> {
-        self.noted(
-            || Input::ForceReconnect,
-            |machine| {
-                let now = machine.enter(now);
-                machine.require_open()?;
-                machine.leave_by_force(now);
-                Ok(())
-            },
-        )
+        let input = self.begin(now, |_| Input::ForceReconnect);
+        let answer = self.machine.force_reconnect();
+        self.end(input, &answer);
+        answer
     }
 
-    /// Replaces the pool. The present link stays until it is lost; failures and rounds start anew; a wait ends. A server
-    /// of the present pool that is spoken to with TLS stays so, whatever the new list says, and
-    /// [`Event::ServerTlsRaised`] says so.
+    /// Replaces the pool. The present link stays until it is lost; failures and rounds start over; a wait ends. A server
+    /// of the present pool that TLS is used with keeps TLS, whatever the new list says, and
+    /// [`Event::ServerTlsRaised`] reports that.
     ///
     /// # Errors
     /// An empty list, or a closed connection.
     pub fn set_servers(&mut self, now: Timestamp, servers: Vec<ServerUrl>) -> Result<(), StateError> {
-        let shown = || Input::SetServers(servers.iter().map(url).collect());
-        self.noted(shown, |machine| {
-            let now = machine.enter(now);
-            if servers.is_empty() {
-                return Err(StateError::NoServers);
-            }
-            if machine.life.is_ending() {
-                return Err(StateError::Closed);
-            }
-            machine.replace_pool(now, &servers);
-            Ok(())
-        })
+        let input = self.begin(now, |_| Input::SetServers(servers.iter().map(url).collect()));
+        let answer = self.machine.set_servers(&servers);
+        self.end(input, &answer);
+        answer
+    }
+
+    /// Ends the connection without losing anything: subscriptions are drained, publishes and requests are still
+    /// accepted, with or without a link, until [`finish_drain`](Self::finish_drain) and the last pending request; then
+    /// publishes are refused, and what is queued is written and confirmed. Ends with [`ClosedReason::Drained`], after
+    /// [`Config::drain_timeout`](crate::Config::drain_timeout) at the latest, and earlier where no link can follow.
+    ///
+    /// New subscriptions are refused at once.
+    ///
+    /// # Errors
+    /// When closed, or draining already.
+    pub fn drain(&mut self, now: Timestamp) -> Result<(), StateError> {
+        let input = self.begin(now, |_| Input::Drain);
+        let answer = self.machine.drain();
+        self.end(input, &answer);
+        answer
+    }
+
+    /// Reports that everything delivered has been consumed, except `unread` messages that nobody is going to take. From
+    /// now on requests are refused; publishes are once the last pending request has ended and there is a link.
+    ///
+    /// A drain waits for this with or without a link: a holder who has nothing to consume calls it right after
+    /// [`drain`](Self::drain). Ignored unless a drain is under way, and when it was called before.
+    pub fn finish_drain(&mut self, now: Timestamp, unread: u64) {
+        let input = self.begin(now, |_| Input::FinishDrain(unread));
+        self.machine.finish_drain(unread);
+        self.end(input, &());
+    }
+
+    /// Ends the connection: new calls are refused, subscriptions and requests end, whole frames that are queued
+    /// are written for at most [`Config::close_timeout`](crate::Config::close_timeout).
+    pub fn close(&mut self, now: Timestamp) {
+        let input = self.begin(now, |_| Input::Close);
+        self.machine.close();
+        self.end(input, &());
+    }
+
+    /// Ends the connection without writing anything more.
+    pub fn abort(&mut self, now: Timestamp) {
+        let input = self.begin(now, |_| Input::Abort);
+        self.machine.abort(ClosedReason::Requested);
+        self.end(input, &());
+    }
+
+    /// The driver is gone: as [`abort`](Self::abort), and the connection ends with
+    /// [`ClosedReason::DriverFailed`], unless it was closing already. For a driver whose runtime is
+    /// shut down or which panicked: its last call.
+    pub fn driver_failed(&mut self, now: Timestamp) {
+        let input = self.begin(now, |_| Input::DriverFailed);
+        self.machine.abort(ClosedReason::DriverFailed);
+        self.end(input, &());
     }
 }
 
 /// Looking.
 impl Connection {
-    /// What the connection is doing, in one word. It changes with the events that tell of it: a session that is being
+    /// What the connection is doing, in one word. It changes with the events that report it: a session that is being
     /// left is one until its [`Event::Disconnected`], and a connection that is closing is what it was until its
     /// [`Event::Closed`].
     pub fn state(&self) -> State {
-        match &self.life {
-            Life::Closed => State::Closed,
-            Life::Draining(_) | Life::Closing(Closing { draining: true, .. }) => State::Draining,
-            // A session lasts until its `Disconnected`, also while its link is on its way out.
-            _ if self.present_link().is_some_and(|link| link.session().is_some()) => State::Connected,
-            _ if self.counters.connects == 0 => State::Connecting,
-            _ => State::Reconnecting,
-        }
+        self.machine.view().state()
     }
 
     /// Whether it is closed, or closing: new calls are refused.
     pub fn is_closing(&self) -> bool {
-        self.life.is_ending()
+        self.machine.view().is_closing()
     }
 
     /// The present link, from the moment it is asked for until it is gone.
     pub fn link(&self) -> Option<LinkId> {
-        self.present_link().map(|link| link.id)
+        self.machine.view().link()
     }
 
-    /// What the last server said of itself.
+    /// The INFO of the last session.
     pub fn server_info(&self) -> Option<&Arc<ServerInfo>> {
-        self.info.as_ref()
+        self.machine.view().server_info()
     }
 
     /// The largest headers and payload together that the last server takes, in bytes.
     pub fn max_payload(&self) -> Option<u64> {
-        self.max_payload
+        self.machine.view().max_payload()
     }
 
     /// The pool, in order.
     pub fn servers(&self) -> Vec<ServerStatus> {
-        let current = self.present_link().map(|link| link.server.id());
-        let next = match &self.stage {
-            Stage::Waiting { server, .. } | Stage::Choosing { default: server, .. } => Some(*server),
-            Stage::Linked(link) => self
-                .pool
-                .follower(link.server.id(), link.session().is_some(), self.now),
-            Stage::Ended => None,
-        };
-        self.pool.status(current, next, self.now)
+        self.machine.view().servers()
     }
 
     /// Counters and gauges.
     pub fn statistics(&self) -> Statistics {
-        let session = self
-            .present_link()
-            .filter(|link| link.is_up())
-            .and_then(|link| Some((link, link.session()?)));
-        let Counters {
-            in_messages,
-            in_bytes,
-            out_messages,
-            out_bytes,
-            attempts,
-            connects,
-            reconnects,
-            round_trip,
-            smoothed_round_trip,
-        } = self.counters;
-        Statistics {
-            in_messages,
-            in_bytes,
-            out_messages,
-            out_bytes,
-            attempts,
-            connects,
-            reconnects,
-            pending_bytes: self.held_bytes() as u64,
-            subscriptions: self.subscriptions.len(),
-            requests: self.requests.len() as u64,
-            last_inbound: session.map(|(_, session)| session.liveness.heard_at()),
-            pings_out: session.map_or(0, |(link, _)| link.unanswered.len() as u64),
-            round_trip,
-            smoothed_round_trip,
-            publishes: self.publish_fates(),
-        }
-    }
-
-    /// How long ago the server was heard, and how many PINGs it has not answered. Without a session: none.
-    pub fn link_health(&self, now: Timestamp) -> Option<LinkHealth> {
-        self.statistics().link_health(now.max(self.now))
+        self.machine.view().statistics()
     }
 
     /// What became of the publishes that were accepted.
     pub fn publish_fates(&self) -> PublishFates {
-        self.delivery.fates(self.first_unwritten())
+        self.machine.view().publish_fates()
     }
 
-    /// What one publish has come to; none if no publish has this number.
+    /// What became of one publish; none if no publish has this number.
     pub fn fate(&self, publish: PublishSeq) -> Option<Fate> {
-        if publish == PublishSeq::from_u64(0) || publish > self.delivery.last_accepted() {
-            return None;
-        }
-        if self.delivery.is_written(publish) {
-            return Some(Fate::Written);
-        }
-        let queued = self.first_unwritten().is_some_and(|first| publish >= first) && self.is_queued(publish);
-        Some(if queued { Fate::Queued } else { Fate::Settled })
+        self.machine.view().fate(publish)
     }
 
     /// How many bytes the next read should have room for.
     pub fn read_hint(&self) -> usize {
-        let need = self.present_link().map_or(0, |link| link.decoder.need());
-        need.clamp(READ_MIN, READ_MAX)
+        self.machine.view().read_hint()
     }
 
     /// Bytes that wait to be handed out.
     pub fn queued(&self) -> usize {
-        self.outbox.bytes()
-    }
-}
-
-/// A read of less is not worth its system call.
-const READ_MIN: usize = 8 * 1024;
-/// More is not allocated ahead of what arrives.
-const READ_MAX: usize = 1024 * 1024;
-
-/// What every part of the machine needs.
-impl Connection {
-    /// Takes the time, which never runs backwards.
-    pub(crate) fn enter(&mut self, now: Timestamp) -> Timestamp {
-        self.now = self.now.max(now);
-        self.now
+        self.machine.view().queued()
     }
 
-    pub(crate) fn present_link(&self) -> Option<&Link> {
-        match &self.stage {
-            Stage::Linked(link) => Some(link),
-            _ => None,
-        }
-    }
-
-    /// The link with this number, if it is the present one and not on its way out.
-    pub(crate) fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
-        match &mut self.stage {
-            Stage::Linked(link) if link.id == id && link.ending.is_none() => Some(link),
-            _ => None,
-        }
-    }
-
-    /// The link whose session is up.
-    pub(crate) fn up(&mut self) -> Option<&mut Link> {
-        match &mut self.stage {
-            Stage::Linked(link) if link.is_up() => Some(link),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn is_up(&self) -> bool {
-        self.present_link().is_some_and(Link::is_up)
-    }
-
-    pub(crate) fn tell(&mut self, event: Event) {
-        self.events.push_back(event);
-    }
-
-    pub(crate) fn require_open(&self) -> Result<(), StateError> {
-        match &self.life {
-            Life::Open => Ok(()),
-            Life::Draining(_) => Err(StateError::Draining),
-            Life::Closing(_) | Life::Closed => Err(StateError::Closed),
-        }
+    /// How long ago the server was heard, and how many PINGs it has not answered. Without a session: none.
+    pub fn link_health(&self, now: Timestamp) -> Option<LinkHealth> {
+        self.statistics().link_health(now.max(self.machine.view().now()))
     }
 
     /// One sentence a person can read about what the connection is doing and what it waits for.
     pub fn why(&self, now: Timestamp) -> String {
-        self.explain(now.max(self.now))
+        self.machine.view().why(now.max(self.machine.view().now()))
+    }
+}
+
+/// Recording: see the documentation of the crate.
+impl Connection {
+    /// As [`new`](Self::new), and recorded from its first moment on. A clone of it is not recorded.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn recorded(
+        config: Config,
+        seed: [u8; 32],
+        now: Timestamp,
+        options: RecordingOptions,
+    ) -> Result<Self, ConfigError> {
+        let recorder = Recorder::new(&config, seed, now, options);
+        let mut connection = Self::new(config, seed, now)?;
+        connection.recorder.set(recorder);
+        Ok(connection)
+    }
+
+    /// The next bytes of the recording, if it is recorded and something was since the last call. To be taken
+    /// once in each round of the driver's loop, and written to a file or elsewhere, in order.
+    #[must_use = "what was recorded is returned once"]
+    pub fn poll_recording(&mut self) -> Option<Bytes> {
+        self.recorder.get_mut()?.take()
+    }
+
+    /// Whether it is being recorded: not if it never was, nor when the recording has stopped because nobody
+    /// took it.
+    pub fn is_recording(&self) -> bool {
+        self.recorder.get().is_some_and(|recorder| !recorder.is_stopped())
+    }
+
+    /// Takes the time of a call, and its input if that is to be recorded: the one branch that it costs if not.
+    #[inline]
+    fn begin(&mut self, now: Timestamp, input: impl FnOnce(&Recorder) -> Input) -> Option<Box<Input>> {
+        self.machine.enter(now);
+        self.begin_untimed(input)
+    }
+
+    #[inline]
+    fn begin_untimed(&mut self, input: impl FnOnce(&Recorder) -> Input) -> Option<Box<Input>> {
+        self.recorder.get().map(|recorder| Box::new(input(recorder)))
+    }
+
+    /// Records what came of the call.
+    #[inline]
+    fn end(&mut self, input: Option<Box<Input>>, answer: &dyn Encode) {
+        if let Some(input) = input {
+            self.record(*input, |digest, machine| {
+                digest.answer(answer).timeout(machine.view().poll_timeout())
+            });
+        }
+    }
+
+    /// The same for a call whose record has no deadline.
+    #[inline]
+    fn end_untimed(&mut self, input: Option<Box<Input>>, answer: &dyn Encode) {
+        if let Some(input) = input {
+            self.record(*input, |digest, _| digest.answer(answer));
+        }
+    }
+
+    #[cold]
+    fn record(&mut self, input: Input, digest: impl FnOnce(Digest, &Machine) -> Digest) {
+        if let Some(recorder) = self.recorder.get_mut() {
+            let digest = digest(Digest::new(recorder.payloads()), &self.machine);
+            recorder.push(self.machine.view().now(), &input, digest.value());
+        }
+    }
+
+    /// Recorded where something came of it, or bytes had arrived.
+    #[cold]
+    fn poll_event_recorded(&mut self, rx: &mut ReceiveBuf) -> Option<Event> {
+        let received = self.recorder.get_mut()?.look_at(rx);
+        let before = (rx.len(), rx.seen(), self.machine.view().output_count());
+        let event = self.machine.poll_event(rx);
+        self.recorder.get_mut()?.leave(rx);
+        let after = (rx.len(), rx.seen(), self.machine.view().output_count());
+        let is_new = received.buffer.is_some() || !received.pieces.is_empty();
+        if event.is_some() || before != after || is_new {
+            self.record(Input::Event(received), |digest, machine| {
+                let digest = digest.event(event.as_ref());
+                match event {
+                    Some(_) => digest,
+                    None => digest.timeout(machine.view().poll_timeout()),
+                }
+            });
+        }
+        event
+    }
+
+    /// Recorded where it was the block in the driver's hand.
+    #[cold]
+    fn written_recorded(&mut self, tx: &mut SendBuf) {
+        let buffer = Unsent::from(&*tx);
+        let was_writing = self.machine.view().is_writing();
+        self.machine.written(tx);
+        if was_writing != self.machine.view().is_writing() {
+            self.record(Input::Written(buffer), |digest, machine| {
+                digest.timeout(machine.view().poll_timeout())
+            });
+        }
+    }
+
+    /// Recorded where something was handed out, or waits to be polled.
+    #[cold]
+    fn poll_transmit_recorded(&mut self, tx: &mut SendBuf) -> bool {
+        let buffer = Unsent::from(&*tx);
+        let taken = self.machine.poll_transmit(tx);
+        if taken || self.machine.view().has_output() {
+            self.record(Input::Transmit(buffer), |digest, machine| {
+                let digest = digest.answer(&taken).timeout(machine.view().poll_timeout());
+                if taken { digest.bytes(tx.chunks()) } else { digest }
+            });
+        }
+        taken
     }
 }

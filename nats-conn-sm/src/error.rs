@@ -1,13 +1,11 @@
 //! What can go wrong, one small enum for each verb.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::time::Duration;
 
 use nats_proto::{DecodeError, ServerError};
 use thiserror::Error;
-
-use crate::servers::Server;
 
 /// Settings that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -55,7 +53,7 @@ pub enum PublishError {
     /// The connection is closed, or closing.
     #[error("the connection is closed: make another one")]
     Closed,
-    /// A drain has come to the point from where nothing more is taken.
+    /// A drain has reached the point from which nothing more is accepted.
     #[error("the connection is draining: nothing new is taken, make another one")]
     Draining,
     /// The send buffer is full.
@@ -164,7 +162,7 @@ pub enum RequestStartError {
     /// The connection is draining.
     #[error("the connection is draining: nothing new is taken, make another one")]
     Draining,
-    /// As many requests as can be told apart wait for their replies: 2^24.
+    /// As many requests as can have different ids wait for their replies: 2^24.
     #[error("too many requests wait for their replies: wait for some, or give them a shorter timeout")]
     TooMany,
     /// The request could not be published.
@@ -317,7 +315,7 @@ pub enum Phase {
     /// TLS was under way, or asked for and not available; or the link ended after the TLS handshake before anything
     /// could be decrypted.
     Tls,
-    /// Credentials were worked out, or refused.
+    /// Credentials were being obtained, or were refused.
     Auth,
     /// CONNECT and PING were sent, PONG was awaited.
     Connect,
@@ -344,19 +342,19 @@ pub enum ConnectError {
     /// The deadline over the whole attempt passed.
     #[error("timed out")]
     TimedOut,
-    /// The driver could not resolve, dial, or go on reading and writing.
+    /// The driver could not resolve, dial, or continue reading and writing.
     #[error("{0}")]
     Link(LinkEnd),
-    /// The server said so.
+    /// The server sent this error.
     #[error("the server answered: {0}")]
     Server(ServerError),
-    /// The server waited too long for us to say who we are. Servers wait some 2 s from accepting the connection on
-    /// (`authorization { timeout }` in their configuration): of this time our answer to
-    /// [`Action::Authenticate`](crate::Action::Authenticate) is a part. Without that question it is
-    /// [`Server`](Self::Server).
+    /// The server waited too long for our credentials. Servers wait some 2 s from accepting the connection on
+    /// (`authorization { timeout }` in their configuration), and our answer to
+    /// [`Action::Authenticate`](crate::Action::Authenticate) takes part of that time. Where it was not asked for, the
+    /// error is [`Server`](Self::Server).
     #[error("the server answered: {error} (our credentials {})", answer_time(*.answered, *.after))]
     AuthenticationTimeout {
-        /// What the server said.
+        /// The error that the server sent.
         error: ServerError,
         /// Whether the answer had come.
         answered: bool,
@@ -372,7 +370,7 @@ pub enum ConnectError {
     /// TLS is required by us, and the server has none.
     #[error("TLS is required, but the server does not offer it: use nats:// or enable TLS on the server")]
     TlsNotOffered,
-    /// The server was spoken to in clear text, and during the attempt a list of servers came that names it with TLS
+    /// The attempt used clear text, and during it a list of servers arrived that names the server with TLS
     /// ([`Event::ServerTlsRaised`](crate::Event::ServerTlsRaised)).
     #[error("the server was named with TLS while it was being spoken to without: the next attempt uses TLS")]
     TlsRaised,
@@ -384,14 +382,14 @@ pub enum ConnectError {
     /// The TLS handshake failed.
     #[error("TLS handshake failed: {detail}")]
     Tls {
-        /// What the TLS library said.
+        /// The text of the TLS library.
         detail: Box<str>,
     },
-    /// The link ended after the TLS handshake, and nothing that could be decrypted had come: so does a server end it
-    /// that demands a client certificate and was shown none.
+    /// The link ended after the TLS handshake, and nothing that could be decrypted had come. A server that demands
+    /// a client certificate and was shown none ends it this way.
     #[error("the peer closed right after the TLS handshake: does it want a client certificate?")]
     ClosedAfterTls,
-    /// Credentials could not be had.
+    /// Credentials could not be obtained.
     #[error(transparent)]
     Auth(#[from] AuthError),
     /// A password or token would have left in clear text.
@@ -402,7 +400,7 @@ pub enum ConnectError {
     CleartextCredentials,
 }
 
-// By hand: the text says what the source would say again.
+// Not derived: with `#[from]` the error would be its source, whose text this text already has.
 impl From<DecodeError> for ConnectError {
     fn from(error: DecodeError) -> Self {
         Self::Protocol(error)
@@ -439,11 +437,12 @@ fn answer_time(answered: bool, after: Duration) -> String {
     }
 }
 
-/// Why a driver could not say who we are.
+/// Why a driver has no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// An NKEY has to sign a nonce, and the server sent none. A JWT needs none: it goes with a signature of nothing.
+    /// An NKEY has to sign a nonce, and the server sent none. A JWT needs none: it is sent with a signature of the empty
+    /// nonce.
     #[error("the server sent no nonce to sign: it is not configured for NKEY authentication")]
     NoNonce,
     /// The credentials could not be read or are of no use.
@@ -478,13 +477,13 @@ pub enum LinkEnd {
     /// The peer closed the stream.
     #[error("the server closed the connection")]
     Eof,
-    /// The driver gave it up because [`Action::Disconnect`](crate::Action::Disconnect) said so.
+    /// The driver gave it up because [`Action::Disconnect`](crate::Action::Disconnect) asked for that.
     #[error("closed as asked")]
     Requested,
     /// The name could not be resolved.
     #[error("cannot resolve the name: {detail}")]
     Resolve {
-        /// What the system said.
+        /// The text of the system.
         detail: Box<str>,
     },
     /// No socket could be connected.
@@ -492,13 +491,13 @@ pub enum LinkEnd {
     Dial {
         /// The kind of error, in snake case: `connection_refused`, `timed_out`, …
         kind: &'static str,
-        /// What the system said.
+        /// The text of the system.
         detail: Box<str>,
     },
     /// The TLS handshake failed, or TLS cannot be had here.
     #[error("TLS: {detail}")]
     Tls {
-        /// What the TLS library said.
+        /// The text of the TLS library.
         detail: Box<str>,
     },
     /// Reading or writing failed.
@@ -506,7 +505,7 @@ pub enum LinkEnd {
     Io {
         /// The kind of error, in snake case: `connection_reset`, `broken_pipe`, …
         kind: &'static str,
-        /// What the system said.
+        /// The text of the system.
         detail: Box<str>,
     },
 }
@@ -528,22 +527,22 @@ impl LinkEnd {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The server closed the stream without a word.
+    /// The server closed the stream without an error.
     #[error("the server closed the connection")]
     Eof,
     /// Reading or writing failed.
     #[error("{0}")]
     Io(LinkEnd),
-    /// The server does not answer: PINGs went unanswered, or it said `Stale Connection`.
+    /// The server does not answer: PINGs went unanswered, or it sent `Stale Connection`.
     #[error("the server does not answer")]
     Stale,
-    /// The server closed the stream behind an error that does so.
+    /// The server closed the stream after an error that does so.
     #[error("the server closed the connection: {0}")]
     ServerError(ServerError),
     /// What arrived is not the NATS protocol.
     #[error("protocol: {0}")]
     Protocol(DecodeError),
-    /// The link was left because its server is going.
+    /// The link was left because its server is shutting down.
     #[error("the server is in lame duck mode")]
     LameDuck,
     /// The link was left because a reconnect was forced.
@@ -566,29 +565,6 @@ impl DisconnectReason {
             Self::LameDuck => "lame_duck",
             Self::Forced => "forced",
             Self::Closed => "closed",
-        }
-    }
-}
-
-/// A failed attempt, kept with its server and told by [`ClosedReason`](crate::ClosedReason).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AttemptFailure {
-    /// The server as it prints: a URL without user information.
-    pub server: String,
-    /// Where the attempt was.
-    pub phase: Phase,
-    /// What went wrong.
-    pub error: ConnectError,
-}
-
-impl AttemptFailure {
-    /// As [`Event::ConnectFailed`](crate::Event::ConnectFailed) tells it.
-    pub fn new(server: &Server, phase: Phase, error: ConnectError) -> Self {
-        Self {
-            server: server.to_string(),
-            phase,
-            error,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What happened, told once and in order.
+//! What happened, reported once and in order.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -8,15 +8,15 @@ use core::time::Duration;
 
 use nats_proto::{Message, PermissionOperation, ServerError, ServerInfo, Sid, UrlError};
 
-use crate::delivery::SeqRanges;
-use crate::error::{AttemptFailure, ConnectError, DisconnectReason, FlushError, Phase, RequestError};
-use crate::ids::{FlushId, LinkId, RequestId};
-use crate::servers::Server;
+use crate::error::{ConnectError, DisconnectReason, FlushError, Phase, RequestError};
+use crate::ids::{FlushId, LinkId, RequestId, RoundTripId};
+use crate::ranges::SeqRanges;
+use crate::servers::{AttemptFailure, Server};
 use crate::time::Timestamp;
 
 /// Something that happened. Taken with [`Connection::poll_event`](crate::Connection::poll_event).
 ///
-/// The order of the events that tell the life of the connection is a grammar: see the crate's documentation.
+/// The order of the events in the life of a connection follows a grammar: see the crate's documentation.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -50,7 +50,7 @@ pub enum Event {
         reason: Box<DisconnectReason>,
         /// The publishes whose fate is now settled as unconfirmed: written, and perhaps processed.
         unconfirmed: SeqRanges,
-        /// How many publishes go on to the next link.
+        /// How many publishes stay queued for the next link.
         queued: u64,
     },
     /// The next attempt waits.
@@ -103,7 +103,7 @@ pub enum Event {
         /// The server that is taken instead.
         server: Server,
     },
-    /// The server announces that it goes.
+    /// The server announces that it will shut down.
     LameDuck {
         /// The server.
         server: Server,
@@ -115,7 +115,7 @@ pub enum Event {
     },
     /// The server sent `-ERR`.
     ServerError {
-        /// What it said.
+        /// The error.
         error: ServerError,
     },
     /// The server refused a publish or a subscription.
@@ -145,10 +145,10 @@ pub enum Event {
         server: Server,
     },
     /// A server is named with and without TLS, by one list of servers, by a new list and the pool, or by what servers
-    /// announce: it is spoken to with TLS only, from its next link on. Once per server and list; for the servers to
+    /// announce: only TLS is used with it, from its next link on. Once per server and list; for the servers to
     /// begin with, before the first [`Connecting`](Self::Connecting).
     ServerTlsRaised {
-        /// The server, as it is spoken to from now on.
+        /// The server, as it is dialled from now on.
         server: Server,
     },
     /// A message for a subscription.
@@ -190,7 +190,7 @@ pub enum Event {
     /// The one end of a measurement of the round trip.
     RoundTrip {
         /// The measurement.
-        flush: FlushId,
+        round_trip: RoundTripId,
         /// From the handing out of the PING to its PONG.
         result: Result<Duration, FlushError>,
     },
@@ -220,7 +220,7 @@ pub struct Session {
     pub server: Server,
     /// The link.
     pub link: LinkId,
-    /// What the server said of itself.
+    /// The server's INFO.
     pub info: Arc<ServerInfo>,
     /// The largest headers and payload together that it takes, in bytes.
     pub max_payload: u64,
@@ -371,8 +371,8 @@ pub enum ClosedReason {
     /// It was drained, or as much of it as the time allowed.
     Drained {
         /// Whether every publish was confirmed by a server that was queued or written when the drain began, or
-        /// taken since. It says nothing of what was lost before, as
-        /// [`PublishFates::all_confirmed`](crate::PublishFates::all_confirmed) does, nor of messages that were not
+        /// taken since. It does not cover what was lost before, as
+        /// [`PublishFates::all_confirmed`](crate::PublishFates::all_confirmed) does, nor messages that were not
         /// read. Always `false` where the drain took longer than it may.
         complete: bool,
         /// How many messages were delivered that nobody has taken, because their holder was not waited for any

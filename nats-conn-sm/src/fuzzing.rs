@@ -1,8 +1,9 @@
 //! What the fuzz targets run: each takes any bytes and panics where something that is promised does not hold.
 #![allow(missing_docs)]
 
-use crate::recording::{Input, Recording};
-use crate::replayer::Replayer;
+use crate::input::{Input, Piece};
+use crate::recorder::Recording;
+use crate::replay::Replayer;
 
 /// Any bytes as a recording: read to the end or to a typed error, and replayed as far as that goes.
 pub fn replay(data: &[u8]) {
@@ -18,10 +19,7 @@ pub fn replay(data: &[u8]) {
             }
             _ => &[],
         };
-        claimed = pieces
-            .iter()
-            .map(crate::Piece::len)
-            .fold(claimed, u64::saturating_add);
+        claimed = pieces.iter().map(Piece::len).fold(claimed, u64::saturating_add);
     }
     // What is claimed has to be made up; a fuzzer has no time for that.
     if claimed <= 1 << 20 {

@@ -14,7 +14,7 @@ macro_rules! id {
                 Self(number)
             }
 
-            /// The number behind the id.
+            /// The number of the id.
             pub const fn as_u64(self) -> u64 {
                 self.0
             }
@@ -36,7 +36,7 @@ macro_rules! id {
 
 id! {
     /// One transport to one server. Every attempt has a new one, and none is ever used again, so that an
-    /// answer about a link that is gone can be told from one about the present link.
+    /// answer about a link that is gone can be distinguished from one about the present link.
     LinkId
 }
 id! {
@@ -53,8 +53,14 @@ id! {
     RequestId
 }
 id! {
-    /// A flush or a round-trip measurement, settled once.
+    /// A flush, from [`Connection::flush`](crate::Connection::flush) to its one
+    /// [`Event::Flushed`](crate::Event::Flushed).
     FlushId
+}
+id! {
+    /// A measurement, from [`Connection::rtt`](crate::Connection::rtt) to its one
+    /// [`Event::RoundTrip`](crate::Event::RoundTrip).
+    RoundTripId
 }
 id! {
     /// The number of a publish that was accepted, counted from 1 in the order of acceptance.
@@ -62,7 +68,7 @@ id! {
 }
 
 impl PublishSeq {
-    /// The number behind this one.
+    /// The number after this one.
     pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }

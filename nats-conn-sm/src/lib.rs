@@ -5,8 +5,8 @@
 //! it: `nats-conn-tokio`, or `nats-conn-std` where there is no runtime. The wire alone is `nats-proto`.
 //!
 //! It has no clock, no entropy, no sockets, threads or wakers, and keeps no secret. A driver owns the socket
-//! and the two buffers, and runs one loop. This one is whole: it holds with every setting of [`Config`], and nothing
-//! has to be added to it but what `Outside` names. The example `pump` runs it over TCP.
+//! and the two buffers, and runs one loop. This one is complete: it works with every setting of [`Config`], and only
+//! what `Outside` names has to be added to it. The example `pump` runs it over TCP.
 //!
 //! ```
 #![doc = include_str!("../examples/pump/pump.rs")]
@@ -36,19 +36,7 @@
 //! - Nothing but CONNECT, PING and PONG is written before the PONG of the handshake; then come the interest
 //!   that still holds, a PING, and what was queued, in order and in whole frames.
 //!
-//! # Recording a connection
-//!
-//! [`Connection::recorded`] makes a machine that writes down every call with what went into it. The driver takes
-//! what was written with [`Connection::poll_recording`], once a turn, and appends it to a file. The file begins with
-//! the settings and the seed, so it is whole in itself: a [`Replayer`] makes a machine live the same life again, and
-//! holds each event, action, block of bytes and deadline against what was recorded. The example `replay` prints such
-//! a file as a timeline. A machine that is not recorded pays one branch a call.
-//!
-//! A recording may be shown to others. Passwords, tokens, JWTs, signatures, NKEYs, nonces and the user information of
-//! URLs are fillers of the same encoded length; payloads are their length and a hash (FNV-1a, 64 bits) and the
-//! values of headers are fillers, unless [`RecordingOptions::payloads`] asks for them. Subjects, header names, the
-//! texts of errors, names and addresses of servers stay. So does the seed: who has the file knows the inboxes of a
-//! connection that still lives.
+//! How the crate is built is described in [`design`]; what the client does, paragraph by paragraph, in [`behaviour`].
 //!
 //! # The life, as a grammar
 //!
@@ -85,70 +73,77 @@
 extern crate alloc;
 
 mod action;
-mod attempts;
-mod backoff;
-mod block;
 mod buffers;
-mod closing;
 mod config;
 mod connection;
-mod delivery;
-mod departure;
-mod ending;
+mod dialer;
+mod env;
 mod error;
 mod event;
-mod explain;
+mod frames;
 #[doc(hidden)]
 pub mod fuzzing;
 mod ids;
+mod input;
 mod interest;
 mod life;
 mod link;
-mod liveness;
+mod machine;
 mod mailbox;
-mod operations;
-mod outbox;
-mod phase;
+mod outbound;
+mod output;
 mod pings;
-mod pool;
 mod publish;
-mod publishing;
-mod recorded;
-mod recording;
-mod replayer;
-mod replies;
-mod requests;
+mod ranges;
+mod recorder;
+mod replay;
 mod rng;
-mod round;
 mod servers;
-mod session;
 mod statistics;
-mod subscriptions;
 mod time;
-mod timers;
-mod transmit;
+
+/// Recording a connection, and living a recorded life again.
+///
+/// [`Connection::recorded`](crate::Connection::recorded) makes a machine that writes down every call with what went into it. The driver takes
+/// what was written with [`Connection::poll_recording`](crate::Connection::poll_recording), once in each round of its loop, and appends it to a file. The
+/// file begins with the settings and the seed, so it is complete in itself: a [`Replayer`] makes a machine live the same
+/// life again, and compares each event, action, block of bytes and deadline with what was recorded. The example `replay`
+/// prints such a file as a timeline. A machine that is not recorded pays for one branch in each call.
+///
+/// A recording may be shown to others. Passwords, tokens, JWTs, signatures, NKEYs, nonces and the user information of
+/// URLs are fillers of the same encoded length; payloads are their length and a hash (FNV-1a, 64 bits) and the
+/// values of headers are fillers, unless [`RecordingOptions::payloads`] asks for them. Subjects, header names, the
+/// texts of errors, names and addresses of servers stay. So does the seed: whoever has the file knows the inboxes of a
+/// connection that is still alive.
+pub mod recording {
+    pub use crate::input::{Input, Outgoing, Piece, Received, Unsent};
+    pub use crate::recorder::{Entry, Recording, RecordingError, RecordingOptions};
+    pub use crate::replay::{Output, ReplayError, Replayer, Step};
+}
 
 #[doc = include_str!("../docs/behaviour.md")]
 pub mod behaviour {}
 
-pub use action::{Action, Credentials, TlsExpectation};
+#[doc = include_str!("../docs/design.md")]
+pub mod design {}
+
+pub use action::{Action, Credentials};
 pub use buffers::{ReceiveBuf, SendBuf};
 pub use config::{Backoff, CleartextPolicy, Config, Delivery, LameDuckPolicy, WhenFull};
-pub use connection::{Connection, Progress, State};
-pub use delivery::SeqRanges;
+pub use connection::Connection;
 pub use error::{
-    AttemptFailure, AuthError, ConfigError, ConnectError, DisconnectReason, FlushError, LinkEnd, Phase,
-    PublishError, RequestError, RequestStartError, StateError, SubscribeError, SubscriptionError,
+    AuthError, ConfigError, ConnectError, DisconnectReason, FlushError, LinkEnd, Phase, PublishError,
+    RequestError, RequestStartError, StateError, SubscribeError, SubscriptionError,
 };
 pub use event::{ClosedReason, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session, WaitReason};
-pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, ServerId};
+pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
+pub use input::Progress;
+pub use machine::State;
 pub use mailbox::{Mailbox, MailboxLimits};
 pub use nats_proto as proto;
 pub use publish::{Publish, RequestMany};
-pub use recording::{
-    Entry, Input, Outgoing, Piece, Received, Recording, RecordingError, RecordingOptions, Unsent,
-};
-pub use replayer::{Output, ReplayError, Replayer, Step};
-pub use servers::{Server, ServerStatus};
+pub use ranges::SeqRanges;
+pub use recorder::RecordingOptions;
+pub use servers::{AttemptFailure, Server, ServerStatus};
 pub use statistics::{Fate, LinkHealth, PublishFates, Statistics};
 pub use time::Timestamp;

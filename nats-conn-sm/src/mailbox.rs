@@ -30,7 +30,7 @@ impl Default for MailboxLimits {
 /// The messages of one subscription between the connection that reads them and the handle that takes them.
 ///
 /// A mailbox never makes the connection wait. What does not fit is dropped, the newest first, and counted. A
-/// mailbox that begins to drop is slow, and says so once; the episode is over when it is half empty again. A
+/// mailbox that begins to drop is slow, and reports that once; the episode is over when it is half empty again. A
 /// message that is larger than the limits is kept if the mailbox is empty.
 ///
 /// **Pinned memory.** A message is a view into the block that was read. One forgotten message of 20 bytes would
@@ -52,11 +52,11 @@ pub struct Mailbox {
     bytes: usize,
     /// How many messages at the front pin nothing but themselves.
     detached: usize,
-    /// What lies behind them: how many messages of which batch, the oldest first.
+    /// What follows them: how many messages of which batch, the oldest first.
     attached: VecDeque<Run>,
     taken: u64,
     dropped: u64,
-    /// In an episode of dropping: told once, so the next drop is not told again.
+    /// In an episode of dropping: reported once, so the next drop is not reported again.
     slow: bool,
 }
 
@@ -84,7 +84,7 @@ impl Mailbox {
 
     /// Takes messages of one batch in, from the front of `messages`, which is empty afterwards.
     ///
-    /// Says whether an episode of dropping began.
+    /// Returns whether an episode of dropping began.
     pub fn append(&mut self, batch: u64, messages: &mut VecDeque<Message>) -> bool {
         let bytes = messages
             .iter()
@@ -106,7 +106,7 @@ impl Mailbox {
 
     /// Takes one message in.
     ///
-    /// Says whether an episode of dropping began with it.
+    /// Returns whether an episode of dropping began with it.
     pub fn push(&mut self, batch: u64, message: Message) -> bool {
         let size = message.wire_len();
         let fits = self.messages.len() < self.limits.messages

@@ -1,20 +1,15 @@
 //! What each PONG to come is for.
 
-use alloc::collections::VecDeque;
-
 use nats_proto::Sid;
 
-use crate::ids::{FlushId, PublishSeq};
-use crate::time::Timestamp;
+use crate::ids::{FlushId, PublishSeq, RoundTripId};
 
 /// A PING that is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ping {
-    pub(crate) kind: PingKind,
-    /// Every publish that lies before it on this link has this number or a lower one.
-    pub(crate) covers: PublishSeq,
-    /// Every SUB that lies before it on this link names this sid or a lower one.
-    pub(crate) subs: Sid,
+    kind: PingKind,
+    covers: PublishSeq,
+    subs: Sid,
 }
 
 /// Why it is written.
@@ -27,52 +22,53 @@ pub(crate) enum PingKind {
     /// The application asked for confirmation.
     Flush(FlushId),
     /// The application asked how long it takes.
-    RoundTrip(FlushId),
-    /// Behind the UNSUB of one subscription.
+    RoundTrip(RoundTripId),
+    /// After the UNSUB of one subscription.
     DrainSubscription(Sid),
-    /// Behind the UNSUBs of all.
+    /// After the UNSUBs of all.
     DrainAll,
-    /// Behind the last publish of a drain.
+    /// After the last publish of a drain.
     DrainWrites,
-    /// Behind the restored interest.
+    /// After the restored interest.
     Restore,
-    /// At-least-once wants to know, for so much was written.
+    /// So many bytes are unconfirmed that the server is asked what it has processed.
     Volume,
-    /// Something was handed out a while ago and is not confirmed. One at a time.
+    /// Publishes are unconfirmed for so long that the server is asked. One at a time.
     Confirm,
     /// Before leaving a server in lame duck mode.
     LameDuck,
 }
 
-/// The PINGs of a link that were handed out and are not answered, in order.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Unanswered(VecDeque<(Ping, Timestamp)>);
-
-impl Unanswered {
-    pub(crate) fn push(&mut self, ping: Ping, now: Timestamp) {
-        self.0.push_back((ping, now));
+impl Ping {
+    /// Every publish that lies before it on its link has the number `covers` or a lower one; every SUB the sid `subs`
+    /// or a lower one.
+    pub(crate) fn new(kind: PingKind, covers: PublishSeq, subs: Sid) -> Self {
+        Self { kind, covers, subs }
     }
 
-    /// The PING that a PONG answers, and when it was handed out.
-    pub(crate) fn answer(&mut self) -> Option<(Ping, Timestamp)> {
-        self.0.pop_front()
+    pub(crate) fn kind(self) -> PingKind {
+        self.kind
     }
 
-    /// Their flushes are settled otherwise: the PONGs still count, for what they confirm.
-    pub(crate) fn forget_ids(&mut self) {
-        for (ping, _) in &mut self.0 {
-            if matches!(ping.kind, PingKind::Flush(_) | PingKind::RoundTrip(_)) {
-                ping.kind = PingKind::Volume;
-            }
+    pub(crate) fn covers(self) -> PublishSeq {
+        self.covers
+    }
+
+    pub(crate) fn subs(self) -> Sid {
+        self.subs
+    }
+
+    /// Its flush is settled otherwise: the PONG counts for what it confirms.
+    pub(crate) fn forget_flush(&mut self) {
+        if self.kind.is_awaited() {
+            self.kind = PingKind::Volume;
         }
     }
+}
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// What they were for.
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = PingKind> + '_ {
-        self.0.iter().map(|(ping, _)| ping.kind)
+impl PingKind {
+    /// Whether its PONG settles something that the application waits for.
+    pub(crate) fn is_awaited(self) -> bool {
+        matches!(self, Self::Flush(_) | Self::RoundTrip(_))
     }
 }

@@ -22,7 +22,7 @@ pub struct Publish<'a> {
     pub reply: Option<&'a Subject>,
     /// Headers. Default: none. An empty block counts as none.
     pub headers: Option<&'a Headers>,
-    /// What it says. Shared payloads of 4 KiB or more are not copied.
+    /// Its payload. Shared payloads of 4 KiB or more are not copied.
     pub payload: Payload<'a>,
 }
 

@@ -6,14 +6,14 @@ use core::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
-/// A generator whose whole future is in its seed. It is a cryptographic one: who sees the inboxes of a connection, and
+/// A generator that is determined by its seed. It is a cryptographic one: whoever sees the inboxes of a connection, and
 /// how long it waits, cannot work out the inboxes to come.
 #[derive(Clone)]
 pub(crate) struct Rng {
     seed: [u8; 32],
     /// How many words of its stream were drawn. The generator itself has room for several blocks ahead, which a
-    /// connection that draws once in a while does not need.
-    drawn: u128,
+    /// connection that draws rarely does not need.
+    drawn: u64,
 }
 
 impl Rng {
@@ -23,9 +23,10 @@ impl Rng {
 
     fn next_u64(&mut self) -> u64 {
         let mut generator = ChaCha20Rng::from_seed(self.seed);
-        generator.set_word_pos(self.drawn);
+        generator.set_word_pos(u128::from(self.drawn));
         let number = generator.next_u64();
-        self.drawn = generator.get_word_pos();
+        // Two words a number: nobody draws as many as this cannot count.
+        self.drawn = u64::try_from(generator.get_word_pos()).unwrap_or(u64::MAX);
         number
     }
 

@@ -1,11 +1,12 @@
-//! A server, and what is told of it.
+//! A server, and what is reported about it.
 
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 
 use nats_proto::{Scheme, ServerUrl};
 
-use crate::error::AttemptFailure;
+use crate::error::{ConnectError, Phase};
 use crate::ids::ServerId;
 
 /// A server of the pool, as actions and events name it. It prints as a URL without user information, and is
@@ -119,10 +120,33 @@ pub struct ServerStatus {
     pub current: bool,
     /// Whether it would come next.
     pub next: bool,
-    /// Whether it announced that it goes, within the last 2 minutes.
+    /// Whether it announced that it will shut down, within the last 2 minutes.
     pub lame_duck: bool,
     /// Failed attempts in a row.
     pub failures: u32,
     /// Its last failed attempt, until one succeeds.
     pub last_error: Option<Arc<AttemptFailure>>,
+}
+
+/// A failed attempt, kept with its server and reported by [`ClosedReason`](crate::ClosedReason).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptFailure {
+    /// The server as it prints: a URL without user information.
+    pub server: String,
+    /// Where the attempt was.
+    pub phase: Phase,
+    /// What went wrong.
+    pub error: ConnectError,
+}
+
+impl AttemptFailure {
+    /// As [`Event::ConnectFailed`](crate::Event::ConnectFailed) reports it.
+    pub fn new(server: &Server, phase: Phase, error: ConnectError) -> Self {
+        Self {
+            server: server.to_string(),
+            phase,
+            error,
+        }
+    }
 }

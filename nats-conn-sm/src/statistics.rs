@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::time::Timestamp;
 
-/// Counters since the connection was made, and gauges of now.
+/// Counters since the connection was made, and present values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Statistics {
@@ -41,20 +41,6 @@ pub struct Statistics {
     pub publishes: PublishFates,
 }
 
-/// What is counted as it happens; the rest of [`Statistics`] is looked up.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) in_messages: u64,
-    pub(crate) in_bytes: u64,
-    pub(crate) out_messages: u64,
-    pub(crate) out_bytes: u64,
-    pub(crate) attempts: u64,
-    pub(crate) connects: u64,
-    pub(crate) reconnects: u64,
-    pub(crate) round_trip: Option<Duration>,
-    pub(crate) smoothed_round_trip: Option<Duration>,
-}
-
 impl Statistics {
     /// How alive the present session is at `now`. Without a session: none.
     pub fn link_health(&self, now: Timestamp) -> Option<LinkHealth> {
@@ -84,11 +70,11 @@ pub struct PublishFates {
     pub accepted: u64,
     /// Waiting to be written.
     pub queued: u64,
-    /// Handed wholly to a transport; a PONG or the end of the link will tell.
+    /// Handed wholly to a transport; a PONG or the end of the link decides.
     pub written: u64,
-    /// Processed by a server: a PONG answered a PING behind them.
+    /// Processed by a server: a PONG answered a later PING.
     pub confirmed: u64,
-    /// Written, and their link ended before a PONG told.
+    /// Written, and their link ended before a PONG confirmed them.
     pub unconfirmed: u64,
     /// Dropped without being sent; at least once: without being sent again, where an earlier link had taken them.
     pub dropped: u64,
@@ -104,7 +90,7 @@ impl PublishFates {
     }
 }
 
-/// What one publish has come to.
+/// What became of one publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {
@@ -112,7 +98,7 @@ pub enum Fate {
     Queued,
     /// Handed wholly to a transport.
     Written,
-    /// Final: confirmed, unconfirmed or dropped. Which of them was told by
+    /// Final: confirmed, unconfirmed or dropped. Which of them was reported by
     /// [`Event::Disconnected`](crate::Event::Disconnected) and
     /// [`Event::PublishDropped`](crate::Event::PublishDropped); in neither, it was confirmed, or was that of a request
     /// which ended while it was still, or again, waiting to be written.

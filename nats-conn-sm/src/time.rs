@@ -24,7 +24,7 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// The epoch itself.
     pub const ZERO: Self = Self(0);
-    /// The last moment that can be told, some 584 years after the epoch.
+    /// The last moment that can be represented, some 584 years after the epoch.
     pub const MAX: Self = Self(u64::MAX);
 
     /// The moment `nanos` nanoseconds after the epoch.

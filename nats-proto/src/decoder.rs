@@ -92,6 +92,23 @@ pub enum DecodeError {
     Info(#[from] InfoError),
 }
 
+impl DecodeError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownOperation(_) => "unknown_operation",
+            Self::LineTooLong { .. } => "line_too_long",
+            Self::FieldCount(_) => "field_count",
+            Self::Sid(_) => "bad_sid",
+            Self::Size(_) => "bad_size",
+            Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::HeadersAboveTotal(_) => "headers_above_total",
+            Self::PayloadEnd => "payload_end",
+            Self::Info(error) => error.code(),
+        }
+    }
+}
+
 impl Decoder {
     /// A decoder for one stream from its first byte.
     pub fn new(limits: Limits) -> Self {

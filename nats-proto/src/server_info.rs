@@ -103,6 +103,17 @@ pub enum InfoError {
     NotAnObject,
 }
 
+impl InfoError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty_info",
+            Self::Json { .. } => "info_json",
+            Self::NotAnObject => "info_not_an_object",
+        }
+    }
+}
+
 impl ServerInfo {
     /// Reads the JSON of an INFO; blanks around it are passed over.
     ///

@@ -119,6 +119,24 @@ pub enum UrlError {
     Path,
 }
 
+impl UrlError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty_url",
+            Self::WebSocket { .. } => "websocket_unsupported",
+            Self::Scheme { .. } => "unknown_scheme",
+            Self::EmptyScheme => "empty_scheme",
+            Self::SchemeOrUserinfo => "scheme_or_userinfo",
+            Self::Host => "no_host",
+            Self::Ipv6 => "bad_ipv6",
+            Self::Port => "bad_port",
+            Self::Userinfo => "bad_userinfo",
+            Self::Path => "something_after_port",
+        }
+    }
+}
+
 /// The same line: `fn main() -> Result<_, _>` prints errors so.
 impl fmt::Debug for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -85,6 +85,7 @@ impl ByHand {
     /// The transport takes the block that was handed out.
     pub fn write_all(&mut self) {
         self.tx.advance(self.tx.remaining());
+        self.client.handle_written(Timestamp::ZERO, &mut self.tx);
     }
 
     /// The transport takes everything there is.

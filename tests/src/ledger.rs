@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nats_conn_sm::{EndReason, Event, Fate, FlushId, PublishFates, PublishSeq, RequestId, SeqRanges};
+use nats_conn_sm::{
+    EndReason, Event, Fate, FlushId, PublishFates, PublishSeq, RequestId, RoundTripId, SeqRanges,
+};
 use nats_proto::Sid;
 
 use crate::model_server::LinkLog;
@@ -13,6 +15,7 @@ pub struct Ledger {
     subscriptions: BTreeMap<Sid, Subscription>,
     requests: BTreeMap<RequestId, Promise>,
     flushes: BTreeMap<FlushId, Promise>,
+    round_trips: BTreeMap<RoundTripId, Promise>,
     /// What was published under each number, from 1; `None` for those of requests.
     published: Vec<Option<(String, Vec<u8>)>>,
     unconfirmed: BTreeSet<u64>,
@@ -89,7 +92,13 @@ impl Ledger {
         }
     }
 
-    /// A flush or a measurement began.
+    /// A measurement began.
+    pub fn measuring(&mut self, round_trip: RoundTripId) {
+        let before = self.round_trips.insert(round_trip, Promise::Open);
+        assert!(before.is_none(), "{round_trip:?} was given out twice");
+    }
+
+    /// A flush began.
     pub fn flushing(&mut self, flush: FlushId) {
         let before = self.flushes.insert(flush, Promise::Open);
         assert!(before.is_none(), "{flush:?} was given out twice");
@@ -187,9 +196,8 @@ impl Ledger {
                 Some(Promise::Open) => Ok(()),
                 other => Err(format!("a reply for {request:?}, which is {other:?}")),
             },
-            Event::Flushed { flush, .. } | Event::RoundTrip { flush, .. } => {
-                settle(&mut self.flushes, *flush)
-            }
+            Event::Flushed { flush, .. } => settle(&mut self.flushes, *flush),
+            Event::RoundTrip { round_trip, .. } => settle(&mut self.round_trips, *round_trip),
             Event::Disconnected { unconfirmed, .. } => {
                 Self::settled(&mut self.unconfirmed, &self.dropped, unconfirmed)
             }
@@ -348,11 +356,12 @@ impl Ledger {
         let subscriptions: Vec<_> = subscriptions.map(|(sid, _)| sid).collect();
         let requests: Vec<_> = open(&self.requests);
         let flushes: Vec<_> = open(&self.flushes);
-        if subscriptions.is_empty() && requests.is_empty() && flushes.is_empty() {
+        let round_trips: Vec<_> = open(&self.round_trips);
+        if subscriptions.is_empty() && requests.is_empty() && flushes.is_empty() && round_trips.is_empty() {
             return Ok(());
         }
         Err(format!(
-            "closed, and left open: {subscriptions:?} {requests:?} {flushes:?}"
+            "closed, and left open: {subscriptions:?} {requests:?} {flushes:?} {round_trips:?}"
         ))
     }
 }

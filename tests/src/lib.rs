@@ -13,6 +13,7 @@ pub mod real_server;
 pub mod scenario;
 pub mod sim;
 pub mod story;
+pub mod structure;
 pub mod wire;
 
 /// The strict model, with a package of its own so that the tour needs nothing else of the laboratory.

@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nats_conn_client::console::{CommandError, FlagsError};
 use nats_conn_client::{ConnectFailure, PublishFailure, RequestFailure, RespondError, StartError};
+use nats_conn_console::{CommandError, FlagsError};
+use nats_conn_sm::recording::{RecordingError, ReplayError};
 use nats_conn_sm::{
     AttemptFailure, AuthError, ClosedReason, Config, ConfigError, ConnectError, Connection, DisconnectReason,
-    FlushError, LinkEnd, Phase, PublishError, RecordingError, ReplayError, RequestError, RequestStartError,
-    StateError, SubscribeError, SubscriptionError, Timestamp,
+    FlushError, LinkEnd, Phase, PublishError, RequestError, RequestStartError, StateError, SubscribeError,
+    SubscriptionError, Timestamp,
 };
 use nats_conn_std::NextError;
 use nats_conn_tests::scenario::url;
@@ -541,7 +542,7 @@ fn machine() -> Vec<Row> {
         ),
         row(
             RecordingError::Version { found: 99 },
-            "the recording has version 99, this program reads version 1",
+            "the recording has version 99, this program reads version 2",
         ),
         row(
             RecordingError::Truncated { at: 12 },
@@ -781,11 +782,6 @@ fn console() -> Vec<Row> {
             }),
             "cannot run the connection: there is no runtime",
         ),
-        said(
-            "NotBuilt",
-            FlagsError::NotBuilt("--creds", "nkeys"),
-            "--creds is not built in: enable the feature `nkeys`",
-        ),
     ]
 }
 
@@ -881,6 +877,7 @@ fn every_public_error_of_the_crates_has_a_row() {
         "nats-proto",
         "nats-conn-sm",
         "adapters/client",
+        "adapters/console",
         "adapters/std",
         "adapters/tokio",
         "adapters/async-std",

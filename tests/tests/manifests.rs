@@ -114,7 +114,7 @@ fn the_first_screen_says_what_to_write_and_with_what_it_works() {
         assert!(screen.contains(wanted.as_str()), "{wanted}");
     }
     for (feature, _) in tokio["features"].as_object().expect("features") {
-        let internal = ["default", "console", "rustls", "system-roots"].contains(&feature.as_str());
+        let internal = ["default", "rustls", "system-roots"].contains(&feature.as_str());
         assert!(internal || screen.contains(&format!("`{feature}`")), "{feature}");
     }
     assert!(screen.lines().count() <= 40, "one screen");

@@ -24,7 +24,7 @@
 //! destructor cannot wait: what was published last is lost where `main` returns right after.
 //!
 //! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
-//! subscribed, sends what was published meanwhile, and tells all of it with [`Events`].
+//! subscribed, sends what was published meanwhile, and reports all of it with [`Events`].
 //!
 //! async-std is discontinued (RUSTSEC-2025-0052). This crate is for programs that still run on it; its README says
 //! what it means for them.
@@ -43,8 +43,30 @@ mod io;
 mod runtime;
 mod tcp;
 
-pub use io::{ByteStream, Stream};
-pub use nats_conn_client::*;
+pub use io::{AsyncStdSockets, Stream};
+pub use nats_conn_client::driver::{ByteStream, Target, dial_all};
+pub use nats_conn_client::machine;
+pub use nats_conn_client::proto;
+#[cfg(feature = "rustls")]
+pub use nats_conn_client::rustls;
+pub use nats_conn_client::{
+    Answer, Challenge, Client, ClientEvent, Confirmation, ConnectFailure, Connecting, Events, Flush,
+    PublishFailure, Publishing, Replies, Request, RequestFailure, RespondError, Response, RoundTrip,
+    Selector, ServerChoice, StartError, Subscription, TlsOptions, advice,
+};
+// Of the machine:
+pub use nats_conn_client::{
+    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
+    EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish, PublishError,
+    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError,
+    SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
+    WaitReason, WhenFull,
+};
+// Of the wire:
+pub use nats_conn_client::{
+    HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,
+    StatusCode, Subject, SubjectFilter,
+};
 pub use runtime::AsyncStd;
 
 /// The settings of a connection that lives on async-std.

@@ -1,17 +1,17 @@
-//! async-std as the home of a connection. Only `spawn` is its own: with that of smol in its place this is a home on
+//! async-std as the runtime of a connection. Only `spawn` is its own: with that of smol in its place this runs on
 //! smol.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
+use nats_conn_client::StartError;
+use nats_conn_client::driver::{Connector, Runtime, Target, dial_all};
 use nats_conn_client::machine::LinkEnd;
-use nats_conn_client::{Driver, Runtime, StartError, Target, dial_all, dial_error};
 
 use crate::io::Stream;
 use crate::tcp;
@@ -19,11 +19,8 @@ use crate::tcp;
 /// The executor of async-std, which is there as soon as somebody needs it: connections can be started anywhere.
 #[derive(Clone, Default)]
 pub struct AsyncStd {
-    connector: Option<Connector>,
+    connector: Connector<Stream>,
 }
-
-type Connector = Arc<dyn Fn(Target) -> Connecting + Send + Sync>;
-type Connecting = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
 
 impl AsyncStd {
     /// The same, but streams are made by the application: through a proxy, to a Unix socket, in memory. The future
@@ -53,18 +50,14 @@ impl AsyncStd {
         C: Future<Output = io::Result<Stream>> + Send + 'static,
     {
         Self {
-            connector: Some(Arc::new(move |target| Box::pin(connector(target)))),
+            connector: Connector::new(connector),
         }
     }
 }
 
 impl fmt::Debug for AsyncStd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.connector.is_some() {
-            "AsyncStd(with a connector)"
-        } else {
-            "AsyncStd"
-        })
+        write!(f, "AsyncStd{:?}", self.connector)
     }
 }
 
@@ -89,7 +82,7 @@ impl Runtime for AsyncStd {
     type Io = Stream;
     type Sleep = Sleep;
 
-    fn spawn(&self, driver: Driver<Self>) -> Result<(), StartError> {
+    fn spawn(&self, driver: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         async_std::task::spawn(driver);
         Ok(())
     }
@@ -99,13 +92,7 @@ impl Runtime for AsyncStd {
     }
 
     fn dial(&self, target: Target) -> impl Future<Output = Result<Stream, LinkEnd>> + Send + 'static {
-        let connector = self.connector.clone();
-        async move {
-            match connector {
-                Some(connect) => connect(target).await.map_err(|error| dial_error(&error)),
-                None => dial(target).await,
-            }
-        }
+        self.connector.dial(target, dial)
     }
 
     fn upgrade(
@@ -126,25 +113,16 @@ async fn dial(target: Target) -> Result<Stream, LinkEnd> {
 
 #[cfg(feature = "rustls")]
 async fn upgrade(io: Stream, target: Target) -> Result<Stream, LinkEnd> {
-    use nats_conn_client::{blocking, server_name, tls_error};
-
-    let (setup, server) = (target.setup.clone(), target.server.clone());
-    // Files, and a keychain perhaps: not on a thread that polls.
-    let config = blocking::elsewhere(move || setup.tls.client_config_for(&server))
-        .await
-        .map_err(|error| tls_error(&error))??;
-    let name = server_name(target.server.tls_name())?;
+    let (config, name) = target.tls().await?;
     let stream = futures_rustls::TlsConnector::from(config)
-        .connect(name, io.0)
+        .connect(name, io.into_inner())
         .await;
-    stream.map(Stream::new).map_err(|error| tls_error(&error))
+    stream
+        .map(Stream::new)
+        .map_err(|error| nats_conn_client::driver::tls_error(&error))
 }
 
 #[cfg(not(feature = "rustls"))]
 async fn upgrade(_: Stream, _: Target) -> Result<Stream, LinkEnd> {
-    let detail =
-        "TLS is wanted, but this program was built without: enable the feature `ring` or `aws-lc-rs`";
-    Err(LinkEnd::Tls {
-        detail: detail.into(),
-    })
+    Err(nats_conn_client::driver::tls_not_built())
 }

@@ -14,7 +14,7 @@ pub(crate) async fn dial(address: SocketAddr, local: Option<SocketAddr>) -> io::
         socket.bind(&local.into())?;
     }
     match socket.connect(&address.into()) {
-        Err(error) if !goes_on(&error) => return Err(error),
+        Err(error) if !is_under_way(&error) => return Err(error),
         _ => {}
     }
     let stream = Async::new_nonblocking(TcpStream::from(socket))?;
@@ -25,8 +25,8 @@ pub(crate) async fn dial(address: SocketAddr, local: Option<SocketAddr>) -> io::
     Ok(stream)
 }
 
-/// Whether a connect that did not end at once goes on.
-fn goes_on(error: &io::Error) -> bool {
+/// Whether a connect that did not end at once is still under way.
+fn is_under_way(error: &io::Error) -> bool {
     #[cfg(unix)]
     if error.raw_os_error() == Some(libc::EINPROGRESS) {
         return true;

@@ -4,7 +4,8 @@
 
 use std::pin::pin;
 
-use nats_conn_std::{ConnectOptions, Std, blocking, console};
+use nats_conn_console as console;
+use nats_conn_std::{ConnectOptions, Std, blocking};
 
 fn main() {
     let start = |options: ConnectOptions| {

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use nats_conn_client::blocking;
-
-use crate::lock::lock;
+use nats_conn_client::driver::{blocking, lock};
 
 /// Held by who wants the attempt; dropped, the attempt is given up.
 pub(crate) struct Wanted(Arc<Mutex<State>>);

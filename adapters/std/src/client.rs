@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nats_conn_client::driver::blocking;
 use nats_conn_client::{
     ClosedReason, Fate, FlushError, LinkHealth, Message, Payload, Publish, PublishError, PublishFailure,
     PublishFates, PublishSeq, QueueGroup, RequestFailure, RequestMany, RequestStartError, RespondError,
     ServerInfo, ServerStatus, ServerUrl, State, StateError, Statistics, Subject, SubjectFilter,
-    SubscribeError, blocking,
+    SubscribeError,
 };
 
 use crate::closing::Closing;
@@ -317,18 +318,18 @@ impl Client {
         self.inner.set_servers(servers)
     }
 
-    /// Everything that happens from now on, once more; the first one behind `connect` begins where the connection did,
-    /// so that what happened on the way is told, too.
+    /// Everything that happens from now on, once more; the first one after `connect` begins where the connection did,
+    /// so that it has what happened on the way, too.
     pub fn events(&self) -> Events {
         Events::new(self.inner.events())
     }
 
-    /// What the connection is doing, in one word.
+    /// The state of the connection.
     pub fn state(&self) -> State {
         self.inner.state()
     }
 
-    /// What the connection is doing and what it waits for, in one sentence for people.
+    /// What the connection is doing and what it waits for, as a sentence for people.
     pub fn why(&self) -> String {
         self.inner.why()
     }
@@ -338,7 +339,7 @@ impl Client {
         self.inner.servers()
     }
 
-    /// What the server said of itself last.
+    /// The last INFO of the server.
     pub fn server_info(&self) -> Option<Arc<ServerInfo>> {
         self.inner.server_info()
     }
@@ -365,7 +366,7 @@ impl Client {
 
     /// Whether everything that was ever published with this connection was confirmed by a server: nothing is under
     /// way, and nothing was lost, from the first publish on. After a drain it is the whole answer to what became of
-    /// what was sent, where [`ClosedReason::Drained`] tells of the drain alone.
+    /// what was sent, where [`ClosedReason::Drained`] is about the drain alone.
     pub fn all_confirmed(&self) -> bool {
         self.publish_fates().all_confirmed()
     }

@@ -4,7 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{Closed, ClosedReason, Shared, blocking};
+use nats_conn_client::ClosedReason;
+use nats_conn_client::driver::{Closed, Shared, blocking};
 
 /// The end of a connection, to come: what there is to be waited for has begun already. It does not keep the connection
 /// open.
@@ -44,9 +45,9 @@ impl Closing {
 
     fn end(&self) -> Closed {
         if self.drains {
-            self.shared.when_drained()
+            Closed::of_drain(&self.shared)
         } else {
-            self.shared.when_closed()
+            Closed::new(&self.shared)
         }
     }
 }

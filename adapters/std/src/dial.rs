@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use nats_conn_client::driver::{Race, Target, dial_error, lock};
 use nats_conn_client::machine::LinkEnd;
-use nats_conn_client::{Race, Target, dial_error};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::attempt::Attempt;
-use crate::lock::lock;
 use crate::stream::Stream;
 
 /// Resolves and dials for an attempt. What comes of it counts only as long as that is wanted; no address takes longer
@@ -121,8 +120,8 @@ fn dial_one(
 mod tests {
     use std::thread::park;
 
+    use nats_conn_client::driver::{Prepared, STAGGER, blocking};
     use nats_conn_client::machine::LinkId;
-    use nats_conn_client::{Prepared, STAGGER, blocking};
 
     use super::*;
     use crate::ConnectOptions;

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use nats_conn_client::driver::{
+    Delivered, DriverParts, LinkSetup, Target, Turn, blocking, caught, dial_error, lock, panicked,
+};
 use nats_conn_client::machine::{Action, AttemptId, LinkEnd, LinkId, ReceiveBuf, SendBuf, Server, ServerId};
 use nats_conn_client::machine::{AuthError, ServerStatus};
-use nats_conn_client::{
-    Challenge, Delivered, DriverParts, LinkSetup, StartError, Target, Turn, blocking, caught, dial_error,
-    panicked,
-};
+use nats_conn_client::{Challenge, StartError};
 
 use crate::attempt::{Attempt, Wanted};
+use crate::connector::Std;
 use crate::holders::Ours;
-use crate::home::Std;
 use crate::link::Link;
-use crate::lock::lock;
 use crate::news::News;
 use crate::outlet::{Outlet, SLICE};
 use crate::reader::Reader;
@@ -35,7 +34,7 @@ const SPARE: Duration = Duration::from_secs(1);
 pub(crate) struct Driver {
     wire: Arc<Wire>,
     setup: Arc<LinkSetup>,
-    home: Std,
+    adapter: Std,
     /// How long an attempt takes at most: nothing that was begun for it goes on longer, where that can be helped.
     attempt: Duration,
     news: Receiver<News>,
@@ -62,6 +61,9 @@ enum Transport {
 
 /// What came of a turn.
 struct Outcome {
+    /// What is left to be done about what happened.
+    news: Vec<News>,
+    actions: Vec<Action>,
     more: bool,
     closed: bool,
     until: Option<Instant>,
@@ -73,13 +75,13 @@ impl Driver {
         wire: Arc<Wire>,
         news: Receiver<News>,
         parts: DriverParts,
-        home: Std,
+        adapter: Std,
         attempt: Duration,
     ) -> Result<(), StartError> {
         let mut driver = Self {
             wire,
             setup: parts.setup,
-            home,
+            adapter,
             attempt,
             news,
             transport: Transport::Down,
@@ -89,7 +91,6 @@ impl Driver {
             panicked: false,
         };
         let run = move || {
-            driver.wire.bell.belongs_here();
             Ours::new(&driver.wire.shared).enter();
             driver.run();
         };
@@ -103,11 +104,15 @@ impl Driver {
         let wire = self.wire.clone();
         while !self.panicked {
             let mut outlet = lock(&wire.outlet);
-            let mut later = Vec::new();
-            let (outcome, delivered) = self.turn(&mut outlet, &mut later);
-            let mut busy = outcome.more || delivered.again || !later.is_empty();
-            for news in later {
-                self.perform(news, &mut outlet);
+            let (outcome, delivered) = self.turn(&mut outlet);
+            let mut busy = outcome.more || delivered.again;
+            for news in outcome.news {
+                busy = true;
+                self.happened(news, &mut outlet);
+            }
+            for action in outcome.actions {
+                busy = true;
+                self.act(action, &mut outlet);
             }
             busy |= outlet.write();
             drop(outlet);
@@ -121,28 +126,35 @@ impl Driver {
         }
     }
 
-    /// Everything under the lock of the machine: tells the news, takes events, actions and bytes. What is left to be
-    /// done without that lock comes into `later`.
-    fn turn(&mut self, outlet: &mut Outlet, later: &mut Vec<News>) -> (Outcome, Delivered) {
+    /// Everything under the lock of the machine: reports the news, takes events, actions and bytes.
+    fn turn(&mut self, outlet: &mut Outlet) -> (Outcome, Delivered) {
         let wire = &self.wire;
         wire.shared.drive(|turn| {
-            while let Ok(news) = self.news.try_recv() {
-                later.extend(tell(news, turn, &mut outlet.tx));
+            let mut news = Vec::new();
+            while let Ok(next) = self.news.try_recv() {
+                news.extend(report(next, turn, &mut outlet.tx));
             }
-            turn.timeouts();
+            // Events follow, and the deadline says so where there are more.
+            let _ = turn.timeouts();
             // Before events and actions, because it may bring some: that there is room again, that all is written.
             if outlet.is_empty() {
-                turn.transmit(&mut outlet.tx);
+                let _ = turn.transmit(&mut outlet.tx);
             }
             let more = turn.events(&mut self.nothing, EVENTS_A_TURN);
-            while let Some(action) = turn.connection().poll_action() {
-                later.extend(tell(News::Action(action), turn, &mut outlet.tx));
+            let mut actions = Vec::new();
+            while let Some(action) = turn.action() {
+                if let Action::Disconnect { link, .. } = action {
+                    turn.link_closed(link, LinkEnd::Requested, &mut outlet.tx);
+                }
+                actions.push(action);
             }
             turn.sleep(&wire.waker);
             let farewells = self.farewells.iter().map(|(_, until)| *until);
             let until = turn.deadline().into_iter().chain(farewells).min();
-            wire.bell.plan(until.map(|until| wire.shared.timestamp(until)));
+            wire.plan(until);
             Outcome {
+                news,
+                actions,
                 more,
                 closed: turn.is_closed(),
                 until,
@@ -150,7 +162,8 @@ impl Driver {
         })
     }
 
-    fn perform(&mut self, news: News, outlet: &mut Outlet) {
+    /// Does what is left to be done about what happened.
+    fn happened(&mut self, news: News, outlet: &mut Outlet) {
         match news {
             News::Dialled(id, Ok(stream)) => self.connected(id, stream, outlet),
             News::Session(id, Ok(session)) => {
@@ -163,13 +176,12 @@ impl Driver {
             News::Dialled(id, Err(_)) | News::Session(id, Err(_)) | News::Ended(id, _) => {
                 self.lost(id, outlet)
             }
-            News::Action(action) => self.act(action, outlet),
             News::Panicked => self.panicked = true,
             News::Credentials(..) | News::Choice(..) => {}
         }
     }
 
-    /// A link is connected: it is read from now on, and the machine is told by the thread that reads.
+    /// A link is connected: the thread that reads it reports that to the machine.
     fn connected(&mut self, id: LinkId, stream: Stream, outlet: &mut Outlet) {
         if !matches!(self.transport, Transport::Dialling(wanted, _) if wanted == id) {
             return;
@@ -198,7 +210,7 @@ impl Driver {
 
     fn act(&mut self, action: Action, outlet: &mut Outlet) {
         match action {
-            Action::Connect { link, server, tls: _ } => self.connect(link, server, outlet),
+            Action::Connect { link, server } => self.connect(link, server, outlet),
             Action::UpgradeTls { link, server } => {
                 let target = self.target(link, server);
                 self.elsewhere(link, move || {
@@ -233,10 +245,10 @@ impl Driver {
         let (wanted, attempt) = Attempt::new();
         self.transport = Transport::Dialling(link, wanted);
         let target = self.target(link, server);
-        let home = self.home.clone();
+        let adapter = self.adapter.clone();
         let deadline = self.deadline();
         self.elsewhere(link, move || {
-            let dialled = caught(|| home.dial(target, &attempt, deadline));
+            let dialled = caught(|| adapter.dial(target, &attempt, deadline));
             News::Dialled(
                 link,
                 dialled.unwrap_or_else(|text| Err(panicked("what dials", &text))),
@@ -250,8 +262,8 @@ impl Driver {
         }
     }
 
-    /// When what is begun now for an attempt ends by itself: behind the deadline of the attempt, which the machine
-    /// tells, and better than a thread that was only slow.
+    /// When what is begun now for an attempt ends by itself: after the deadline of the attempt, so that the
+    /// machine reports the timeout first, which says more than a thread that was slow.
     fn deadline(&self) -> Option<Instant> {
         // Too far away for the clock is as good as never.
         Instant::now().checked_add(self.attempt)?.checked_add(SPARE)
@@ -284,7 +296,7 @@ impl Driver {
         });
     }
 
-    /// Leaves the link: the machine has been told already.
+    /// Leaves the link: its end has been reported to the machine already.
     fn leave(&mut self, id: LinkId, abort: bool, outlet: &mut Outlet) {
         let is_this = match &self.transport {
             Transport::Down => false,
@@ -322,30 +334,23 @@ impl Drop for Driver {
     }
 }
 
-/// Tells the machine what it is to be told at once, and gives what is left to be done when it is not locked any more.
-fn tell(news: News, turn: &mut Turn<'_>, tx: &mut SendBuf) -> Option<News> {
-    let now = turn.now();
-    let machine = turn.connection();
-    match &news {
-        News::Dialled(id, Err(end)) | News::Session(id, Err(end)) | News::Ended(id, end) => {
-            machine.handle_link_closed(now, *id, end.clone(), tx);
-        }
-        News::Action(Action::Disconnect { link, .. }) => {
-            machine.handle_link_closed(now, *link, LinkEnd::Requested, tx);
+/// Reports to the machine, and gives on what leaves something to be done when it is not locked any more.
+fn report(news: News, turn: &mut Turn<'_>, tx: &mut SendBuf) -> Option<News> {
+    match news {
+        News::Dialled(id, Err(ref end)) | News::Session(id, Err(ref end)) | News::Ended(id, ref end) => {
+            turn.link_closed(id, end.clone(), tx);
+            Some(news)
         }
         News::Choice(attempt, server, delay) => {
-            machine.handle_server_choice(now, *attempt, *server, *delay);
-            return None;
+            turn.server_choice(attempt, server, delay);
+            None
         }
-        News::Credentials(..) => {
-            if let News::Credentials(link, answer) = news {
-                machine.handle_credentials(now, link, answer);
-            }
-            return None;
+        News::Credentials(link, answer) => {
+            turn.credentials(link, answer);
+            None
         }
-        News::Dialled(_, Ok(_)) | News::Session(_, Ok(_)) | News::Action(_) | News::Panicked => {}
+        News::Dialled(_, Ok(_)) | News::Session(_, Ok(_)) | News::Panicked => Some(news),
     }
-    Some(news)
 }
 
 fn too_late() -> AuthError {

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{ClientEvent, blocking};
+use nats_conn_client::ClientEvent;
+use nats_conn_client::driver::blocking;
 
 use crate::next::{NextError, next};
 
-/// Everything that happens from the moment at which it was asked for: an iterator that waits, and ends behind `Closed`.
+/// Everything that happens from the moment at which it was asked for: an iterator that waits, and ends after `Closed`.
 ///
 /// Every holder gets every event. A holder that falls behind by more than
-/// [`event_capacity`](nats_conn_client::ConnectOptions::event_capacity) events misses some, and is told how many and
-/// where by [`ClientEvent::Missed`]; `Closed` is never missed. It does not keep the connection open.
+/// [`event_capacity`](nats_conn_client::ConnectOptions::event_capacity) events misses some, and learns how many and
+/// where from [`ClientEvent::Missed`]; `Closed` is never missed. It does not keep the connection open.
 #[derive(Debug)]
 pub struct Events {
     inner: nats_conn_client::Events,
@@ -44,7 +45,7 @@ impl Events {
 impl Iterator for Events {
     type Item = ClientEvent;
 
-    /// Waits for the next event; `None` behind `Closed`.
+    /// Waits for the next event; `None` after `Closed`.
     fn next(&mut self) -> Option<ClientEvent> {
         blocking::wait_for(None, |cx| self.inner.poll_event(cx)).flatten()
     }

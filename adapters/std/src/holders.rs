@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::fmt;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Context, Wake, Waker};
+use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{Shared, State};
+use nats_conn_client::State;
 
-use crate::lock::lock;
+use crate::bell::Bell;
+use nats_conn_client::driver::{Closed, Shared};
 
 /// Held by every handle, after the handle it wraps. The last one dropped waits until the connection is closed, so that
 /// what was published is handed over before the program goes on, and perhaps ends.
@@ -36,7 +37,7 @@ impl Drop for Last {
             .shared
             .look(|machine| machine.is_closing() || machine.state() == State::Draining);
         if closes && !Ours::is_here(&self.shared) {
-            wait(self.patience, pin!(self.shared.when_closed()));
+            wait(self.patience, pin!(Closed::new(&self.shared)));
         }
     }
 }
@@ -44,39 +45,15 @@ impl Drop for Last {
 /// Waits on this thread, which may be about to end, or may wait for something else and look for its waker afterwards: so
 /// this one is of its own.
 fn wait<T>(patience: Duration, mut future: Pin<&mut impl Future<Output = T>>) {
-    let alarm = Arc::new(Alarm::default());
-    let waker = Waker::from(alarm.clone());
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
     let mut cx = Context::from_waker(&waker);
     let deadline = Instant::now().checked_add(patience);
     while future.as_mut().poll(&mut cx).is_pending() {
-        let left = deadline.map_or(Duration::MAX, |deadline| {
-            deadline.saturating_duration_since(Instant::now())
-        });
-        if left.is_zero() {
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return;
         }
-        alarm.wait(left);
-    }
-}
-
-#[derive(Default)]
-struct Alarm {
-    rung: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Alarm {
-    fn wait(&self, timeout: Duration) {
-        let rung = lock(&self.rung);
-        let waited = self.changed.wait_timeout_while(rung, timeout, |rung| !*rung);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
-    }
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        *lock(&self.rung) = true;
-        self.changed.notify_one();
+        bell.sleep(deadline);
     }
 }
 

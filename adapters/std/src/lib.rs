@@ -24,7 +24,7 @@
 //!
 //! A connection has one thread that writes and keeps the time, and while it is up one that reads. It outlives the
 //! loss of its server: it goes to another one, restores what was subscribed, sends what was published meanwhile, and
-//! tells all of it with [`Events`]. Its threads end when it is closed, which the last [`Client`] and
+//! reports all of it with [`Events`]. Its threads end when it is closed, which the last [`Client`] and
 //! [`Subscription`] that is dropped does too.
 //!
 //! What can take time takes it on threads of its own, which are left to themselves when nobody waits for them any
@@ -44,17 +44,17 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod adapter;
 mod attempt;
 mod bell;
 mod client;
 mod closing;
+mod connector;
 mod dial;
 mod driver;
 mod events;
 mod holders;
-mod home;
 mod link;
-mod lock;
 mod news;
 mod next;
 mod outlet;
@@ -68,10 +68,30 @@ mod wire;
 
 pub use client::{Client, Response};
 pub use closing::Closing;
+pub use connector::Std;
 pub use events::Events;
-pub use home::Std;
-// What this crate defines itself hides what it wraps.
-pub use nats_conn_client::*;
+pub use nats_conn_client::driver::{Target, blocking};
+pub use nats_conn_client::machine;
+pub use nats_conn_client::proto;
+#[cfg(feature = "rustls")]
+pub use nats_conn_client::rustls;
+pub use nats_conn_client::{
+    Answer, Challenge, ClientEvent, Confirmation, ConnectFailure, Flush, PublishFailure, Publishing, Request,
+    RequestFailure, RespondError, RoundTrip, Selector, ServerChoice, StartError, TlsOptions, advice,
+};
+// Of the machine:
+pub use nats_conn_client::{
+    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
+    EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish, PublishError,
+    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError,
+    SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
+    WaitReason, WhenFull,
+};
+// Of the wire:
+pub use nats_conn_client::{
+    HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,
+    StatusCode, Subject, SubjectFilter,
+};
 pub use next::NextError;
 pub use replies::Replies;
 pub use stream::{ByteStream, Stream};

@@ -5,9 +5,9 @@ use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
+use nats_conn_client::driver::lock;
 use nats_conn_client::machine::{LinkEnd, LinkId};
 
-use crate::lock::lock;
 use crate::stream::Stream;
 use crate::tls::Session;
 
@@ -56,7 +56,7 @@ impl Link {
         self.left.load(Ordering::Acquire)
     }
 
-    /// Writing failed. What the server said before still counts, and says more than the broken pipe does: so the
+    /// Writing failed. What the server sent before still counts, and says more than the broken pipe does: so the
     /// reader reads to the end, and says then that this was it.
     pub(crate) fn fail(&self, end: LinkEnd) {
         let _ = self.failure.set(end);
@@ -74,8 +74,8 @@ impl Link {
     }
 }
 
-/// Whether this is a wait of ours that ended, and not the system's word that the peer is gone, which some systems give
-/// the same kind.
+/// Whether this is a wait of ours that ended, and not an error of the system that the peer is gone, which has the
+/// same kind on some systems.
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
     match error.kind() {
         io::ErrorKind::WouldBlock => true,

@@ -1,10 +1,10 @@
-//! What other threads have to tell the one that drives.
+//! What other threads report to the one that drives.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use nats_conn_client::machine::{Action, AttemptId, LinkEnd, LinkId, ServerId};
+use nats_conn_client::machine::{AttemptId, LinkEnd, LinkId, ServerId};
 use nats_conn_client::{AuthError, Credentials};
 use std::io;
 use std::time::Duration;
@@ -22,8 +22,6 @@ pub(crate) enum News {
     Ended(LinkId, LinkEnd),
     Credentials(LinkId, Result<Credentials, AuthError>),
     Choice(AttemptId, ServerId, Duration),
-    /// What the machine asked for while what was read was parsed.
-    Action(Action),
     /// A thread panicked.
     Panicked,
 }
@@ -49,13 +47,8 @@ impl Post {
 
     /// Nobody cares once the driver has ended.
     pub(crate) fn send(&self, news: News) {
-        self.put(news);
-        self.bell.ring();
-    }
-
-    /// The same, but the bell is still to be rung, when no lock is held any more.
-    pub(crate) fn put(&self, news: News) {
         let _ = self.sender.send(news);
+        self.bell.ring();
     }
 
     /// Does this on a thread of its own. Nobody waits for that thread: what comes too late is ignored.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
-use nats_conn_client::io_error;
+use nats_conn_client::driver::io_error;
 use nats_conn_client::machine::{LinkId, SendBuf};
 
 use crate::link::{Link, is_timeout};
 use crate::pace::Pace;
 
-/// How long one write may wait for room in the socket: so late does a writer learn, at worst, that a deadline has
+/// How long one write may wait for room in the socket: so late does a writer notice, at worst, that a deadline has
 /// passed or that the application wants something. Only a peer that does not read makes it wait at all.
 pub(crate) const SLICE: Duration = Duration::from_millis(20);
 /// Pieces that are handed to the system in one write.

@@ -1,4 +1,4 @@
-//! Streams that say at once that there is nothing, where they should wait.
+//! Streams that return at once with nothing, where they should wait.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ impl Pace {
         self.last = None;
     }
 
-    /// The stream gave or took nothing. Rests if that was said at once.
+    /// The stream gave or took nothing. Rests if that came at once.
     pub(crate) fn refused(&mut self) {
         let rest = match self.last {
             Some((last, rest)) if last.elapsed() < AT_ONCE => rest,

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Instant;
 
+use nats_conn_client::driver::{Backpressure, Turn, io_error};
 use nats_conn_client::machine::{LinkEnd, ReceiveBuf};
-use nats_conn_client::{Backpressure, Turn, blocking, io_error};
 
+use crate::bell::Bell;
 use crate::link::{Link, is_timeout};
 use crate::news::News;
 use crate::pace::Pace;
@@ -16,7 +17,7 @@ use crate::wire::{EVENTS_A_TURN, Wire};
 
 /// So much is read at once at most.
 const READ_MOST: usize = 64 << 10;
-/// Some processors copy two to four times slower from the socket to addresses just behind the beginning of a page.
+/// Some processors copy two to four times slower from the socket to addresses just after the beginning of a page.
 const PAGE: usize = 4096;
 const INTO_PAGE: usize = 128;
 /// A block for small messages.
@@ -30,7 +31,8 @@ pub(crate) struct Reader {
     /// How many bytes the machine wants the next read to have room for.
     room: usize,
     backpressure: Backpressure,
-    /// Of this thread.
+    /// What this thread sleeps on while a consumer is behind.
+    bell: Arc<Bell>,
     waker: Waker,
 }
 
@@ -38,18 +40,17 @@ impl Reader {
     /// Runs on a thread of its own from the moment at which the link is connected.
     pub(crate) fn run(link: Arc<Link>, wire: Arc<Wire>) -> News {
         let id = link.id;
+        let bell = Arc::<Bell>::default();
         let mut reader = Self {
             rx: ReceiveBuf::new(id),
             link,
             wire,
             room: 0,
             backpressure: Backpressure::default(),
-            waker: own_waker(),
+            waker: bell.clone().into(),
+            bell,
         };
-        reader.turn(|turn| {
-            let now = turn.now();
-            turn.connection().handle_connected(now, id);
-        });
+        reader.turn(|turn| turn.connected(id));
         let end = reader.read_to_the_end();
         News::Ended(id, reader.link.end(end))
     }
@@ -108,10 +109,7 @@ impl Reader {
         };
         let id = self.link.id;
         if decrypted.established {
-            self.turn(|turn| {
-                let now = turn.now();
-                turn.connection().handle_tls(now, id);
-            });
+            self.turn(|turn| turn.tls_done(id));
         } else if !self.rx.is_empty() {
             self.turn(|_| {});
         }
@@ -121,15 +119,15 @@ impl Reader {
         Ok(decrypted)
     }
 
-    /// Tells the machine something, and takes all that it says.
-    fn turn(&mut self, tell: impl Fn(&mut Turn<'_>)) {
+    /// Reports something to the machine, and takes all that it emits.
+    fn turn(&mut self, report: impl Fn(&mut Turn<'_>)) {
         let mut more = true;
         while more {
             let Self { wire, rx, room, .. } = self;
             let (left, delivered) = wire.turn(|turn| {
-                tell(turn);
+                report(turn);
                 let left = turn.events(rx, EVENTS_A_TURN);
-                *room = turn.connection().read_hint();
+                *room = turn.read_hint();
                 left
             });
             more = left;
@@ -145,19 +143,7 @@ impl Reader {
         while let Some(again) = self.backpressure.check(Instant::now())
             && !self.link.is_left()
         {
-            let mut woken = false;
-            blocking::wait_for(Some(again), |_| {
-                if std::mem::replace(&mut woken, true) {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            });
+            self.bell.sleep(Some(again));
         }
     }
-}
-
-fn own_waker() -> Waker {
-    let now = blocking::wait_for(None, |cx| Poll::Ready(cx.waker().clone()));
-    now.unwrap_or_else(|| Waker::noop().clone())
 }

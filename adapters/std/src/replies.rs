@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{Message, RepliesEnd, RequestError, blocking};
+use nats_conn_client::driver::blocking;
+use nats_conn_client::{Message, RepliesEnd, RequestError};
 
 use crate::holders::Holders;
 use crate::next::{NextError, next};

@@ -86,7 +86,7 @@ impl Stream {
     /// The same over any stream. A TCP stream and a Unix socket are set to block, and Nagle's algorithm is switched off
     /// for a TCP stream; a stream that wraps one has to do so itself.
     pub fn new(stream: impl ByteStream) -> Self {
-        // It fails where the peer is gone already, which reading tells.
+        // It fails where the peer is gone already, and reading will report that.
         let any: &dyn Any = &stream;
         if let Some(tcp) = any.downcast_ref::<TcpStream>() {
             let _ = tcp.set_nonblocking(false);

@@ -3,20 +3,21 @@
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{EndReason, MailboxLimits, Message, Sid, SubscriptionError, blocking};
+use nats_conn_client::driver::blocking;
+use nats_conn_client::{EndReason, MailboxLimits, Message, Sid, SubscriptionError};
 
 use crate::holders::Holders;
 use crate::next::{NextError, next};
 
 /// A subscription: an iterator over its messages, which waits for the next one.
 ///
-/// It goes on across reconnects, and ends behind its last message when it was unsubscribed, drained, refused, has
+/// It goes on across reconnects, and ends after its last message when it was unsubscribed, drained, refused, has
 /// had as many messages as asked for, or when the connection closed: [`ended`](Self::ended) says which. Dropping
 /// it unsubscribes. It keeps the connection open.
 ///
 /// What is not taken in time waits in a mailbox of 65 536 messages and 64 MiB; beyond that the newest are dropped,
 /// [`dropped`](Self::dropped) counts them, and [`ClientEvent::SlowConsumer`](crate::ClientEvent::SlowConsumer)
-/// tells.
+/// reports it.
 ///
 /// A message is a view into the block that was read from the socket. Who keeps messages for long keeps whole
 /// blocks of up to 64 KiB alive; [`Message::detach`] makes a copy that does not.
@@ -79,7 +80,7 @@ impl Subscription {
         self.inner.unsubscribe_after(messages)
     }
 
-    /// Ends it when everything that is already on its way has arrived: the server is told, and asked to confirm.
+    /// Ends it when everything that is already on its way has arrived: it is unsubscribed at the server, which is asked to confirm.
     ///
     /// # Errors
     /// It has ended already.

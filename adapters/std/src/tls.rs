@@ -1,6 +1,6 @@
 //! A TLS session, without any socket: ciphertext goes in and comes out.
 //!
-//! The two threads of a connection share it behind a lock that is never held while a socket is read or written.
+//! The two threads of a connection share it under a lock that is never held while a socket is read or written.
 
 #[cfg(feature = "rustls")]
 pub(crate) use with_rustls::Session;
@@ -14,7 +14,7 @@ pub(crate) struct Decrypted {
     pub(crate) established: bool,
     /// There is something to write: a part of the handshake, an answer to new keys, an alert.
     pub(crate) to_write: bool,
-    /// The peer has said goodbye.
+    /// The peer has ended its direction with a close_notify.
     pub(crate) ended: bool,
 }
 
@@ -23,9 +23,9 @@ mod with_rustls {
     use std::io::{self, BufRead, Write};
 
     use bytes::{Buf, BytesMut};
+    use nats_conn_client::driver::{Target, io_error, server_name, tls_error};
     use nats_conn_client::machine::{LinkEnd, SendBuf};
     use nats_conn_client::rustls::ClientConnection;
-    use nats_conn_client::{Target, io_error, server_name, tls_error};
 
     use super::Decrypted;
 
@@ -104,7 +104,7 @@ mod with_rustls {
             Ok(decrypted)
         }
 
-        /// Moves what was decrypted. That there is no more is told by an error, or by nothing.
+        /// Moves what was decrypted. That there is no more shows as an error, or as nothing.
         fn take_plain(&mut self, plain: &mut BytesMut) {
             let mut reader = self.connection.reader();
             while let Ok(chunk @ [_, ..]) = reader.fill_buf() {
@@ -121,7 +121,7 @@ mod without {
     use std::io;
 
     use bytes::BytesMut;
-    use nats_conn_client::Target;
+    use nats_conn_client::driver::Target;
     use nats_conn_client::machine::{LinkEnd, SendBuf};
 
     use super::Decrypted;
@@ -131,11 +131,7 @@ mod without {
 
     impl Session {
         pub(crate) fn new(_: &Target) -> Result<Self, LinkEnd> {
-            let detail =
-                "TLS is wanted, but this program was built without: enable the feature `ring` or `aws-lc-rs`";
-            Err(LinkEnd::Tls {
-                detail: detail.into(),
-            })
+            Err(nats_conn_client::driver::tls_not_built())
         }
 
         pub(crate) fn encrypt(&mut self, _: &mut SendBuf, _: &mut Vec<u8>) -> io::Result<()> {

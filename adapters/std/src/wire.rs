@@ -3,9 +3,10 @@
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
+use std::time::Instant;
 
+use nats_conn_client::driver::{Delivered, Shared, Turn, lock};
 use nats_conn_client::machine::{LinkId, ReceiveBuf};
-use nats_conn_client::{Delivered, Shared, Turn};
 
 use crate::bell::Bell;
 use crate::holders::Ours;
@@ -25,11 +26,13 @@ pub(crate) struct Wire {
     pub(crate) bell: Arc<Bell>,
     /// The bell, as the machine's tables keep it.
     pub(crate) waker: Waker,
+    /// Until when the thread that writes means to sleep.
+    planned: Mutex<Option<Instant>>,
 }
 
 impl Wire {
     pub(crate) fn new(shared: Arc<Shared>) -> (Arc<Self>, Receiver<News>) {
-        let bell = Bell::new();
+        let bell = Arc::<Bell>::default();
         let (post, news) = Post::new(bell.clone(), Ours::new(&shared));
         let wire = Self {
             shared,
@@ -37,6 +40,7 @@ impl Wire {
             post,
             waker: bell.clone().into(),
             bell,
+            planned: Mutex::new(None),
         };
         (Arc::new(wire), news)
     }
@@ -44,13 +48,19 @@ impl Wire {
     /// Makes a call whose answer is about to be waited for. If the thread that writes sleeps, what came of the call is
     /// written on this one: to wake another takes longer than to write.
     pub(crate) fn write_through<T>(&self, call: impl FnOnce() -> T) -> T {
-        let (answer, missed) = Bell::muted(call);
-        if missed {
-            match self.outlet.try_lock() {
-                Ok(mut outlet) => self.write(&mut outlet),
-                // Somebody writes right now, and may have asked the machine already.
-                Err(_) => self.bell.ring(),
-            }
+        if self.shared.relieve_driver().is_none() {
+            return call();
+        }
+        // Whatever happens: if nothing is written here, it is there.
+        let mut relieved = Relieved {
+            wire: self,
+            wrote: false,
+        };
+        let answer = call();
+        // If somebody writes right now, that thread may have asked the machine already.
+        if let Ok(mut outlet) = self.outlet.try_lock() {
+            self.write(&mut outlet);
+            relieved.wrote = true;
         }
         answer
     }
@@ -70,33 +80,50 @@ impl Wire {
         let mut nothing = ReceiveBuf::new(LinkId::from_u64(0));
         let _ = self.turn(|turn| {
             if outlet.is_empty() {
-                turn.transmit(&mut outlet.tx);
+                let _ = turn.transmit(&mut outlet.tx);
             }
-            turn.events(&mut nothing, EVENTS_A_TURN);
+            // If there are more, the deadline says so.
+            let _ = turn.events(&mut nothing, EVENTS_A_TURN);
             turn.sleep(&self.waker);
         });
     }
 
     /// A turn of any thread but the one that writes, which is woken only if there is something to do for it.
-    pub(crate) fn turn<T>(&self, tell: impl FnOnce(&mut Turn<'_>) -> T) -> (T, Delivered) {
+    pub(crate) fn turn<T>(&self, report: impl FnOnce(&mut Turn<'_>) -> T) -> (T, Delivered) {
         let ((answer, ring), delivered) = self.shared.drive(|turn| {
-            let answer = tell(turn);
-            // In the order of the machine, because it is still locked.
-            let mut acted = false;
-            while let Some(action) = turn.connection().poll_action() {
-                self.post.put(News::Action(action));
-                acted = true;
-            }
-            let oversleeps = |deadline| self.bell.oversleeps(self.shared.timestamp(deadline));
-            let late = turn.deadline().is_some_and(oversleeps);
-            (
-                answer,
-                acted || late || turn.connection().wants_transmit() || turn.is_closed(),
-            )
+            let answer = report(turn);
+            // An action that waits makes the deadline the present moment.
+            let late = turn.deadline().is_some_and(|deadline| self.oversleeps(deadline));
+            (answer, late || turn.wants_transmit() || turn.is_closed())
         });
         if ring || delivered.again {
             self.bell.ring();
         }
         (answer, delivered)
+    }
+
+    /// Notes until when the thread that writes is about to sleep. To be called while the machine is locked.
+    pub(crate) fn plan(&self, until: Option<Instant>) {
+        *lock(&self.planned) = until;
+    }
+
+    /// Whether that thread sleeps longer than until this moment.
+    fn oversleeps(&self, moment: Instant) -> bool {
+        lock(&self.planned).is_none_or(|planned| moment < planned)
+    }
+}
+
+/// The thread that writes sleeps, and is not woken by anybody.
+struct Relieved<'a> {
+    wire: &'a Wire,
+    /// Its work was done here.
+    wrote: bool,
+}
+
+impl Drop for Relieved<'_> {
+    fn drop(&mut self) {
+        if !self.wrote {
+            self.wire.bell.ring();
+        }
     }
 }

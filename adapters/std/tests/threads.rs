@@ -129,7 +129,7 @@ fn a_connector_that_hangs_is_left_to_itself() {
     let address = cluster.server(0).address();
     let (release, hanging) = channel::<()>();
     let hanging = Mutex::new(Some(hanging));
-    let home = Std::with_connector(move |_| {
+    let adapter = Std::with_connector(move |_| {
         // The first attempt hangs until it is released, and connects only then.
         let first = hanging.lock().unwrap().take();
         if let Some(hanging) = first {
@@ -139,12 +139,12 @@ fn a_connector_that_hangs_is_left_to_itself() {
     });
     let options = ConnectOptions::from_url(&cluster.urls())
         .unwrap()
-        .adapter(home)
+        .adapter(adapter)
         .retry_initial(true)
         .connect_timeout(Duration::from_millis(100));
     let (client, mut events) = options.start().unwrap();
     let second = events.find(|event| format!("{event:?}").starts_with("Connection(Connected"));
-    assert!(second.is_some(), "an attempt behind the one that hangs succeeds");
+    assert!(second.is_some(), "an attempt after the one that hangs succeeds");
     there_will_be(&["nats-conn help", "nats-conn read", "nats-conn write"]);
     drop(release);
     there_will_be(&["nats-conn read", "nats-conn write"]);

@@ -2,7 +2,8 @@
 //!
 //! The flags, commands and lines are the same for every adapter.
 
-use nats_conn_tokio::{ConnectOptions, Tokio, console};
+use nats_conn_console as console;
+use nats_conn_tokio::{ConnectOptions, Tokio};
 
 #[tokio::main]
 async fn main() {

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use nats_conn_client::Io;
+use nats_conn_client::driver::Io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -27,7 +27,7 @@ impl Stream {
     /// wraps one has to do so itself.
     pub fn new(stream: impl ByteStream) -> Self {
         if let Some(tcp) = (&stream as &dyn Any).downcast_ref::<TcpStream>() {
-            // It fails where the peer is gone already, which reading tells.
+            // It fails where the peer is gone already, and reading will report that.
             let _ = tcp.set_nodelay(true);
         }
         Self(Box::new(stream))
@@ -61,7 +61,7 @@ impl Io for Stream {
         self.pinned().poll_flush(cx)
     }
 
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_half_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.pinned().poll_shutdown(cx)
     }
 }

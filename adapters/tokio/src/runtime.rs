@@ -1,15 +1,14 @@
-//! tokio as the home of a connection.
+//! tokio as the runtime of a connection.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Instant;
 
+use nats_conn_client::StartError;
+use nats_conn_client::driver::{Connector, Runtime, Target, dial_all};
 use nats_conn_client::machine::LinkEnd;
-use nats_conn_client::{Driver, Runtime, StartError, Target, dial_all, dial_error};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Sleep, sleep, sleep_until};
 
@@ -19,11 +18,8 @@ use crate::io::Stream;
 /// enabled, when they are called, and as long as the connection lives.
 #[derive(Clone, Default)]
 pub struct Tokio {
-    connector: Option<Connector>,
+    connector: Connector<Stream>,
 }
-
-type Connector = Arc<dyn Fn(Target) -> Connecting + Send + Sync>;
-type Connecting = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
 
 impl Tokio {
     /// The same, but streams are made by the application: through a proxy, to a Unix socket, in memory. The future
@@ -52,18 +48,14 @@ impl Tokio {
         C: Future<Output = io::Result<Stream>> + Send + 'static,
     {
         Self {
-            connector: Some(Arc::new(move |target| Box::pin(connector(target)))),
+            connector: Connector::new(connector),
         }
     }
 }
 
 impl fmt::Debug for Tokio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.connector.is_some() {
-            "Tokio(with a connector)"
-        } else {
-            "Tokio"
-        })
+        write!(f, "Tokio{:?}", self.connector)
     }
 }
 
@@ -71,7 +63,7 @@ impl Runtime for Tokio {
     type Io = Stream;
     type Sleep = Sleep;
 
-    fn spawn(&self, driver: Driver<Self>) -> Result<(), StartError> {
+    fn spawn(&self, driver: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let here = tokio::runtime::Handle::try_current().map_err(|error| StartError::NoDriver {
             detail: error.to_string(),
         })?;
@@ -84,13 +76,7 @@ impl Runtime for Tokio {
     }
 
     fn dial(&self, target: Target) -> impl Future<Output = Result<Stream, LinkEnd>> + Send + 'static {
-        let connector = self.connector.clone();
-        async move {
-            match connector {
-                Some(connect) => connect(target).await.map_err(|error| dial_error(&error)),
-                None => dial(target).await,
-            }
-        }
+        self.connector.dial(target, dial)
     }
 
     fn upgrade(
@@ -123,23 +109,14 @@ async fn dial_one(address: SocketAddr, local: Option<SocketAddr>) -> io::Result<
 
 #[cfg(feature = "rustls")]
 async fn upgrade(io: Stream, target: Target) -> Result<Stream, LinkEnd> {
-    use nats_conn_client::{blocking, server_name, tls_error};
-
-    let (setup, server) = (target.setup.clone(), target.server.clone());
-    // Files, and a keychain perhaps: not on a thread that polls, nor on one that the runtime waits for.
-    let config = blocking::elsewhere(move || setup.tls.client_config_for(&server))
-        .await
-        .map_err(|error| tls_error(&error))??;
-    let name = server_name(target.server.tls_name())?;
+    let (config, name) = target.tls().await?;
     let stream = tokio_rustls::TlsConnector::from(config).connect(name, io.0).await;
-    stream.map(Stream::new).map_err(|error| tls_error(&error))
+    stream
+        .map(Stream::new)
+        .map_err(|error| nats_conn_client::driver::tls_error(&error))
 }
 
 #[cfg(not(feature = "rustls"))]
 async fn upgrade(_: Stream, _: Target) -> Result<Stream, LinkEnd> {
-    let detail =
-        "TLS is wanted, but this program was built without: enable the feature `ring` or `aws-lc-rs`";
-    Err(LinkEnd::Tls {
-        detail: detail.into(),
-    })
+    Err(nats_conn_client::driver::tls_not_built())
 }

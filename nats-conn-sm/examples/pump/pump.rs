@@ -26,7 +26,7 @@ pub trait Outside {
     fn dial(&mut self, server: &Server);
     /// Begins a TLS handshake over the stream; the certificate has to be for `server.tls_name()`.
     fn upgrade(&mut self, server: &Server);
-    /// Says who we are. Only asked with `ask_credentials`.
+    /// The credentials. Only asked for with `ask_credentials`.
     fn credentials(&mut self, server: &Server, nonce: Option<&str>) -> Result<Credentials, AuthError>;
     /// Appends what can be read now. `Ok(0)` is the end of the stream, `None` that there is nothing yet.
     fn read(&mut self, buffer: &mut BytesMut) -> Option<Result<usize, LinkEnd>>;
@@ -90,12 +90,16 @@ pub fn pump(connection: &mut Connection, outside: &mut impl Outside) {
         while open && broken.is_none() && (!tx.is_empty() || connection.poll_transmit(outside.now(), &mut tx))
         {
             match outside.write(tx.chunk()) {
-                Some(Ok(count)) => tx.advance(count),
+                Some(Ok(count)) => {
+                    tx.advance(count);
+                    // Ignored while something is left.
+                    connection.handle_written(outside.now(), &mut tx);
+                }
                 Some(Err(end)) => broken = Some(end),
                 None => break,
             }
         }
-        // Not while it is broken: what the server said before still counts, and is read first.
+        // Not while it is broken: what the server sent before still counts, and is read first.
         if broken.is_none() {
             match outside.wait(connection.poll_timeout(), open && !tx.is_empty()) {
                 News::Ready => {}

@@ -249,6 +249,7 @@ impl Life<'_> {
     fn bring_foreign_buffers(&mut self) {
         let (now, link) = (self.world.now(), self.other_link());
         assert!(!self.world.client.poll_transmit(now, &mut SendBuf::new(link)));
+        self.world.client.handle_written(now, &mut SendBuf::new(link));
         let mut foreign = ReceiveBuf::new(link);
         foreign
             .buffer_mut()

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
-use nats_conn_sm::{
-    Event, Input, Outgoing, Output, Piece, Received, Recording, ReplayError, Replayer, Session, Step,
-    Timestamp, Unsent,
+use nats_conn_sm::recording::{
+    Input, Outgoing, Output, Piece, Received, Recording, ReplayError, Replayer, Step, Unsent,
 };
+use nats_conn_sm::{Event, Session, Timestamp};
 
 use crate::story;
 
@@ -73,6 +73,7 @@ fn input(input: &Input) -> String {
     match input {
         Input::Event(received) => format!("poll_event{}", read(received)),
         Input::Transmit(buffer) => format!("poll_transmit {}", unsent(buffer)),
+        Input::Written(buffer) => format!("handle_written {}", unsent(buffer)),
         Input::LinkClosed(link, end, buffer) => format!("link_closed {link} {end:?} {}", unsent(buffer)),
         Input::Publish(message) => format!("Publish {}", outgoing(message)),
         Input::Request(message, timeout) => format!("Request {} {timeout:?}", outgoing(message)),

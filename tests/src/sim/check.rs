@@ -1,7 +1,8 @@
 //! What must always hold, at every step; and what must hold of the whole story.
 
 use bytes::Buf;
-use nats_conn_sm::{Fate, PublishSeq, ReceiveBuf, Recording, Replayer};
+use nats_conn_sm::recording::{Recording, Replayer};
+use nats_conn_sm::{Fate, PublishSeq, ReceiveBuf};
 
 use super::World;
 use crate::golden;

@@ -371,6 +371,7 @@ impl World {
         };
         while self.pipes[index].is_open() {
             if self.tx.is_empty() {
+                self.client.handle_written(self.now(), &mut self.tx);
                 if !self.client.poll_transmit(self.now(), &mut self.tx) {
                     self.check();
                     return busy;

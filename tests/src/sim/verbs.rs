@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nats_conn_sm::{
     FlushError, FlushId, Publish, PublishError, PublishSeq, RequestId, RequestMany, RequestStartError,
-    StateError, SubscribeError, SubscriptionError,
+    RoundTripId, StateError, SubscribeError, SubscriptionError,
 };
 use nats_proto::{Headers, QueueGroup, ServerUrl, Sid, Subject, SubjectFilter};
 
@@ -199,10 +199,10 @@ impl World {
     ///
     /// # Errors
     /// As the machine says.
-    pub fn rtt(&mut self) -> Result<FlushId, FlushError> {
+    pub fn rtt(&mut self) -> Result<RoundTripId, FlushError> {
         let outcome = self.client.rtt(self.now());
-        if let Ok(flush) = outcome {
-            self.ledger.flushing(flush);
+        if let Ok(round_trip) = outcome {
+            self.ledger.measuring(round_trip);
         }
         self.check();
         outcome

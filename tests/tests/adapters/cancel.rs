@@ -351,7 +351,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 #[test]
 fn every_function_that_gives_a_future_says_what_dropping_it_means() {
     let adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters");
-    let sources: Vec<_> = ["client", "tokio", "async-std", "std"]
+    let sources: Vec<_> = ["client", "console", "tokio", "async-std", "std"]
         .iter()
         .flat_map(|adapter| sources(&adapters.join(adapter).join("src")))
         .collect();

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Waker};
 
 use async_io::Async;
 use nats_conn_async_std::AsyncStd;
-use nats_conn_client::{Client, ConnectFailure, ConnectOptions, Events, StartError, Target, blocking};
+use nats_conn_client::driver::{Target, blocking};
+use nats_conn_client::{Client, ConnectFailure, ConnectOptions, Events, StartError};
 use nats_conn_std::Std;
 use nats_conn_tokio::Tokio;
 

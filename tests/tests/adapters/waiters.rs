@@ -75,12 +75,12 @@ struct Cell {
     puppet: Puppet,
     client: Option<Client>,
     blocking: Option<nats_conn_std::Client>,
-    /// What a drain waits for.
-    _drained: Option<Subscription>,
+    /// What a drain waits for, or what is given up while its holder waits for a message.
+    subscription: Option<begin::Held>,
     /// Where a runtime of its own waits for its end.
     runtime: Option<Arc<AtomicBool>>,
     /// What tasks of a broken executor wait for.
-    watched: Option<(Events, nats_conn_client::Closed)>,
+    watched: Option<(Events, nats_conn_client::driver::Closed)>,
     outcome: Task<String>,
     /// How it was settled.
     settled: Option<String>,
@@ -121,10 +121,9 @@ impl Cell {
                 .await
                 .expect("nothing is queued");
         }
-        let mut drained = None;
-        if waiter == Drain {
-            drained = Some(client.subscribe(begin::SUBSCRIBED.clone()).expect("open"));
-        }
+        let is_held = waiter == Drain || (waiter, change) == (Message, Unsubscribed);
+        let subscription = is_held.then(|| begin::held(&client));
+        let taken = subscription.clone().filter(|_| waiter == Message);
         let limit = if change == TimeUp {
             Duration::from_millis(30)
         } else {
@@ -133,7 +132,10 @@ impl Cell {
         let outcome = match way {
             Way::Futures(home) => {
                 let waits = Arc::new(AtomicBool::new(false));
-                let waiting = begin::future(waiter, client.clone(), events, limit);
+                let waiting = match taken {
+                    Some(held) => begin::next_of(held),
+                    None => begin::future(waiter, client.clone(), events, limit),
+                };
                 let outcome = home.spawn(begin::noting(waiting, waits.clone()));
                 until(|| waits.load(Ordering::SeqCst)).await;
                 outcome
@@ -141,8 +143,12 @@ impl Cell {
             #[cfg(target_os = "linux")]
             Way::Calls => {
                 drop(events);
-                let held = blocking.clone().expect("it was started");
-                parked(begin::call(waiter, held, limit).expect("a call")).await
+                let client = blocking.clone().expect("it was started");
+                let call = match taken {
+                    Some(held) => begin::call_next_of(held),
+                    None => begin::call(waiter, client, limit).expect("a call"),
+                };
+                parked(call).await
             }
         };
         if let Some((line, times)) = waiter.mark() {
@@ -154,7 +160,7 @@ impl Cell {
             puppet,
             client: Some(client),
             blocking,
-            _drained: drained,
+            subscription,
             runtime,
             watched: None,
             outcome,
@@ -198,9 +204,9 @@ impl Cell {
                     .for_each(|subject| self.puppet.say(&refused(subject)));
             }
             Unsubscribed => {
-                // The first that was made: its holder waits and cannot.
-                let sid = nats_conn_client::Sid::new(1);
-                let _ = client.shared().with(|machine, now| machine.unsubscribe(now, sid));
+                if let Some(held) = &self.subscription {
+                    let _ = held.lock().expect("no panic").unsubscribe();
+                }
             }
             Drained => drop(client.drain()),
             Closing => drop(client.close()),
@@ -221,7 +227,10 @@ impl Cell {
             DriverPanicked => {
                 let broken = Waker::from(Arc::new(Broken));
                 let cx = &mut Context::from_waker(&broken);
-                let (mut events, mut closed) = (client.events(), client.shared().when_closed());
+                let (mut events, mut closed) = (
+                    client.events(),
+                    nats_conn_client::driver::Closed::new(client.shared()),
+                );
                 assert!(events.poll_event(cx).is_pending() && Pin::new(&mut closed).poll(cx).is_pending());
                 // Whoever drains or closes cannot be forced: it learns something that makes an event.
                 if client.force_reconnect().is_err() {

@@ -1,6 +1,6 @@
 //! Recordings that consoles write, lived again.
 
-use nats_conn_sm::{Output, Recording, Replayer};
+use nats_conn_sm::recording::{Output, Recording, Replayer};
 use nats_conn_tests::real_server::{RealServer, ServerConfig, User};
 use nats_conn_tests::story;
 

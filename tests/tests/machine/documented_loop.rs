@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use nats_conn_sm::recording::{Input, Recording};
 use nats_conn_sm::{
     Action, AuthError, CleartextPolicy, ClosedReason, Config, Connection, Credentials, Delivery, Event,
-    Input, LameDuckPolicy, LinkEnd, Publish, Recording, RecordingOptions, RequestError, Server, Timestamp,
-    WhenFull,
+    LameDuckPolicy, LinkEnd, Publish, RecordingOptions, RequestError, Server, Timestamp, WhenFull,
 };
 use nats_conn_tests::golden;
 use nats_conn_tests::model_server::{Auth, Cluster, Deed, Ending, PeerId, Settings, Tls};

@@ -45,11 +45,17 @@ fn another_empty_buffer_of_the_same_link_does_not_count_as_written() {
     let seq = hand.client.publish(Publish::new(&subject, "x")).expect("room");
     assert!(hand.client.poll_transmit(START, &mut hand.tx));
     let mut other = SendBuf::new(link);
+    hand.client.handle_written(START, &mut other);
+    hand.client.handle_written(START, &mut hand.tx);
     assert!(
         !hand.client.poll_transmit(START, &mut other),
-        "it is a foreign one"
+        "one block at a time"
     );
-    assert_eq!(hand.client.fate(seq), Some(Fate::Queued));
+    assert_eq!(
+        hand.client.fate(seq),
+        Some(Fate::Queued),
+        "neither says that it was written"
+    );
     hand.write_all();
     assert!(!hand.client.poll_transmit(START, &mut hand.tx), "nothing more");
     assert_eq!(hand.client.fate(seq), Some(Fate::Written));

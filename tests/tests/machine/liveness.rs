@@ -312,7 +312,7 @@ fn time_that_runs_backwards_is_clamped() {
             .flush(Timestamp::from_millis(past))
             .expect("a session");
         let mut rx = nats_conn_sm::ReceiveBuf::new(nats_conn_sm::LinkId::from_u64(0));
-        world.client.poll_event(Timestamp::from_millis(past), &mut rx);
+        let _ = world.client.poll_event(Timestamp::from_millis(past), &mut rx);
     }
     assert_eq!(world.client.poll_timeout(), Some(due));
     assert!(due >= world.now());

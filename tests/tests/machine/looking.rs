@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Buf;
+use nats_conn_sm::recording::{Recording, Replayer};
 use nats_conn_sm::{
     Action, Config, Connection, Credentials, Delivery, DropReason, Event, Fate, LinkEnd, Publish, ReceiveBuf,
-    Recording, RecordingOptions, Replayer, SendBuf, State,
+    RecordingOptions, SendBuf, State,
 };
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Deed, Step, Urls, When};

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Buf;
+use nats_conn_sm::recording::{Recording, Replayer};
 use nats_conn_sm::{
-    Action, ClosedReason, Connection, Delivery, DropReason, Event, LinkEnd, Publish, ReceiveBuf, Recording,
-    RecordingOptions, Replayer, SendBuf,
+    Action, ClosedReason, Connection, Delivery, DropReason, Event, LinkEnd, Publish, ReceiveBuf,
+    RecordingOptions, SendBuf,
 };
 use nats_conn_tests::by_hand::{ByHand, START, after};
 use nats_conn_tests::scenario::url;

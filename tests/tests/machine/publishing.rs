@@ -172,7 +172,7 @@ fn rtt_is_measured_from_the_handing_out_of_its_ping() {
     assert_eq!(
         event,
         Event::RoundTrip {
-            flush: measurement,
+            round_trip: measurement,
             result: Ok(14 * MILLISECOND)
         }
     );

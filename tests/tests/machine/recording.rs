@@ -4,10 +4,8 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{
-    Config, Connection, Credentials, Event, Input, Output, Publish, Recording, RecordingError,
-    RecordingOptions, ReplayError, Replayer, Timestamp,
-};
+use nats_conn_sm::recording::{Input, Output, Recording, RecordingError, ReplayError, Replayer};
+use nats_conn_sm::{Config, Connection, Credentials, Event, Publish, RecordingOptions, Timestamp};
 use nats_conn_tests::scenario::{Scenario, seed_bytes, url};
 use nats_conn_tests::sim::World;
 use nats_conn_tests::story;
@@ -274,7 +272,7 @@ fn a_secret_that_is_read_in_pieces_is_not_recorded() {
     let mut text = Vec::new();
     for piece in pieces.flatten() {
         match piece {
-            nats_conn_sm::Piece::Bytes(bytes) => text.extend_from_slice(&bytes),
+            nats_conn_sm::recording::Piece::Bytes(bytes) => text.extend_from_slice(&bytes),
             other => panic!("{other:?}"),
         }
     }

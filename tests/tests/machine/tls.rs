@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ConnectError, LinkEnd, Phase, TlsExpectation};
+use nats_conn_sm::{Action, ConnectError, LinkEnd, Phase};
 use nats_conn_tests::model_server::{Deed, Step, Tls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::Cut;
@@ -18,18 +18,15 @@ fn tls_is_upgraded_behind_info_where_scheme_option_or_info_ask_for_it() {
     let by_scheme = Scenario::new(1).knowing(&["tls://n1.test:4222"]);
     let by_option = Scenario::new(1).config(|config| config.tls_required = true);
     let by_info = Scenario::new(1);
-    for (scenario, tls, expectation) in [
-        (by_scheme, Tls::Available, TlsExpectation::Required),
-        (by_option, Tls::Required, TlsExpectation::Required),
-        (by_info, Tls::Required, TlsExpectation::IfDemanded),
+    for (scenario, tls) in [
+        (by_scheme, Tls::Available),
+        (by_option, Tls::Required),
+        (by_info, Tls::Required),
     ] {
         let mut world = scenario.server(0, |server| server.tls = tls).connected();
         world.run_for(SECOND);
         let (first, upgrade) = (&world.actions[0].1, &world.actions[1].1);
-        assert!(
-            matches!(first, Action::Connect { tls, .. } if *tls == expectation),
-            "{first:?}"
-        );
+        assert!(matches!(first, Action::Connect { .. }), "{first:?}");
         assert!(matches!(upgrade, Action::UpgradeTls { server, .. } if server.tls_name() == "n1.test"));
         assert_eq!(world.log().connect().expect("sent")["tls_required"], json!(true));
     }
@@ -85,13 +82,7 @@ fn tls_first_comes_before_info_and_a_server_that_does_not_answer_is_a_timeout() 
         .config(first)
         .server(0, |server| server.tls = Tls::First)
         .connected();
-    assert!(matches!(
-        world.actions[0].1,
-        Action::Connect {
-            tls: TlsExpectation::First,
-            ..
-        }
-    ));
+    assert!(matches!(world.actions[1].1, Action::UpgradeTls { .. }));
     world.run_for(SECOND);
     let mut world = Scenario::new(1)
         .server(0, |server| server.tls = Tls::First)
@@ -230,16 +221,13 @@ fn tls_first_and_the_expected_name_are_of_single_servers() {
     world.run_for(5 * Duration::from_secs(1));
     world.crash(0);
     world.wait("reconnected");
-    let dialled = world.actions.iter().filter_map(|(_, action)| match action {
-        Action::Connect { server, tls, .. } => Some((server.host(), server.tls_name(), *tls)),
+    let upgraded = world.actions.iter().filter_map(|(_, action)| match action {
+        Action::UpgradeTls { server, .. } => Some((server.host(), server.tls_name())),
         _ => None,
     });
     assert_eq!(
-        dialled.collect::<Vec<_>>(),
-        [
-            ("n1.test", "cluster.test", TlsExpectation::First),
-            ("n2.test", "n2.test", TlsExpectation::Required),
-        ]
+        upgraded.collect::<Vec<_>>(),
+        [("n1.test", "cluster.test"), ("n2.test", "n2.test"),]
     );
     assert_eq!(world.count("connect_failed"), 0);
     assert_eq!(world.client.servers()[0].server.to_string(), "tls://n1.test:4222");

@@ -2,13 +2,15 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
+use nats_conn_client::driver::{blocking, first_outcome};
 use nats_conn_client::proto::{Decoder, ServerOp};
 use nats_conn_client::{
     FlushError, Headers, PublishFailure, PublishSeq, RepliesEnd, RequestError, RequestFailure, RequestMany,
-    RespondError, first_outcome,
+    RespondError,
 };
 
 use super::Waiter;
@@ -28,6 +30,13 @@ fn asked() -> Message {
         Ok(Some(ServerOp::Message(message))) => message,
         other => panic!("{other:?}"),
     }
+}
+
+/// A subscription that can be given up while somebody waits for its next message.
+pub(super) type Held = Arc<Mutex<Subscription>>;
+
+pub(super) fn held(client: &Client) -> Held {
+    Arc::new(Mutex::new(client.subscribe(SUBSCRIBED.clone()).expect("open")))
 }
 
 type Waiting = Pin<Box<dyn Future<Output = String> + Send>>;
@@ -169,6 +178,20 @@ pub(super) fn future(waiter: Waiter, client: Client, events: Events, limit: Dura
         }
         Waiter::Connect => Box::pin(async move { connected(first_outcome(&client, events, false).await) }),
     }
+}
+
+/// Waits for the next message, and holds nothing meanwhile.
+pub(super) fn next_of(held: Held) -> Waiting {
+    Box::pin(async move { arrived(poll_fn(|cx| poll_next(&held, cx)).await) })
+}
+
+/// The same with a call that blocks.
+pub(super) fn call_next_of(held: Held) -> Box<dyn FnOnce() -> String + Send> {
+    Box::new(move || arrived(blocking::wait_for(None, |cx| poll_next(&held, cx)).flatten()))
+}
+
+fn poll_next(held: &Held, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    held.lock().expect("no panic").poll_message(cx)
 }
 
 /// Polls it, and says when it waits for a waker and for nothing else.

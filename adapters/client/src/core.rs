@@ -1,0 +1,23 @@
+//! What handles and drivers share: the machine under its mutex, and the places where what it says is waited for.
+//!
+//! Nothing here knows a handle, an option or a runtime.
+
+pub(crate) mod addresses;
+pub(crate) mod clock;
+pub(crate) mod closed;
+pub(crate) mod delivery;
+pub(crate) mod draining;
+pub(crate) mod event;
+pub(crate) mod hub;
+pub(crate) mod link_error;
+pub(crate) mod lock;
+pub(crate) mod locked;
+pub(crate) mod mail;
+pub(crate) mod oneshot;
+pub(crate) mod panics;
+pub(crate) mod recording;
+pub(crate) mod reply_slot;
+pub(crate) mod routes;
+pub(crate) mod shared;
+pub(crate) mod turn;
+pub(crate) mod waiting;

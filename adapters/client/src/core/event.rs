@@ -1,0 +1,45 @@
+//! What a connection says of itself.
+
+use nats_conn_sm::Event;
+use nats_proto::Sid;
+
+/// Something that happened to a connection.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// An event of the machine. Messages, replies, confirmations and the ends of subscriptions are not among it:
+    /// they go to the handles that wait for them.
+    Connection(Event),
+    /// A subscription's mailbox is full: messages for it are dropped, the newest first. Told once until it is
+    /// half empty again.
+    SlowConsumer {
+        /// The subscription.
+        subscription: Sid,
+        /// How many messages it has lost so far, in all.
+        dropped: u64,
+    },
+    /// The holder of this stream was so slow that events had to be left out here.
+    Missed {
+        /// How many.
+        events: u64,
+    },
+    /// The task or thread that drives the connection ended before the connection was closed: it panicked, or the
+    /// runtime was shut down. `Closed` follows.
+    DriverFailed {
+        /// Whether it panicked.
+        panicked: bool,
+    },
+}
+
+impl From<Event> for ClientEvent {
+    fn from(event: Event) -> Self {
+        Self::Connection(event)
+    }
+}
+
+impl ClientEvent {
+    /// Whether this is the last event.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Connection(Event::Closed { .. }))
+    }
+}

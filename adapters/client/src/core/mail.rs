@@ -1,0 +1,461 @@
+//! The mailbox of one subscription, shared by the driver that fills it and the handle that empties it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use nats_conn_sm::{EndReason, Mailbox, MailboxLimits};
+use nats_proto::{Message, Sid};
+
+use crate::core::clock::DrainClock;
+use crate::core::lock::{lock, remember};
+
+/// How long the consumer of a crowded mailbox may take nothing before reading goes on without it.
+const STALLED: Duration = Duration::from_millis(50);
+
+/// A mailbox under its own small lock, which is never held together with that of another mailbox.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    sid: Sid,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    limits: MailboxLimits,
+    /// Made for the first message: most subscriptions of a large number are idle.
+    content: Option<Box<Content>>,
+    waker: Option<Waker>,
+    /// No message follows.
+    ended: Option<EndReason>,
+    /// The handle is gone: nobody will take anything.
+    abandoned: bool,
+}
+
+#[derive(Debug)]
+struct Content {
+    mailbox: Mailbox,
+    /// Whom to wake when this mailbox is half empty again, because reading waits for it.
+    reader: Option<Waker>,
+    /// How much longer reading may wait for this mailbox until it was empty once.
+    patience: Duration,
+    full_patience: Duration,
+    holder: Holder,
+}
+
+/// What came of filling a mailbox.
+#[derive(Debug, Default)]
+#[must_use = "who waits is to be woken"]
+pub(crate) struct Filled {
+    pub(crate) waker: Option<Waker>,
+    /// An episode of dropping began: dropped so far.
+    pub(crate) slow: Option<u64>,
+    /// It is more than half full, and its consumer has patience left.
+    pub(crate) crowded: bool,
+}
+
+/// What a drain still finds in a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Its holder has come back and found it empty, or is gone.
+    Nothing,
+    /// Somebody may still take what is there, or is at work: it is waited for until then. `None`: for as long as a
+    /// drain takes.
+    Waits(Option<Instant>),
+    /// So many messages, and nobody is waited for any longer.
+    Unread(u64),
+}
+
+/// What a mailbox knows of those who empty it.
+#[derive(Debug, Default)]
+pub(crate) struct Holder {
+    /// A message was taken, and its taker has not come back.
+    pub(crate) in_hand: bool,
+    /// Who polled last.
+    pub(crate) poller: Option<Waker>,
+    /// When somebody last came, or was called because something had arrived. Noted only during a drain.
+    pub(crate) seen: Option<Instant>,
+}
+
+/// What came of asking for a message, and who waits for that: to be woken when no lock is held.
+#[derive(Debug, Default)]
+#[must_use = "somebody may wait for the message to be taken"]
+pub(crate) struct Taken {
+    pub(crate) message: Option<Message>,
+    /// A drain of the connection, which goes on when the holder has come back and found nothing: the driver is to be
+    /// woken.
+    pub(crate) drain_waits: bool,
+    /// The one who reads.
+    pub(crate) reader: Option<Waker>,
+}
+
+impl Mail {
+    pub(crate) fn new(sid: Sid, limits: MailboxLimits) -> Arc<Self> {
+        let state = State {
+            limits,
+            content: None,
+            waker: None,
+            ended: None,
+            abandoned: false,
+        };
+        Arc::new(Self {
+            sid,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn sid(&self) -> Sid {
+        self.sid
+    }
+
+    /// Puts a batch in. `messages` is empty afterwards. The time counts where the connection is being drained.
+    pub(crate) fn fill(
+        &self,
+        batch: u64,
+        messages: &mut VecDeque<Message>,
+        patience: Duration,
+        draining: Option<Instant>,
+    ) -> Filled {
+        let mut state = lock(&self.state);
+        if state.abandoned {
+            messages.clear();
+            return Filled::default();
+        }
+        let limits = state.limits;
+        let waiting = state.waker.take();
+        let content = state
+            .content
+            .get_or_insert_with(|| Content::new(limits, patience, waiting.clone()));
+        if waiting.is_some() && draining.is_some() {
+            content.holder.seen = draining;
+        }
+        let began = content.mailbox.append(batch, messages);
+        let slow = began.then(|| content.mailbox.dropped());
+        let crowded = content.mailbox.is_crowded() && !content.patience.is_zero();
+        Filled {
+            waker: waiting,
+            slow,
+            crowded,
+        }
+    }
+
+    /// Copies what is left of old batches out of the blocks they pin.
+    pub(crate) fn detach_before(&self, batch: u64) {
+        if let Some(content) = &mut lock(&self.state).content {
+            content.mailbox.detach_before(batch);
+        }
+    }
+
+    /// No message follows.
+    #[must_use = "who waits is to be woken"]
+    pub(crate) fn end(&self, reason: EndReason) -> Option<Waker> {
+        let mut state = lock(&self.state);
+        state.ended.get_or_insert(reason);
+        state.waker.take()
+    }
+
+    /// The handle is gone.
+    pub(crate) fn abandon(&self) {
+        let mut state = lock(&self.state);
+        state.abandoned = true;
+        state.content = None;
+    }
+
+    /// Whether there is nothing left that somebody could take, nor in anybody's hand.
+    pub(crate) fn is_consumed(&self) -> bool {
+        let state = lock(&self.state);
+        state
+            .content
+            .as_ref()
+            .is_none_or(|content| content.mailbox.is_empty() && !content.holder.in_hand)
+    }
+
+    /// What a drain still finds here, if its holder is waited for until then.
+    pub(crate) fn left(&self, now: Instant, until: impl FnOnce(&Holder) -> Option<Instant>) -> Left {
+        let state = lock(&self.state);
+        let Some(content) = &state.content else {
+            return Left::Nothing;
+        };
+        if content.mailbox.is_empty() && !content.holder.in_hand {
+            return Left::Nothing;
+        }
+        match until(&content.holder) {
+            Some(until) if until <= now => Left::Unread(content.mailbox.len() as u64),
+            until => Left::Waits(until),
+        }
+    }
+
+    /// Takes the oldest message; no message once the subscription has ended and nothing is left.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, drain: &DrainClock) -> Poll<Taken> {
+        let mut state = lock(&self.state);
+        // Asked under the lock: a drain that has seen what was here before is known here, too, and is woken.
+        let taken = state.take(drain.now());
+        if let Some(content) = &mut state.content {
+            remember(&mut content.holder.poller, cx.waker());
+        }
+        if taken.message.is_none() && state.ended.is_none() {
+            remember(&mut state.waker, cx.waker());
+            return Poll::Pending;
+        }
+        Poll::Ready(taken)
+    }
+
+    /// Takes the oldest message if there is one.
+    pub(crate) fn try_take(&self, drain: &DrainClock) -> Taken {
+        let mut state = lock(&self.state);
+        state.take(drain.now())
+    }
+
+    pub(crate) fn ended(&self) -> Option<EndReason> {
+        lock(&self.state).ended
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.look(Mailbox::len)
+    }
+
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.look(Mailbox::bytes)
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.look(Mailbox::dropped)
+    }
+
+    pub(crate) fn limits(&self) -> MailboxLimits {
+        lock(&self.state).limits
+    }
+
+    pub(crate) fn set_limits(&self, limits: MailboxLimits) {
+        let mut state = lock(&self.state);
+        state.limits = limits;
+        if let Some(content) = &mut state.content {
+            content.mailbox.set_limits(limits);
+        }
+    }
+
+    fn look<N: Default>(&self, look: impl FnOnce(&Mailbox) -> N) -> N {
+        lock(&self.state)
+            .content
+            .as_ref()
+            .map_or_else(N::default, |content| look(&content.mailbox))
+    }
+}
+
+impl State {
+    /// Takes a message. The time counts where the connection is being drained.
+    fn take(&mut self, draining: Option<Instant>) -> Taken {
+        let mut taken = Taken::default();
+        let Some(content) = &mut self.content else {
+            return taken;
+        };
+        // The last message is done with, if there was one.
+        let was_in_hand = content.holder.in_hand;
+        content.holder.seen = draining;
+        let Some(message) = content.mailbox.pop() else {
+            content.holder.in_hand = false;
+            taken.drain_waits = was_in_hand && self.ended.is_some() && draining.is_some();
+            return taken;
+        };
+        content.holder.in_hand = true;
+        if content.mailbox.is_empty() {
+            content.patience = content.full_patience;
+        }
+        if !content.mailbox.is_crowded() {
+            taken.reader = content.reader.take();
+        }
+        taken.message = Some(message);
+        taken
+    }
+}
+
+impl Content {
+    fn new(limits: MailboxLimits, patience: Duration, poller: Option<Waker>) -> Box<Self> {
+        Box::new(Self {
+            mailbox: Mailbox::new(limits),
+            reader: None,
+            patience,
+            full_patience: patience,
+            holder: Holder {
+                poller,
+                ..Holder::default()
+            },
+        })
+    }
+}
+
+/// A crowded mailbox for whose consumer reading waits.
+///
+/// Reading waits as long as the consumer takes something every 50 ms and the mailbox has patience left, which it
+/// gets back when it was emptied once. So a consumer that is only behind loses nothing, and one that is slow for
+/// good costs the other subscriptions a bounded time and then its own messages.
+#[derive(Debug)]
+pub(crate) struct Crowded {
+    mail: Arc<Mail>,
+    since: Instant,
+    taken: u64,
+    checked: Instant,
+}
+
+impl Crowded {
+    pub(crate) fn new(mail: Arc<Mail>, now: Instant, waker: &Waker) -> Self {
+        let mut taken = 0;
+        if let Some(content) = &mut lock(&mail.state).content {
+            content.reader = Some(waker.clone());
+            taken = content.mailbox.taken();
+        }
+        Self {
+            mail,
+            since: now,
+            taken,
+            checked: now,
+        }
+    }
+
+    /// Whether this is the mailbox that reading waits for.
+    pub(crate) fn is_for(&self, mail: &Arc<Mail>) -> bool {
+        Arc::ptr_eq(&self.mail, mail)
+    }
+
+    /// Whether to go on waiting for it: then when to ask again.
+    pub(crate) fn check(&mut self, now: Instant) -> Option<Instant> {
+        let mut state = lock(&self.mail.state);
+        let content = state.content.as_mut()?;
+        let waited = now.saturating_duration_since(self.since);
+        if !content.mailbox.is_crowded() {
+            if !content.mailbox.is_empty() {
+                content.patience = content.patience.saturating_sub(waited);
+            }
+            content.reader = None;
+            return None;
+        }
+        let unchecked = now.saturating_duration_since(self.checked);
+        let stalled = unchecked >= STALLED && content.mailbox.taken() == self.taken;
+        if stalled || waited >= content.patience {
+            content.patience = Duration::ZERO;
+            content.reader = None;
+            return None;
+        }
+        if unchecked >= STALLED {
+            self.taken = content.mailbox.taken();
+            self.checked = now;
+        }
+        Some(std::cmp::min(
+            self.checked + STALLED,
+            self.since + content.patience,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use nats_proto::{Decoder, ServerOp};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(200);
+    const TICK: Duration = Duration::from_millis(30);
+
+    fn messages(count: usize) -> VecDeque<Message> {
+        let mut wire = BytesMut::from("MSG a 1 1\r\nx\r\n".repeat(count).as_str());
+        let mut decoder = Decoder::default();
+        std::iter::from_fn(|| decoder.decode(&mut wire).unwrap())
+            .filter_map(|op| {
+                if let ServerOp::Message(message) = op {
+                    Some(message)
+                } else {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    /// A mailbox for 10 messages with 8 in it, and reading that waits for it.
+    fn crowded(now: Instant) -> (Arc<Mail>, Crowded) {
+        let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
+        assert!(
+            !mail.fill(1, &mut messages(5), PATIENCE, None).crowded,
+            "half full is not crowded"
+        );
+        assert!(mail.fill(1, &mut messages(3), PATIENCE, None).crowded);
+        let crowded = Crowded::new(mail.clone(), now, Waker::noop());
+        (mail, crowded)
+    }
+
+    fn take(mail: &Mail) -> bool {
+        let taken = lock(&mail.state).take(None);
+        assert!(taken.message.is_some());
+        taken.reader.is_some()
+    }
+
+    #[test]
+    fn reading_waits_until_the_mailbox_is_half_empty() {
+        let now = Instant::now();
+        let (mail, mut crowded) = crowded(now);
+        assert!(crowded.check(now).is_some());
+        assert!(!take(&mail) && !take(&mail), "still more than half");
+        assert!(take(&mail), "the reader is woken");
+        assert_eq!(crowded.check(now + TICK), None);
+    }
+
+    #[test]
+    fn reading_does_not_wait_for_a_consumer_that_takes_nothing() {
+        let now = Instant::now();
+        let (mail, mut crowded) = crowded(now);
+        assert_eq!(crowded.check(now + TICK), Some(now + STALLED));
+        assert_eq!(crowded.check(now + STALLED), None);
+        assert!(
+            !mail.fill(2, &mut messages(1), PATIENCE, None).crowded,
+            "nor later"
+        );
+    }
+
+    #[test]
+    fn patience_with_a_consumer_that_is_slow_for_good_ends_and_comes_back_when_it_caught_up() {
+        let mut now = Instant::now();
+        let (mail, mut crowded) = crowded(now);
+        let began = now;
+        while crowded.check(now).is_some() {
+            now += TICK;
+            take(&mail);
+            let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
+        }
+        assert!(now - began >= PATIENCE && now - began < PATIENCE + 2 * TICK);
+        assert!(!mail.fill(3, &mut messages(1), PATIENCE, None).crowded);
+        while mail.pending() > 0 {
+            take(&mail);
+        }
+        assert!(
+            mail.fill(4, &mut messages(6), PATIENCE, None).crowded,
+            "patience is back"
+        );
+    }
+
+    #[test]
+    fn a_reader_waits_until_the_last_message_is_taken_and_a_drain_until_its_taker_is_back() {
+        let now = Some(Instant::now());
+        let mail = Mail::new(Sid::new(1), MailboxLimits::new(1, 1 << 20));
+        assert!(mail.fill(1, &mut messages(1), PATIENCE, now).crowded);
+        let _reading = Crowded::new(mail.clone(), Instant::now(), Waker::noop());
+        assert!(
+            mail.end(EndReason::Drained).is_none(),
+            "nobody waits for a message"
+        );
+        let taken = lock(&mail.state).take(now);
+        assert!(taken.message.is_some() && taken.reader.is_some());
+        assert!(
+            !taken.drain_waits && !mail.is_consumed(),
+            "it is in somebody's hand"
+        );
+        let taken = lock(&mail.state).take(now);
+        assert!(taken.message.is_none() && taken.drain_waits && mail.is_consumed());
+        assert!(!lock(&mail.state).take(now).drain_waits, "a drain is woken once");
+    }
+
+    #[test]
+    fn an_idle_subscription_is_small() {
+        assert!(size_of::<Mail>() <= 72, "{} bytes", size_of::<Mail>());
+    }
+}

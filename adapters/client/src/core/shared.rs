@@ -1,0 +1,269 @@
+//! What handles and driver share: the machine, and who waits for what.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use nats_conn_sm::{
+    Action, ClosedReason, Connection, LinkEnd, LinkId, MailboxLimits, ReceiveBuf, RequestId, SendBuf,
+    SubscribeError, Timestamp,
+};
+use nats_proto::{Message, QueueGroup, SubjectFilter};
+
+use crate::core::clock::{Clock, DrainClock};
+use crate::core::delivery::{Delivered, Delivery};
+use crate::core::draining::DrainPatience;
+use crate::core::event::ClientEvent;
+use crate::core::hub::Hub;
+use crate::core::lock::lock;
+use crate::core::locked::Locked;
+use crate::core::mail::{Mail, Taken};
+use crate::core::panics::{caught, wake_all};
+use crate::core::recording::RecordingWriter;
+use crate::core::routes::MailRoute;
+use crate::core::turn::Turn;
+
+/// The connection as its handles and its driver share it.
+///
+/// **Locks.** One mutex holds the machine and the tables of who waits for what. Nothing waits under it, no system
+/// call is made under it, and no waker is woken under it. Each mailbox has a small lock of its own. Locks are
+/// taken in one order: the delivery of what the machine says, which only drivers take; the machine; one mailbox.
+///
+/// **Drivers** call [`drive`](Self::drive) with everything they have to report and to ask; what handles call wakes the
+/// driver if it sleeps. A driver that is about to sleep leaves its waker with [`Turn::sleep`]: whatever is called from
+/// then on wakes it.
+#[derive(Debug)]
+pub struct Shared {
+    clock: Clock,
+    drain_clock: DrainClock,
+    locked: Mutex<Locked>,
+    /// Taken before the machine, and kept until all is delivered, so that two threads deliver in the order of the
+    /// machine while nobody else waits for them.
+    delivery: Mutex<Delivery>,
+    hub: Hub,
+    settings: SharedSettings,
+    recording: Option<RecordingWriter>,
+}
+
+/// What [`Shared`] has to know of the options.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedSettings {
+    pub(crate) mailbox: MailboxLimits,
+    pub(crate) patience: Duration,
+    pub(crate) drain: DrainPatience,
+    pub(crate) event_capacity: usize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        connection: Connection,
+        epoch: Instant,
+        settings: SharedSettings,
+        recording: Option<RecordingWriter>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            clock: Clock::new(epoch),
+            drain_clock: DrainClock::default(),
+            locked: Mutex::new(Locked::new(connection, settings.drain)),
+            delivery: Mutex::new(Delivery::new(settings.patience)),
+            hub: Hub::new(settings.event_capacity),
+            settings,
+            recording,
+        })
+    }
+
+    /// The present moment, as the machine counts it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.timestamp(Instant::now())
+    }
+
+    /// Calls the machine for the application, and wakes the driver if it sleeps.
+    pub(crate) fn with<R>(&self, call: impl FnOnce(&mut Connection, Timestamp) -> R) -> R {
+        let now = self.now();
+        self.call(|locked| call(&mut locked.connection, now))
+    }
+
+    /// Looks at the machine, which shows nothing of which its events were not delivered yet.
+    pub fn look<R>(&self, look: impl FnOnce(&Connection) -> R) -> R {
+        let locked = lock(&self.locked);
+        if !locked.connection.has_events() {
+            return look(&locked.connection);
+        }
+        drop(locked);
+        // Something was called since the driver's last turn: what came of it is delivered first.
+        let (answer, delivered) = self.drive(|turn| {
+            turn.waiting_events();
+            look(turn.connection())
+        });
+        if delivered.again {
+            self.wake_driver();
+        }
+        answer
+    }
+
+    /// One turn of a driver: all that it has to report to the machine and to ask of it, under one lock. Afterwards
+    /// what the machine emitted is delivered, and wakers are woken when no lock is held any more.
+    pub fn drive<R>(&self, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
+        let now = Instant::now();
+        let mut delivery = lock(&self.delivery);
+        let mut locked = lock(&self.locked);
+        delivery.begin();
+        let mut whole = Turn::new(self.clock, &self.drain_clock, &mut locked, &mut delivery, now);
+        whole.housekeeping();
+        let answer = turn(&mut whole);
+        if let Some(recording) = &self.recording
+            && let Some(bytes) = locked.connection.poll_recording()
+        {
+            recording.push(bytes);
+        }
+        let mut wakers = Vec::new();
+        // While the machine is locked: nobody can look at what came of the turn before its events are there.
+        let mut delivered = delivery.deliver_events(&self.hub, &mut wakers);
+        drop(locked);
+        // Before anybody is woken: who is woken by an event finds it in the file.
+        if let Some(recording) = &self.recording {
+            recording.write();
+        }
+        delivery.deliver(&self.hub, &mut wakers, &mut delivered);
+        drop(delivery);
+        wake_all(wakers);
+        (answer, delivered)
+    }
+
+    /// Wakes the driver if it sleeps: something changed that it should look at.
+    pub fn wake_driver(&self) {
+        let waker = lock(&self.locked).driver.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Relieves a driver that sleeps, for a call of which something may come that is to be written at once: nobody wakes
+    /// the driver any more. Whoever has this waker has the next turn, with [`Turn::sleep`], or wakes it. A driver that
+    /// is awake, or about to be, is not relieved.
+    #[must_use = "the driver sleeps on until it is woken"]
+    pub fn relieve_driver(&self) -> Option<Waker> {
+        lock(&self.locked).driver.take()
+    }
+
+    /// The driver has ended, in good order or not. If the connection is not closed it is now: whoever waits is
+    /// answered, and [`ClientEvent::DriverFailed`] says so before `Closed`.
+    ///
+    /// Drivers call this last, from a guard that also runs when they panic or are dropped.
+    pub fn finish(&self, panicked: bool) {
+        // Whatever panics from here on, the machine or whoever is woken: this may be the end of a panic already, and one
+        // within another ends the process.
+        if lock(&self.locked).closed.is_none() {
+            let _ = caught(|| self.hub.emit_now(ClientEvent::DriverFailed { panicked }));
+            let aborted = caught(|| self.abort_without_driver());
+            if aborted.is_err() || lock(&self.locked).closed.is_none() {
+                let _ = caught(|| self.drive(|turn| turn.close_everything(ClosedReason::DriverFailed)));
+            }
+        }
+        let mut watchers = Vec::new();
+        {
+            let mut locked = lock(&self.locked);
+            locked.finished = true;
+            locked.watchers.wake_all(&mut watchers);
+            locked.draining.awaiting().wake_all(&mut watchers);
+        }
+        let _ = caught(|| wake_all(watchers));
+    }
+
+    /// Why the connection closed, if it did.
+    pub fn closed(&self) -> Option<ClosedReason> {
+        lock(&self.locked).closed.clone()
+    }
+
+    /// Takes a message of a mailbox, and wakes those who wait for that.
+    pub(crate) fn poll_take(&self, mail: &Mail, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        mail.poll_take(cx, &self.drain_clock)
+            .map(|taken| self.taken(taken))
+    }
+
+    /// The same, if there is a message.
+    pub(crate) fn try_take(&self, mail: &Mail) -> Option<Message> {
+        self.taken(mail.try_take(&self.drain_clock))
+    }
+
+    fn taken(&self, taken: Taken) -> Option<Message> {
+        if taken.drain_waits {
+            self.wake_driver();
+        }
+        if let Some(reader) = taken.reader {
+            reader.wake();
+        }
+        taken.message
+    }
+
+    /// Takes a request back. Nothing happens if it is settled already.
+    pub(crate) fn cancel_request(&self, request: RequestId) {
+        let now = self.now();
+        self.call(|locked| {
+            if locked.routes.requests.remove(&request).is_some() {
+                locked.connection.cancel_request(now, request);
+            }
+        });
+    }
+
+    pub(crate) fn mailbox_limits(&self) -> MailboxLimits {
+        self.settings.mailbox
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Calls the machine and the tables for the application, and wakes the driver if it sleeps.
+    pub(crate) fn call<R>(&self, call: impl FnOnce(&mut Locked) -> R) -> R {
+        let (answer, waker) = {
+            let mut locked = lock(&self.locked);
+            let answer = call(&mut locked);
+            (answer, locked.driver.take())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        answer
+    }
+
+    /// The same, without waking the driver: nothing has changed for it.
+    pub(crate) fn call_quietly<R>(&self, call: impl FnOnce(&mut Locked) -> R) -> R {
+        call(&mut lock(&self.locked))
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        filter: SubjectFilter,
+        queue: Option<QueueGroup>,
+    ) -> Result<Arc<Mail>, SubscribeError> {
+        let now = self.now();
+        self.call(|locked| {
+            let sid = locked.connection.subscribe(now, filter, queue)?;
+            let mail = Mail::new(sid, self.settings.mailbox);
+            locked.routes.mail.insert(
+                sid,
+                MailRoute {
+                    mail: mail.clone(),
+                    group: (0, 0),
+                },
+            );
+            Ok(mail)
+        })
+    }
+
+    fn abort_without_driver(&self) {
+        let mut nothing_read = ReceiveBuf::new(LinkId::from_u64(0));
+        let _ = self.drive(|turn| {
+            turn.driver_failed();
+            for _ in 0..4 {
+                while turn.events(&mut nothing_read, usize::MAX) {}
+                while let Some(action) = turn.action() {
+                    if let Action::Disconnect { link, .. } = action {
+                        turn.link_closed(link, LinkEnd::Requested, &mut SendBuf::new(link));
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,282 @@
+//! One turn of a driver: what it may do with the machine while it holds the lock.
+
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use nats_conn_sm::{
+    Action, AttemptId, AuthError, ClosedReason, Connection, Credentials, EndReason, Event, FlushError,
+    LinkEnd, LinkId, ReceiveBuf, RequestError, SendBuf, ServerId, State, Timestamp,
+};
+
+use crate::core::clock::{Clock, DrainClock};
+use crate::core::delivery::{Answer, Delivery};
+use crate::core::lock::remember;
+use crate::core::locked::Locked;
+use crate::core::routes::RequestRoute;
+
+/// A driver's turn: the machine, locked, and the routing of what it says.
+///
+/// A turn reports what has happened ([`connected`](Self::connected), [`link_closed`](Self::link_closed), ...), routes the
+/// [`events`](Self::events), takes every [`action`](Self::action), and asks for bytes with [`transmit`](Self::transmit)
+/// where there is a link that can be written to. After it the driver does what was asked for, and sleeps until the
+/// [`deadline`](Self::deadline) or until the waker of [`sleep`](Self::sleep) calls.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    clock: Clock,
+    drain_clock: &'a DrainClock,
+    locked: &'a mut Locked,
+    delivery: &'a mut Delivery,
+    now: Instant,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(
+        clock: Clock,
+        drain_clock: &'a DrainClock,
+        locked: &'a mut Locked,
+        delivery: &'a mut Delivery,
+        now: Instant,
+    ) -> Self {
+        Self {
+            clock,
+            drain_clock,
+            locked,
+            delivery,
+            now,
+        }
+    }
+
+    /// The moment at which the turn began.
+    pub fn now(&self) -> Timestamp {
+        self.clock.timestamp(self.now)
+    }
+
+    /// The link is connected: [`Action::Connect`] was done.
+    pub fn connected(&mut self, link: LinkId) {
+        let now = self.now();
+        self.locked.connection.handle_connected(now, link);
+    }
+
+    /// The TLS handshake is done: [`Action::UpgradeTls`] was.
+    pub fn tls_done(&mut self, link: LinkId) {
+        let now = self.now();
+        self.locked.connection.handle_tls(now, link);
+    }
+
+    /// The link has ended, or the attempt at one: by itself, or because [`Action::Disconnect`] asked for it. Everything
+    /// that was read is to be routed first, with [`events`](Self::events). What was not written goes back.
+    pub fn link_closed(&mut self, link: LinkId, end: LinkEnd, unsent: &mut SendBuf) {
+        let now = self.now();
+        self.locked.connection.handle_link_closed(now, link, end, unsent);
+    }
+
+    /// The answer to [`Action::Authenticate`].
+    pub fn credentials(&mut self, link: LinkId, answer: Result<Credentials, AuthError>) {
+        let now = self.now();
+        self.locked.connection.handle_credentials(now, link, answer);
+    }
+
+    /// The answer to [`Action::ChooseServer`].
+    pub fn server_choice(&mut self, attempt: AttemptId, server: ServerId, delay: Duration) {
+        let now = self.now();
+        self.locked
+            .connection
+            .handle_server_choice(now, attempt, server, delay);
+    }
+
+    /// The next thing to do. To be taken after the [`events`](Self::events), which may bring some.
+    #[must_use = "an action that is not done is waited for"]
+    pub fn action(&mut self) -> Option<Action> {
+        self.locked.connection.poll_action()
+    }
+
+    /// Reports the time to the machine if it waits for that, and says whether it did: then there may be more events.
+    /// What was read before counts only if its [`events`](Self::events) were taken.
+    #[must_use = "there may be more events then"]
+    pub fn timeouts(&mut self) -> bool {
+        let now = self.now();
+        let deadline = self.locked.connection.poll_timeout();
+        let due = deadline.is_some_and(|deadline| deadline <= now);
+        if due {
+            self.locked.connection.handle_timeout(now);
+        }
+        self.locked.waiting.expire(now, self.delivery.wakers());
+        due
+    }
+
+    /// Parses what was read and routes what comes of it, `most` events at most. Says whether there may be more.
+    #[must_use = "there may be more events, for which nobody calls"]
+    pub fn events(&mut self, rx: &mut ReceiveBuf, most: usize) -> bool {
+        let now = self.now();
+        for _ in 0..most {
+            let Some(event) = self.locked.connection.poll_event(now, rx) else {
+                return false;
+            };
+            self.route(event);
+        }
+        true
+    }
+
+    /// How many bytes the next read should have room for.
+    pub fn read_hint(&self) -> usize {
+        self.locked.connection.read_hint()
+    }
+
+    /// The machine, to be looked at.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.locked.connection
+    }
+
+    /// Gives up: nobody drives this connection any more.
+    pub(crate) fn driver_failed(&mut self) {
+        let now = self.now();
+        self.locked.connection.driver_failed(now);
+    }
+
+    /// Routes the events that wait already, without parsing anything.
+    pub(crate) fn waiting_events(&mut self) {
+        while let Some(event) = self.locked.connection.take_event() {
+            self.route(event);
+        }
+    }
+
+    /// Asks for the next bytes to write, and says whether there are some. If `tx` is empty, the transport has taken all
+    /// that was in it, and nothing of that waits to be flushed. See [`Connection::handle_written`] and
+    /// [`Connection::poll_transmit`].
+    #[must_use = "what is handed out has to be written"]
+    pub fn transmit(&mut self, tx: &mut SendBuf) -> bool {
+        let now = self.now();
+        self.locked.connection.handle_written(now, tx);
+        let taken = self.locked.connection.poll_transmit(now, tx);
+        self.locked.blocks += u64::from(taken);
+        taken
+    }
+
+    /// Whether there are bytes to write.
+    pub fn wants_transmit(&self) -> bool {
+        self.locked.connection.wants_transmit()
+    }
+
+    /// When to have the next turn if nothing happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        let machine = self.locked.connection.poll_timeout();
+        let waiting = self.locked.waiting.next_deadline();
+        let first = machine.into_iter().chain(waiting).min();
+        let first = first.map(|first| self.clock.instant(first));
+        first.into_iter().chain(self.locked.draining.next_look()).min()
+    }
+
+    /// Whom to wake when the application calls something. To be called in every turn after which the driver may
+    /// sleep; what is called while it is still busy wakes it, too.
+    pub fn sleep(&mut self, waker: &Waker) {
+        remember(&mut self.locked.driver, waker);
+    }
+
+    /// Whether `Closed` was emitted: nothing follows.
+    pub fn is_closed(&self) -> bool {
+        self.locked.closed.is_some()
+    }
+
+    /// What a turn begins with: a drain goes on when everything delivered was consumed.
+    pub(crate) fn housekeeping(&mut self) {
+        let now = self.now();
+        let locked = &mut *self.locked;
+        if locked.connection.state() != State::Draining {
+            return;
+        }
+        self.drain_clock.start();
+        self.delivery.drains(self.now);
+        locked.draining.begin(self.now);
+        if !locked.routes.mail.is_empty() {
+            return;
+        }
+        if let Some(unread) = locked.draining.finish(self.now) {
+            locked.connection.finish_drain(now, unread);
+            locked.waiting.wake_all(self.delivery.wakers());
+        }
+    }
+
+    fn route(&mut self, event: Event) {
+        let locked = &mut *self.locked;
+        if !matches!(event, Event::Message { .. }) {
+            locked.addresses.event(&event);
+        }
+        match event {
+            Event::Message {
+                subscription,
+                message,
+            } => {
+                if let Some(route) = locked.routes.mail.get_mut(&subscription) {
+                    self.delivery.message(route, message);
+                }
+            }
+            Event::SubscriptionEnded { subscription, reason } => {
+                if let Some(route) = locked.routes.mail.remove(&subscription) {
+                    self.delivery.ends.push((route.mail.clone(), reason));
+                    locked.draining.note(route.mail);
+                }
+            }
+            Event::Response { request, result } => match locked.routes.requests.remove(&request) {
+                Some(RequestRoute::One(slot)) => self.delivery.answers.push(Answer::Response(slot, result)),
+                Some(RequestRoute::Many(_)) | None => {}
+            },
+            Event::Reply { request, message } => {
+                if let Some(RequestRoute::Many(slot)) = locked.routes.requests.get(&request) {
+                    self.delivery.answers.push(Answer::Reply(slot.clone(), message));
+                }
+            }
+            Event::RepliesEnded { request, result } => match locked.routes.requests.remove(&request) {
+                Some(RequestRoute::Many(slot)) => {
+                    self.delivery.answers.push(Answer::RepliesEnded(slot, result))
+                }
+                Some(RequestRoute::One(_)) | None => {}
+            },
+            Event::Flushed { flush, result } => {
+                let slot = locked.routes.flushes.remove(&flush);
+                let answer = slot.map(|slot| Answer::Flushed(slot, result));
+                self.delivery.answers.extend(answer);
+            }
+            Event::RoundTrip { round_trip, result } => {
+                let slot = locked.routes.round_trips.remove(&round_trip);
+                let answer = slot.map(|slot| Answer::RoundTrip(slot, result));
+                self.delivery.answers.extend(answer);
+            }
+            Event::Writable => locked.waiting.wake_all(self.delivery.wakers()),
+            Event::Closed { reason } => {
+                let reason = locked.draining.reason(reason);
+                self.close_everything(reason);
+            }
+            other => {
+                // Whatever it is, it may settle what a publisher waits for: it is rare, and asking again is cheap.
+                locked.waiting.wake_all(self.delivery.wakers());
+                self.delivery.events.push(other.into());
+            }
+        }
+    }
+
+    /// The end: whoever still waits for something is answered. The machine has ended everything by itself; what is
+    /// left here is left only where the machine could not.
+    pub(crate) fn close_everything(&mut self, reason: ClosedReason) {
+        let locked = &mut *self.locked;
+        for (_, route) in locked.routes.mail.drain() {
+            self.delivery.ends.push((route.mail, EndReason::Closed));
+        }
+        for (_, route) in locked.routes.requests.drain() {
+            self.delivery.answers.push(match route {
+                RequestRoute::One(slot) => Answer::Response(slot, Err(RequestError::Closed)),
+                RequestRoute::Many(slot) => Answer::RepliesEnded(slot, Err(RequestError::Closed)),
+            });
+        }
+        for (_, slot) in locked.routes.flushes.drain() {
+            let answer = Answer::Flushed(slot, Err(FlushError::Closed));
+            self.delivery.answers.push(answer);
+        }
+        for (_, slot) in locked.routes.round_trips.drain() {
+            let answer = Answer::RoundTrip(slot, Err(FlushError::Closed));
+            self.delivery.answers.push(answer);
+        }
+        locked.waiting.wake_all(self.delivery.wakers());
+        locked.closed = Some(reason.clone());
+        self.delivery.events.push(Event::Closed { reason }.into());
+    }
+}

@@ -1,0 +1,92 @@
+//! What an adapter begins with: the handles, and what its driver needs.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use nats_conn_sm::{Connection, Timestamp};
+
+use crate::core::shared::{Shared, SharedSettings};
+use crate::driver::setup::LinkSetup;
+use crate::handles::client::Client;
+use crate::handles::events::Events;
+use crate::options::connect::ConnectOptions;
+use crate::options::start_error::StartError;
+
+/// What [`ConnectOptions::prepare`] gives an adapter: the handles, and what its driver needs.
+#[derive(Debug)]
+pub struct Prepared<A> {
+    /// The handle of the application.
+    pub client: Client,
+    /// A stream of all events from the first `Connecting` on.
+    pub events: Events,
+    /// What the driver needs.
+    pub parts: DriverParts,
+    /// The adapter, as it was set.
+    pub adapter: A,
+}
+
+/// What a driver needs. A driver of an adapter's own calls [`Shared::finish`] at its end, from a guard that
+/// also runs when it panics: until then whoever waits is not woken.
+#[derive(Debug)]
+pub struct DriverParts {
+    /// The machine, shared with the handles.
+    pub shared: Arc<Shared>,
+    /// How links are made.
+    pub setup: Arc<LinkSetup>,
+}
+
+impl<A> ConnectOptions<A> {
+    /// For adapters: makes the machine and the handles. The driver is still to be run.
+    ///
+    /// # Errors
+    /// The options cannot be used.
+    pub fn prepare(self) -> Result<Prepared<A>, StartError> {
+        self.check()?;
+        let epoch = Instant::now();
+        let ping_interval = self.config.ping_interval;
+        let seed = self.seed.map_or_else(system_seed, Ok)?;
+        let recording = self
+            .recording
+            .and_then(|(sink, options)| Some((sink.take()?, options)));
+        let (connection, recording) = match recording {
+            Some((writer, options)) => {
+                let connection = Connection::recorded(self.config, seed, Timestamp::ZERO, options)?;
+                (connection, Some(writer))
+            }
+            None => (Connection::new(self.config, seed, Timestamp::ZERO)?, None),
+        };
+        let settings = SharedSettings {
+            mailbox: self.mailbox,
+            // What has arrived and was not read is no silence: between two keep-alives there is a read.
+            patience: self.patience.min(ping_interval),
+            drain: self.drain,
+            event_capacity: self.event_capacity,
+        };
+        let shared = Shared::new(connection, epoch, settings, recording);
+        let events = Events::new(shared.hub().subscribe());
+        let setup = Arc::new(LinkSetup {
+            identity: self.identity,
+            tls: self.tls,
+            resolver: self.resolver,
+            local_address: self.local_address,
+            selector: self.selector,
+        });
+        Ok(Prepared {
+            client: Client::new(shared.clone(), self.request_timeout, self.publish_timeout),
+            events,
+            parts: DriverParts { shared, setup },
+            adapter: self.adapter,
+        })
+    }
+}
+
+/// 32 bytes that nobody can guess.
+fn system_seed() -> Result<[u8; 32], StartError> {
+    let mut seed = [0; 32];
+    match getrandom::fill(&mut seed) {
+        Ok(()) => Ok(seed),
+        Err(error) => Err(StartError::NoRandomness {
+            detail: error.to_string(),
+        }),
+    }
+}

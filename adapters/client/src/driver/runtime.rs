@@ -1,0 +1,49 @@
+//! What an asynchronous runtime brings: a way to run a driver, timers, streams, TLS.
+
+use std::future::Future;
+use std::time::Instant;
+
+use nats_conn_sm::LinkEnd;
+
+use crate::driver::io::Io;
+use crate::driver::target::Target;
+use crate::options::start_error::StartError;
+
+/// An asynchronous runtime. Handles are not generic over it; only the driver is.
+pub trait Runtime: Send + Sync + Sized + 'static {
+    /// A connected byte stream, plain or TLS.
+    type Io: Io;
+    /// A timer.
+    type Sleep: Future<Output = ()> + Send + 'static;
+
+    /// Runs the driver until it ends.
+    ///
+    /// # Errors
+    /// [`StartError::NoDriver`] if it cannot be run.
+    fn spawn(&self, driver: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError>;
+
+    /// Done at this moment.
+    ///
+    /// # Cancel safety
+    /// It is dropped and made anew when there is an earlier moment to wait for.
+    fn sleep_until(&self, deadline: Instant) -> Self::Sleep;
+
+    /// Connects a stream to the host and port of the target. Dropped when the attempt is given up.
+    ///
+    /// The future must not block the thread. It has no deadline of its own: the machine gives an attempt up when
+    /// its deadline has passed.
+    ///
+    /// # Cancel safety
+    /// It is dropped when the attempt is given up: no socket may stay open then.
+    fn dial(&self, target: Target) -> impl Future<Output = Result<Self::Io, LinkEnd>> + Send + 'static;
+
+    /// Makes a TLS handshake over the stream; its certificate must be for [`Server::tls_name`](nats_conn_sm::Server::tls_name) of the target.
+    ///
+    /// # Cancel safety
+    /// It is dropped when the attempt is given up, and the stream with it.
+    fn upgrade(
+        &self,
+        io: Self::Io,
+        target: Target,
+    ) -> impl Future<Output = Result<Self::Io, LinkEnd>> + Send + 'static;
+}

@@ -1,0 +1,241 @@
+//! The driver over a scripted stream.
+
+use std::collections::VecDeque;
+use std::future::IntoFuture;
+use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::sync::Mutex;
+use std::task::Waker;
+use std::thread;
+
+use bytes::BytesMut;
+use nats_conn_sm::{DisconnectReason, Event, MailboxLimits};
+use nats_proto::{Decoder, ServerOp, Sid, Subject};
+
+use super::*;
+use crate::core::mail::Mail;
+use crate::driver::blocking;
+use crate::{Client, ClientEvent, ConnectOptions, Events, StartError};
+
+/// What reading brings.
+enum Read {
+    Bytes(&'static str),
+    /// Nothing, until this has been written or could not be written.
+    After(&'static str),
+    /// Nothing for now: the system will wake us in a moment.
+    Later,
+    /// The answer to the request that was written, after whoever drives was held up for a while.
+    AnswerHeldUp(Duration),
+    Reset,
+}
+
+/// A stream.
+struct Scripted {
+    reads: VecDeque<Read>,
+    /// A publish cannot be written on it.
+    fails: bool,
+    written: Vec<u8>,
+    reader: Option<Waker>,
+}
+
+impl Io for Scripted {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+        match self.reads.pop_front() {
+            Some(Read::Bytes(text)) => {
+                buffer.extend_from_slice(text.as_bytes());
+                Poll::Ready(Ok(text.len()))
+            }
+            Some(Read::After(word)) if contains(&self.written, word) => self.poll_read(cx, buffer),
+            Some(Read::Later) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Read::AnswerHeldUp(time)) => {
+                thread::sleep(time);
+                let text = String::from_utf8_lossy(&self.written);
+                let reply = text.split("PUB a ").nth(1).unwrap().split(' ').next().unwrap();
+                let answer = format!("MSG {reply} 1 2\r\nhi\r\n");
+                buffer.extend_from_slice(answer.as_bytes());
+                Poll::Ready(Ok(answer.len()))
+            }
+            Some(Read::Reset) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            waiting => {
+                self.reads.extend(waiting);
+                self.reads.rotate_right(usize::from(!self.reads.is_empty()));
+                self.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let before = self.written.len();
+        for piece in pieces {
+            self.written.extend_from_slice(piece);
+        }
+        self.reader.take().into_iter().for_each(Waker::wake);
+        if self.fails && contains(&self.written, "PUB ") {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        Poll::Ready(Ok(self.written.len() - before))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_half_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn contains(written: &[u8], word: &str) -> bool {
+    written
+        .windows(word.len())
+        .any(|window| window == word.as_bytes())
+}
+
+/// A runtime of one thread, with one stream.
+struct OneThread(Mutex<Option<Scripted>>);
+
+impl Runtime for OneThread {
+    type Io = Scripted;
+    type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    fn spawn(&self, driver: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+        thread::spawn(move || blocking::wait(None, pin!(driver)));
+        Ok(())
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Self::Sleep {
+        Box::pin(std::future::poll_fn(move |cx| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Poll::Ready(());
+            }
+            let waker = cx.waker().clone();
+            thread::spawn(move || {
+                thread::sleep(left);
+                waker.wake();
+            });
+            Poll::Pending
+        }))
+    }
+
+    fn dial(&self, _: Target) -> impl Future<Output = Result<Scripted, LinkEnd>> + Send + 'static {
+        let stream = self.0.lock().unwrap().take();
+        async move { stream.ok_or(LinkEnd::Eof) }
+    }
+
+    fn upgrade(
+        &self,
+        io: Scripted,
+        _: Target,
+    ) -> impl Future<Output = Result<Scripted, LinkEnd>> + Send + 'static {
+        std::future::ready(Ok(io))
+    }
+}
+
+/// A connection over a stream whose reading brings this after the handshake and the first publish.
+fn connection(fails: bool, reads: impl IntoIterator<Item = Read>) -> (Client, Events) {
+    let handshake = [
+        Read::Bytes("INFO {\"max_payload\":1000}\r\n"),
+        Read::After("PING\r\n"),
+        Read::Bytes("PONG\r\n"),
+        Read::After("PUB "),
+    ];
+    let stream = Scripted {
+        reads: handshake.into_iter().chain(reads).collect(),
+        fails,
+        written: Vec::new(),
+        reader: None,
+    };
+    let servers = vec!["nats://localhost".parse().unwrap()];
+    let options = ConnectOptions::with_adapter(servers, OneThread(Mutex::new(Some(stream))));
+    options.start().unwrap()
+}
+
+/// Publishes something on a stream that fails then, and says why the link ended.
+fn end_of_link(reads: impl IntoIterator<Item = Read>) -> DisconnectReason {
+    let (client, mut events) = connection(true, reads);
+    let subject = Subject::from_static("a");
+    let mut next = || blocking::wait(None, pin!(events.next())).flatten().unwrap();
+    loop {
+        match next() {
+            ClientEvent::Connection(Event::Connected(_)) => {
+                client
+                    .try_publish(nats_conn_sm::Publish::new(&subject, "x"))
+                    .unwrap();
+            }
+            ClientEvent::Connection(Event::Disconnected { reason, .. }) => return *reason,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_the_server_said_before_writing_failed_is_read_when_the_system_tells_it() {
+    let said = "-ERR 'User Authentication Expired'\r\n";
+    for later in 0..3 {
+        let pauses = (0..later).map(|_| Read::Later);
+        let reason = end_of_link(pauses.chain([Read::Bytes(said), Read::Reset]));
+        assert_eq!(reason.code(), "server_error", "after {later} pauses: {reason}");
+    }
+}
+
+#[test]
+fn the_failure_to_write_is_the_reason_where_nothing_was_said() {
+    for reads in [vec![Read::Reset], vec![Read::Later, Read::Reset], vec![]] {
+        let reason = end_of_link(reads);
+        assert!(
+            matches!(&reason, DisconnectReason::Io(end) if end.code() == "broken_pipe"),
+            "{reason:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reply_that_was_read_counts_also_where_its_driver_was_held_up_beyond_the_deadline() {
+    let held_up = Duration::from_millis(400);
+    let (client, mut events) = connection(false, [Read::AnswerHeldUp(held_up)]);
+    let mut next = || blocking::wait(None, pin!(events.next())).flatten().unwrap();
+    while !matches!(next(), ClientEvent::Connection(Event::Connected(_))) {}
+    let subject = Subject::from_static("a");
+    let request = client.request(&subject, "?").timeout(held_up / 2);
+    let reply = blocking::wait(None, pin!(request.into_future())).unwrap();
+    assert_eq!(reply.unwrap().payload(), b"hi");
+}
+
+#[test]
+fn a_driver_that_held_reading_up_does_not_sleep_when_that_is_over() {
+    let limits = MailboxLimits::new(10, 1 << 20);
+    let mail = Mail::new(Sid::new(1), limits);
+    let mut decoder = Decoder::default();
+    let mut wire = BytesMut::from("MSG a 1 1\r\nx\r\n".repeat(8).as_str());
+    let ops = std::iter::from_fn(|| decoder.decode(&mut wire).unwrap());
+    let mut messages = ops
+        .filter_map(|op| match op {
+            ServerOp::Message(message) => Some(message),
+            _ => None,
+        })
+        .collect();
+    let second = Duration::from_secs(1);
+    assert!(mail.fill(1, &mut messages, second, None).crowded);
+
+    let options = ConnectOptions::with_adapter(
+        vec!["nats://localhost".parse().unwrap()],
+        OneThread(Mutex::new(None)),
+    );
+    let prepared = options.prepare().unwrap();
+    let mut driver = Driver::new(prepared.parts, Arc::new(prepared.adapter));
+    let began = Instant::now();
+    assert_eq!(driver.next_wakeup(None, began), None, "nothing is waited for");
+    driver
+        .backpressure
+        .note(Delivered::crowding(mail), began, Waker::noop());
+    let next = driver.next_wakeup(None, began).unwrap();
+    assert!(next > began, "the consumer has time");
+    // It has taken nothing by then.
+    assert_eq!(driver.next_wakeup(None, next), Some(next));
+    assert_eq!(driver.next_wakeup(None, next), None);
+}

@@ -1,0 +1,391 @@
+//! The handle by which an application uses a connection.
+
+use std::fmt;
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nats_conn_sm::{
+    ClosedReason, Fate, LinkHealth, Publish, PublishError, PublishFates, PublishSeq, ServerStatus, State,
+    StateError, Statistics, SubscribeError,
+};
+use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter};
+use thiserror::Error;
+
+use crate::core::closed::Closed;
+use crate::core::event::ClientEvent;
+use crate::core::shared::Shared;
+use crate::handles::confirmation::{Flush, RoundTrip};
+use crate::handles::events::Events;
+use crate::handles::handle::Handle;
+use crate::handles::publishing::{PublishFailure, Publishing};
+use crate::handles::request::Request;
+use crate::handles::subscription::Subscription;
+
+/// A connection, as an application uses it. Clones share the connection; when the last client, subscription and
+/// pending request is dropped it closes.
+///
+/// Nothing here waits but what is awaited: the other calls take effect in the connection's state machine at once
+/// and return.
+///
+/// # The last line of a program
+/// Dropping the last handle closes, but a destructor cannot wait. Where the runtime ends right after it, as on return
+/// from `main`, what was published last has not left yet, and never does. So wait for the end of the connection before:
+///
+/// ```no_run
+/// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// client.close().await;    // hands over what was published
+/// # Ok(()) }
+/// # async fn or(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// client.drain()?.await;   // or: has it confirmed, after what was received has been consumed
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "dropping the last handle closes the connection, and what was published last may not leave: end with `client.close().await`"]
+pub struct Client {
+    handle: Arc<Handle>,
+    request_timeout: Duration,
+    publish_timeout: Option<Duration>,
+}
+
+/// Why a message was not answered.
+#[derive(Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RespondError {
+    /// Its sender does not wait for an answer, or gave a reply subject that nobody can publish to.
+    #[error("the message has no reply subject that can be published to: its sender waits for no answer")]
+    NoReplySubject,
+    /// The answer could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishFailure),
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for RespondError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Client {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        request_timeout: Duration,
+        publish_timeout: Option<Duration>,
+    ) -> Self {
+        Self {
+            handle: Arc::new(Handle { shared }),
+            request_timeout,
+            publish_timeout,
+        }
+    }
+
+    /// Publishes, and waits for room in the send buffer if there is none. It does not wait until the message has left:
+    /// before the runtime ends, wait for [`close`](Self::close), [`drain`](Self::drain) or [`flush`](Self::flush).
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use nats_conn_client::{Headers, Subject};
+    ///
+    /// let orders = Subject::from_static("orders.eu");
+    /// client.publish(&orders, "42").await?;
+    /// let headers = Headers::new();
+    /// client.publish(&orders, "43").headers(&headers).timeout(std::time::Duration::from_secs(1)).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, the publish was not accepted: nothing of it is queued.
+    pub fn publish<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Publishing<'a> {
+        Publishing::new(&self.handle, Publish::new(subject, payload), self.publish_timeout)
+    }
+
+    /// Publishes at once or not at all.
+    ///
+    /// # Errors
+    /// See [`PublishError`]. [`PublishError::BufferFull`] is the one that waiting helps against.
+    pub fn try_publish(&self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
+        self.handle
+            .shared
+            .call(|locked| locked.connection.publish(publish))
+    }
+
+    /// Answers a request.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, the answer was not accepted: nothing of it is queued.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub async fn respond(
+        &self,
+        request: &Message,
+        payload: impl Into<Payload<'_>>,
+    ) -> Result<PublishSeq, RespondError> {
+        let payload: Payload<'_> = payload.into();
+        let reply = reply_subject(request).ok_or(RespondError::NoReplySubject)?;
+        Ok(self.publish(&reply, payload).await?)
+    }
+
+    /// Asks, and waits for one reply: await it, or see [`Request`] for headers, timeout and several replies.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let time = nats_conn_client::Subject::from_static("time");
+    /// let reply = client.request(&time, "now?").await?;
+    /// println!("{}", String::from_utf8_lossy(reply.payload()));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping what is awaited cancels the request: it is taken back if it has not left, and else its reply is ignored,
+    /// though somebody may be working on it.
+    pub fn request<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Request<'a> {
+        Request::new(&self.handle, Publish::new(subject, payload), self.request_timeout)
+    }
+
+    /// Subscribes to all subjects that match.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`]. What the server refuses ends the subscription later, as
+    /// [`EndReason::Refused`](nats_conn_sm::EndReason::Refused).
+    pub fn subscribe(&self, filter: impl Into<SubjectFilter>) -> Result<Subscription, SubscribeError> {
+        self.subscribe_as(filter.into(), None)
+    }
+
+    /// Subscribes as a member of a queue group: each message goes to one member of the group.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub fn queue_subscribe(
+        &self,
+        filter: impl Into<SubjectFilter>,
+        queue: QueueGroup,
+    ) -> Result<Subscription, SubscribeError> {
+        self.subscribe_as(filter.into(), Some(queue))
+    }
+
+    /// Asks the server to confirm that it has processed everything published so far. It has when this is done:
+    /// which is not to say that it was permitted, nor that somebody received it.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting: the server is asked all the same. A later flush begins anew.
+    pub fn flush(&self) -> Flush {
+        Flush::flush(&self.handle)
+    }
+
+    /// Measures the round trip to the server.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting. A later measurement begins anew.
+    pub fn rtt(&self) -> RoundTrip {
+        RoundTrip::round_trip(&self.handle)
+    }
+
+    /// Ends the connection in good order: every subscription is drained, what arrived is left to be consumed, then
+    /// what was published is written and confirmed. The future is done when the connection is closed; that takes
+    /// [`ConnectOptions::drain_timeout`](crate::ConnectOptions::drain_timeout) at most. The drain has begun even if
+    /// the future is not awaited.
+    ///
+    /// # What it waits for
+    /// For whoever has a message in hand to come back to its subscription: until then it may publish answers and make
+    /// requests, also while the link is down and another is dialled. A subscription is done with when its holder has
+    /// come back and found it empty, has seen its end, or has dropped it. A message in hand is waited for
+    /// [`drain_hand`](crate::ConnectOptions::drain_hand), 10 s, at most, and 1 s where the task that awaits the
+    /// drain is the one that last polled that subscription: what it holds it will hardly work on. A subscription with
+    /// messages in it that nobody polls is left after [`drain_patience`](crate::ConnectOptions::drain_patience), 5 s,
+    /// and [`unread`](ClosedReason::Drained::unread) says how much was left. New subscriptions are refused at once, new
+    /// requests when nobody is at work any more, publishes when the last of them are being written.
+    ///
+    /// # Patterns
+    /// Who reads in a loop goes on until the loop ends by itself, which it does whatever becomes of the link:
+    ///
+    /// ```no_run
+    /// # use nats_conn_client::{Client, Subscription};
+    /// # async fn work(client: &Client, order: nats_conn_client::Message) {}
+    /// # async fn example(client: Client, mut orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// let drained = client.drain()?;
+    /// while let Some(order) = orders.next().await {
+    ///     work(&client, order).await;
+    /// }
+    /// println!("{:?}", drained.await);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Who gives each message to a task of its own comes back at once, and a drain does not know of that task. There the
+    /// subscription is drained first, and the connection once the tasks have ended:
+    ///
+    /// ```no_run
+    /// # use nats_conn_client::{Client, Subscription};
+    /// # async fn work(client: Client, order: nats_conn_client::Message) {}
+    /// # fn spawn<F: Future>(task: F) -> F { task }
+    /// # async fn example(client: Client, mut orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// orders.drain()?;
+    /// let mut tasks = Vec::new();
+    /// while let Some(order) = orders.next().await {
+    ///     tasks.push(spawn(work(client.clone(), order)));
+    /// }
+    /// for task in tasks {
+    ///     task.await;
+    /// }
+    /// println!("{:?}", client.drain()?.await);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future only stops the waiting: the drain goes on, and [`closed`](Self::closed) waits for its end.
+    ///
+    /// # Errors
+    /// The connection is closed or draining already.
+    pub fn drain(&self) -> Result<impl Future<Output = ClosedReason> + Send + Unpin + use<>, StateError> {
+        self.handle.shared.with(|connection, now| connection.drain(now))?;
+        Ok(Closed::of_drain(&self.handle.shared))
+    }
+
+    /// Closes the connection. What is queued is still handed to an established link, for at most 500 ms. The
+    /// future is done when the connection is closed; the closing has begun even if it is not awaited.
+    ///
+    /// # Cancel safety
+    /// Dropping the future only stops the waiting: the closing goes on, and [`closed`](Self::closed) waits for its end.
+    pub fn close(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
+        self.handle.shared.with(|connection, now| connection.close(now));
+        self.closed()
+    }
+
+    /// Waits until the connection is closed, for whatever reason. It does not keep the connection open.
+    ///
+    /// # Cancel safety
+    /// Dropping the future only stops the waiting.
+    pub fn closed(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
+        Closed::new(&self.handle.shared)
+    }
+
+    /// Leaves the present server, or the present attempt or wait, and dials the next server at once.
+    ///
+    /// # Errors
+    /// The connection is closed or draining.
+    pub fn force_reconnect(&self) -> Result<(), StateError> {
+        self.handle
+            .shared
+            .with(|connection, now| connection.force_reconnect(now))
+    }
+
+    /// Replaces the pool of servers. The present link stays until it is lost. A server of the present pool that is spoken
+    /// to with TLS stays so, whatever the new list says
+    /// ([`Event::ServerTlsRaised`](nats_conn_sm::Event::ServerTlsRaised)).
+    ///
+    /// # Errors
+    /// The list is empty, or the connection is closed.
+    pub fn set_servers(&self, servers: Vec<ServerUrl>) -> Result<(), StateError> {
+        self.handle
+            .shared
+            .with(|connection, now| connection.set_servers(now, servers))
+    }
+
+    /// One more stream of events, from now on; the first one after `connect` begins where the connection did, so that
+    /// it has what happened on the way, too.
+    pub fn events(&self) -> Events {
+        Events::new(self.handle.shared.hub().subscribe())
+    }
+
+    /// The first who asks gets these events and what follows on this stream.
+    pub(crate) fn keep_events(&self, events: Events, taken: Vec<ClientEvent>) {
+        self.handle.shared.hub().keep(events.into_slot(), taken);
+    }
+
+    /// The state of the connection.
+    pub fn state(&self) -> State {
+        self.handle.shared.look(|connection| connection.state())
+    }
+
+    /// What the connection is doing and what it waits for, as a sentence for people.
+    pub fn why(&self) -> String {
+        let now = self.handle.shared.now();
+        self.handle.shared.look(|connection| connection.why(now))
+    }
+
+    /// The pool of servers.
+    pub fn servers(&self) -> Vec<ServerStatus> {
+        self.handle.shared.look(|connection| connection.servers())
+    }
+
+    /// The last INFO of the server.
+    pub fn server_info(&self) -> Option<Arc<ServerInfo>> {
+        self.handle
+            .shared
+            .look(|connection| connection.server_info().cloned())
+    }
+
+    /// The largest headers and payload together that the server takes, in bytes, if there was one yet.
+    pub fn max_payload(&self) -> Option<u64> {
+        self.handle.shared.look(|connection| connection.max_payload())
+    }
+
+    /// Counters and gauges.
+    pub fn statistics(&self) -> Statistics {
+        self.handle.shared.look(|connection| connection.statistics())
+    }
+
+    /// How long ago the server was heard, and how many PINGs it has not answered: for a watchdog that is to know before
+    /// the keep-alive gives the link up. Without a session: none.
+    pub fn link_health(&self) -> Option<LinkHealth> {
+        let now = self.handle.shared.now();
+        self.statistics().link_health(now)
+    }
+
+    /// What became of everything that was published.
+    pub fn publish_fates(&self) -> PublishFates {
+        self.handle.shared.look(|connection| connection.publish_fates())
+    }
+
+    /// Whether everything that was ever published with this connection was confirmed by a server: nothing is under
+    /// way, and nothing was lost, from the first publish on. After a drain it is the whole answer to what became of
+    /// what was sent, where [`ClosedReason::Drained`] is about the drain alone.
+    pub fn all_confirmed(&self) -> bool {
+        self.publish_fates().all_confirmed()
+    }
+
+    /// The exit code of a program for which it is a failure that something it published was not
+    /// [confirmed](Self::all_confirmed): success or failure, to be asked when the connection is closed.
+    ///
+    /// ```no_run
+    /// # use std::process::ExitCode;
+    /// # async fn example(client: nats_conn_client::Client) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    /// client.drain()?.await;
+    /// Ok(client.exit_code())
+    /// # }
+    /// ```
+    pub fn exit_code(&self) -> ExitCode {
+        if self.all_confirmed() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+
+    /// What became of one publish, as far as it is known.
+    pub fn fate(&self, publish: PublishSeq) -> Option<Fate> {
+        self.handle.shared.look(|connection| connection.fate(publish))
+    }
+
+    /// What adapters and drivers use: the state that this handle shares with its driver.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    fn subscribe_as(
+        &self,
+        filter: SubjectFilter,
+        queue: Option<QueueGroup>,
+    ) -> Result<Subscription, SubscribeError> {
+        let mail = self.handle.shared.subscribe(filter, queue)?;
+        Ok(Subscription::new(mail, self.handle.clone()))
+    }
+}
+
+/// The reply subject of a message, if an answer can be published to it.
+pub(crate) fn reply_subject(message: &Message) -> Option<Subject> {
+    let reply = std::str::from_utf8(message.reply()?).ok()?;
+    Subject::new(reply).ok()
+}

@@ -1,0 +1,432 @@
+//! Everything about a connection that can be set.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nats_conn_sm::{
+    Backoff, Config, Delivery, LameDuckPolicy, MailboxLimits, RecordingOptions, ServerId, WhenFull,
+};
+use nats_proto::{Limits, ServerUrl, Subject, UrlError};
+
+use crate::core::draining::DrainPatience;
+use crate::core::recording::RecordingSink;
+use crate::options::identity::Identity;
+use crate::options::resolver::Resolver;
+use crate::options::selector::{Selector, ServerChoice};
+use crate::options::start_error::StartError;
+use crate::options::tls::TlsOptions;
+
+/// The settings of a connection. Nothing has to be set, and nothing is read from the environment.
+///
+/// `A` is where the connection lives; adapters have a name for the whole, such as
+/// `nats_conn_tokio::ConnectOptions`.
+#[derive(Clone)]
+pub struct ConnectOptions<A> {
+    pub(crate) config: Config,
+    pub(crate) identity: Identity,
+    pub(crate) tls: TlsOptions,
+    pub(crate) resolver: Resolver,
+    pub(crate) local_address: Option<SocketAddr>,
+    pub(crate) selector: Option<Selector>,
+    pub(crate) mailbox: MailboxLimits,
+    pub(crate) patience: Duration,
+    pub(crate) drain: DrainPatience,
+    pub(crate) event_capacity: usize,
+    pub(crate) request_timeout: Duration,
+    pub(crate) publish_timeout: Option<Duration>,
+    pub(crate) seed: Option<[u8; 32]>,
+    pub(crate) recording: Option<(RecordingSink, RecordingOptions)>,
+    pub(crate) adapter: A,
+}
+
+impl<A: Default> ConnectOptions<A> {
+    /// The default settings, for the servers of this URL, or of a comma-separated list of URLs.
+    ///
+    /// # Errors
+    /// The first URL that cannot be used.
+    pub fn from_url(urls: &str) -> Result<Self, UrlError> {
+        Ok(Self::new(ServerUrl::parse_list(urls)?))
+    }
+
+    /// The default settings, for these servers.
+    pub fn new(servers: Vec<ServerUrl>) -> Self {
+        Self::with_adapter(servers, A::default())
+    }
+}
+
+impl<A: Default> Default for ConnectOptions<A> {
+    /// The default settings, for `nats://127.0.0.1:4222`.
+    fn default() -> Self {
+        // It parses, so there is one.
+        Self::new(ServerUrl::parse("nats://127.0.0.1:4222").into_iter().collect())
+    }
+}
+
+impl<A> ConnectOptions<A> {
+    /// The default settings, for these servers, with an adapter that has settings of its own.
+    pub fn with_adapter(servers: Vec<ServerUrl>, adapter: A) -> Self {
+        Self {
+            config: Config::new(servers),
+            identity: Identity::default(),
+            tls: TlsOptions::default(),
+            resolver: Resolver::SYSTEM,
+            local_address: None,
+            selector: None,
+            mailbox: MailboxLimits::default(),
+            patience: Duration::from_secs(1),
+            drain: DrainPatience {
+                hand: Duration::from_secs(10),
+                unread: Duration::from_secs(5),
+            },
+            event_capacity: 4096,
+            request_timeout: Duration::from_secs(10),
+            publish_timeout: None,
+            seed: None,
+            recording: None,
+            adapter,
+        }
+    }
+
+    /// The same settings with another adapter, which has settings of its own.
+    pub fn adapter<B>(self, adapter: B) -> ConnectOptions<B> {
+        ConnectOptions {
+            config: self.config,
+            identity: self.identity,
+            tls: self.tls,
+            resolver: self.resolver,
+            local_address: self.local_address,
+            selector: self.selector,
+            mailbox: self.mailbox,
+            patience: self.patience,
+            drain: self.drain,
+            event_capacity: self.event_capacity,
+            request_timeout: self.request_timeout,
+            publish_timeout: self.publish_timeout,
+            seed: self.seed,
+            recording: self.recording,
+            adapter,
+        }
+    }
+
+    /// All settings of the state machine, as they are.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// All settings of the state machine, to be changed directly.
+    pub fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// The name of the connection, shown by the server's monitoring. Default: none.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.name = Some(name.into());
+        self
+    }
+
+    /// The language and version of the client library that CONNECT names. Default: `rust`, and the version of
+    /// the state machine.
+    pub fn library(mut self, lang: impl Into<String>, version: impl Into<String>) -> Self {
+        self.config.lang = lang.into();
+        self.config.version = version.into();
+        self
+    }
+
+    /// Asks the server to answer every operation with `+OK`. Default: `false`.
+    pub fn verbose(mut self, verbose: bool) -> Self {
+        self.config.verbose = verbose;
+        self
+    }
+
+    /// Asks the server for stricter checks of subjects. Default: `false`.
+    pub fn pedantic(mut self, pedantic: bool) -> Self {
+        self.config.pedantic = pedantic;
+        self
+    }
+
+    /// Whether the server delivers what this connection publishes to its own subscriptions. Default: `true`.
+    pub fn echo(mut self, echo: bool) -> Self {
+        self.config.echo = echo;
+        self
+    }
+
+    /// What the reply subjects of requests begin with. Default: `_INBOX`.
+    pub fn inbox_prefix(mut self, prefix: Subject) -> Self {
+        self.config.inbox_prefix = prefix;
+        self
+    }
+
+    /// The deadline over one whole attempt, from resolving the name to the server's PONG. Default: 5 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// How long without inbound bytes until a PING is sent. Default: 2 min.
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.config.ping_interval = interval;
+        self
+    }
+
+    /// How many keep-alive PINGs may be unanswered when the next is due. Default: 2.
+    pub fn max_pings_out(mut self, pings: u32) -> Self {
+        self.config.max_pings_out = pings;
+        self
+    }
+
+    /// Whether a lost connection is replaced. Default: `true`.
+    pub fn reconnect(mut self, reconnect: bool) -> Self {
+        self.config.reconnect = reconnect;
+        self
+    }
+
+    /// Failed attempts in a row after which a server leaves the pool. Default: no limit.
+    pub fn max_reconnects(mut self, attempts: u32) -> Self {
+        self.config.max_reconnects = Some(attempts);
+        self
+    }
+
+    /// Keep trying when no server can be reached at first. Default: `false`.
+    pub fn retry_initial(mut self, retry: bool) -> Self {
+        self.config.retry_initial = retry;
+        self
+    }
+
+    /// Shuffle the servers. Default: `true`.
+    pub fn randomize(mut self, randomize: bool) -> Self {
+        self.config.randomize = randomize;
+        self
+    }
+
+    /// Do not use servers that servers announce. Default: `false`.
+    pub fn ignore_discovered(mut self, ignore: bool) -> Self {
+        self.config.ignore_discovered = ignore;
+        self
+    }
+
+    /// Chooses the server of each attempt. Called by the driver; it must not block. Default: the machine's order.
+    pub fn server_selector(
+        mut self,
+        select: impl Fn(&ServerChoice<'_>) -> (ServerId, Duration) + Send + Sync + 'static,
+    ) -> Self {
+        self.selector = Some(Arc::new(select));
+        self.config.custom_selection = true;
+        self
+    }
+
+    /// How long to wait between rounds of attempts. Default: see [`Backoff`].
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.config.backoff = backoff;
+        self
+    }
+
+    /// A link that lived shorter than this counts as a failed round. Default: 2 s.
+    pub fn min_stable(mut self, min_stable: Duration) -> Self {
+        self.config.min_stable = min_stable;
+        self
+    }
+
+    /// What becomes of publishes that were written but not confirmed when the link is lost. Default: at most once.
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.config.delivery = delivery;
+        self
+    }
+
+    /// At most once: how long after a publish was handed out the server is asked to confirm what it has processed, unless
+    /// it has confirmed that before. Zero: it is asked only by a flush and the like. Default: 1 s.
+    pub fn confirm_after(mut self, after: Duration) -> Self {
+        self.config.confirm_after = Some(after).filter(|after| !after.is_zero());
+        self
+    }
+
+    /// How many bytes of publishes are held: queued, handed out and kept. Default: 8 MiB.
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.config.send_buffer = bytes;
+        self
+    }
+
+    /// What happens to a publish for which there is no room. Default: it is refused, or waits if it may.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.config.when_full = when_full;
+        self
+    }
+
+    /// The longest control line that the server takes, its arguments counted. Default: 4096 bytes.
+    pub fn max_control_line(mut self, bytes: usize) -> Self {
+        self.config.max_control_line = bytes;
+        self
+    }
+
+    /// Lets requests that were written go on waiting when their link is lost. Default: `false`.
+    pub fn requests_survive(mut self, survive: bool) -> Self {
+        self.config.requests_survive = survive;
+        self
+    }
+
+    /// What to do when a server announces that it goes. Default: move to another within 10 s.
+    pub fn lame_duck(mut self, policy: LameDuckPolicy) -> Self {
+        self.config.lame_duck = policy;
+        self
+    }
+
+    /// How long a drain may take. Default: 25 s, so that it ends before the 30 s are over that Kubernetes leaves
+    /// between the signal to end and the kill.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.config.drain_timeout = timeout;
+        self
+    }
+
+    /// How long a drain of the connection waits for a message in somebody's hand: for whoever has taken it to come back
+    /// to the subscription, or to drop it. Counted from the take or from the beginning of the drain, whichever is
+    /// later. Default: 10 s. It is 1 s at most where the task, or the thread, that awaits the drain is the one that last
+    /// polled the subscription.
+    pub fn drain_hand(mut self, patience: Duration) -> Self {
+        self.drain.hand = patience;
+        self
+    }
+
+    /// How long a drain of the connection waits for a subscription in which messages lie, of which none is in anybody's
+    /// hand, and that nobody polls. Counted from the beginning of the drain, or from when somebody last polled it.
+    /// Default: 5 s. What is left there then is reported as
+    /// [`unread`](nats_conn_sm::ClosedReason::Drained::unread). It is 1 s at most where the task, or the thread, that
+    /// awaits the drain is the one that last polled the subscription.
+    pub fn drain_patience(mut self, patience: Duration) -> Self {
+        self.drain.unread = patience;
+        self
+    }
+
+    /// How long a close may go on writing what is queued. Default: 500 ms.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.close_timeout = timeout;
+        self
+    }
+
+    /// Limits of what is accepted from a server. Default: see [`Limits`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// How long a request waits for its reply unless it says otherwise. Default: 10 s.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// How long a publish waits for room unless it says otherwise. Default: as long as it takes.
+    pub fn publish_timeout(mut self, timeout: Duration) -> Self {
+        self.publish_timeout = Some(timeout);
+        self
+    }
+
+    /// How much a subscription holds before it counts as slow. Default: 65 536 messages, 64 MiB.
+    pub fn mailbox(mut self, limits: MailboxLimits) -> Self {
+        self.mailbox = limits;
+        self
+    }
+
+    /// How long reading waits, in all, for a subscription whose mailbox is more than half full and whose consumer
+    /// goes on taking messages, before its messages are dropped. A consumer that empties its mailbox once gets all
+    /// of it back; one that takes nothing for 50 ms is not waited for. Zero: reading never waits. Default: 1 s.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How many events a holder of [`Events`](crate::Events) may be behind before it misses some. Default: 4096.
+    pub fn event_capacity(mut self, events: usize) -> Self {
+        self.event_capacity = events;
+        self
+    }
+
+    /// Finds the addresses of hosts that are names, at every attempt, within the deadline of that. It is given the host
+    /// and the port, and its order counts: addresses that did not work come last, and families take turns. The future
+    /// is dropped when the attempt is given up; it must not block the thread, except in the blocking adapter, where it
+    /// is waited for on a thread of its own. Default: the operating system's resolver, which is asked on threads of the
+    /// process, 8 at most and one for a name, that neither hold up a runtime nor the end of the process.
+    ///
+    /// ```
+    /// # use nats_conn_client::ConnectOptions;
+    /// # fn example<A>(options: ConnectOptions<A>) -> ConnectOptions<A> {
+    /// options.resolver(|host: String, port: u16| async move {
+    ///     match host.as_str() {
+    ///         "nats.internal" => Ok(vec![([10, 0, 0, 1], port).into(), ([10, 0, 0, 2], port).into()]),
+    ///         _ => Err(std::io::Error::other(format!("no address for {host}"))),
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn resolver<F, R>(mut self, resolve: F) -> Self
+    where
+        F: Fn(String, u16) -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
+        self.resolver = Resolver::own(resolve);
+        self
+    }
+
+    /// The local address to dial from. Default: the system chooses.
+    pub fn local_address(mut self, address: SocketAddr) -> Self {
+        self.local_address = Some(address);
+        self
+    }
+
+    /// The seed of the state machine, from which it draws inboxes, jitter and the order of servers. For tests:
+    /// who knows it can guess inboxes. Default: from the operating system.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Writes a recording of the connection there, to be replayed with the example `replay` of `nats-conn-sm`. It
+    /// may be shown to others: secrets and payloads are fillers. Each turn of the driver writes once, without the lock
+    /// of the machine, and waits for that: give it a file. Where writing fails recording ends, the connection
+    /// does not. Of clones of these options the first connection made is recorded. Default: no recording.
+    pub fn record(self, writer: impl Write + Send + 'static) -> Self {
+        self.record_with(writer, RecordingOptions::default())
+    }
+
+    /// The same with settings, such as payloads in full.
+    pub fn record_with(mut self, writer: impl Write + Send + 'static, options: RecordingOptions) -> Self {
+        self.recording = Some((RecordingSink::new(writer), options));
+        self
+    }
+
+    /// Whether these options can be used, as starting asks too.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, or two that contradict each other.
+    pub fn check(&self) -> Result<(), StartError> {
+        if let Some((first, second)) = self.identity.contradiction() {
+            return Err(StartError::Contradiction { first, second });
+        }
+        Ok(self.config.validate()?)
+    }
+}
+
+impl<A> fmt::Debug for ConnectOptions<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("config", &self.config)
+            .field("identity", &self.identity)
+            .field("tls", &self.tls)
+            .field("mailbox", &self.mailbox)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_default_the_server_of_this_machine_is_meant() {
+        let options = ConnectOptions::<()>::default();
+        let servers: Vec<String> = options.config.servers.iter().map(ServerUrl::to_string).collect();
+        assert_eq!(servers, ["nats://127.0.0.1:4222"]);
+    }
+}

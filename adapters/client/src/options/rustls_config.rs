@@ -1,0 +1,202 @@
+//! A rustls configuration built from TLS options.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nats_conn_sm::{LinkEnd, Server};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::core::panics::caught;
+use crate::options::tls::TlsOptions;
+use crate::options::tls_cache::Files;
+
+impl TlsOptions {
+    /// The configuration for a handshake with this server that is about to begin: what the
+    /// [provider](Self::with_config_provider) gives, if there is one, else [`client_config`](Self::client_config). It may
+    /// block.
+    ///
+    /// # Errors
+    /// What is wrong with the files, what is missing, or what the provider says.
+    pub fn client_config_for(&self, server: &Server) -> Result<Arc<ClientConfig>, LinkEnd> {
+        let Some(provider) = &self.provider else {
+            return self.client_config();
+        };
+        let provided = caught(|| provider(server))
+            .unwrap_or_else(|text| Err(format!("the provider of the configuration panicked: {text}")));
+        provided.map_err(|detail| LinkEnd::Tls {
+            detail: detail.into(),
+        })
+    }
+
+    /// The configuration of these options, without a [provider](Self::with_config_provider) being asked. Files are read
+    /// now, on this thread.
+    ///
+    /// The process-wide provider of rustls is neither used nor set: the feature `ring` or `aws-lc-rs` brings one,
+    /// `ring` where both are on.
+    ///
+    /// # Errors
+    /// What is wrong with the files, or what is missing.
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, LinkEnd> {
+        if let Some(config) = &self.config {
+            return Ok(config.clone());
+        }
+        self.build().map_err(|detail| LinkEnd::Tls {
+            detail: detail.into(),
+        })
+    }
+
+    fn build(&self) -> Result<Arc<ClientConfig>, String> {
+        self.built
+            .config(self.read_files()?, |files| self.build_from(files))
+    }
+
+    fn build_from(&self, files: &Files) -> Result<ClientConfig, String> {
+        let builder = ClientConfig::builder_with_provider(provider()?)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(self.roots(files)?);
+        let Some((chain, key)) = &files.client else {
+            return Ok(builder.with_no_client_auth());
+        };
+        let chain = certificates(chain).map_err(|error| format!("client certificate: {error}"))?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| format!("client key: not a PEM private key: {error}"))?;
+        builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| format!("client certificate: {error}"))
+    }
+
+    fn read_files(&self) -> Result<Files, String> {
+        let authorities = self
+            .ca_files
+            .iter()
+            .map(|path| read(path))
+            .collect::<Result<_, _>>()?;
+        let client = match &self.client_certificate {
+            Some((chain, key)) => Some((read(chain)?, read(key)?)),
+            None => None,
+        };
+        Ok(Files { authorities, client })
+    }
+
+    fn roots(&self, files: &Files) -> Result<RootCertStore, String> {
+        let mut roots = RootCertStore::empty();
+        for (path, pem) in self.ca_files.iter().zip(&files.authorities) {
+            for certificate in certificates(pem).map_err(|error| format!("{}: {error}", path.display()))? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+        }
+        if self.system_roots {
+            add_system_roots(&mut roots)?;
+        }
+        if roots.is_empty() {
+            return Err("no authority is trusted: give a CA file, or ask for the system's roots".into());
+        }
+        Ok(roots)
+    }
+}
+
+/// The name that a certificate must be for, as rustls takes it: a DNS name or an IP address.
+///
+/// # Errors
+/// It is neither.
+pub fn server_name(name: &str) -> Result<ServerName<'static>, LinkEnd> {
+    ServerName::try_from(name.to_owned()).map_err(|error| LinkEnd::Tls {
+        detail: format!("{name:?} cannot be in a certificate: {error}").into(),
+    })
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())?;
+    if certificates.is_empty() {
+        Err("no PEM certificate in it".into())
+    } else {
+        Ok(certificates)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let mut pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    if pem.starts_with(&[0xff, 0xfe]) || pem.starts_with(&[0xfe, 0xff]) {
+        return Err(format!("{} is UTF-16: save it as UTF-8", path.display()));
+    }
+    skip_byte_order_marks(&mut pem);
+    Ok(pem)
+}
+
+/// Some editors put one at the head of a file, and files that were joined have them in the middle, too. None is a part
+/// of PEM, and a line that begins with one would not be found.
+fn skip_byte_order_marks(pem: &mut Vec<u8>) {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if !pem.windows(MARK.len()).any(|bytes| bytes == MARK) {
+        return;
+    }
+    let mut rest = std::mem::take(pem);
+    while let Some(place) = rest.windows(MARK.len()).position(|bytes| bytes == MARK) {
+        pem.extend(rest.drain(..place + MARK.len()).take(place));
+    }
+    pem.append(&mut rest);
+}
+
+#[cfg(feature = "system-roots")]
+fn add_system_roots(roots: &mut RootCertStore) -> Result<(), String> {
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        let why = found
+            .errors
+            .first()
+            .map_or_else(String::new, |error| format!(": {error}"));
+        return Err(format!("the system has no root certificates{why}"));
+    }
+    // Systems carry a few certificates that no library likes.
+    roots.add_parsable_certificates(found.certs);
+    Ok(())
+}
+
+#[cfg(not(feature = "system-roots"))]
+fn add_system_roots(_: &mut RootCertStore) -> Result<(), String> {
+    Err("the system's roots were asked for, but the feature `system-roots` is off".into())
+}
+
+#[cfg(feature = "ring")]
+fn provider() -> Result<Arc<CryptoProvider>, String> {
+    Ok(Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+#[cfg(all(feature = "aws-lc-rs", not(feature = "ring")))]
+fn provider() -> Result<Arc<CryptoProvider>, String> {
+    Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+fn provider() -> Result<Arc<CryptoProvider>, String> {
+    Err("no cryptography: enable the feature `ring` or `aws-lc-rs`, or give a ready configuration".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_order_marks_are_skipped_wherever_they_stand() {
+        for (text, expected) in [
+            ("", ""),
+            ("\u{feff}", ""),
+            ("-----BEGIN", "-----BEGIN"),
+            ("\u{feff}-----BEGIN\n", "-----BEGIN\n"),
+            ("a\n\u{feff}b\n\u{feff}\u{feff}c", "a\nb\nc"),
+            ("a\u{fefe}b", "a\u{fefe}b"),
+        ] {
+            let mut bytes = text.as_bytes().to_vec();
+            skip_byte_order_marks(&mut bytes);
+            assert_eq!(bytes, expected.as_bytes(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! How a connection is started on threads of its own.
+
+use std::pin::pin;
+
+use nats_conn_client::driver::{Adapter, Prepared, first_outcome};
+use nats_conn_client::{ConnectFailure, StartError};
+
+use crate::client::{Client, wait};
+use crate::connector::Std;
+use crate::driver::Driver;
+use crate::events::Events;
+use crate::holders::Holders;
+use crate::wire::Wire;
+
+impl Adapter for Std {
+    type Client = Client;
+    type Events = Events;
+    type Connecting = Result<Client, ConnectFailure>;
+
+    fn start(options: nats_conn_client::ConnectOptions<Self>) -> Result<(Client, Events), StartError> {
+        let attempt = options.config().connect_timeout;
+        let patience = options.config().close_timeout;
+        let Prepared {
+            client,
+            events,
+            parts,
+            adapter,
+        } = options.prepare()?;
+        let holders = Holders::new(parts.shared.clone(), patience);
+        let (wire, news) = Wire::new(parts.shared.clone());
+        Driver::spawn(wire.clone(), news, parts, adapter, attempt)?;
+        Ok((Client::new(client, wire, holders), Events::new(events)))
+    }
+
+    fn connect(options: nats_conn_client::ConnectOptions<Self>) -> Self::Connecting {
+        let retry_initial = options.config().retry_initial;
+        let (client, events) = Self::start(options)?;
+        wait(pin!(first_outcome(
+            client.inner(),
+            events.into_inner(),
+            retry_initial
+        )))?;
+        Ok(client)
+    }
+}

@@ -1,0 +1,217 @@
+//! The table of subscriptions: the only record of what is to be heard.
+
+use alloc::collections::BTreeMap;
+use core::num::NonZeroU64;
+use core::ops::Bound;
+
+use nats_proto::{ClientOp, QueueGroup, Sid, SubjectFilter};
+
+use crate::ids::LinkId;
+
+/// What is known of one subscription.
+#[derive(Clone, Debug)]
+pub(super) struct Subscription {
+    filter: SubjectFilter,
+    queue: Option<QueueGroup>,
+    /// Ends when so many have been received.
+    max: Option<NonZeroU64>,
+    /// From the wire, on all links, delivered or dropped.
+    received: u64,
+    /// How many of these on earlier links.
+    received_before: u64,
+    /// The last link on which its SUB was written or queued.
+    link: Option<LinkId>,
+    purpose: Purpose,
+}
+
+/// What a subscription is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The application listens.
+    Deliver,
+    /// As `Deliver`, but UNSUB is on its way.
+    Drain,
+    /// The replies to requests.
+    Inbox,
+}
+
+impl Subscription {
+    pub(super) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// UNSUB is on its way.
+    pub(super) fn drain(&mut self) {
+        self.purpose = Purpose::Drain;
+    }
+
+    pub(super) fn is_on(&self, link: LinkId) -> bool {
+        self.link == Some(link)
+    }
+
+    pub(super) fn subscribe(&self, sid: Sid) -> ClientOp<'_> {
+        ClientOp::Subscribe {
+            sid,
+            filter: &self.filter,
+            queue: self.queue.as_ref(),
+        }
+    }
+
+    /// The UNSUB with the number of messages that the server may still send, counted from the SUB of this link.
+    pub(super) fn unsubscribe_rest(&self, sid: Sid) -> Option<ClientOp<'static>> {
+        let max = NonZeroU64::new(self.max?.get().saturating_sub(self.received_before))?;
+        Some(ClientOp::Unsubscribe { sid, max: Some(max) })
+    }
+
+    /// Its SUB is being written to this link.
+    pub(super) fn begin_on(&mut self, link: LinkId) {
+        self.link = Some(link);
+        self.received_before = self.received;
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.max.is_some_and(|max| self.received >= max.get())
+    }
+}
+
+/// What a message means for its subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// Nobody listens any more.
+    Unknown,
+    Deliver,
+    /// The last one that was asked for: the subscription is gone.
+    DeliverLast,
+    /// It came to the inbox.
+    Reply,
+}
+
+/// The table, ordered by sid, so that what is written from it is the same in every run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Subscriptions {
+    table: BTreeMap<Sid, Subscription>,
+    last: u64,
+    inboxes: u64,
+}
+
+impl Subscriptions {
+    /// The sid that the next subscription gets. Sids are never used again.
+    pub(super) fn next_sid(&self) -> Sid {
+        Sid::new(self.last.saturating_add(1))
+    }
+
+    /// The highest sid there ever was.
+    pub(super) fn last_sid(&self) -> Sid {
+        Sid::new(self.last)
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        filter: SubjectFilter,
+        queue: Option<QueueGroup>,
+        purpose: Purpose,
+    ) -> Sid {
+        let sid = self.next_sid();
+        self.last = sid.get();
+        if purpose == Purpose::Inbox {
+            self.inboxes = self.inboxes.saturating_add(1);
+        }
+        let subscription = Subscription {
+            filter,
+            queue,
+            max: None,
+            received: 0,
+            received_before: 0,
+            link: None,
+            purpose,
+        };
+        self.table.insert(sid, subscription);
+        sid
+    }
+
+    pub(super) fn get(&self, sid: Sid) -> Option<&Subscription> {
+        self.table.get(&sid)
+    }
+
+    pub(super) fn get_mut(&mut self, sid: Sid) -> Option<&mut Subscription> {
+        self.table.get_mut(&sid)
+    }
+
+    pub(super) fn remove(&mut self, sid: Sid) -> Option<Subscription> {
+        let gone = self.table.remove(&sid)?;
+        if gone.purpose == Purpose::Inbox {
+            self.inboxes = self.inboxes.saturating_sub(1);
+        }
+        Some(gone)
+    }
+
+    /// How many the application has.
+    pub(super) fn len(&self) -> u64 {
+        (self.table.len() as u64).saturating_sub(self.inboxes)
+    }
+
+    /// Counts a message.
+    pub(super) fn receive(&mut self, sid: Sid) -> Received {
+        let Some(subscription) = self.table.get_mut(&sid) else {
+            return Received::Unknown;
+        };
+        if subscription.purpose == Purpose::Inbox {
+            return Received::Reply;
+        }
+        subscription.received = subscription.received.saturating_add(1);
+        if subscription.is_exhausted() {
+            self.table.remove(&sid);
+            return Received::DeliverLast;
+        }
+        Received::Deliver
+    }
+
+    /// Sets how many it wants in all. Whether it has them already, and is gone.
+    pub(super) fn limit(&mut self, sid: Sid, max: NonZeroU64) -> bool {
+        let Some(subscription) = self.table.get_mut(&sid) else {
+            return false;
+        };
+        subscription.max = Some(max);
+        let exhausted = subscription.is_exhausted();
+        if exhausted {
+            self.table.remove(&sid);
+        }
+        exhausted
+    }
+
+    /// The first sid above `after`, up to `last`, whose interest is to be restored.
+    pub(super) fn next_to_restore(&self, after: Sid, last: Sid, inbox_only: bool) -> Option<Sid> {
+        if after >= last {
+            return None;
+        }
+        self.table
+            .range((Bound::Excluded(after), Bound::Included(last)))
+            .find(|(_, subscription)| match subscription.purpose {
+                Purpose::Deliver => !inbox_only,
+                Purpose::Drain => false,
+                Purpose::Inbox => true,
+            })
+            .map(|(&sid, _)| sid)
+    }
+
+    /// The oldest subscription above `after` with this subject and queue group, whose SUB went to this link.
+    pub(super) fn find(&self, after: Sid, subject: &str, queue: Option<&str>, link: LinkId) -> Option<Sid> {
+        self.table
+            .range((Bound::Excluded(after), Bound::Unbounded))
+            .find(|(_, subscription)| {
+                subscription.filter.as_str() == subject
+                    && subscription.queue.as_ref().map(QueueGroup::as_str) == queue
+                    && subscription.is_on(link)
+            })
+            .map(|(&sid, _)| sid)
+    }
+
+    /// Those for which this holds, in ascending order.
+    pub(super) fn sids(&self, holds: impl Fn(&Subscription) -> bool) -> alloc::vec::Vec<Sid> {
+        self.table
+            .iter()
+            .filter(|(_, subscription)| holds(subscription))
+            .map(|(&sid, _)| sid)
+            .collect()
+    }
+}

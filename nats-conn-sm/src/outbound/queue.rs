@@ -1,0 +1,371 @@
+//! Frames that no link has taken yet, in order, in blocks of at most 64 KiB. It knows of no link.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use nats_proto::{ClientOp, EncodeError, Frame, TransmitBuf};
+
+use super::ledger::Dropped;
+use crate::frames::{BLOCK, Block, Shape, Tag, frame_len, message_size};
+use crate::ids::PublishSeq;
+use crate::pings::{Ping, PingKind};
+
+/// The queue.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queue {
+    /// Full blocks.
+    blocks: VecDeque<Block>,
+    /// The block that is being filled. It comes last.
+    tail: Block,
+    /// A buffer that was written, for its memory.
+    spare: Option<TransmitBuf<Tag>>,
+    publish_bytes: usize,
+    /// No message in the queue has more bytes of headers and payload than this.
+    largest_message: usize,
+    has_headers: bool,
+}
+
+/// Looking.
+impl Queue {
+    /// Bytes of the publishes that are queued.
+    #[inline]
+    pub(super) fn publish_bytes(&self) -> usize {
+        self.publish_bytes
+    }
+
+    /// Bytes that wait to be handed out.
+    pub(super) fn bytes(&self) -> usize {
+        self.all().map(Block::live_bytes).fold(0, usize::saturating_add)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.tail.is_empty()
+    }
+
+    pub(super) fn has_publishes(&self) -> bool {
+        self.publish_bytes > 0
+    }
+
+    /// The lowest number that is queued.
+    pub(super) fn first_publish(&self) -> Option<PublishSeq> {
+        self.all().find_map(Block::first_publish)
+    }
+
+    /// The most bytes of headers and payload that a queued message may have, and whether one may have headers.
+    pub(super) fn most_demanding(&self) -> (usize, bool) {
+        (self.largest_message, self.has_headers)
+    }
+
+    /// Whether this publish is queued.
+    pub(super) fn contains(&self, seq: PublishSeq) -> bool {
+        self.all().any(|block| block.contains(seq))
+    }
+
+    /// Bytes of the publishes of the block that comes next.
+    pub(super) fn next_publish_bytes(&self) -> usize {
+        self.all().next().map_or(0, Block::publish_bytes)
+    }
+
+    /// What the PINGs in it are for.
+    pub(super) fn pings(&self) -> impl Iterator<Item = PingKind> + '_ {
+        self.all().flat_map(Block::pings).map(|ping| ping.kind())
+    }
+}
+
+/// Queueing.
+impl Queue {
+    /// Queues a publish.
+    #[inline]
+    pub(super) fn push_publish(
+        &mut self,
+        seq: PublishSeq,
+        op: ClientOp<'_>,
+        shape: Shape,
+        max_control_line: usize,
+    ) -> Result<(), EncodeError> {
+        self.tail(shape.len())
+            .push_publish(seq, op, shape, max_control_line)?;
+        self.publish_bytes = self.publish_bytes.saturating_add(shape.len());
+        self.largest_message = self.largest_message.max(shape.message());
+        self.has_headers |= shape.has_headers();
+        Ok(())
+    }
+
+    /// Queues a SUB or UNSUB. These need no room.
+    pub(super) fn push_control(&mut self, op: ClientOp<'_>) {
+        self.tail(op.encoded_len()).push_control(op);
+    }
+
+    /// Queues a PING after everything that is there.
+    pub(super) fn push_ping(&mut self, ping: Ping) {
+        self.tail(ClientOp::Ping.encoded_len()).push_ping(ping);
+    }
+
+    /// The flushes of its PINGs are settled otherwise.
+    pub(super) fn forget_flushes(&mut self) {
+        self.all_mut().for_each(Block::forget_flushes);
+    }
+
+    /// Puts frames of an earlier link in front, in order.
+    pub(super) fn requeue(&mut self, mut frames: Requeue) {
+        self.publish_bytes = self.publish_bytes.saturating_add(frames.bytes);
+        self.largest_message = self.largest_message.max(frames.largest_message);
+        self.has_headers |= frames.has_headers;
+        while let Some(block) = frames.blocks.pop_back() {
+            self.blocks.push_front(block);
+        }
+    }
+
+    /// The block that takes a frame of `len` bytes.
+    #[inline]
+    fn tail(&mut self, len: usize) -> &mut Block {
+        if !self.tail.has_room(len) {
+            let fresh = Block::from_bytes(self.spare.take().unwrap_or_default());
+            self.blocks.push_back(core::mem::replace(&mut self.tail, fresh));
+        }
+        &mut self.tail
+    }
+}
+
+/// Handing out.
+impl Queue {
+    /// A buffer to fill, with memory that was used before where there is some.
+    pub(super) fn buffer(&mut self) -> TransmitBuf<Tag> {
+        self.spare.take().unwrap_or_default()
+    }
+
+    /// Takes back the memory of a buffer that was written.
+    pub(super) fn recycle(&mut self, mut buffer: TransmitBuf<Tag>) {
+        buffer.clear();
+        if self
+            .spare
+            .as_ref()
+            .is_none_or(|spare| spare.capacity() < buffer.capacity())
+            && buffer.capacity() <= BLOCK.saturating_mul(2)
+        {
+            self.spare = Some(buffer);
+        }
+    }
+
+    /// The next block to hand out.
+    pub(super) fn take(&mut self) -> Option<Block> {
+        loop {
+            let mut block = match self.blocks.pop_front() {
+                Some(block) => block,
+                None if self.tail.is_empty() => return None,
+                None => core::mem::replace(
+                    &mut self.tail,
+                    Block::from_bytes(self.spare.take().unwrap_or_default()),
+                ),
+            };
+            self.publish_bytes = self.publish_bytes.saturating_sub(block.publish_bytes());
+            if block.has_removed() {
+                block.rebuild(|_, _, _| true);
+            }
+            if self.is_empty() {
+                self.forget_demands();
+            }
+            if !block.is_empty() {
+                return Some(block);
+            }
+        }
+    }
+
+    /// Whether [`take_control`](Self::take_control) has something.
+    pub(super) fn has_control(&self) -> bool {
+        self.with_control().next().is_some()
+    }
+
+    /// While publishes are held back: the next block of what goes past them, SUBs and UNSUBs, and of PINGs that none
+    /// lies before.
+    pub(super) fn take_control(&mut self) -> Option<Block> {
+        let (place, leads) = self.with_control().next()?;
+        let mut taken = Block::from_bytes(self.buffer());
+        self.at(place).move_control(&mut taken, leads);
+        self.blocks.retain(|block| !block.is_empty());
+        Some(taken)
+    }
+
+    /// The blocks with frames that go past held publishes, and whether none of these lies before the block.
+    fn with_control(&self) -> impl Iterator<Item = (usize, bool)> + '_ {
+        let mut leads = true;
+        self.all().enumerate().filter_map(move |(place, block)| {
+            let first = block.bytes().frames().next();
+            let led = leads;
+            leads &= block.publishes().is_empty();
+            let ahead = led && first.is_some_and(|frame| !frame.tag.is_publish());
+            (ahead || block.interest_bytes() > 0).then_some((place, led))
+        })
+    }
+}
+
+/// Dropping.
+impl Queue {
+    /// Takes a publish out whose frame has `len` bytes. Whether it was there.
+    pub(super) fn remove(&mut self, seq: PublishSeq, len: usize) -> bool {
+        let Some(place) = self.all().position(|block| block.publishes().contains(seq)) else {
+            return false;
+        };
+        if !self.at(place).remove(seq, len) {
+            return false;
+        }
+        self.publish_bytes = self.publish_bytes.saturating_sub(len);
+        self.shrink(place);
+        true
+    }
+
+    /// Drops the oldest publishes until `room` bytes are free of them, or none is left.
+    pub(super) fn drop_oldest(&mut self, room: usize) -> Dropped {
+        let mut dropped = Dropped::default();
+        while dropped.bytes() < room {
+            let Some(place) = self.all().position(|block| block.publish_bytes() > 0) else {
+                break;
+            };
+            let block = self.at(place);
+            let mut gone: Vec<(PublishSeq, Frame<Tag>)> = Vec::new();
+            let mut freed = dropped.bytes();
+            for (seq, frame) in block.publish_frames() {
+                if freed >= room {
+                    break;
+                }
+                freed = freed.saturating_add(frame_len(frame));
+                gone.push((seq, frame));
+            }
+            let before = dropped.bytes();
+            remove_all(block, &gone, &mut dropped);
+            let bytes = dropped.bytes().saturating_sub(before);
+            self.publish_bytes = self.publish_bytes.saturating_sub(bytes);
+            self.shrink(place);
+        }
+        dropped
+    }
+
+    /// Drops the publishes for which `refuse` returns true, given headers and payload, and whether there are headers.
+    pub(super) fn drop_where(&mut self, mut refuse: impl FnMut(usize, bool) -> bool) -> Dropped {
+        let mut dropped = Dropped::default();
+        for block in self.all_mut() {
+            let gone: Vec<(PublishSeq, Frame<Tag>)> = block
+                .publish_frames()
+                .filter(|&(_, frame)| {
+                    let (message, has_headers) = message_size(block.bytes().frame_head(frame));
+                    refuse(message, has_headers)
+                })
+                .collect();
+            remove_all(block, &gone, &mut dropped);
+        }
+        self.publish_bytes = self.publish_bytes.saturating_sub(dropped.bytes());
+        self.rebuild_all(true);
+        dropped
+    }
+
+    /// Drops everything.
+    pub(super) fn clear(&mut self) -> Dropped {
+        let dropped = self.drop_where(|_, _| true);
+        *self = Self::default();
+        dropped
+    }
+
+    /// The link is gone: SUB, UNSUB and PING are produced again for the next one.
+    pub(super) fn drop_control(&mut self) {
+        if self.all().any(Block::has_control) {
+            self.rebuild_all(false);
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().chain([&self.tail])
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Block> {
+        self.blocks.iter_mut().chain([&mut self.tail])
+    }
+
+    fn at(&mut self, place: usize) -> &mut Block {
+        self.blocks.get_mut(place).unwrap_or(&mut self.tail)
+    }
+
+    /// Frees the memory of removed frames once they are more than those that stay.
+    fn shrink(&mut self, place: usize) {
+        let block = self.at(place);
+        if block.is_mostly_removed() {
+            block.rebuild(|_, _, _| true);
+            if block.is_empty() && place < self.blocks.len() {
+                self.blocks.remove(place);
+            }
+        }
+        if self.is_empty() {
+            self.forget_demands();
+        }
+    }
+
+    fn rebuild_all(&mut self, keep_control: bool) {
+        for block in self.all_mut() {
+            block.rebuild(|_, _, _| keep_control);
+        }
+        self.blocks.retain(|block| !block.is_empty());
+        if self.is_empty() {
+            self.forget_demands();
+        }
+    }
+
+    fn forget_demands(&mut self) {
+        self.largest_message = 0;
+        self.has_headers = false;
+    }
+}
+
+fn remove_all(block: &mut Block, gone: &[(PublishSeq, Frame<Tag>)], dropped: &mut Dropped) {
+    for &(seq, frame) in gone {
+        block.remove(seq, frame_len(frame));
+        dropped.push(seq, frame_len(frame), frame.tag);
+    }
+}
+
+/// Publishes of an earlier link that are to be queued again, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Requeue {
+    blocks: VecDeque<Block>,
+    bytes: usize,
+    largest_message: usize,
+    has_headers: bool,
+}
+
+impl Requeue {
+    pub(super) fn push(&mut self, from: &TransmitBuf<Tag>, frame: Frame<Tag>, seq: PublishSeq) {
+        let fits = |block: &Block| block.len().saturating_add(frame_len(frame)) <= BLOCK;
+        if !self.blocks.back().is_some_and(fits) {
+            self.blocks.push_back(Block::default());
+        }
+        let Some(block) = self.blocks.back_mut() else {
+            return;
+        };
+        block.copy_publish(from, frame, seq);
+        let (message, has_headers) = message_size(from.frame_head(frame));
+        self.bytes = self.bytes.saturating_add(frame_len(frame));
+        self.largest_message = self.largest_message.max(message);
+        self.has_headers |= has_headers;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nats_proto::WireSink;
+
+    use super::*;
+
+    #[test]
+    fn of_two_written_buffers_the_larger_is_used_again_unless_it_is_huge() {
+        let buffer = |bytes: usize| {
+            let mut buffer = TransmitBuf::new();
+            buffer.put_slice(&alloc::vec![b'x'; bytes]);
+            buffer
+        };
+        let mut queue = Queue::default();
+        for bytes in [100, 10_000, 1_000, 1 << 20] {
+            queue.recycle(buffer(bytes));
+        }
+        let again = queue.buffer().capacity();
+        assert!((10_000..=2 * BLOCK).contains(&again), "{again}");
+        assert_eq!(queue.buffer().capacity(), 0, "it is used once");
+    }
+}
