@@ -1,6 +1,9 @@
 //! The life of a NATS connection as a pure state machine: bytes, time and calls go in; bytes, actions, events
 //! and a deadline come out.
 //!
+//! It is for those who bring a client to a runtime or a platform of their own. Applications take a client that is made of
+//! it: `nats-conn-tokio`, or `nats-conn-std` where there is no runtime. The wire alone is `nats-proto`.
+//!
 //! It has no clock, no entropy, no sockets, threads or wakers, and keeps no secret. A driver owns the socket
 //! and the two buffers, and runs one loop. This one is complete: it works with every setting of [`Config`], and only
 //! what `Outside` names has to be added to it. The example `pump` runs it over TCP.

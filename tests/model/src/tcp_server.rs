@@ -1,9 +1,9 @@
 //! The model servers behind real TCP listeners on loopback, for examples and for tests of adapters.
 //!
-//! Everything that is decided is decided by [`model_server`](crate::model_server); here are threads and sockets.
+//! Everything that is decided is decided by the [model](crate); here are threads and sockets.
 //!
 //! ```
-//! use nats_conn_tests::tcp_server::TcpCluster;
+//! use nats_conn_model_server::tcp_server::TcpCluster;
 //!
 //! let cluster = TcpCluster::start(2)?;
 //! let first = cluster.server(0);
@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::model_server::{Auth, Cluster, Deed, Ending, LinkLog, PeerId, Settings, Urls, Violation};
+use crate::{Auth, Cluster, Deed, Ending, LinkLog, PeerId, Settings, Urls, Violation};
 
 /// Some model servers on loopback, which announce each other. Dropped, they all stop.
 #[derive(Debug)]
@@ -402,8 +402,7 @@ impl Shared {
 
 /// No farewell: what was not delivered is lost, and the other side sees a reset.
 fn tear_down(stream: &TcpStream) {
-    #[cfg(unix)]
-    let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
     let _ = stream.shutdown(Shutdown::Both);
 }
 
