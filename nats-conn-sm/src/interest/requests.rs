@@ -407,10 +407,12 @@ impl Requests {
 
     /// Keeps the order no longer than twice what it stands for.
     fn tidy_order(&mut self) {
-        if self.order.len() > self.live.saturating_mul(2).saturating_add(32) {
+        if self.order.len() > self.live.saturating_mul(2).saturating_add(64) {
             let mut order = core::mem::take(&mut self.order);
             order.retain(|&(_, id)| self.get(id).is_some());
-            order.shrink_to(order.len().saturating_mul(2));
+            if order.capacity() > most(order.len()) {
+                order.shrink_to(order.len().saturating_mul(2));
+            }
             self.order = order;
         }
     }
@@ -567,7 +569,7 @@ mod tests {
         assert_eq!(requests.of(&publishes), [ids[1], ids[3], ids[99], ids[199]]);
         assert_eq!(requests.numbers().len(), 100);
         ids.iter().for_each(|&id| drop(requests.remove(id)));
-        assert!(requests.order.len() <= 32 && requests.of(&publishes).is_empty());
+        assert!(requests.order.len() <= 64 && requests.of(&publishes).is_empty());
     }
 
     #[test]

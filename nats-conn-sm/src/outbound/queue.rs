@@ -42,6 +42,7 @@ impl Queue {
         self.blocks.is_empty() && self.tail.is_empty()
     }
 
+    #[inline]
     pub(super) fn has_publishes(&self) -> bool {
         self.publish_bytes > 0
     }
@@ -203,6 +204,9 @@ impl Queue {
 impl Queue {
     /// Takes a publish out whose frame has `len` bytes. Whether it was there.
     pub(super) fn remove(&mut self, seq: PublishSeq, len: usize) -> bool {
+        if !self.has_publishes() {
+            return false;
+        }
         let Some(place) = self.all().position(|block| block.publishes().contains(seq)) else {
             return false;
         };
