@@ -5,7 +5,8 @@ use std::future::IntoFuture;
 use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::sync::Mutex;
-use std::task::Waker;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
 use std::thread;
 
 use bytes::BytesMut;
@@ -138,6 +139,10 @@ impl Runtime for OneThread {
 
 /// A connection over a stream whose reading brings this after the handshake and the first publish.
 fn connection(fails: bool, reads: impl IntoIterator<Item = Read>) -> (Client, Events) {
+    options(fails, reads).start().unwrap()
+}
+
+fn options(fails: bool, reads: impl IntoIterator<Item = Read>) -> ConnectOptions<OneThread> {
     let handshake = [
         Read::Bytes("INFO {\"max_payload\":1000}\r\n"),
         Read::After("PING\r\n"),
@@ -151,8 +156,28 @@ fn connection(fails: bool, reads: impl IntoIterator<Item = Read>) -> (Client, Ev
         reader: None,
     };
     let servers = vec!["nats://localhost".parse().unwrap()];
-    let options = ConnectOptions::with_adapter(servers, OneThread(Mutex::new(Some(stream))));
-    options.start().unwrap()
+    ConnectOptions::with_adapter(servers, OneThread(Mutex::new(Some(stream))))
+}
+
+/// Notes that it was called.
+#[derive(Default)]
+struct Called(AtomicBool);
+
+impl Wake for Called {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Polls a driver until it sleeps: until it is pending and has called nobody.
+fn run_until_asleep(driver: &mut Driver<OneThread>) {
+    let called = Arc::<Called>::default();
+    let waker = called.clone().into();
+    let mut awake = true;
+    while awake {
+        let done = Pin::new(&mut *driver).poll(&mut Context::from_waker(&waker));
+        awake = done.is_pending() && called.0.swap(false, Ordering::SeqCst);
+    }
 }
 
 /// Publishes something on a stream that fails then, and says why the link ended.
@@ -238,4 +263,24 @@ fn a_driver_that_held_reading_up_does_not_sleep_when_that_is_over() {
     // It has taken nothing by then.
     assert_eq!(driver.next_wakeup(None, next), Some(next));
     assert_eq!(driver.next_wakeup(None, next), None);
+}
+
+#[test]
+fn a_driver_does_not_sleep_before_it_has_asked_the_stream_again_whatever_was_left_of_the_last_read() {
+    for messages in EVENTS_A_TURN - 1..=EVENTS_A_TURN + 1 {
+        let read = "MSG a 1 1\r\nx\r\n".repeat(messages) + "MSG a 1 ";
+        let reads = [Read::Bytes(read.leak()), Read::Bytes("1\r\nx\r\n")];
+        let prepared = options(false, reads).prepare().unwrap();
+        let mut driver = Driver::new(prepared.parts, Arc::new(prepared.adapter));
+        run_until_asleep(&mut driver);
+        let subject = Subject::from_static("a");
+        let mut subscription = prepared.client.subscribe(&subject).unwrap();
+        prepared
+            .client
+            .try_publish(nats_conn_sm::Publish::new(&subject, "x"))
+            .unwrap();
+        run_until_asleep(&mut driver);
+        let taken = std::iter::from_fn(|| subscription.try_next()).count();
+        assert_eq!(taken, messages + 1);
+    }
 }
