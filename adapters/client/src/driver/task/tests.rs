@@ -11,10 +11,11 @@ use std::thread;
 
 use bytes::BytesMut;
 use nats_conn_sm::{DisconnectReason, Event, MailboxLimits};
-use nats_proto::{Decoder, ServerOp, Sid, Subject};
+use nats_proto::{Sid, Subject};
 
 use super::*;
 use crate::core::mail::Mail;
+use crate::core::mail::tests::messages;
 use crate::driver::blocking;
 use crate::{Client, ClientEvent, ConnectOptions, Events, StartError};
 
@@ -235,17 +236,8 @@ fn a_reply_that_was_read_counts_also_where_its_driver_was_held_up_beyond_the_dea
 fn a_driver_that_held_reading_up_does_not_sleep_when_that_is_over() {
     let limits = MailboxLimits::new(10, 1 << 20);
     let mail = Mail::new(Sid::new(1), limits);
-    let mut decoder = Decoder::default();
-    let mut wire = BytesMut::from("MSG a 1 1\r\nx\r\n".repeat(8).as_str());
-    let ops = std::iter::from_fn(|| decoder.decode(&mut wire).unwrap());
-    let mut messages = ops
-        .filter_map(|op| match op {
-            ServerOp::Message(message) => Some(message),
-            _ => None,
-        })
-        .collect();
     let second = Duration::from_secs(1);
-    assert!(mail.fill(1, &mut messages, second, None).crowded);
+    assert!(mail.fill(1, &mut messages(8), second, None).crowded);
 
     let options = ConnectOptions::with_adapter(
         vec!["nats://localhost".parse().unwrap()],
