@@ -82,6 +82,14 @@ impl ReceiveBuf {
 
 /// For exploration.
 impl ReceiveBuf {
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            link: self.link,
+            bytes: self.bytes.clone(),
+            seen: self.seen,
+        }
+    }
+
     pub(crate) fn canonical(&self, form: &mut Form) {
         let Self { link, bytes, seen } = self;
         form.link(*link);
@@ -173,6 +181,14 @@ impl Buf for SendBuf {
 
 /// For exploration.
 impl SendBuf {
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            link: self.link,
+            block: self.block.clone(),
+            uncertain: self.uncertain,
+        }
+    }
+
     pub(crate) fn canonical(&self, form: &mut Form) {
         let Self {
             link,

@@ -115,7 +115,11 @@ impl Form {
         }
     }
 
-    pub(crate) fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
+    pub(crate) fn list<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Self, T),
+    ) {
         for item in items {
             self.flag(true);
             write(self, item);
@@ -251,7 +255,9 @@ impl Form {
     /// Publishes as ranges, ascending, both ends included.
     pub(crate) fn publishes<'a>(&mut self, runs: impl IntoIterator<Item = &'a (PublishSeq, PublishSeq)>) {
         let runs = runs.into_iter();
-        let runs = runs.map(|(first, last)| (first.as_u64(), last.as_u64())).collect();
+        let runs = runs
+            .map(|(first, last)| (first.as_u64(), last.as_u64()))
+            .collect();
         self.hole(Name::Runs(Ordered::Publish, runs));
     }
 

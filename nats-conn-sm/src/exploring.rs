@@ -19,3 +19,13 @@ pub fn canonical_with(connection: &Connection, rx: &ReceiveBuf, tx: &SendBuf) ->
     tx.canonical(&mut form);
     form.finish()
 }
+
+/// A receive buffer as this one is: a driver that tries what would happen needs one for each try.
+pub fn copy_received(rx: &ReceiveBuf) -> ReceiveBuf {
+    rx.copy()
+}
+
+/// A send buffer as this one is.
+pub fn copy_unsent(tx: &SendBuf) -> SendBuf {
+    tx.copy()
+}

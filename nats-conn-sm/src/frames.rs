@@ -393,7 +393,11 @@ impl Block {
         } = self;
         let mut numbers = publishes.numbers();
         let live = bytes.frames().filter_map(|frame| {
-            let seq = if frame.tag.is_publish() { numbers.next() } else { None };
+            let seq = if frame.tag.is_publish() {
+                numbers.next()
+            } else {
+                None
+            };
             (!seq.is_some_and(|seq| self.is_removed(seq))).then_some((seq, frame))
         });
         form.list(live, |form, (seq, frame)| {

@@ -224,10 +224,13 @@ impl Kept {
         } = self;
         let frames = block.frames().filter(|frame| frame.tag.is_publish());
         let live = publishes.numbers().zip(frames);
-        form.list(live.filter(|(seq, _)| *seq > confirmed_up_to), |form, (seq, frame)| {
-            form.publish(seq);
-            write_frame(form, block, frame);
-        });
+        form.list(
+            live.filter(|(seq, _)| *seq > confirmed_up_to),
+            |form, (seq, frame)| {
+                form.publish(seq);
+                write_frame(form, block, frame);
+            },
+        );
         form.size(*bytes);
     }
 }
