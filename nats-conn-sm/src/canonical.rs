@@ -22,6 +22,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::hash::{Hash, Hasher};
@@ -40,7 +41,7 @@ const TOKEN: usize = 22;
 pub(crate) struct Form {
     now: Timestamp,
     /// What every inbox begins with.
-    inbox: Vec<u8>,
+    inbox: String,
     bytes: Vec<u8>,
     /// Where a name is to be filled in, ascending.
     holes: Vec<(usize, Name)>,
@@ -59,6 +60,15 @@ enum Name {
     UpTo(Ordered, u64),
     /// Ranges, both ends included.
     Runs(Ordered, Vec<(u64, u64)>),
+}
+
+/// An inbox in a text.
+struct Mention<'a> {
+    before: &'a [u8],
+    token: [u8; TOKEN],
+    /// The number that follows it.
+    request: Option<u64>,
+    after: &'a [u8],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +95,7 @@ impl Form {
     pub(crate) fn new(now: Timestamp, prefix: &str) -> Self {
         Self {
             now,
-            inbox: format!("{prefix}.").into_bytes(),
+            inbox: format!("{prefix}."),
             bytes: Vec::new(),
             holes: Vec::new(),
         }
@@ -130,15 +140,15 @@ impl Form {
     /// Bytes in which inboxes, and the numbers of requests that follow them, are renamed.
     pub(crate) fn text(&mut self, text: &[u8]) {
         let mut rest = text;
-        while let Some((before, token, request, after)) = self.next_inbox(rest) {
-            self.piece(before);
+        while let Some(mention) = self.next_inbox(rest) {
+            self.piece(mention.before);
             self.variant(2);
-            self.hole(Name::Inbox(token));
-            if let Some(request) = request {
+            self.hole(Name::Inbox(mention.token));
+            if let Some(request) = mention.request {
                 self.variant(3);
                 self.request(RequestId::from_u64(request));
             }
-            rest = after;
+            rest = mention.after;
         }
         self.piece(rest);
         self.variant(0);
@@ -163,11 +173,16 @@ impl Form {
         }
     }
 
-    fn next_inbox<'a>(&self, text: &'a [u8]) -> Option<(&'a [u8], [u8; TOKEN], Option<u64>, &'a [u8])> {
-        let places = text.windows(self.inbox.len().max(1));
-        for (place, _) in places.enumerate().filter(|(_, part)| *part == self.inbox) {
+    fn next_inbox<'a>(&self, text: &'a [u8]) -> Option<Mention<'a>> {
+        // Most texts are UTF-8 and mention none, which is found out quickly.
+        if core::str::from_utf8(text).is_ok_and(|text| !text.contains(self.inbox.as_str())) {
+            return None;
+        }
+        let inbox = self.inbox.as_bytes();
+        let places = text.windows(inbox.len().max(1));
+        for (place, _) in places.enumerate().filter(|(_, part)| *part == inbox) {
             let (before, rest) = text.split_at_checked(place)?;
-            let rest = rest.strip_prefix(self.inbox.as_slice())?;
+            let rest = rest.strip_prefix(inbox)?;
             let Some((token, after)) = rest.split_first_chunk::<TOKEN>() else {
                 continue;
             };
@@ -175,7 +190,12 @@ impl Form {
             if token.iter().all(u8::is_ascii_alphanumeric) && !is_longer {
                 let number = after.strip_prefix(b".").and_then(leading_number);
                 let (request, after) = number.map_or((None, after), |(number, after)| (Some(number), after));
-                return Some((before, *token, request, after));
+                return Some(Mention {
+                    before,
+                    token: *token,
+                    request,
+                    after,
+                });
             }
         }
         None

@@ -56,9 +56,15 @@ impl Course {
 
 /// What is known.
 impl Checks {
+    /// What is needed to judge what follows, and decides nothing.
     pub(super) fn key(&self) -> impl std::fmt::Debug + '_ {
+        (&self.grammar, self.dials, self.forces)
+    }
+
+    /// What decides what may follow.
+    pub(super) fn courses(&self) -> impl std::fmt::Debug + '_ {
         let Self {
-            grammar,
+            grammar: _,
             place,
             subscription,
             is_limited,
@@ -67,12 +73,12 @@ impl Checks {
             flush_id: _,
             is_draining,
             is_drain_finished,
-            dials,
-            forces,
+            dials: _,
+            forces: _,
         } = self;
         (
-            (grammar, place, subscription, is_limited, request, flush),
-            (is_draining, is_drain_finished, dials, forces),
+            (place, subscription, is_limited, request, flush),
+            (is_draining, is_drain_finished),
         )
     }
 

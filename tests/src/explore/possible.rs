@@ -97,6 +97,15 @@ impl World {
         }
     }
 
+    /// Whether something goes wrong.
+    pub(super) fn is_fault(&self, input: Input) -> bool {
+        let mut budget = Budget {
+            faults: 1,
+            ..Budget::default()
+        };
+        self.price(input).is_some_and(|price| *price(&mut budget) > 0)
+    }
+
     pub(super) fn pay(&mut self, input: Input) {
         for price in [self.price(input), self.surcharge(input)].into_iter().flatten() {
             let left = price(&mut self.budget);

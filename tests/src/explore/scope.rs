@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nats_conn_sm::{Config, Delivery};
 
+use super::input::{Input, Op};
 use crate::scenario::url;
 
 /// The settings of the machine, and what may happen.
@@ -13,6 +14,8 @@ pub struct Scope {
     pub config: Config,
     /// How often each thing may happen.
     pub budget: Budget,
+    /// What every life begins with, at no cost.
+    pub beginning: Vec<Input>,
 }
 
 /// How often each thing may still happen. What is not in here may happen at any time: steps of a driver that
@@ -57,6 +60,7 @@ impl Scope {
         Self {
             config,
             budget: Budget::default(),
+            beginning: Vec::new(),
         }
     }
 
@@ -64,6 +68,19 @@ impl Scope {
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Budget)) -> Self {
         change(&mut self.budget);
+        self
+    }
+
+    /// The same from the first session on.
+    #[must_use]
+    pub fn in_session(mut self) -> Self {
+        let session = [
+            Input::Connected,
+            Input::Say(Op::Info),
+            Input::WriteAll,
+            Input::Say(Op::Pong),
+        ];
+        self.beginning.extend(session);
         self
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Buf;
 use nats_conn_sm::exploring;
 use nats_conn_sm::{
-    Action, Connection, Event, LinkEnd, LinkId, Publish, ReceiveBuf, RequestId, SendBuf, Timestamp,
+    Action, Connection, Event, LinkEnd, LinkId, Publish, ReceiveBuf, RequestId, SendBuf, State, Timestamp,
 };
 use nats_proto::{Sid, Subject, SubjectFilter};
 
@@ -87,7 +87,7 @@ impl Clone for World {
 }
 
 impl World {
-    /// The first state, in which the first server is being dialled.
+    /// The first state: the first server is being dialled, and then came what every life begins with.
     ///
     /// # Panics
     /// If the settings cannot be used, or the first state is wrong already.
@@ -106,6 +106,10 @@ impl World {
             events: Vec::new(),
         };
         world.settle().expect("a good beginning");
+        for &input in &scope.beginning {
+            world.apply(input).expect("a good beginning");
+        }
+        world.budget = scope.budget;
         world
     }
 
@@ -129,7 +133,18 @@ impl World {
 
     /// Everything that what may happen next depends on.
     pub fn key(&self) -> Vec<u8> {
-        let mut key = self.form();
+        let mut key = self.likeness();
+        // After the end nothing happens but the end of the link.
+        if self.connection.state() != State::Closed {
+            let budget = format!("{:?}{:?}", self.budget, self.checks.key());
+            key.extend_from_slice(budget.as_bytes());
+        }
+        key
+    }
+
+    /// The same without how often things may happen, and without what is only needed to judge them.
+    pub fn likeness(&self) -> Vec<u8> {
+        let mut likeness = self.form();
         let driver = self.driver.as_ref().map(|driver| {
             (
                 driver.stage,
@@ -141,11 +156,11 @@ impl World {
         let asked = (
             self.subscription.is_some(),
             self.request.is_some(),
-            self.reply_to.is_some(),
+            self.reply_to.as_ref().map(|(_, subject)| subject.is_empty()),
         );
-        let rest = format!("{driver:?}{asked:?}{:?}{:?}", self.budget, self.checks.key());
-        key.extend_from_slice(rest.as_bytes());
-        key
+        let rest = format!("{driver:?}{asked:?}{:?}", self.checks.courses());
+        likeness.extend_from_slice(rest.as_bytes());
+        likeness
     }
 
     /// Lets this happen, and everything that the driver does because of it.
