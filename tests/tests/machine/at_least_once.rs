@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{ConfigError, Connection, Delivery, Timestamp, WhenFull};
+use nats_conn_sm::{ConfigError, Connection, Delivery, DropReason, Event, Timestamp, WhenFull};
+use nats_conn_tests::by_hand::START;
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::{Scenario, url};
+
+use super::support::{connected, dropped, end, publish};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -202,4 +205,37 @@ fn of_the_pings_that_ask_after_100_ms_one_is_outstanding_at_a_time() {
     }
     assert!(asked.len() >= 5, "{asked:?}");
     assert_eq!(world.client.publish_fates().confirmed, 81);
+}
+
+// behaviour: 6.2, 6.5, 11.2
+#[test]
+fn at_least_once_what_was_written_is_unconfirmed_and_not_dropped_where_no_link_follows() {
+    for closes in [true, false] {
+        let mut hand = connected(|config| {
+            config.delivery = Delivery::AtLeastOnce;
+            config.reconnect = closes;
+        });
+        for _ in 0..3 {
+            publish(&mut hand, 1);
+        }
+        hand.write(START);
+        publish(&mut hand, 2);
+        assert!(hand.client.poll_transmit(START, &mut hand.tx));
+        if closes {
+            hand.client.close(START);
+        }
+        let told = end(&mut hand);
+        assert_eq!(dropped(&told), [(DropReason::Closed, vec![4..=4])]);
+        let settles_some = told
+            .iter()
+            .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if !unconfirmed.is_empty()));
+        assert!(settles_some);
+        let unconfirmed = told.iter().find_map(|event| match event {
+            Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
+            _ => None,
+        });
+        assert_eq!(unconfirmed, Some(vec![1..=3]));
+        let fates = hand.client.publish_fates();
+        assert_eq!((fates.unconfirmed, fates.dropped, fates.settled), (3, 1, 4));
+    }
 }

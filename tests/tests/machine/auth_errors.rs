@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Event, LinkEnd, RemovalReason};
-use nats_conn_tests::model_server::{Auth, Deed};
+use nats_conn_tests::model_server::{Auth, Deed, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::Dial;
 
@@ -147,4 +147,27 @@ fn an_empty_pool_is_auth_only_if_every_removal_was_for_authentication() {
         .begin();
     world.wait("closed");
     assert_eq!(world.story().last(), Some(&"closed pool_exhausted".into()));
+}
+
+// behaviour: 9.2; edge: 48
+#[test]
+fn another_answer_between_two_equal_authentication_errors_ends_their_row() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.auth_strike_gap = SECOND)
+        .connected();
+    world.run_for(5 * SECOND);
+    for round in 0..12 {
+        let text = if round % 2 == 0 {
+            "Authorization Violation"
+        } else {
+            "maximum connections exceeded"
+        };
+        let step = Step::instead(When::Connect, [Deed::error(text), Deed::Close]);
+        world.cluster.settings_mut(0).next_scripts.push_back(vec![step]);
+    }
+    world.crash(0);
+    world.restart(0);
+    world.wait("reconnected");
+    assert_eq!(world.count("connect_failed"), 12);
+    assert_eq!(world.count("server_removed"), 0, "{:?}", world.story());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Event, LinkEnd, WaitReason};
-use nats_conn_tests::model_server::{Deed, Step, When};
+use nats_conn_tests::model_server::{Deed, Step, Tls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Dial, World};
 
@@ -289,4 +289,39 @@ fn without_waits_a_failing_name_is_still_no_busy_loop_within_a_round() {
         "{:?}",
         world.story()[1]
     );
+}
+
+// behaviour: 4.1
+#[test]
+fn jitter_is_up_to_a_second_where_the_server_demanded_tls_too_or_the_settings_do() {
+    for by_settings in [false, true] {
+        let mut widest = Duration::ZERO;
+        for seed in 0..20 {
+            let scenario = Scenario::new(1).seed(seed);
+            let scenario = if by_settings {
+                scenario.config(|config| {
+                    config.tls_required = true;
+                    config.retry_initial = true;
+                })
+            } else {
+                scenario.server(0, |server| server.tls = Tls::Required)
+            };
+            let mut world = scenario.begin();
+            if by_settings {
+                // Before its first INFO nothing but the settings says so.
+                world.crash(0);
+            } else {
+                world.wait("connected");
+                world.run_for(5 * SECOND);
+                world.crash(0);
+            }
+            let (_, event) = world.wait("backoff_wait");
+            let Event::BackoffWait { delay, .. } = event else {
+                panic!("{event:?}")
+            };
+            assert!(delay <= Duration::from_millis(1_100), "{delay:?}");
+            widest = widest.max(delay);
+        }
+        assert!(widest > Duration::from_millis(600), "{widest:?}");
+    }
 }

@@ -299,3 +299,13 @@ fn the_user_information_of_a_url_goes_in_place_of_what_the_driver_says_of_user_a
         assert_eq!(is_there, [by_token, !by_token, !by_token], "{connect}");
     }
 }
+
+// behaviour: 9.3
+#[test]
+fn credentials_are_what_they_were_made_of() {
+    let both = Credentials::user_password("sally", "hunter2");
+    let text = |secret: &Option<nats_proto::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    assert_eq!(text(&both.user), Some("sally".into()));
+    assert_eq!(text(&both.password), Some("hunter2".into()));
+    assert_eq!(text(&Credentials::token("t0ken").token), Some("t0ken".into()));
+}

@@ -5,13 +5,13 @@ use std::time::Duration;
 use nats_conn_sm::{
     Action, Delivery, EndReason, Event, PublishError, RequestStartError, State, StateError, SubscribeError,
 };
-use nats_conn_tests::model_server::{Deed, Op, Step, When};
+use nats_conn_tests::model_server::{Deed, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Dial, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn connected() -> World {
+pub(super) fn connected() -> World {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.skip_past();
@@ -80,32 +80,6 @@ fn new_subscriptions_are_refused_from_the_start_of_a_drain_and_requests_once_all
     assert_eq!(world.request("a", b"", SECOND), Err(RequestStartError::Draining));
     world.wait("closed");
     assert_eq!(world.try_subscribe("a", None), Err(SubscribeError::Closed));
-}
-
-// behaviour: 11.1; edge: 131
-#[test]
-fn a_drain_waits_for_pending_requests_and_their_inbox_goes_last() {
-    let mut world = connected();
-    world.subscribe("q");
-    world.run_for(SECOND);
-    world.request("q", b"?", 20 * SECOND).expect("made");
-    world.run_for(SECOND);
-    let reply = world.log().frames.iter().find_map(|frame| match &frame.op {
-        Op::Publish { reply, .. } => reply.clone(),
-        _ => None,
-    });
-    world.drain().expect("open");
-    world.finish_drain();
-    world.run_for(5 * SECOND);
-    assert_eq!(world.count("closed"), 0);
-    world.cluster.publish(&reply.expect("sent"), None, b"!");
-    world.wait("closed");
-    let answered = world
-        .events
-        .iter()
-        .any(|(_, event)| matches!(event, Event::Response { result: Ok(_), .. }));
-    assert!(answered);
-    assert_eq!(world.story().last(), Some(&"closed drained true".into()));
 }
 
 // behaviour: 11.1
@@ -470,30 +444,6 @@ fn an_aborted_connection_owes_nothing() {
     world.wait("closed");
     world.verify();
     assert_eq!(world.client.statistics().subscriptions, 0);
-}
-
-// behaviour: 11.1
-#[test]
-fn the_request_inbox_is_restored_in_a_drain_only_while_requests_are_pending() {
-    for pending in [true, false] {
-        let mut world = connected();
-        world.request("nobody", b"?", SECOND).expect("made");
-        world.run_for(5 * SECOND);
-        world.crash(0);
-        world.wait("disconnected");
-        if pending {
-            world.request("q", b"?", 20 * SECOND).expect("made");
-        }
-        world.publish("p", b"queued").expect("room");
-        world.drain().expect("open");
-        world.restart(0);
-        world.wait("reconnected");
-        world.run_for(SECOND);
-        world.finish_drain();
-        world.wait("closed");
-        assert_eq!(world.log().names().contains(&"SUB"), pending);
-        assert_eq!(world.story().last(), Some(&"closed drained true".into()));
-    }
 }
 
 // behaviour: 11.1, 4.4; edge: 96, 133

@@ -6,6 +6,8 @@ use nats_conn_sm::{ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSe
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::Subject;
 
+use super::support;
+
 const SECOND: Duration = Duration::from_secs(1);
 const INFO: &str = "{\"headers\":true,\"max_payload\":1048576,\"connect_urls\":[\"n9.test:4222\"]}";
 
@@ -107,4 +109,28 @@ fn a_link_that_was_answered_for_is_not_to_be_disconnected_any_more_also_behind_t
         .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
     assert_eq!(hand.client.poll_action(), None);
     assert!(matches!(hand.events(START).last(), Some(Event::Closed { .. })));
+}
+
+// behaviour: 1.4
+#[test]
+fn what_was_read_and_not_parsed_can_be_taken_back() {
+    let mut hand = support::connected(|_| {});
+    hand.read(b"PING\r\nMSG a 1");
+    hand.events(START);
+    assert_eq!(hand.rx.into_bytes(), &b"MSG a 1"[..]);
+}
+
+// behaviour: 12.1
+#[test]
+fn the_next_read_has_room_for_a_payload_but_for_no_more_than_a_mebibyte() {
+    let mut hand = support::connected(|_| {});
+    assert_eq!(hand.client.link(), Some(hand.rx.link()));
+    assert_eq!(hand.client.read_hint(), 8 * 1024);
+    hand.read(b"MSG a 1 100000\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.read_hint(), 100_002);
+    let mut hand = support::connected(|_| {});
+    hand.read(b"MSG a 1 8000000\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.read_hint(), 1024 * 1024);
 }

@@ -5,11 +5,17 @@
 use std::time::Duration;
 
 use nats_conn_sm::recording::{Input, Output, Recording, RecordingError, ReplayError, Replayer};
-use nats_conn_sm::{Config, Connection, Credentials, Event, Publish, RecordingOptions, Timestamp};
+use nats_conn_sm::{
+    Action, Config, Connection, Credentials, Event, LinkEnd, Publish, ReceiveBuf, RecordingOptions, SendBuf,
+    Timestamp,
+};
+use nats_conn_tests::by_hand::{ByHand, START, after};
 use nats_conn_tests::scenario::{Scenario, seed_bytes, url};
 use nats_conn_tests::sim::World;
 use nats_conn_tests::story;
-use nats_proto::{Headers, Subject};
+use nats_proto::{Headers, Subject, SubjectFilter};
+
+use super::support::INFO;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -278,5 +284,94 @@ fn a_secret_that_is_read_in_pieces_is_not_recorded() {
     }
     let shown = info.replace("abcdefgh", "xxxxxxxx");
     assert_eq!(String::from_utf8(text).expect("text"), shown);
+    Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
+}
+
+// behaviour: 13.1, 1.2
+#[test]
+fn an_error_of_an_unknown_kind_is_recorded_as_it_was_told() {
+    let mut client =
+        Connection::recorded(ByHand::config(), [7; 32], START, RecordingOptions::default()).expect("usable");
+    let Some(Action::Connect { link, .. }) = client.poll_action() else {
+        panic!("it dials at once")
+    };
+    let end = LinkEnd::Dial {
+        kind: "never_heard_of",
+        detail: "it".into(),
+    };
+    client.handle_link_closed(START, link, end, &mut SendBuf::new(link));
+    let mut rx = ReceiveBuf::new(link);
+    while client.poll_event(START, &mut rx).is_some() {}
+    let bytes = client.poll_recording().expect("recorded");
+    Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
+}
+
+// behaviour: 1.2
+#[test]
+fn the_kind_of_an_error_is_told_as_its_driver_named_it_unless_the_life_is_recorded() {
+    for (recorded, expected) in [(false, "never_heard_of"), (true, "io")] {
+        for during_dialling in [true, false] {
+            let (config, options) = (ByHand::config(), RecordingOptions::default());
+            let client = if recorded {
+                Connection::recorded(config, [7; 32], START, options)
+            } else {
+                Connection::new(config, [7; 32], START)
+            };
+            let mut client = client.expect("usable");
+            let Some(Action::Connect { link, .. }) = client.poll_action() else {
+                panic!("it dials at once")
+            };
+            let (kind, detail) = ("never_heard_of", "it".into());
+            let end = if during_dialling {
+                LinkEnd::Dial { kind, detail }
+            } else {
+                client.handle_connected(START, link);
+                LinkEnd::Io { kind, detail }
+            };
+            client.handle_link_closed(START, link, end, &mut SendBuf::new(link));
+            let mut rx = ReceiveBuf::new(link);
+            let told = std::iter::from_fn(|| client.poll_event(START, &mut rx));
+            let told: Vec<String> = told.map(|event| format!("{event:?}")).collect();
+            assert!(
+                told.iter()
+                    .any(|line| line.contains(&format!("kind: {expected:?}"))),
+                "{recorded}, {during_dialling}: {told:?}"
+            );
+        }
+    }
+}
+
+// behaviour: 1.2, 13.1
+#[test]
+fn bytes_that_arrive_while_an_event_waits_are_heard_in_the_replay_too() {
+    let mut client =
+        Connection::recorded(ByHand::config(), [7; 32], START, RecordingOptions::default()).expect("usable");
+    let Some(Action::Connect { link, .. }) = client.poll_action() else {
+        panic!("it dials at once")
+    };
+    client.handle_connected(START, link);
+    let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    let mut hand = ByHand {
+        client: client.into(),
+        rx,
+        tx,
+    };
+    hand.read(format!("INFO {INFO}\r\n").as_bytes());
+    hand.events(START);
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    let sid = hand
+        .client
+        .subscribe(START, SubjectFilter::from_static("a"), None)
+        .expect("open");
+    hand.write(START);
+    let later = after(50);
+    hand.client.unsubscribe(later, sid).expect("known");
+    hand.read(b"MSG a 1 100\r\nhalf of it");
+    hand.events(later);
+    assert_eq!(hand.client.poll_timeout(), Some(after(170)), "it was heard");
+    hand.client.flush(later).expect("a link");
+    let bytes = hand.client.poll_recording().expect("recorded");
     Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
 }

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use nats_conn_sm::{EndReason, Event, SubscriptionError};
+use nats_conn_tests::by_hand::START;
 use nats_conn_tests::model_server::{Op, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 use nats_proto::Sid;
+
+use super::support::connected;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -465,4 +468,22 @@ fn nothing_is_delivered_behind_the_end_of_a_subscription() {
     world.run_for(SECOND);
     assert_eq!(world.ledger.messages(sid), 1);
     assert_eq!(world.ledger.end(sid), Some(EndReason::MaxReached));
+}
+
+// behaviour: 6.1; edge: 114
+#[test]
+fn a_subscription_whose_line_is_as_long_as_servers_take_is_accepted_and_a_longer_one_is_not() {
+    let mut hand = connected(|_| {});
+    let filter = |len: usize| nats_proto::SubjectFilter::new(&"a".repeat(len)).expect("a filter");
+    assert!(
+        hand.client.subscribe(START, filter(4094), None).is_ok(),
+        "and a blank and a digit"
+    );
+    assert_eq!(
+        hand.client.subscribe(START, filter(4095), None),
+        Err(nats_conn_sm::SubscribeError::ControlLineTooLong {
+            size: 4097,
+            max: 4096
+        })
+    );
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ConnectError, LinkEnd, Phase};
+use nats_conn_sm::{Action, ConnectError, Event, LinkEnd, Phase};
+use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Deed, Step, Tls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::Cut;
@@ -247,4 +248,24 @@ fn an_announced_server_inherits_that_tls_comes_first() {
     world.crash(0);
     world.wait("reconnected");
     assert_eq!(world.count("connect_failed"), 0, "{:?}", world.story());
+}
+
+// behaviour: 2.2
+#[test]
+fn half_a_line_that_comes_while_tls_is_being_asked_for_fails_the_attempt_at_once() {
+    let mut config = ByHand::config();
+    config.tls_required = true;
+    let mut hand = ByHand::dialled(config);
+    hand.read(b"INFO {\"tls_available\":true}\r\n");
+    assert_eq!(hand.events(START).len(), 1, "connecting");
+    assert!(matches!(
+        hand.client.poll_action(),
+        Some(Action::UpgradeTls { .. })
+    ));
+    hand.read(b"-ERR 'ha");
+    let told = hand.events(START);
+    assert!(
+        matches!(&told[..], [Event::ConnectFailed { error, .. }] if error.code() == "plaintext_before_tls"),
+        "{told:?}"
+    );
 }

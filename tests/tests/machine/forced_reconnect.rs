@@ -1,10 +1,13 @@
-//! A link is left because the application wants it, or for good where reconnecting is off (behaviour 4.4, 11.3).
+//! A reconnect that the application forces, and connections that never reconnect (behaviour 4.4, 11.3).
 
 use std::time::Duration;
 
-use nats_conn_sm::Event;
+use nats_conn_sm::{Action, Event, LinkEnd};
+use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Deed, Step, When};
 use nats_conn_tests::scenario::Scenario;
+
+use super::support::INFO;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -111,4 +114,71 @@ fn with_reconnecting_off_the_first_disconnect_closes() {
             "closed no_reconnect"
         ]
     );
+}
+
+// behaviour: 11.3; edge: 94
+#[test]
+fn a_forced_reconnect_while_a_failed_attempt_is_being_left_dials_at_once() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    hand.read(b"-ERR 'maximum connections exceeded'\r\n");
+    let failed = hand.events(START);
+    assert!(
+        failed
+            .iter()
+            .any(|event| matches!(event, Event::ConnectFailed { .. }))
+    );
+    hand.client.force_reconnect(START).expect("open");
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+    let told = hand.events(START);
+    assert!(
+        matches!(told[..], [Event::Connecting { attempt: 2, .. }]),
+        "{told:?}"
+    );
+}
+
+// behaviour: 11.3, 4.3
+#[test]
+fn a_forced_reconnect_while_a_short_link_is_on_its_way_out_waits_for_nothing() {
+    for force in [false, true] {
+        let mut hand = ByHand::connected(ByHand::config(), INFO);
+        let link = hand.rx.link();
+        hand.client
+            .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+        if force {
+            hand.client.force_reconnect(START).expect("open");
+        }
+        let told = hand.events(START);
+        let waits = told
+            .iter()
+            .any(|event| matches!(event, Event::BackoffWait { .. }));
+        assert_eq!(waits, !force, "{told:?}");
+    }
+}
+
+// behaviour: 11.3, 9.4
+#[test]
+fn a_forced_reconnect_while_a_link_is_left_for_what_its_server_sent_waits_for_nothing() {
+    for force in [false, true] {
+        let mut hand = ByHand::connected(ByHand::config(), INFO);
+        hand.read(b"rubbish\r\n");
+        let mut told = hand.events(START);
+        let link = hand.rx.link();
+        assert_eq!(
+            hand.client.poll_action(),
+            Some(Action::Disconnect { link, abort: true }),
+            "it leaves"
+        );
+        if force {
+            hand.client.force_reconnect(START).expect("open");
+        }
+        hand.client
+            .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+        told.extend(hand.events(START));
+        let waits = told
+            .iter()
+            .any(|event| matches!(event, Event::BackoffWait { .. }));
+        assert_eq!(waits, !force, "{told:?}");
+    }
 }

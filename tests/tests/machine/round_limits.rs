@@ -1,4 +1,4 @@
-//! What servers that refuse us could make us do again and again without any time passing (behaviour 3.2, 3.4, 4.1).
+//! No server can make a client dial without end within one round (behaviour 3.2, 3.4, 4.1).
 
 use std::time::Duration;
 

@@ -1,11 +1,14 @@
-//! Room for publishes, and what happens without (behaviour 6.6).
+//! The limit of the outbound buffer, and what happens to publishes that exceed it (behaviour 6.6).
 
 use std::time::Duration;
 
-use nats_conn_sm::{PublishError, WhenFull};
+use nats_conn_sm::{Config, DropReason, PublishError, WhenFull};
+use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Deed, Op};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
+
+use super::support::{connected, dropped, publish};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -205,4 +208,31 @@ fn a_publish_that_is_refused_for_its_subject_drops_nothing_to_make_room() {
     world.wait("connected");
     world.run_for(SECOND);
     assert_eq!(world.client.publish_fates().queued, 0);
+}
+
+// behaviour: 6.6
+#[test]
+fn what_fits_exactly_is_taken_and_a_steady_overflow_is_told_once() {
+    let drop_oldest = |config: &mut Config| {
+        config.send_buffer = 2 * "PUB a 1\r\nx\r\n".len();
+        config.when_full = nats_conn_sm::WhenFull::DropOldest;
+    };
+    let mut config = ByHand::config();
+    drop_oldest(&mut config);
+    let mut hand = ByHand::dialled(config);
+    hand.events(START);
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    assert_eq!(hand.client.publish_fates().dropped, 0);
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    let told = hand.events(START);
+    assert_eq!(dropped(&told), [(DropReason::Overflow, vec![1..=2])]);
+    // What is handed out makes no room, what is queued behind it does.
+    let mut hand = connected(drop_oldest);
+    publish(&mut hand, 1);
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    assert_eq!(
+        dropped(&hand.events(START)),
+        [(DropReason::Overflow, vec![2..=2])]
+    );
 }

@@ -1,4 +1,4 @@
-//! A request that is settled is not sent any more, wherever its frame lies and whatever settled it (behaviour 7.3).
+//! A settled request is never sent again, wherever its frame is and whatever settled it (behaviour 7.3).
 
 use std::time::Duration;
 

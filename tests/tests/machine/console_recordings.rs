@@ -1,4 +1,4 @@
-//! What consoles did with real servers, lived again: the recordings in `tests/golden/consoles`.
+//! Recordings of consoles connected to real servers replay to the same results: see `tests/golden/consoles`.
 //!
 //! `tests/golden/README.md` says how to read a difference, and when recordings may change.
 

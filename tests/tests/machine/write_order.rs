@@ -1,24 +1,20 @@
-//! What leaves together, in which order, and when there is nothing to leave: as a driver sees it (behaviour 5, 6.6).
+//! What is written together, in which order, and when there is nothing to write: as a driver sees it
+//! (behaviour 5, 6.6).
 
 use std::time::Duration;
 
 use bytes::Buf;
 use nats_conn_sm::{
-    Action, Config, Delivery, DropReason, EndReason, Event, LinkEnd, Publish, ReceiveBuf, RequestId, SendBuf,
+    Action, Delivery, DropReason, EndReason, Event, LinkEnd, Publish, ReceiveBuf, RequestId, SendBuf,
     WhenFull,
 };
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::{Sid, Subject, SubjectFilter};
 
-const SECOND: Duration = Duration::from_secs(1);
-const INFO: &str = "{\"headers\":true,\"max_payload\":1048576}";
-static SUBJECT: Subject = Subject::from_static("a");
+use super::support::{INFO, connected};
 
-fn connected(change: impl FnOnce(&mut Config)) -> ByHand {
-    let mut config = ByHand::config();
-    change(&mut config);
-    ByHand::connected(config, INFO)
-}
+const SECOND: Duration = Duration::from_secs(1);
+static SUBJECT: Subject = Subject::from_static("a");
 
 /// A publish whose whole frame has so many bytes.
 fn publish(hand: &mut ByHand, frame: usize) {
@@ -373,16 +369,14 @@ fn what_was_dropped_is_settled_while_what_was_published_around_it_is_queued() {
     assert_eq!(fates, [queued, settled, queued, queued, None]);
 }
 
-// behaviour: 1.2
+// behaviour: 6.6
 #[test]
-fn a_send_buffer_prints_its_link_and_how_much_is_left() {
-    let mut hand = connected(|_| {});
-    publish(&mut hand, 20);
-    assert!(hand.client.poll_transmit(START, &mut hand.tx));
-    hand.tx.advance(5);
-    let text = format!("{:?}", hand.tx);
-    assert!(
-        text.contains("15") && text.contains(&format!("{:?}", hand.rx.link())),
-        "{text}"
-    );
+fn a_block_may_be_filled_to_its_last_byte_and_not_beyond() {
+    for (more, first) in [(0, 65_536), (1, 32_768)] {
+        let mut hand = connected(|_| {});
+        publish(&mut hand, 32_768);
+        publish(&mut hand, 32_768 + more);
+        assert!(hand.client.poll_transmit(START, &mut hand.tx));
+        assert_eq!(hand.tx.remaining(), first);
+    }
 }

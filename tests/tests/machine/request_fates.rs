@@ -1,68 +1,14 @@
-//! What is told of publishes and requests that an end caught half way (behaviour 6.2, 6.5, 7.3).
+//! What becomes of the publish of a request when the request or its link ends first (behaviour 6.2, 6.5, 7.3).
 
 use std::time::Duration;
 
-use nats_conn_sm::{Delivery, DropReason, Event, Publish, RequestError, WhenFull};
+use nats_conn_sm::{Delivery, Event, Publish, RequestError, WhenFull};
 use nats_conn_tests::by_hand::START;
 use nats_proto::Subject;
 
-use super::looking::{connected, dropped, end, publish};
+use super::support::{SUBJECT, connected, end, publish};
 
 const SECOND: Duration = Duration::from_secs(1);
-const SUBJECT: Subject = Subject::from_static("a");
-const VIOLATION: &[u8] = b"-ERR 'Maximum Payload Violation'\r\n";
-
-// behaviour: 6.2, 6.5, 11.2
-#[test]
-fn at_least_once_what_was_written_is_unconfirmed_and_not_dropped_where_no_link_follows() {
-    for closes in [true, false] {
-        let mut hand = connected(|config| {
-            config.delivery = Delivery::AtLeastOnce;
-            config.reconnect = closes;
-        });
-        for _ in 0..3 {
-            publish(&mut hand, 1);
-        }
-        hand.write(START);
-        publish(&mut hand, 2);
-        assert!(hand.client.poll_transmit(START, &mut hand.tx));
-        if closes {
-            hand.client.close(START);
-        }
-        let told = end(&mut hand);
-        assert_eq!(dropped(&told), [(DropReason::Closed, vec![4..=4])]);
-        let settles_some = told
-            .iter()
-            .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if !unconfirmed.is_empty()));
-        assert!(settles_some);
-        let unconfirmed = told.iter().find_map(|event| match event {
-            Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
-            _ => None,
-        });
-        assert_eq!(unconfirmed, Some(vec![1..=3]));
-        let fates = hand.client.publish_fates();
-        assert_eq!((fates.unconfirmed, fates.dropped, fates.settled), (3, 1, 4));
-    }
-}
-
-// behaviour: 5.3, 6.5
-#[test]
-fn at_least_once_what_ended_the_last_link_is_dropped_as_too_large_and_the_rest_unconfirmed() {
-    let mut hand = connected(|config| {
-        config.delivery = Delivery::AtLeastOnce;
-        config.reconnect = false;
-    });
-    for size in [10, 1_000, 20] {
-        publish(&mut hand, size);
-    }
-    hand.write(START);
-    hand.read(VIOLATION);
-    hand.events(START);
-    let told = end(&mut hand);
-    assert_eq!(dropped(&told), [(DropReason::TooLarge, vec![2..=2])]);
-    let fates = hand.client.publish_fates();
-    assert_eq!((fates.unconfirmed, fates.dropped, fates.settled), (2, 1, 3));
-}
 
 // behaviour: 7.3
 #[test]
@@ -185,4 +131,27 @@ fn a_request_that_makes_room_by_dropping_another_one_times_out_like_any_other() 
         "{told:?}"
     );
     assert!(hand.client.poll_timeout().is_some_and(|at| at > late));
+}
+
+// behaviour: 5.4, 7.3
+#[test]
+fn a_request_that_was_not_wholly_written_goes_on_if_it_is_still_waited_for() {
+    for cancelled in [false, true] {
+        let mut hand = connected(|_| {});
+        let request = hand
+            .client
+            .request(START, Publish::new(&SUBJECT, "?"), 60 * SECOND)
+            .expect("made");
+        assert!(hand.client.poll_transmit(START, &mut hand.tx));
+        if cancelled {
+            assert!(hand.client.cancel_request(START, request));
+        }
+        let told = end(&mut hand);
+        let fates = hand.client.publish_fates();
+        assert_eq!(
+            (fates.queued, fates.dropped),
+            if cancelled { (0, 1) } else { (1, 0) }
+        );
+        assert!(!told.iter().any(|event| matches!(event, Event::Response { .. })));
+    }
 }

@@ -1,13 +1,16 @@
-//! When the machine asks by itself what the server has processed (behaviour 6.5).
+//! PINGs by which the machine asks what the server has processed, and what their PONGs confirm (behaviour 6.2, 6.5).
 
 use std::time::Duration;
 
-use nats_conn_sm::{Config, Delivery, Publish, Timestamp};
+use bytes::Buf;
+use nats_conn_sm::{Config, Delivery, LinkEnd, Publish, Timestamp};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 use nats_proto::Subject;
+
+use super::support::{at_least_once, connected};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -282,4 +285,76 @@ fn a_link_that_ends_before_it_has_answered_is_asked_nothing_and_the_next_one_ane
     assert_eq!(asked(&world), [published + SECOND + MILLISECOND]);
     let fates = world.client.publish_fates();
     assert_eq!((fates.unconfirmed, fates.confirmed), (1, 1));
+}
+
+// behaviour: 6.5
+#[test]
+fn a_block_that_is_being_written_when_the_asking_pong_comes_is_asked_about_too() {
+    let mut hand = at_least_once();
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "1")).expect("room");
+    hand.write(START);
+    let asked = START + 100 * MILLISECOND;
+    hand.client.handle_timeout(asked);
+    hand.write(asked);
+    hand.client.publish(Publish::new(&subject, "2")).expect("room");
+    assert!(
+        hand.client.poll_transmit(asked, &mut hand.tx),
+        "the second is being written"
+    );
+    hand.read(b"PONG\r\n");
+    hand.events(asked);
+    assert_eq!(hand.client.publish_fates().confirmed, 1);
+    hand.write_all();
+    hand.write(asked);
+    assert_eq!(hand.client.publish_fates().written, 1);
+    assert_eq!(hand.client.poll_timeout(), Some(asked + 100 * MILLISECOND));
+}
+
+// behaviour: 6.5, 6.2
+#[test]
+fn of_a_block_that_is_confirmed_in_part_the_rest_is_queued_again() {
+    let mut hand = at_least_once();
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "1")).expect("room");
+    hand.client.flush(START).expect("a session");
+    hand.client.publish(Publish::new(&subject, "2")).expect("room");
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.publish_fates().confirmed, 1);
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    hand.events(START);
+    let fates = hand.client.publish_fates();
+    assert_eq!((fates.confirmed, fates.queued, fates.unconfirmed), (1, 1, 0));
+    assert_eq!(hand.client.queued(), "PUB a 1\r\n2\r\n".len(), "and only that");
+}
+
+// behaviour: 5.4, 6.2
+#[test]
+fn of_a_block_that_is_proven_in_part_while_it_is_written_the_rest_is_queued_again() {
+    let mut hand = connected(|_| {});
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "1")).expect("room");
+    hand.client.flush(START).expect("a session");
+    let front = hand.client.queued();
+    for payload in ["2", "3"] {
+        hand.client
+            .publish(Publish::new(&subject, payload))
+            .expect("room");
+    }
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.tx.advance(front + 4);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.publish_fates().confirmed, 1);
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    hand.events(START);
+    let fates = hand.client.publish_fates();
+    assert_eq!((fates.confirmed, fates.queued, fates.unconfirmed), (1, 2, 0));
+    assert_eq!(hand.client.queued(), "PUB a 1\r\n2\r\nPUB a 1\r\n3\r\n".len());
 }

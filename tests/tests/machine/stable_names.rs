@@ -1,4 +1,4 @@
-//! The names by which programs tell what happened: they do not change.
+//! The stable names of errors, reasons and states, which programs rely on.
 
 use nats_conn_sm::{
     AuthError, ClosedReason, ConfigError, DropReason, EndReason, FlushError, LinkEnd, Phase, PublishError,
