@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_of_a_recorded_life_makes_another_hash() {
+    fn one_different_byte_changes_the_hash() {
         let life = |seed| Scenario::new(1).seed(seed).connected().recording().to_vec();
         let one = life(1);
         assert_eq!(hash_of(&one), hash_of(&life(1)));

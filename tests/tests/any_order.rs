@@ -105,7 +105,7 @@ impl Seen {
 
 // behaviour: 1.4
 #[test]
-fn no_bytes_and_one_byte_are_lives_too() {
+fn no_bytes_and_one_byte_are_valid_lives() {
     assert_eq!(run(&[]).events, run(&[]).events);
     for byte in 0..=255 {
         run(&[byte; 300]);

@@ -60,7 +60,7 @@ fn the_list_of_stories_on_the_page_is_that_of_the_source() {
 
 // design: 7.1
 #[test]
-fn the_face_and_the_conductor_are_implemented_in_their_own_files_and_nobody_sees_into_an_owner() {
+fn the_face_and_the_conductor_are_implemented_in_their_own_files_and_owners_keep_their_fields_private() {
     let inside = |module: &str, owner: &str| module == owner || module.starts_with(&format!("{owner}/"));
     let mut found = 0;
     for (module, code) in files() {

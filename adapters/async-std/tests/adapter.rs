@@ -18,7 +18,7 @@ const SUBJECT: Subject = Subject::from_static("adapter.tick");
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_stream_of_ones_own_is_used_at_every_attempt() {
+fn a_custom_stream_is_used_at_every_attempt() {
     let cluster = TcpCluster::start(1).unwrap();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
@@ -120,7 +120,7 @@ fn a_local_address_is_dialled_from() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_told_as_such() {
+fn a_port_where_nobody_listens_is_reported_as_such() {
     let failed = block_on(nats_conn_async_std::connect("nats://127.0.0.1:1,127.0.0.1:2"));
     let line = failed.unwrap_err().to_string();
     assert!(

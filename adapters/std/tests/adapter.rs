@@ -18,7 +18,7 @@ static SUBJECT: Subject = Subject::from_static("adapter.tick");
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_stream_of_ones_own_is_used_at_every_attempt() {
+fn a_custom_stream_is_used_at_every_attempt() {
     let cluster = TcpCluster::start(1).unwrap();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
@@ -174,7 +174,7 @@ fn a_blast_reaches_a_subscriber_without_loss() {
 }
 
 #[test]
-fn a_subscriber_that_takes_nothing_costs_its_own_messages_and_not_the_connection() {
+fn a_subscriber_that_takes_nothing_loses_its_own_messages_and_not_the_connection() {
     let client = nats_conn_std::connect(&blasting_server(200_000)).unwrap();
     let mut events = client.events();
     let idle = client.subscribe(&SUBJECT).unwrap();

@@ -128,7 +128,7 @@ fn a_thread_that_keeps_a_client_for_itself_hands_over_at_its_end() {
 }
 
 #[test]
-fn a_wait_for_something_else_on_the_same_thread_goes_on() {
+fn a_wait_for_something_else_on_the_same_thread_continues() {
     let cluster = TcpCluster::start(1).unwrap();
     let (first, second) = (connected(&cluster), connected(&cluster));
     let waited = blocking::wait(
@@ -195,7 +195,7 @@ fn without_a_link_there_is_nothing_to_wait_for() {
 }
 
 #[test]
-fn handles_for_an_executor_go_on_and_are_not_waited_for() {
+fn handles_for_an_executor_continue_and_are_not_waited_for() {
     let cluster = TcpCluster::start(1).unwrap();
     let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
     let client = options.close_timeout(SOON).connect().unwrap();

@@ -174,7 +174,7 @@ fn tls_can_come_first() {
 }
 
 #[test]
-fn plain_bytes_behind_info_are_not_taken_for_tls() {
+fn plain_bytes_after_info_are_not_taken_for_tls() {
     let files = TlsFiles::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("tls://{}", listener.local_addr().unwrap());

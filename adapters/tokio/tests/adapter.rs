@@ -17,7 +17,7 @@ const SUBJECT: Subject = Subject::from_static("adapter.tick");
 const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn a_stream_of_ones_own_is_used_at_every_attempt() {
+async fn a_custom_stream_is_used_at_every_attempt() {
     let cluster = TcpCluster::start(1).unwrap();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
@@ -159,7 +159,7 @@ async fn a_blast_reaches_a_subscriber_on_another_thread_without_loss() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_subscriber_that_takes_nothing_costs_its_own_messages_and_not_the_connection() {
+async fn a_subscriber_that_takes_nothing_loses_its_own_messages_and_not_the_connection() {
     let client = nats_conn_tokio::connect(&blasting_server(200_000)).await.unwrap();
     let idle = client.subscribe(&SUBJECT).unwrap();
     let settled = async {

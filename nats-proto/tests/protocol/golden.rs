@@ -237,7 +237,7 @@ fn infos_say_what_the_server_is_and_wants() {
 }
 
 #[test]
-fn credentials_that_are_refused_are_told_from_those_that_are_late() {
+fn refused_credentials_are_distinguished_from_late_ones() {
     for version in VERSIONS {
         let last = |name| match transcript(version, name).pop() {
             Some(ServerOp::Err(error)) => error,

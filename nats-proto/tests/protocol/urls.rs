@@ -71,7 +71,7 @@ fn userinfo_is_percent_decoded() {
 }
 
 #[test]
-fn what_is_wrong_is_said_without_showing_userinfo() {
+fn errors_do_not_show_userinfo() {
     let scheme = |scheme: &str| UrlError::Scheme {
         scheme: scheme.into(),
     };

@@ -159,7 +159,7 @@ mod tests {
     use crate::scenario::Scenario;
 
     #[test]
-    fn a_transcript_tells_inputs_events_actions_bytes_and_deadlines() {
+    fn a_transcript_shows_inputs_events_actions_bytes_and_deadlines() {
         let mut world = Scenario::new(1).connected();
         world.publish("a", b"secret").expect("room");
         world.run_for(std::time::Duration::from_secs(1));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_of_another_life_is_told_up_to_there() {
+    fn a_transcript_ends_where_the_replay_differs() {
         let mut world = Scenario::new(1).connected();
         let mut bytes = world.recording().to_vec();
         let whole = transcript(bytes.clone()).expect("the same life");

@@ -148,7 +148,7 @@ fn headers_go_to_those_who_know_them_and_end_the_link_of_those_who_do_not() {
 }
 
 #[test]
-fn whoever_is_not_known_is_refused_and_the_link_closed() {
+fn unknown_users_are_refused_and_the_link_closed() {
     let auth = Auth::Password {
         user: "u".into(),
         password: "p".into(),
@@ -194,7 +194,7 @@ fn permissions_deny_without_ending_the_link() {
 }
 
 #[test]
-fn verbose_clients_hear_ok_for_everything_but_ping_and_pong() {
+fn verbose_clients_get_ok_for_everything_but_ping_and_pong() {
     let mut bench = Bench::new(Settings {
         connect_info: false,
         ..Settings::new("n1")
@@ -302,7 +302,7 @@ fn a_frame_cut_at_the_end_of_a_link_is_kept_apart_and_never_executed() {
 }
 
 #[test]
-fn a_lame_duck_tells_everybody_takes_no_links_and_closes_later() {
+fn a_lame_duck_informs_all_clients_takes_no_links_and_closes_later() {
     let mut cluster = Cluster::new();
     for name in ["n1", "n2"] {
         cluster.add_server(Settings {
@@ -350,7 +350,7 @@ fn a_server_gives_up_a_client_that_does_not_answer_its_pings() {
 }
 
 #[test]
-fn tls_first_says_nothing_before_tls_and_tls_required_takes_no_clear_connect() {
+fn tls_first_sends_nothing_before_tls_and_tls_required_takes_no_clear_connect() {
     let mut bench = Bench::new(Settings {
         tls: Tls::First,
         ..Settings::new("n1")

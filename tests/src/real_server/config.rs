@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_a_user_is_told_stands_in_the_file() {
+    fn every_setting_of_a_user_is_in_the_file() {
         let user = User::with_password("a\"lice", "pass\\word")
             .allow_publish(&["a.>", "b"])
             .deny_subscribe(&["secret.*"])

@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "in vain for the sea to part")]
-    fn says_what_it_waited_for() {
+    fn the_panic_names_what_was_waited_for() {
         wait_for("the sea to part", Duration::from_millis(1), || None::<()>);
     }
 }

@@ -111,14 +111,14 @@ fn look_on(client: &Client, mut events: Events) {
 }
 
 scenarios! {
-    async fn nothing_is_shown_before_the_event_that_tells_of_it_is_there(home) {
+    async fn nothing_is_shown_before_the_event_that_reports_it(adapter) {
         let settings = |name, max_payload| Settings { max_payload, urls: Urls::Gossip, ..Settings::new(name) };
         // The second is discovered, and tells of a lower limit after each handshake; nobody is where a third should be.
         let narrow = Settings { account_max_payload: Some(1 << 17), ..settings("n2", 1 << 18) };
         let cluster = Model::with([settings("n1", 1 << 20), narrow]);
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
         let urls = format!("{},{nobody}", cluster.server(0).url());
-        let started = home.try_start(options(&urls).backoff(Backoff::NONE).retry_initial(true));
+        let started = adapter.try_start(options(&urls).backoff(Backoff::NONE).retry_initial(true));
         let (client, events) = started.expect("usable options");
         let mut sessions = client.events();
         let looking = client.clone();
@@ -134,13 +134,13 @@ scenarios! {
         looker.join().expect("nothing was ahead");
     }
 
-    async fn what_a_call_changed_is_not_shown_before_the_event_that_tells_of_it_is_there(home) {
+    async fn what_a_call_changed_is_not_shown_before_the_event_that_reports_it(adapter) {
         for drains in [false, true] {
             let nobody = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
             let mut backoff = Backoff::default();
             (backoff.base, backoff.max) = (Duration::from_secs(60), Duration::from_secs(60));
             let options = options(&nobody().to_string()).retry_initial(true).backoff(backoff);
-            let (client, mut watch) = home.start(options);
+            let (client, mut watch) = adapter.start(options);
             watch.until("backoff_wait").await;
             // Nothing is awaited from here on: on a single thread the driver does not run in between.
             let others = vec![nobody().to_string().parse().expect("a URL")];
@@ -164,9 +164,9 @@ scenarios! {
         }
     }
 
-    async fn every_holder_has_all_events_from_when_it_asked(home) {
+    async fn every_holder_has_all_events_from_when_it_asked(adapter) {
         let cluster = Model::start(1);
-        let (client, mut first) = home.start(options(&cluster.urls()));
+        let (client, mut first) = adapter.start(options(&cluster.urls()));
         first.until("connected").await;
         assert_eq!(first.names(), ["connecting", "connected"], "from before the first attempt on");
         first.until("server_info_changed").await;
@@ -185,9 +185,9 @@ scenarios! {
     }
 
     /// A warning that comes before the session is not lost on who asks for events when there is one.
-    async fn the_first_who_asks_behind_connect_has_all_events_from_the_beginning(home) {
+    async fn the_first_stream_made_after_connect_has_all_events_from_the_beginning(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("it is there");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("it is there");
         let (mut first, mut second) = (client.events(), client.events());
         soon(client.close()).await;
         let mut names = Vec::new();
@@ -200,7 +200,7 @@ scenarios! {
         assert_ne!(crate::watch::name_of(&begin), "connecting", "from when it asked");
     }
 
-    async fn a_failed_connect_says_what_failed_with_each_server_also_where_their_pool_ran_empty(home) {
+    async fn a_failed_connect_reports_what_failed_with_each_server_even_if_the_pool_became_empty(adapter) {
         let refused = Step::instead(When::Accept, [Deed::error("maximum connections exceeded"), Deed::Close]);
         let settings = ["n1", "n2"].map(|server| Settings {
             script: vec![refused.clone()],
@@ -209,22 +209,22 @@ scenarios! {
         let cluster = Model::with(settings);
         for retry in [false, true] {
             let options = options(&cluster.urls()).retry_initial(retry).max_reconnects(1);
-            let failure = soon(home.connect(options)).await.expect_err("nothing to connect to");
+            let failure = soon(adapter.connect(options)).await.expect_err("nothing to connect to");
             let text = failure.to_string();
             assert_eq!(text.matches("maximum connections exceeded").count(), 2, "{text}");
             assert_eq!(text.contains("pool_exhausted"), retry, "{text}");
         }
     }
 
-    async fn who_falls_behind_is_told_how_much_it_missed_and_never_misses_the_end(home) {
+    async fn a_stream_that_falls_behind_learns_how_much_it_missed_and_never_misses_the_end(adapter) {
         const CAPACITY: u64 = 4;
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         let mut all = client.events();
         watch.until("connected").await;
 
         let slow = options(&cluster.urls()).event_capacity(CAPACITY as usize);
-        let (slow_client, mut behind) = home.try_start(slow).expect("usable options");
+        let (slow_client, mut behind) = adapter.try_start(slow).expect("usable options");
         until(|| slow_client.statistics().connects == 1).await;
         for round in 2..6 {
             slow_client.force_reconnect().expect("a session");
@@ -250,9 +250,9 @@ scenarios! {
         while soon(all.next()).await.is_some() {}
     }
 
-    async fn events_do_not_keep_a_connection_open(home) {
+    async fn events_do_not_keep_a_connection_open(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut events = client.events();
         drop(client);
@@ -266,9 +266,9 @@ scenarios! {
     }
 
     /// Nobody takes them: the connection does not care.
-    async fn events_that_nobody_takes_hold_nothing_up(home, version) {
+    async fn events_that_nobody_takes_block_nothing(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (client, _events) = home.try_start(options(&server.url()).event_capacity(2)).expect("usable options");
+        let (client, _events) = adapter.try_start(options(&server.url()).event_capacity(2)).expect("usable options");
         let mut subscription = client.subscribe(filter("events.*")).expect("open");
         for _ in 0..3 {
             until(|| client.state() == nats_conn_client::State::Connected).await;

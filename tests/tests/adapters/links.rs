@@ -72,16 +72,16 @@ impl Peer {
     }
 
     /// A session over a stream of this kind.
-    async fn connected(&self, home: Home, kind: Kind) -> Client {
+    async fn connected(&self, adapter: Adapter, kind: Kind) -> Client {
         let options = options(&self.url).tls(TlsOptions::new().with_ca_file(&self.files.ca));
         let told = self.told.clone();
         let (client, mut watch) = match kind {
-            Kind::Tcp | Kind::Tls => home.start(options),
-            Kind::MadeTcp | Kind::MadeTls => home.start_over(options, |target| {
+            Kind::Tcp | Kind::Tls => adapter.start(options),
+            Kind::MadeTcp | Kind::MadeTls => adapter.start_over(options, |target| {
                 let address = (target.server.host(), target.server.port());
                 TcpStream::connect(address).map(Made::Tcp)
             }),
-            Kind::MadeUnix => home.start_over(options, move |_| {
+            Kind::MadeUnix => adapter.start_over(options, move |_| {
                 let (near, far) = UnixStream::pair()?;
                 let told = told.clone();
                 std::thread::spawn(move || await_end(far, &told));
@@ -153,11 +153,11 @@ fn session(files: &TlsFiles) -> ServerConnection {
 }
 
 /// How long the quickest of some took until the link was ended on both sides.
-async fn ends_within_the_budget(home: Home, kind: Kind, end: End) {
+async fn ends_within_the_budget(adapter: Adapter, kind: Kind, end: End) {
     let peer = Peer::new(kind);
     let mut quickest = Duration::MAX;
     for _ in 0..TRIES {
-        let client = peer.connected(home, kind).await;
+        let client = peer.connected(adapter, kind).await;
         let closed = client.closed();
         let began = Instant::now();
         match end {
@@ -177,11 +177,11 @@ async fn ends_within_the_budget(home: Home, kind: Kind, end: End) {
 }
 
 scenarios! {
-    async fn a_tcp_stream_of_ones_own_writes_at_once(home) {
+    async fn a_custom_tcp_stream_writes_at_once(adapter) {
         let cluster = Model::start(1);
         let kept = Arc::new(Mutex::new(None));
         let keep = kept.clone();
-        let (client, mut watch) = home.start_over(options(&cluster.urls()), move |target| {
+        let (client, mut watch) = adapter.start_over(options(&cluster.urls()), move |target| {
             let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
             *keep.lock().expect("nobody panics") = Some(stream.try_clone()?);
             Ok(Made::Tcp(stream))
@@ -192,25 +192,25 @@ scenarios! {
         soon(client.flush()).await.expect("a session");
     }
 
-    async fn a_close_is_done_as_soon_as_the_peer_has_closed(home) {
+    async fn a_close_is_done_as_soon_as_the_peer_has_closed(adapter) {
         for kind in KINDS {
-            ends_within_the_budget(home, kind, End::Close).await;
+            ends_within_the_budget(adapter, kind, End::Close).await;
         }
     }
 
-    async fn a_drain_with_nothing_to_do_is_done_as_soon_as_the_peer_has_closed(home) {
+    async fn a_drain_with_nothing_to_do_is_done_as_soon_as_the_peer_has_closed(adapter) {
         for kind in KINDS {
-            ends_within_the_budget(home, kind, End::Drain).await;
+            ends_within_the_budget(adapter, kind, End::Drain).await;
         }
     }
 
-    async fn the_last_drop_ends_the_link_as_soon_as_the_peer_has_closed(home) {
+    async fn the_last_drop_ends_the_link_as_soon_as_the_peer_has_closed(adapter) {
         for kind in KINDS {
-            ends_within_the_budget(home, kind, End::LastDrop).await;
+            ends_within_the_budget(adapter, kind, End::LastDrop).await;
         }
     }
 
-    async fn a_close_of_an_idle_link_to_a_real_server_is_done_at_once(home, version) {
+    async fn a_close_of_an_idle_link_to_a_real_server_is_done_at_once(adapter, version) {
         let files = TlsFiles::new();
         let plain = real_server(version, ServerConfig::new());
         let tls = real_server(version, ServerConfig::new().tls(ServerTls::new(&files)));
@@ -218,7 +218,7 @@ scenarios! {
             let mut quickest = Duration::MAX;
             for _ in 0..TRIES {
                 let options = options(&url).tls(TlsOptions::new().with_ca_file(&files.ca));
-                let client = soon(home.connect(options)).await.expect("a session");
+                let client = soon(adapter.connect(options)).await.expect("a session");
                 soon(client.flush()).await.expect("a session");
                 let began = Instant::now();
                 soon(client.close()).await;
@@ -232,7 +232,7 @@ scenarios! {
     }
 
     /// The other half may still say something: it is read, and thrown away, until the peer has closed, too.
-    async fn a_peer_that_goes_on_talking_after_the_close_is_not_reset(home) {
+    async fn a_peer_that_keeps_sending_after_the_close_is_not_reset(adapter) {
         let (told, farewells) = channel();
         let url = raw_server(move |_, stream| {
             let mut stream = greet(stream);
@@ -244,7 +244,7 @@ scenarios! {
             }
             told.send(end).expect("the test goes on");
         });
-        let (client, mut watch) = home.start(options(&url));
+        let (client, mut watch) = adapter.start(options(&url));
         watch.until("connected").await;
         soon(client.close()).await;
         assert_eq!(client.state(), State::Closed);

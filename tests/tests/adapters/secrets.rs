@@ -53,9 +53,9 @@ impl Book {
     }
 
     /// A session with a reconnect, an attempt with what is wrong, and everything that can be printed of them.
-    async fn keep(mut self, home: Home, right: Options, wrong: Options) {
+    async fn keep(mut self, adapter: Adapter, right: Options, wrong: Options) {
         self.note(&right);
-        let (client, mut watch) = home.start(right.retry_initial(true));
+        let (client, mut watch) = adapter.start(right.retry_initial(true));
         watch.until("connected").await;
         let mut subscription = client.subscribe(subject("a")).expect("open");
         soon(client.publish(&subject("a"), "x")).await.expect("open");
@@ -75,7 +75,7 @@ impl Book {
             let _ = writeln!(self.said, "{event:?} {event:#?}");
         }
         self.note(&wrong);
-        let failure = soon(home.connect(wrong)).await.expect_err("it is wrong");
+        let failure = soon(adapter.connect(wrong)).await.expect_err("it is wrong");
         let _ = writeln!(self.said, "{failure} {failure:?}");
         if let ConnectFailure::Unreachable { failures } = &failure {
             self.note(failures);
@@ -109,32 +109,32 @@ fn with_userinfo(server: &RealServer, files: &TlsFiles, userinfo: &str) -> Optio
 }
 
 scenarios! {
-    async fn passwords_print_nowhere(home, version) {
+    async fn passwords_print_nowhere(adapter, version) {
         let files = TlsFiles::new();
         let user = User::with_password("MarkerName", "MarkerPassword");
         let server = server(version, &files, ServerConfig::new().user(user));
         let book = || Book::new(["MarkerName", "MarkerPassword", "MarkerWrong"]);
         let right = options_for(&server, &files).user_password("MarkerName", "MarkerPassword");
         let wrong = options_for(&server, &files).user_password("MarkerName", "MarkerWrong");
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
         let right = with_userinfo(&server, &files, "MarkerName:MarkerPassword");
         let wrong = with_userinfo(&server, &files, "MarkerName:MarkerWrong");
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
     }
 
-    async fn tokens_print_nowhere(home, version) {
+    async fn tokens_print_nowhere(adapter, version) {
         let files = TlsFiles::new();
         let server = server(version, &files, ServerConfig::new().token("MarkerToken"));
         let book = || Book::new(["MarkerToken", "MarkerWrong"]);
         let right = options_for(&server, &files).token("MarkerToken");
         let wrong = options_for(&server, &files).token("MarkerWrong");
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
         let right = with_userinfo(&server, &files, "MarkerToken");
         let wrong = with_userinfo(&server, &files, "MarkerWrong");
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
     }
 
-    async fn seeds_print_nowhere(home, version) {
+    async fn seeds_print_nowhere(adapter, version) {
         let files = TlsFiles::new();
         let (user, other) = (AccountUser::nkey_only(), AccountUser::nkey_only());
         let config = ServerConfig::new().user(User::with_nkey(&user.public_key()));
@@ -143,16 +143,16 @@ scenarios! {
         let book = || Book::new([&seed, &other.seed(), &cut]);
         let right = options_for(&server, &files).nkey_seed(user.seed());
         let wrong = options_for(&server, &files).nkey_seed(other.seed());
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
         let folder = TestFolder::new("seed").expect("a folder");
         let right = folder.write("right.nk", user.seed()).expect("a file");
         let wrong = folder.write("wrong.nk", &cut).expect("a file");
         let right = options_for(&server, &files).nkey_seed_file(right);
         let wrong = options_for(&server, &files).nkey_seed_file(wrong);
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
     }
 
-    async fn creds_and_signatures_print_nowhere(home, version) {
+    async fn creds_and_signatures_print_nowhere(adapter, version) {
         let files = TlsFiles::new();
         let mut operator = Operator::new();
         let user = operator.account("orders").user("ann");
@@ -161,20 +161,20 @@ scenarios! {
         let book = || Book::new([user.jwt(), &user.seed(), other.jwt(), &other.seed(), "MarkerSignature"]);
         let right = options_for(&server, &files).creds(user.creds());
         let wrong = options_for(&server, &files).creds(other.creds());
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
         let folder = TestFolder::new("creds").expect("a folder");
         let right = folder.write("right.creds", user.creds()).expect("a file");
         let right = options_for(&server, &files).creds_file(right);
         let wrong = options_for(&server, &files).credentials(Credentials::jwt(other.jwt(), "MarkerSignature"));
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
     }
 
     /// Else the scenarios above would prove nothing.
-    async fn the_log_is_kept(home, version) {
+    async fn the_log_is_kept(adapter, version) {
         let files = TlsFiles::new();
         let server = server(version, &files, ServerConfig::new());
         log_everything();
-        let client = soon(home.connect(options_for(&server, &files))).await.expect("a session");
+        let client = soon(adapter.connect(options_for(&server, &files))).await.expect("a session");
         soon(client.close()).await;
         let logged = LOGGED.0.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(logged.contains("rustls"), "{logged}");

@@ -27,7 +27,7 @@ pub(crate) struct Book {
 impl Traffic {
     /// Publishes some numbers every millisecond, and takes them from a subscription of the same connection: what a
     /// server has confirmed it has sent back before.
-    pub(crate) fn start(home: Home, client: &Client, to: &str) -> Self {
+    pub(crate) fn start(adapter: Adapter, client: &Client, to: &str) -> Self {
         let (stop, received) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let subscription = client.subscribe(filter(to)).expect("open");
         let book = Book {
@@ -37,7 +37,7 @@ impl Traffic {
             published: BTreeMap::new(),
             received: BTreeMap::new(),
         };
-        let running = home.spawn(book.keep(subject(to), subscription, stop.clone(), received.clone()));
+        let running = adapter.spawn(book.keep(subject(to), subscription, stop.clone(), received.clone()));
         Self {
             stop,
             received,

@@ -63,7 +63,7 @@ impl Waiter {
 /// Where a connection lives and how it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    Futures(Home),
+    Futures(Adapter),
     #[cfg(target_os = "linux")]
     Calls,
 }
@@ -94,12 +94,12 @@ impl Cell {
         let mut runtime = None;
         let mut blocking = None;
         let (client, events) = match way {
-            Way::Futures(home) if change == RuntimeDropped => {
+            Way::Futures(adapter) if change == RuntimeDropped => {
                 let over = Arc::new(AtomicBool::new(false));
                 runtime = Some(over.clone());
-                in_a_runtime_of_its_own(home, options, over).await
+                in_its_own_runtime(adapter, options, over).await
             }
-            Way::Futures(home) => home.try_start(options).expect("usable options"),
+            Way::Futures(adapter) => adapter.try_start(options).expect("usable options"),
             #[cfg(target_os = "linux")]
             Way::Calls => {
                 let started = options.adapter(nats_conn_std::Std::default()).start();
@@ -130,13 +130,13 @@ impl Cell {
             LIMIT * 2
         };
         let outcome = match way {
-            Way::Futures(home) => {
+            Way::Futures(adapter) => {
                 let waits = Arc::new(AtomicBool::new(false));
                 let waiting = match taken {
                     Some(held) => begin::next_of(held),
                     None => begin::future(waiter, client.clone(), events, limit),
                 };
-                let outcome = home.spawn(begin::noting(waiting, waits.clone()));
+                let outcome = adapter.spawn(begin::noting(waiting, waits.clone()));
                 until(|| waits.load(Ordering::SeqCst)).await;
                 outcome
             }
@@ -256,11 +256,11 @@ impl Wake for Broken {
 }
 
 /// Starts a connection in another runtime of the same kind, which is dropped when it is over.
-async fn in_a_runtime_of_its_own(home: Home, options: Options, over: Arc<AtomicBool>) -> (Client, Events) {
+async fn in_its_own_runtime(adapter: Adapter, options: Options, over: Arc<AtomicBool>) -> (Client, Events) {
     let (said, started) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        home.run(async move {
-            let _ = said.send(home.try_start(options).expect("usable options"));
+        adapter.run(async move {
+            let _ = said.send(adapter.try_start(options).expect("usable options"));
             while !over.load(Ordering::SeqCst) {
                 pause(Duration::from_millis(1)).await;
             }
@@ -302,7 +302,7 @@ impl Row {
         for change in CHANGES {
             let has_runtime = matches!(
                 way,
-                Way::Futures(Home::TokioCurrentThread | Home::TokioMultiThread)
+                Way::Futures(Adapter::TokioCurrentThread | Adapter::TokioMultiThread)
             );
             if change != RuntimeDropped || has_runtime {
                 cells.push(Cell::begin(way, self.waiter, change).await);
@@ -349,10 +349,10 @@ impl Row {
 
 scenarios! {
     // behaviour: 6.3, 6.6, 7.1, 7.3, 7.5, 11.1, 11.2, 11.3, 11.4
-    async fn who_waits_is_settled_by_each_change_that_settles_it_and_by_no_other(home) {
+    async fn every_waiting_call_is_settled_by_each_change_that_settles_it_and_by_no_other(adapter) {
         let mut wrong = String::new();
         for row in TABLE {
-            wrong += &row.run(Way::Futures(home)).await;
+            wrong += &row.run(Way::Futures(adapter)).await;
         }
         assert!(wrong.is_empty(), "{wrong}");
     }
@@ -360,8 +360,8 @@ scenarios! {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_call_that_blocks_is_settled_by_each_change_that_settles_it_and_by_no_other() {
-    Home::Std.run(async {
+fn a_blocking_call_is_settled_by_each_change_that_settles_it_and_by_no_other() {
+    Adapter::Std.run(async {
         let mut wrong = String::new();
         for row in TABLE.iter().filter(|row| row.waiter != Connect) {
             wrong += &row.run(Way::Calls).await;

@@ -115,14 +115,14 @@ scenarios! {
     /// Ten buffers full: were each of them to wait for the confirmation that comes by itself, they would take 900 ms and
     /// more, whatever the machine. A busy one may be slow, so that it has several tries.
     // behaviour: 6.5
-    async fn at_least_once_a_small_buffer_is_emptied_as_fast_as_the_server_confirms(home) {
+    async fn at_least_once_a_small_buffer_is_emptied_as_fast_as_the_server_confirms(adapter) {
         const MESSAGES: usize = 100;
         let cluster = Model::start(1);
         let mut times = Vec::new();
         while times.iter().all(|time| *time > Duration::from_millis(450)) {
             assert!(times.len() < 10, "{times:?}");
             let options = options(&cluster.urls()).delivery(Delivery::AtLeastOnce).send_buffer(10_000);
-            let client = soon(home.connect(options)).await.expect("it is there");
+            let client = soon(adapter.connect(options)).await.expect("it is there");
             let mut subscription = client.subscribe(&SUBJECT).expect("open");
             soon(client.flush()).await.expect("a session");
             let begun = Instant::now();
@@ -138,13 +138,13 @@ scenarios! {
     }
 
     // behaviour: 7.3, 11.2
-    async fn a_request_that_is_still_queued_when_the_connection_closes_is_not_sent(home) {
+    async fn a_request_that_is_still_queued_when_the_connection_closes_is_not_sent(adapter) {
         let deaf = Deaf::start();
-        let (client, mut watch) = home.start(options(&deaf.address).close_timeout(LIMIT).send_buffer(64 << 20));
+        let (client, mut watch) = adapter.start(options(&deaf.address).close_timeout(LIMIT).send_buffer(64 << 20));
         watch.until("connected").await;
         soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("room");
         soon(client.publish(&Subject::from_static("wait.last"), "y")).await.expect("nothing is queued");
-        let asking = home.spawn({
+        let asking = adapter.spawn({
             let client = client.clone();
             async move { client.request(&Subject::from_static("wait.ask"), "?").await.map(drop) }
         });
@@ -157,10 +157,10 @@ scenarios! {
     }
 
     // behaviour: 7.5
-    async fn a_refused_inbox_is_not_tried_again_with_every_request(home, version) {
+    async fn a_refused_inbox_is_not_tried_again_with_every_request(adapter, version) {
         let user = User::with_password("ann", "p").deny_subscribe(&["_INBOX.>"]);
         let server = real_server(version, ServerConfig::new().user(user));
-        let (client, mut watch) = home.start(options(&server.client_url_with("ann:p")));
+        let (client, mut watch) = adapter.start(options(&server.client_url_with("ann:p")));
         watch.until("connected").await;
         for _ in 0..50 {
             let failure = soon(client.request(&SUBJECT, "?").into_future()).await.expect_err("it is refused");
@@ -173,19 +173,19 @@ scenarios! {
     }
 
     // behaviour: 6.6
-    async fn a_publisher_that_waits_for_room_is_settled_by_each_change_that_settles_it_and_by_no_other(home) {
+    async fn a_publisher_that_waits_for_room_is_settled_by_each_change_that_settles_it_and_by_no_other(adapter) {
         for when_full in [WhenFull::Error, WhenFull::Off] {
             for change in [LinkLost, ForcedReconnect, NewPool, Drain, Close, TimeIsUp] {
                 let deaf = Deaf::start();
                 let options = options(&deaf.address).send_buffer(1000).when_full(when_full);
-                let (client, mut watch) = home.start(options);
+                let (client, mut watch) = adapter.start(options);
                 watch.until("connected").await;
                 // It is more than the sockets hold, and accepted because nothing else is held.
                 soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("nothing is queued");
                 let limit = if matches!(change, TimeIsUp) { Duration::from_millis(50) } else { LIMIT * 2 };
                 // A task of its own: were it polled here, the end of our patience would look again in place of its waker.
                 let waits = Arc::new(AtomicBool::new(false));
-                let publishing = home.spawn({
+                let publishing = adapter.spawn({
                     let (client, waits) = (client.clone(), waits.clone());
                     async move {
                         let mut publishing = pin!(client.publish(&SUBJECT, "y").timeout(limit));

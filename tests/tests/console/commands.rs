@@ -27,7 +27,7 @@ consoles! {
         console.close();
     }
 
-    fn a_payload_is_what_stands_behind_the_mark_to_the_end_of_the_line(adapter) {
+    fn a_payload_is_what_follows_the_mark_to_the_end_of_the_line(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         for (command, line, payload) in [
             (&b"pub a"[..], "PUB a 0", &b""[..]),
@@ -163,7 +163,7 @@ consoles! {
         console.close();
     }
 
-    fn state_info_and_servers_tell_what_is(adapter) {
+    fn state_info_and_servers_show_the_present_state(adapter) {
         let fake = Fake::new();
         let mut console = adapter.start(&format!("--server {} {QUICK}", fake.url()));
         assert_eq!(console.until("connecting")["attempt"], 1);

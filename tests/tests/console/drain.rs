@@ -66,7 +66,7 @@ consoles! {
         assert_eq!(ended["reason"], "drained");
     }
 
-    fn without_a_link_a_drain_goes_on_until_what_is_queued_is_confirmed(adapter) {
+    fn without_a_link_a_drain_continues_until_what_is_queued_is_confirmed(adapter) {
         let (fake, link, mut console) = connected(adapter, "--reconnect-wait-ms 200 --min-stable-ms 60000");
         console.tell("sub s a");
         link.close();
@@ -163,7 +163,7 @@ consoles! {
         assert_eq!((end.status, &closed["complete"], &closed["unread"]), (1, &json!(true), &json!(2)));
     }
 
-    fn during_an_outage_a_drain_takes_answers_and_questions_of_those_at_work(adapter) {
+    fn during_an_outage_a_drain_takes_replies_and_requests_of_running_handlers(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "--reconnect-wait-ms 200 --min-stable-ms 60000");
         console.tell("sub s a");
         link.expect("SUB a 1");

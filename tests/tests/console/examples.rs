@@ -214,7 +214,7 @@ consoles! {
         }
     }
 
-    fn each_says_what_is_wrong_with_its_arguments(adapter) {
+    fn each_example_reports_what_is_wrong_with_its_arguments(adapter) {
         for arguments in [&["--nonsense"][..], &["--server"]] {
             let tour = Running::start(adapter, "tour", arguments).end();
             assert_eq!((tour.status, tour.errors.as_str()), (Some(2), "usage: tour [--server URL…]\n"));
@@ -238,7 +238,7 @@ consoles! {
         }
     }
 
-    fn each_says_what_is_wrong_with_its_server(adapter) {
+    fn each_example_reports_what_is_wrong_with_its_server(adapter) {
         let auth = Auth::Password { user: "ann".into(), password: "other".into() };
         let strict = cluster(Settings { auth, ..Settings::new("n1") });
         let clear = cluster(Settings::new("n1"));

@@ -116,7 +116,7 @@ consoles! {
         console.close();
     }
 
-    fn without_flags_connect_says_no_more_than_it_must(adapter) {
+    fn without_flags_connect_holds_only_the_required_fields(adapter) {
         let fake = Fake::new();
         let mut console = adapter.start(&format!("--server {}", fake.url()));
         let mut link = fake.accept();
@@ -200,7 +200,7 @@ consoles! {
         assert_ne!(inbox(1), inbox(2));
     }
 
-    fn without_a_seed_nobody_can_guess(adapter) {
+    fn without_a_seed_inboxes_cannot_be_guessed(adapter) {
         let inbox = || {
             let (_fake, mut link, mut console) = connected(adapter, "");
             console.tell("req r a 5000");

@@ -46,7 +46,7 @@ consoles! {
         fails(adapter, "", |fake| fake.accept().send("INFO {\"a\""), "info", "eof");
     }
 
-    fn one_deadline_stands_over_all_phases(adapter) {
+    fn one_deadline_covers_all_phases(adapter) {
         let began = Instant::now();
         let stall = |fake: &Fake| {
             let mut link = fake.accept();
@@ -66,7 +66,7 @@ consoles! {
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     }
 
-    fn an_error_behind_info_is_told_by_its_text_also_before_tls(adapter) {
+    fn an_error_after_info_is_reported_with_its_text_even_before_tls(adapter) {
         for (flags, fields) in [("", json!({})), ("", json!({"tls_required": true})), ("--tls-required", json!({"tls_available": true}))] {
             let throttle = |fake: &Fake| {
                 let mut link = fake.accept();
@@ -93,7 +93,7 @@ consoles! {
         fails(adapter, "", inject, "tls", "plaintext_before_tls");
     }
 
-    fn tls_that_cannot_be_had_fails_in_tls(adapter) {
+    fn required_tls_that_the_server_lacks_fails_in_tls(adapter) {
         let plain = |fake: &Fake| {
             let mut link = fake.accept();
             link.info(json!({}));
@@ -172,7 +172,7 @@ consoles! {
         console.close();
     }
 
-    fn what_comes_with_the_pong_counts_behind_connected(adapter) {
+    fn what_arrives_with_the_pong_counts_after_connected(adapter) {
         let fake = Fake::new();
         let mut console = adapter.start(&format!("--server {}", fake.url()));
         console.tell("sub s a");

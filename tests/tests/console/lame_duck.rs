@@ -3,7 +3,7 @@
 use crate::scene::*;
 
 consoles! {
-    fn a_lame_duck_is_told_once_a_link_and_stays_where_that_is_asked_for(adapter) {
+    fn a_lame_duck_is_reported_once_a_link_and_with_notify_the_client_stays(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "--lame-duck notify");
         link.info(json!({"ldm": true}));
         let duck = console.until("lame_duck");

@@ -154,7 +154,7 @@ consoles! {
         console.close();
     }
 
-    fn the_oldest_make_room_where_that_is_asked_for(adapter) {
+    fn with_drop_oldest_the_oldest_publishes_make_room(adapter) {
         let (fake, link, mut console) = connected(adapter, &format!("{OUTAGE} --send-buffer-bytes 50 --when-full drop-oldest"));
         link.close();
         console.until("backoff_wait");
@@ -207,7 +207,7 @@ consoles! {
         console.close();
     }
 
-    fn what_the_next_server_cannot_take_is_dropped_and_told(adapter) {
+    fn what_the_next_server_cannot_take_is_dropped_and_reported(adapter) {
         let (fake, link, mut console) = connected(adapter, "--reconnect-wait-ms 300 --min-stable-ms 60000");
         link.close();
         console.until("backoff_wait");
@@ -242,7 +242,7 @@ consoles! {
         console.close();
     }
 
-    fn a_publish_that_is_not_permitted_is_told_and_costs_nothing(adapter) {
+    fn a_publish_that_is_not_permitted_is_reported_and_affects_nothing_else(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         console.tell("pub a.b -- x");
         link.publish();

@@ -119,7 +119,7 @@ consoles! {
         assert!(failed["detail"].as_str().unwrap().contains("/nowhere/ca.pem"), "{failed}");
     }
 
-    fn tls_comes_first_where_that_is_asked_for(adapter, version) {
+    fn tls_comes_first_if_that_is_configured(adapter, version) {
         if !version.has_tls_first() {
             return;
         }
@@ -177,7 +177,7 @@ consoles! {
         let _ = (std::fs::remove_file(&creds), std::fs::remove_file(&seed));
     }
 
-    fn a_lame_duck_is_told(adapter, version) {
+    fn a_lame_duck_is_reported(adapter, version) {
         let server = start(version, ServerConfig::new().lame_duck(Duration::from_secs(30), Duration::from_secs(20)));
         let mut console = adapter.start(&format!("--server {} --lame-duck notify", server.url()));
         console.until("connected");

@@ -99,7 +99,7 @@ consoles! {
         tape.close(console, &["secret-0", "secret-1"]);
     }
 
-    fn a_drain_goes_on_over_a_lost_link(adapter, version) {
+    fn a_drain_survives_a_lost_link(adapter, version) {
         let server = start(version, ServerConfig::new());
         let servers = format!("--server {}", server.url());
         let (mut console, tape) = recorded(adapter, version, "drain_over_a_lost_link", &servers);
@@ -257,7 +257,7 @@ consoles! {
         tape.close(console, &["question"]);
     }
 
-    fn what_the_next_server_does_not_take_is_dropped_and_refusals_are_told(adapter, version) {
+    fn what_the_next_server_does_not_take_is_dropped_and_refusals_are_reported(adapter, version) {
         let config = || {
             let user = User::with_password("annika", "hunter2").deny_publish(&["no.pub"]).deny_subscribe(&["no.sub"]);
             ServerConfig::new().user(user)

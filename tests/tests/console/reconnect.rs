@@ -111,7 +111,7 @@ consoles! {
         console.close();
     }
 
-    fn without_anything_to_restore_it_is_told_at_once(adapter) {
+    fn without_anything_to_restore_resubscribed_comes_at_once(adapter) {
         let (fake, link, mut console) = connected(adapter, "");
         link.close();
         let mut link = fake.shake();
@@ -232,7 +232,7 @@ consoles! {
         console.close();
     }
 
-    fn retry_initial_goes_on_and_keeps_what_was_asked_for_meanwhile(adapter) {
+    fn retry_initial_continues_and_keeps_publishes_and_subscriptions(adapter) {
         let url = dead_url();
         let mut console = adapter.start(&format!("--retry-initial {QUICK} --server {url}"));
         console.tell("sub s a");

@@ -59,7 +59,7 @@ consoles! {
         assert!(contains(&bytes, "day.one"));
     }
 
-    fn a_file_that_cannot_be_written_is_told_in_one_line(adapter) {
+    fn a_file_that_cannot_be_written_is_reported_in_one_line(adapter) {
         let end = adapter.start("--record /nowhere/at/all.rec").end();
         assert_eq!(end.status, 2);
         assert!(end.errors.starts_with("console: --record /nowhere/at/all.rec: "), "{}", end.errors);

@@ -34,7 +34,7 @@ consoles! {
         console.close();
     }
 
-    fn nobody_who_responds_is_told_at_once(adapter) {
+    fn no_responders_is_reported_at_once(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         console.tell("req r a 60000 -- x");
         let reply = request(&mut link);
@@ -106,7 +106,7 @@ consoles! {
         console.close();
     }
 
-    fn a_request_that_was_dropped_is_told(adapter) {
+    fn a_request_that_was_dropped_is_reported(adapter) {
         let flags = "--reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --min-stable-ms 60000 --send-buffer-bytes 60 --when-full drop-oldest";
         let (_fake, link, mut console) = connected(adapter, flags);
         link.close();
@@ -118,7 +118,7 @@ consoles! {
         console.close();
     }
 
-    fn an_inbox_that_is_refused_fails_all_requests_and_is_made_anew_after_a_wait(adapter) {
+    fn a_refused_inbox_fails_all_requests_and_is_subscribed_again_after_a_wait(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         console.tell("req r a 60000");
         console.tell("req s a 60000");

@@ -43,7 +43,7 @@ consoles! {
         console.close();
     }
 
-    fn messages_for_nobody_are_passed_over(adapter) {
+    fn messages_without_a_subscription_are_skipped(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         console.tell("sub s a");
         console.tell("unsub s");
@@ -115,7 +115,7 @@ consoles! {
         console.close();
     }
 
-    fn a_consumer_that_is_slow_loses_the_newest_and_is_told_once(adapter) {
+    fn a_slow_consumer_loses_the_newest_messages_and_is_reported_once(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "--pending-msgs 4");
         console.tell("sub s a");
         console.tell("sub t b");

@@ -43,7 +43,7 @@ fn at_least_once_confirms_by_itself_100_ms_after_something_was_handed_out() {
 
 // behaviour: 6.5
 #[test]
-fn at_least_once_asks_at_once_when_a_publish_is_refused_for_want_of_room() {
+fn at_least_once_asks_at_once_when_a_publish_is_refused_for_lack_of_room() {
     let mut world = Scenario::new(1)
         .config(|config| {
             config.delivery = Delivery::AtLeastOnce;
@@ -67,7 +67,7 @@ fn at_least_once_asks_at_once_when_a_publish_is_refused_for_want_of_room() {
 
 // behaviour: 6.5
 #[test]
-fn at_least_once_adds_a_ping_behind_every_64_kib() {
+fn at_least_once_adds_a_ping_after_every_64_kib() {
     let mut world = Scenario::new(1)
         .config(|config| config.delivery = Delivery::AtLeastOnce)
         .connected();

@@ -94,7 +94,7 @@ fn a_deadline_while_a_name_is_resolved_is_of_the_phase_that_the_driver_reported(
 
 // behaviour: 2.1; edge: 101
 #[test]
-fn each_failure_of_the_driver_is_told_with_its_phase_and_cause() {
+fn each_failure_of_the_driver_is_reported_with_its_phase_and_cause() {
     let ends = [
         (
             LinkEnd::Resolve {
@@ -143,7 +143,7 @@ fn a_server_that_closes_without_a_byte_is_a_failed_attempt_and_the_next_is_tried
 
 // behaviour: 2.5; edge: 59
 #[test]
-fn the_initial_connect_tries_every_server_once_without_waits_and_tells_the_error_of_each() {
+fn the_initial_connect_tries_every_server_once_without_waits_and_reports_the_error_of_each() {
     let mut world = Scenario::new(3)
         .route(0, |route| route.dial = refused())
         .server(1, |server| server.auth = Auth::Token("secret".into()))
@@ -185,7 +185,7 @@ fn authentication_that_fails_on_the_first_server_and_works_on_the_second_connect
 
 // behaviour: 2.5; edge: 56, 57
 #[test]
-fn with_retry_initial_it_goes_on_and_what_was_done_meanwhile_is_sent_once_connected() {
+fn with_retry_initial_attempts_continue_and_what_was_queued_is_sent_once_connected() {
     let mut world = Scenario::new(1)
         .config(|config| config.retry_initial = true)
         .server(0, |server| server.max_payload = 100)
@@ -209,7 +209,7 @@ fn with_retry_initial_it_goes_on_and_what_was_done_meanwhile_is_sent_once_connec
 
 // behaviour: 2.3, 3.2
 #[test]
-fn what_info_taught_in_a_failed_attempt_stays_and_is_told_with_the_next_connect() {
+fn what_info_announced_in_a_failed_attempt_is_kept_and_reported_with_the_next_connect() {
     let step = Step::instead(When::Ping(1), [Deed::Close]);
     let mut world = Scenario::new(2)
         .knowing(&["n1"])

@@ -37,7 +37,7 @@ fn the_same_authentication_error_twice_over_ten_seconds_takes_the_server_out() {
 
 // behaviour: 9.2
 #[test]
-fn within_the_gap_it_is_an_ordinary_failure_and_a_success_begins_the_row_anew() {
+fn within_the_gap_it_is_an_ordinary_failure_and_a_success_ends_the_row() {
     let mut world = Scenario::new(1).connected();
     for _ in 0..4 {
         world.run_for(9 * SECOND);
@@ -54,7 +54,7 @@ fn within_the_gap_it_is_an_ordinary_failure_and_a_success_begins_the_row_anew() 
 
 // behaviour: 9.2; edge: 48, 49
 #[test]
-fn two_different_authentication_errors_and_two_servers_are_no_row() {
+fn two_different_authentication_errors_or_two_servers_are_not_a_row() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.deed(Deed::error("User Authentication Expired"));

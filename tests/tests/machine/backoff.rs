@@ -79,7 +79,7 @@ fn a_link_that_lived_shorter_than_min_stable_counts_as_a_failed_round_but_not_fo
 
 // behaviour: 4.1; edge: 81, 82
 #[test]
-fn behind_a_stable_link_the_first_attempt_is_at_once_also_with_one_server() {
+fn after_a_stable_link_the_first_attempt_is_at_once_even_with_one_server() {
     for servers in [1, 3] {
         let mut world = Scenario::new(servers).connected();
         world.run_for(2 * SECOND);
@@ -234,7 +234,7 @@ fn a_wait_ends_early_on_close_on_a_forced_reconnect_and_on_a_new_pool() {
 
 // behaviour: 4.2
 #[test]
-fn a_wait_is_told_with_its_server_its_length_and_the_number_of_the_attempt() {
+fn a_wait_is_reported_with_its_server_its_length_and_the_number_of_the_attempt() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.crash(0);

@@ -67,7 +67,7 @@ fn a_frame_larger_than_the_buffer_is_taken_when_nothing_is_queued() {
 
 // behaviour: 6.6
 #[test]
-fn drop_oldest_makes_room_by_dropping_what_is_not_handed_out_and_tells_it() {
+fn drop_oldest_makes_room_by_dropping_what_is_not_handed_out_and_reports_it() {
     let mut world = Scenario::new(1)
         .config(|config| {
             config.send_buffer = 10_000;
@@ -165,7 +165,7 @@ fn subscribing_needs_no_room() {
 
 // behaviour: 6.6, 2.6
 #[test]
-fn writable_comes_too_when_a_lower_payload_limit_made_the_room() {
+fn writable_also_comes_when_a_lower_payload_limit_made_room() {
     let mut world = stuck(10_000);
     world.publish_numbered("a", 100).expect("room");
     world.run_for(MILLISECOND);
@@ -212,7 +212,7 @@ fn a_publish_that_is_refused_for_its_subject_drops_nothing_to_make_room() {
 
 // behaviour: 6.6
 #[test]
-fn what_fits_exactly_is_taken_and_a_steady_overflow_is_told_once() {
+fn what_fits_exactly_is_taken_and_a_steady_overflow_is_reported_once() {
     let drop_oldest = |config: &mut Config| {
         config.send_buffer = 2 * "PUB a 1\r\nx\r\n".len();
         config.when_full = nats_conn_sm::WhenFull::DropOldest;

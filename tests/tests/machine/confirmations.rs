@@ -51,7 +51,7 @@ fn asked(world: &World) -> Vec<Timestamp> {
 
 // behaviour: 6.5
 #[test]
-fn at_least_once_asks_again_at_once_while_a_publisher_finds_no_room_behind_a_confirmation() {
+fn at_least_once_asks_again_at_once_while_a_publisher_finds_no_room_after_a_confirmation() {
     let mut hand = by_hand(|config| {
         config.delivery = Delivery::AtLeastOnce;
         config.send_buffer = 10_000;
@@ -80,7 +80,7 @@ fn at_least_once_asks_again_at_once_while_a_publisher_finds_no_room_behind_a_con
 
 // behaviour: 6.5
 #[test]
-fn nobody_is_asked_about_nothing_while_a_refusal_stands() {
+fn no_ping_is_sent_while_nothing_is_unconfirmed_although_a_refusal_stands() {
     let mut hand = by_hand(|config| {
         config.delivery = Delivery::AtLeastOnce;
         config.send_buffer = 1_000;
@@ -165,7 +165,7 @@ fn at_least_once_keeps_its_cadence_whatever_is_set_for_at_most_once() {
 
 // behaviour: 6.5
 #[test]
-fn the_second_of_at_most_once_begins_anew_when_another_pong_has_confirmed_everything() {
+fn the_second_of_at_most_once_starts_over_when_another_pong_has_confirmed_everything() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.publish("a", b"first").expect("room");
@@ -228,7 +228,7 @@ fn at_most_once_asks_about_what_the_driver_was_still_writing_when_the_last_pong_
 
 // behaviour: 6.5, 6.6
 #[test]
-fn at_most_once_asks_no_sooner_for_a_publisher_who_waits_for_room() {
+fn at_most_once_asks_no_sooner_for_a_publisher_that_waits_for_room() {
     let mut hand = by_hand(|config| config.send_buffer = 1_000);
     let mut now = START;
     assert!(publish(&mut hand, 900));
@@ -269,7 +269,7 @@ fn what_at_most_once_asks_does_not_count_as_an_unanswered_keep_alive() {
 
 // behaviour: 6.5, 5.4
 #[test]
-fn a_link_that_ends_before_it_has_answered_is_asked_nothing_and_the_next_one_anew() {
+fn a_link_that_ends_before_its_pong_confirms_nothing_and_the_next_one_is_asked() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.publish("a", b"first").expect("room");
@@ -289,7 +289,7 @@ fn a_link_that_ends_before_it_has_answered_is_asked_nothing_and_the_next_one_ane
 
 // behaviour: 6.5
 #[test]
-fn a_block_that_is_being_written_when_the_asking_pong_comes_is_asked_about_too() {
+fn a_block_that_is_being_written_when_a_confirming_pong_comes_gets_its_own_ping() {
     let mut hand = at_least_once();
     let subject = Subject::from_static("a");
     hand.client.publish(Publish::new(&subject, "1")).expect("room");
@@ -313,7 +313,7 @@ fn a_block_that_is_being_written_when_the_asking_pong_comes_is_asked_about_too()
 
 // behaviour: 6.5, 6.2
 #[test]
-fn of_a_block_that_is_confirmed_in_part_the_rest_is_queued_again() {
+fn the_rest_of_a_partly_confirmed_block_is_queued_again() {
     let mut hand = at_least_once();
     let subject = Subject::from_static("a");
     hand.client.publish(Publish::new(&subject, "1")).expect("room");
@@ -334,7 +334,7 @@ fn of_a_block_that_is_confirmed_in_part_the_rest_is_queued_again() {
 
 // behaviour: 5.4, 6.2
 #[test]
-fn of_a_block_that_is_proven_in_part_while_it_is_written_the_rest_is_queued_again() {
+fn the_rest_of_a_block_that_is_partly_confirmed_while_written_is_queued_again() {
     let mut hand = connected(|_| {});
     let subject = Subject::from_static("a");
     hand.client.publish(Publish::new(&subject, "1")).expect("room");

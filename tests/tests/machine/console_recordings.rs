@@ -49,7 +49,7 @@ fn read(path: &Path) -> Vec<u8> {
 
 // behaviour: 1.2, 13.1
 #[test]
-fn what_consoles_did_with_real_servers_comes_of_the_same_inputs_again() {
+fn recordings_of_consoles_replay_to_the_same_outputs() {
     let faults: Vec<String> = recordings()
         .iter()
         .filter_map(|path| {

@@ -47,7 +47,7 @@ fn credentials_are_asked_for_at_every_attempt_with_its_nonce() {
 
 // behaviour: 9.3, 2.3; edge: 46
 #[test]
-fn credentials_that_cannot_be_had_fail_the_attempt_in_auth_and_the_next_goes_on() {
+fn credentials_that_cannot_be_obtained_fail_the_attempt_in_auth_and_the_next_continues() {
     let mut world = Scenario::new(1)
         .config(|config| {
             config.ask_credentials = true;
@@ -214,7 +214,7 @@ fn a_password_or_token_beside_an_nkey_or_a_jwt_goes_into_connect_with_it() {
 
 // behaviour: 9.3; edge: 58
 #[test]
-fn the_user_information_of_a_url_is_sent_also_where_info_does_not_ask_for_it() {
+fn the_userinfo_of_a_url_is_sent_even_if_info_does_not_ask_for_it() {
     let mut world = Scenario::new(1)
         .knowing(&["nats://u%20ser:pa%22ss@n1.test:4222"])
         .connected();
@@ -280,7 +280,7 @@ fn loopback_and_tls_are_no_clear_text() {
 
 // behaviour: 9.3
 #[test]
-fn the_user_information_of_a_url_goes_in_place_of_what_the_driver_says_of_user_and_token() {
+fn the_userinfo_of_a_url_replaces_the_user_and_token_that_the_driver_gives() {
     let said = [
         ("nats://tok@n1.test:4222", Credentials::user_password("u", "p")),
         ("nats://u:p@n1.test:4222", Credentials::token("tok")),
@@ -302,7 +302,7 @@ fn the_user_information_of_a_url_goes_in_place_of_what_the_driver_says_of_user_a
 
 // behaviour: 9.3
 #[test]
-fn credentials_are_what_they_were_made_of() {
+fn constructors_of_credentials_set_their_fields() {
     let both = Credentials::user_password("sally", "hunter2");
     let text = |secret: &Option<nats_proto::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     assert_eq!(text(&both.user), Some("sally".into()));

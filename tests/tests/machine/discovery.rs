@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 // behaviour: 3.2; edge: 7, 85, 89
 #[test]
-fn connect_urls_add_servers_behind_the_explicit_ones_and_what_is_known_adds_nothing() {
+fn connect_urls_add_servers_after_the_explicit_ones_and_known_ones_add_nothing() {
     let mut world = Scenario::new(3)
         .knowing(&["n1", "n2"])
         .server(0, |server| server.urls = gossip(&["n1", "N2", "n3", "n3"]))
@@ -89,7 +89,7 @@ fn discovered_servers_are_ignored_if_asked() {
 
 // behaviour: 3.2
 #[test]
-fn an_announced_url_that_cannot_be_used_is_skipped_and_told() {
+fn an_unusable_announced_url_is_skipped_and_reported() {
     let mut world = Scenario::new(2)
         .knowing(&["n1"])
         .server(0, |server| {
@@ -144,7 +144,7 @@ fn discovered_servers_inherit_tls_its_name_and_the_user_information() {
 
 // behaviour: 3.5, 2.3
 #[test]
-fn a_server_that_was_discovered_and_replaced_between_two_sessions_is_not_told_as_added() {
+fn a_server_that_was_discovered_and_replaced_between_two_sessions_is_not_reported_as_added() {
     let mut world = Scenario::new(2)
         .knowing(&["n1"])
         .config(|config| config.retry_initial = true)
@@ -167,7 +167,7 @@ fn a_server_that_was_discovered_and_replaced_between_two_sessions_is_not_told_as
 
 // behaviour: 2.3, 3.2, 3.4
 #[test]
-fn a_server_that_left_before_it_was_told_of_is_not_told_as_added() {
+fn a_server_that_left_before_it_was_reported_is_not_reported_as_added() {
     let mut world = Scenario::new(3)
         .knowing(&["n1", "n2"])
         .config(|config| config.max_reconnects = Some(1))
@@ -187,7 +187,7 @@ fn a_server_that_left_before_it_was_told_of_is_not_told_as_added() {
 
 // behaviour: 2.3, 3.2; edge: 89
 #[test]
-fn of_two_servers_learned_between_sessions_the_one_that_left_again_is_not_told() {
+fn a_server_that_was_learned_and_removed_between_sessions_is_not_reported() {
     let names = |names: &[&str]| Urls::Fixed(names.iter().map(|name| format!("{name}.test:4222")).collect());
     let mut world = Scenario::new(3)
         .knowing(&["n1"])
@@ -217,7 +217,7 @@ fn of_two_servers_learned_between_sessions_the_one_that_left_again_is_not_told()
 
 // behaviour: 13.2, 3.2; edge: 90
 #[test]
-fn an_announced_server_that_asks_for_tls_is_not_lowered_to_clear_text() {
+fn an_announced_server_with_tls_is_never_dialled_in_clear_text() {
     let info = "{\"connect_urls\":[\"tls://n9.test:4222\",\"n8.test:4222\"]}";
     let hand = ByHand::connected(ByHand::config(), info);
     let servers = hand.client.servers();
@@ -231,7 +231,7 @@ fn an_announced_server_that_asks_for_tls_is_not_lowered_to_clear_text() {
 
 // behaviour: 13.1, 3.2
 #[test]
-fn an_announced_url_that_cannot_be_used_is_told_without_its_userinfo() {
+fn an_unusable_announced_url_is_reported_without_its_userinfo() {
     let mut hand = ByHand::connected(ByHand::config(), INFO);
     hand.read(b"INFO {\"connect_urls\":[\"http://sally:hunter2@n3.test\"]}\r\n");
     let told = hand.events(START);
@@ -248,7 +248,7 @@ fn an_announced_url_that_cannot_be_used_is_told_without_its_userinfo() {
 
 // behaviour: 3.2, 12.1
 #[test]
-fn of_an_endless_list_of_servers_so_many_are_taken_as_a_cluster_may_have() {
+fn of_an_endless_list_of_servers_1024_are_taken() {
     let names: Vec<String> = (0..50_000).map(|number| format!("\"n{number}.test\"")).collect();
     let mut hand = ByHand::connected(ByHand::config(), INFO);
     for _ in 0..3 {

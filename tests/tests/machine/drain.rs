@@ -113,7 +113,7 @@ fn a_drain_without_a_link_and_with_nothing_queued_closes_at_once() {
 
 // behaviour: 11.1; edge: 132
 #[test]
-fn a_drain_without_a_link_goes_on_reconnecting_until_what_is_queued_is_confirmed() {
+fn a_drain_without_a_link_keeps_reconnecting_until_what_is_queued_is_confirmed() {
     let mut world = connected();
     let sid = world.subscribe("a");
     world.run_for(SECOND);
@@ -191,7 +191,7 @@ fn with_at_least_once_a_drain_over_a_lost_link_is_complete() {
 
 // behaviour: 11.1; edge: 134
 #[test]
-fn a_drain_takes_25_seconds_at_most_and_tells_what_was_left() {
+fn a_drain_takes_25_seconds_at_most_and_reports_what_was_left() {
     let mut world = connected();
     let sid = world.subscribe("a");
     world.run_for(SECOND);
@@ -251,7 +251,7 @@ fn draining_twice_is_once_and_closing_while_draining_closes() {
 
 // behaviour: 11.2; edge: 136, 138
 #[test]
-fn close_hands_over_what_is_queued_and_tells_disconnected_before_closed() {
+fn close_hands_over_what_is_queued_and_reports_disconnected_before_closed() {
     let mut world = connected();
     world.subscribe("a");
     for _ in 0..100 {
@@ -272,7 +272,7 @@ fn close_hands_over_what_is_queued_and_tells_disconnected_before_closed() {
 
 // behaviour: 11.2; edge: 136
 #[test]
-fn close_writes_for_half_a_second_at_most_and_tells_the_rest_as_dropped() {
+fn close_writes_for_half_a_second_at_most_and_reports_the_rest_as_dropped() {
     let mut world = connected();
     world.pipe().deaf = true;
     world.routes[0].send_room = 5_000;
@@ -314,7 +314,7 @@ fn abort_skips_the_writing() {
 
 // behaviour: 11.2; edge: 137
 #[test]
-fn close_ends_everything_that_is_open_with_closed_and_nothing_comes_behind_it() {
+fn close_ends_everything_that_is_open_with_closed_and_nothing_comes_after_it() {
     let mut world = connected();
     let sid = world.subscribe("a");
     world.freeze();
@@ -391,7 +391,7 @@ fn a_close_whose_last_answer_never_comes_still_closes() {
 
 // behaviour: 14, 11.2; edge: 98, 152
 #[test]
-fn closing_at_any_event_of_a_stormy_life_keeps_the_grammar() {
+fn closing_at_any_event_of_an_eventful_life_keeps_the_grammar() {
     let stormy = |close_at: usize| {
         let mut world = Scenario::new(2)
             .config(|config| {
@@ -437,7 +437,7 @@ fn closing_at_any_event_of_a_stormy_life_keeps_the_grammar() {
 
 // behaviour: 11.4; edge: 153
 #[test]
-fn an_aborted_connection_owes_nothing() {
+fn an_aborted_connection_needs_no_last_answer() {
     let mut world = connected();
     world.subscribe("a");
     world.abort();

@@ -106,7 +106,7 @@ fn without_a_link_publishes_are_taken_until_there_is_one_and_all_is_consumed() {
 
 // behaviour: 11.1; edge: 132
 #[test]
-fn without_a_link_and_with_nothing_queued_a_drain_waits_for_those_at_work() {
+fn without_a_link_and_with_nothing_queued_a_drain_waits_for_running_handlers() {
     let mut world = connected();
     world.crash(0);
     world.wait("disconnected");
@@ -216,7 +216,7 @@ fn a_link_that_goes_while_the_last_is_written_is_followed_by_another_and_nothing
 
 // behaviour: 11.1
 #[test]
-fn what_is_left_unread_is_told_and_does_not_make_a_drain_incomplete() {
+fn what_is_left_unread_is_reported_and_does_not_make_a_drain_incomplete() {
     let mut world = connected();
     world.subscribe("work");
     world.run_for(SECOND);
@@ -248,7 +248,7 @@ fn a_drain_whose_consumers_never_come_to_an_end_is_over_after_its_time() {
 
 // behaviour: 11.1, 4.4; edge: 133
 #[test]
-fn where_no_link_can_follow_a_drain_does_not_wait_for_those_at_work() {
+fn where_no_link_can_follow_a_drain_does_not_wait_for_running_handlers() {
     for (queued, complete) in [(false, "true"), (true, "false")] {
         let mut world = settled(Scenario::new(1).config(|config| config.reconnect = false));
         world.subscribe("work");

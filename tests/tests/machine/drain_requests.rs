@@ -13,7 +13,7 @@ use super::support::{INFO, written};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A drain that waits for one request of 10 bytes and for nothing else.
-fn drain_behind_a_request(hand: &mut ByHand) {
+fn drain_after_a_request(hand: &mut ByHand) {
     let subject = Subject::from_static("q");
     hand.client
         .request(START, Publish::new(&subject, "a question"), 60 * SECOND)
@@ -23,7 +23,7 @@ fn drain_behind_a_request(hand: &mut ByHand) {
 }
 
 /// The request has ended, and the PING behind the last publish leaves.
-fn assert_goes_on(hand: &mut ByHand) {
+fn assert_continues(hand: &mut ByHand) {
     let told = hand.events(START);
     assert!(
         told.iter().any(|event| matches!(event, Event::Response { .. })),
@@ -38,26 +38,26 @@ fn assert_goes_on(hand: &mut ByHand) {
 
 // behaviour: 11.1, 7.3
 #[test]
-fn a_drain_goes_on_when_its_last_request_is_dropped_for_its_size() {
+fn a_drain_continues_when_its_last_request_is_dropped_for_its_size() {
     let mut hand = ByHand::connected(ByHand::config(), INFO);
-    drain_behind_a_request(&mut hand);
+    drain_after_a_request(&mut hand);
     hand.read(b"INFO {\"max_payload\":3}\r\n");
-    assert_goes_on(&mut hand);
+    assert_continues(&mut hand);
 }
 
 // behaviour: 11.1, 7.3
 #[test]
-fn a_drain_goes_on_when_its_last_request_makes_room_for_a_publish() {
+fn a_drain_continues_when_its_last_request_makes_room_for_a_publish() {
     let mut config = ByHand::config();
     config.when_full = WhenFull::DropOldest;
     config.send_buffer = 200;
     let mut hand = ByHand::connected(config, INFO);
-    drain_behind_a_request(&mut hand);
+    drain_after_a_request(&mut hand);
     let (subject, large) = (Subject::from_static("q"), [b'x'; 180]);
     hand.client
         .publish(Publish::new(&subject, &large[..]))
         .expect("room");
-    assert_goes_on(&mut hand);
+    assert_continues(&mut hand);
 }
 
 // behaviour: 11.1, 7.3

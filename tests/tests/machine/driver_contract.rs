@@ -17,7 +17,7 @@ fn connected() -> ByHand {
 
 // behaviour: 1.1
 #[test]
-fn the_deadline_is_now_while_something_waits_to_be_polled_and_later_else() {
+fn the_deadline_is_now_only_while_something_waits_to_be_polled() {
     let mut hand = connected();
     assert_eq!(hand.client.poll_timeout(), Some(START + 120 * SECOND));
     hand.client.drain(START).expect("open");
@@ -66,7 +66,8 @@ fn another_empty_buffer_of_the_same_link_does_not_count_as_written() {
 
 // behaviour: 1.5, 2.3; edge: 2, 148
 #[test]
-fn an_error_behind_info_has_the_same_phase_whether_the_end_of_the_link_was_told_before_or_behind_the_bytes() {
+fn an_error_after_info_has_the_same_phase_whether_the_end_of_the_link_was_reported_before_or_after_the_bytes()
+{
     for text in ["maximum connections exceeded", "Authorization Violation"] {
         let told = [false, true].map(|end_first| {
             let mut hand = ByHand::dialled(ByHand::config());
@@ -101,7 +102,7 @@ fn an_error_behind_info_has_the_same_phase_whether_the_end_of_the_link_was_told_
 
 // behaviour: 5.4, 11.2
 #[test]
-fn a_link_that_was_answered_for_is_not_to_be_disconnected_any_more_also_behind_the_end() {
+fn a_link_whose_end_was_reported_is_never_asked_to_disconnect_even_after_the_end() {
     let mut hand = ByHand::dialled(ByHand::config());
     let link = hand.rx.link();
     hand.client.close(START);

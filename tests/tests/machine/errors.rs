@@ -26,7 +26,7 @@ fn reason(world: &mut World) -> DisconnectReason {
 
 // behaviour: 9.1, 9.4; edge: 118
 #[test]
-fn no_error_closes_the_connection_by_itself_and_each_is_told_with_its_kind_and_text() {
+fn no_error_closes_the_connection_by_itself_and_each_is_reported_with_its_kind_and_text() {
     let mut world = connected();
     let cases = [
         ("Unknown Protocol Operation", "unknown_protocol_operation"),
@@ -63,7 +63,7 @@ fn no_error_closes_the_connection_by_itself_and_each_is_told_with_its_kind_and_t
 
 // behaviour: 9.1; edge: 103, 107, 149
 #[test]
-fn the_reason_of_a_disconnect_is_the_last_error_that_closes_else_what_the_transport_says() {
+fn the_reason_of_a_disconnect_is_the_last_error_that_closes_or_what_the_transport_reports() {
     let cases: [(&[&str], Deed, &str); 7] = [
         (&[], Deed::Close, "eof"),
         (&[], Deed::Reset, "io"),
@@ -98,7 +98,7 @@ fn the_reason_of_a_disconnect_is_the_last_error_that_closes_else_what_the_transp
 
 // behaviour: 9.1; edge: 149
 #[test]
-fn a_reset_behind_an_error_that_closes_does_not_mask_it() {
+fn a_reset_after_an_error_that_closes_does_not_mask_it() {
     let mut world = connected();
     world.deed(Deed::error("User Authentication Expired"));
     world.run_for(SECOND);
@@ -303,7 +303,7 @@ fn headers_arrive_as_they_were_written_and_names_match_exactly() {
 
 // edge: 13
 #[test]
-fn ok_that_nobody_asked_for_is_ignored() {
+fn an_unsolicited_ok_is_ignored() {
     let mut world = connected();
     world.send("+OK\r\n+OK\r\n");
     let flush = world.flush().expect("a session");

@@ -118,7 +118,7 @@ fn with_reconnecting_off_the_first_disconnect_closes() {
 
 // behaviour: 11.3; edge: 94
 #[test]
-fn a_forced_reconnect_while_a_failed_attempt_is_being_left_dials_at_once() {
+fn a_forced_reconnect_while_a_failed_attempt_is_being_closed_dials_at_once() {
     let mut hand = ByHand::dialled(ByHand::config());
     hand.read(b"-ERR 'maximum connections exceeded'\r\n");
     let failed = hand.events(START);
@@ -140,7 +140,7 @@ fn a_forced_reconnect_while_a_failed_attempt_is_being_left_dials_at_once() {
 
 // behaviour: 11.3, 4.3
 #[test]
-fn a_forced_reconnect_while_a_short_link_is_on_its_way_out_waits_for_nothing() {
+fn a_forced_reconnect_while_a_short_link_is_ending_skips_the_backoff() {
     for force in [false, true] {
         let mut hand = ByHand::connected(ByHand::config(), INFO);
         let link = hand.rx.link();
@@ -159,7 +159,7 @@ fn a_forced_reconnect_while_a_short_link_is_on_its_way_out_waits_for_nothing() {
 
 // behaviour: 11.3, 9.4
 #[test]
-fn a_forced_reconnect_while_a_link_is_left_for_what_its_server_sent_waits_for_nothing() {
+fn a_forced_reconnect_while_a_link_is_closed_for_a_protocol_error_skips_the_backoff() {
     for force in [false, true] {
         let mut hand = ByHand::connected(ByHand::config(), INFO);
         hand.read(b"rubbish\r\n");

@@ -57,7 +57,7 @@ fn nothing_but_pongs_leaves_before_the_pong() {
 
 // behaviour: 2.2; edge: 39, 109
 #[test]
-fn a_server_ping_before_connect_is_answered_right_behind_connect_and_ping() {
+fn a_server_ping_before_connect_is_answered_right_after_connect_and_ping() {
     let step = Step::instead(When::Accept, [Deed::Info, Deed::Ping]);
     let mut world = Scenario::new(1)
         .server(0, |server| server.script = vec![step])
@@ -107,7 +107,7 @@ fn an_info_between_connect_and_pong_is_merged_and_makes_no_second_connect() {
 
 // behaviour: 2.6; edge: 3
 #[test]
-fn an_info_behind_the_pong_in_the_same_read_is_normal_and_may_lower_max_payload() {
+fn an_info_after_the_pong_in_the_same_read_is_normal_and_may_lower_max_payload() {
     let mut world = Scenario::new(1)
         .server(0, |server| server.account_max_payload = Some(64))
         .connected();
@@ -318,7 +318,7 @@ fn headers_and_no_responders_follow_info() {
 
 // edge: 53
 #[test]
-fn no_echo_is_asked_for_whatever_the_server_says_of_its_protocol() {
+fn no_echo_is_sent_whatever_protocol_the_server_announces() {
     let mut world = Scenario::new(1)
         .config(|config| config.echo = false)
         .server(0, |server| *server = Settings::new("n1").with_info("proto", 0))

@@ -89,7 +89,7 @@ fn the_event_comes_once_a_link_whatever_further_infos_say() {
 
 // behaviour: 10.1; edge: 144
 #[test]
-fn an_initial_info_with_ldm_is_told_behind_connected() {
+fn an_initial_info_with_ldm_is_reported_after_connected() {
     let mut world = Scenario::new(2)
         .notify_only()
         .server(0, |server| {
@@ -200,7 +200,7 @@ fn a_server_that_was_named_all_along_keeps_its_mark() {
 
 // edge: 142
 #[test]
-fn a_lame_duck_that_says_nothing_and_closes_is_an_ordinary_disconnect() {
+fn a_lame_duck_that_closes_without_an_announcement_is_an_ordinary_disconnect() {
     let mut world = cluster(2);
     world.deed(Deed::Close);
     let (_, event) = world.wait("disconnected");
@@ -230,7 +230,7 @@ fn a_full_second_server_is_a_failed_attempt_and_the_lame_duck_is_tried_last() {
 
 // behaviour: 10.1, 2.3; edge: 144
 #[test]
-fn a_server_that_said_ldm_in_an_attempt_that_failed_goes_last() {
+fn a_server_that_announced_ldm_in_a_failed_attempt_goes_last() {
     let mut world = Scenario::new(2)
         .server(0, |server| {
             server.info.insert("ldm".into(), true.into());
@@ -253,7 +253,7 @@ fn a_server_that_said_ldm_in_an_attempt_that_failed_goes_last() {
 
 // behaviour: 10.1
 #[test]
-fn a_repeated_ldm_does_not_begin_the_two_minutes_anew() {
+fn a_repeated_ldm_does_not_restart_the_two_minutes() {
     let mut world = Scenario::new(2).notify_only().connected();
     world.run_for(5 * SECOND);
     world.deed(Deed::send("INFO {\"ldm\":true}\r\n"));

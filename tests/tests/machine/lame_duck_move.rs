@@ -210,7 +210,7 @@ fn holding() -> World {
 }
 
 /// What the last server got on its link behind this many frames, without keep-alives.
-fn sent_behind(world: &World, frames: usize) -> Vec<String> {
+fn sent_after(world: &World, frames: usize) -> Vec<String> {
     let line = |op: &Op| match op {
         Op::Subscribe { filter, .. } => format!("SUB {filter}"),
         Op::Unsubscribe { max, .. } => format!("UNSUB {max:?}"),
@@ -224,7 +224,7 @@ fn sent_behind(world: &World, frames: usize) -> Vec<String> {
 
 // behaviour: 10.2
 #[test]
-fn while_a_move_holds_publishes_back_subscriptions_are_made_heard_and_ended_on_the_old_link() {
+fn while_a_move_holds_publishes_back_subscriptions_are_made_served_and_ended_on_the_old_link() {
     let mut world = holding();
     let (before, published) = (world.log().frames.len(), world.log().publishes().count());
     let sid = world.subscribe("news");
@@ -233,7 +233,7 @@ fn while_a_move_holds_publishes_back_subscriptions_are_made_heard_and_ended_on_t
     world.publish_numbered("p", 10).expect("room");
     world.run_for(SECOND);
     assert_eq!(
-        sent_behind(&world, before),
+        sent_after(&world, before),
         ["SUB news", "SUB counted", "UNSUB Some(2)"]
     );
     assert_eq!(world.log().publishes().count(), published, "publishes are held");
@@ -243,7 +243,7 @@ fn while_a_move_holds_publishes_back_subscriptions_are_made_heard_and_ended_on_t
     world.unsubscribe(sid).expect("known");
     world.drain_subscription(counted).expect("known");
     world.run_for(SECOND);
-    assert_eq!(sent_behind(&world, before + 3), ["UNSUB None", "UNSUB None"]);
+    assert_eq!(sent_after(&world, before + 3), ["UNSUB None", "UNSUB None"]);
     assert_eq!(world.count("disconnected"), 0, "{:?}", world.story());
     world.wait("reconnected");
     world.run_for(5 * SECOND);
@@ -257,7 +257,7 @@ fn while_a_move_holds_publishes_back_subscriptions_are_made_heard_and_ended_on_t
 
 // behaviour: 10.2, 6.3
 #[test]
-fn while_a_move_holds_publishes_back_a_flush_is_answered_unless_it_is_behind_one() {
+fn while_a_move_holds_publishes_back_a_flush_is_answered_unless_it_follows_one() {
     let mut world = holding();
     let flushed = |world: &World| -> Vec<bool> {
         let flushed = world.all("flushed").into_iter();
@@ -309,7 +309,7 @@ fn while_a_move_holds_blocks_of_publishes_back_every_subscription_between_them_l
         world.subscribe(&format!("news.{number}"));
     }
     world.run_for(SECOND);
-    let sent = sent_behind(&world, before);
+    let sent = sent_after(&world, before);
     assert_eq!(sent.len(), 3_000);
     for (number, line) in sent.iter().enumerate() {
         assert_eq!(*line, format!("SUB news.{number}"));
@@ -375,7 +375,7 @@ fn a_move_is_over_within_ten_seconds_though_its_pong_does_not_come() {
 
 // behaviour: 10.2
 #[test]
-fn a_flush_behind_a_request_that_was_cancelled_is_answered_during_a_move() {
+fn a_flush_after_a_cancelled_request_is_answered_during_a_move() {
     let mut hand = moving(two_servers());
     let subject = Subject::from_static("q");
     let request = hand
@@ -391,7 +391,7 @@ fn a_flush_behind_a_request_that_was_cancelled_is_answered_during_a_move() {
 
 // behaviour: 10.2
 #[test]
-fn a_server_that_comes_to_be_known_within_the_window_is_moved_to() {
+fn a_move_takes_a_server_that_is_discovered_within_the_window() {
     let mut config = ByHand::config();
     config.lame_duck = LameDuckPolicy::Move { within: 10 * SECOND };
     let mut hand = ByHand::connected(config, INFO);
@@ -408,7 +408,7 @@ fn a_server_that_comes_to_be_known_within_the_window_is_moved_to() {
 
 // behaviour: 10.2
 #[test]
-fn a_driver_is_told_to_write_what_goes_past_held_publishes_and_not_for_these() {
+fn wants_transmit_is_true_for_what_passes_held_publishes_and_not_for_these() {
     let mut hand = moving(two_servers());
     let subject = Subject::from_static("a");
     hand.client.publish(Publish::new(&subject, "held")).expect("room");

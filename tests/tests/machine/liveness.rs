@@ -72,7 +72,7 @@ fn a_dead_peer_is_found_at_the_promised_instant_while_the_application_publishes_
 
 // behaviour: 8.1
 #[test]
-fn a_ping_leaves_after_two_minutes_of_silence_and_its_pong_starts_the_interval_anew() {
+fn a_ping_leaves_after_two_minutes_of_silence_and_its_pong_restarts_the_interval() {
     let (mut world, heard) = heard_last();
     world.run_for(10 * MINUTE);
     let latency = Duration::from_millis(1);
@@ -158,7 +158,7 @@ fn pings_of_flushes_do_not_count_as_unanswered() {
 
 // behaviour: 8.2; edge: 23
 #[test]
-fn a_pong_that_nobody_asked_for_is_ignored() {
+fn an_unsolicited_pong_is_ignored() {
     let (mut world, _) = heard_last();
     world.send("PONG\r\nPONG\r\n");
     world.run_for(SECOND);

@@ -35,7 +35,7 @@ fn requests_are_counted_and_what_is_with_the_driver_is_queued() {
 
 // behaviour: 4.2
 #[test]
-fn one_sentence_says_what_it_is_doing_and_what_it_waits_for() {
+fn why_says_what_the_connection_is_doing_and_what_it_waits_for() {
     let mut config = ByHand::config();
     config.ask_credentials = true;
     config.tls_required = true;
@@ -98,7 +98,7 @@ fn one_sentence_says_what_it_is_doing_and_what_it_waits_for() {
 
 // behaviour: 4.2, 3.6
 #[test]
-fn one_sentence_says_for_whom_it_waits_and_how_long() {
+fn why_says_whom_the_connection_waits_for_and_how_long() {
     let mut config = ByHand::config();
     config.retry_initial = true;
     config.backoff.jitter = Some(Duration::ZERO);
@@ -167,7 +167,7 @@ fn a_buffer_prints_its_link_and_how_much_is_in_it_and_nothing_of_what_that_is() 
 
 // behaviour: 2.1
 #[test]
-fn one_word_says_what_it_is_doing() {
+fn the_state_is_one_of_a_few_words() {
     let mut hand = ByHand::dialled(ByHand::config());
     assert_eq!(hand.client.state(), State::Connecting);
     hand = connected(|_| {});
@@ -183,7 +183,7 @@ fn one_word_says_what_it_is_doing() {
 
 // behaviour: 3.3
 #[test]
-fn the_pool_says_who_would_come_next_in_every_state() {
+fn the_pool_shows_which_server_would_be_next_in_every_state() {
     let mut world = Scenario::new(3).begin();
     assert_eq!(next(&world), ["n2.test"], "n1 is being dialled");
     world.wait("connected");
@@ -203,7 +203,7 @@ fn the_pool_says_who_would_come_next_in_every_state() {
 
 // behaviour: 3.2, 3.4
 #[test]
-fn the_pool_tells_the_reasons_of_every_server() {
+fn the_pool_shows_the_last_failure_of_every_server() {
     let mut world = Scenario::new(3)
         .knowing(&["n1", "n2"])
         .server(1, |server| {

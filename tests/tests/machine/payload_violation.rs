@@ -98,7 +98,7 @@ fn at_least_once_what_ended_the_last_link_is_dropped_as_too_large_and_the_rest_u
 
 // behaviour: 5.3; edge: 79
 #[test]
-fn the_largest_message_is_dropped_also_where_a_larger_one_left_its_block_before() {
+fn the_largest_message_is_dropped_even_if_a_larger_one_was_removed_from_its_block() {
     let mut hand = at_least_once();
     let (larger, large) = (vec![b'x'; 30_000], vec![b'y'; 20_000]);
     let subject = Subject::from_static("a");

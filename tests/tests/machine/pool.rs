@@ -179,7 +179,7 @@ fn a_success_sets_the_count_of_failures_back() {
 
 // behaviour: 3.4
 #[test]
-fn a_removed_server_comes_back_afresh_when_an_info_names_it() {
+fn a_removed_server_comes_back_with_a_clean_record_when_an_info_names_it() {
     let mut world = Scenario::new(2)
         .config(|config| config.max_reconnects = Some(2))
         .every_server(|server| server.urls = Urls::Gossip)
@@ -285,7 +285,7 @@ fn a_new_pool_leaves_the_present_link_until_it_is_lost_and_replaces_all_others()
 
 // behaviour: 3.5, 4.2; edge: 92
 #[test]
-fn a_new_pool_while_reconnecting_starts_failures_and_rounds_anew() {
+fn a_new_pool_while_reconnecting_resets_failures_and_rounds() {
     let mut world = Scenario::new(2).knowing(&["n1"]).connected();
     world.run_for(5 * SECOND);
     (0..2).for_each(|place| world.crash(place));
@@ -348,7 +348,7 @@ fn failures_of_the_initial_round_do_not_count_for_max_reconnects_later() {
 
 // behaviour: 3.5, 3.1
 #[test]
-fn a_server_that_is_in_the_new_pool_too_is_the_same_whatever_else_its_url_says() {
+fn a_server_that_is_also_in_the_new_pool_keeps_its_identity_whatever_else_its_url_holds() {
     let mut world = Scenario::new(2).knowing(&["n1"]).connected();
     world.run_for(5 * SECOND);
     let before = world.client.servers().remove(0).server.id();
@@ -371,7 +371,7 @@ fn a_server_that_is_in_the_new_pool_too_is_the_same_whatever_else_its_url_says()
 
 // behaviour: 4.4, 3.4
 #[test]
-fn a_pool_that_runs_empty_is_told_as_that_also_where_reconnecting_is_off() {
+fn an_empty_pool_is_the_reason_even_if_reconnecting_is_off() {
     let mut config = ByHand::config();
     config.reconnect = false;
     config.max_reconnects = Some(1);

@@ -100,7 +100,7 @@ fn a_publish_is_queued_then_written_then_confirmed_by_the_pong_of_any_later_ping
 
 // behaviour: 6.2
 #[test]
-fn a_pong_marks_what_went_before_its_ping_as_written_also_where_the_driver_has_not_said_so() {
+fn a_pong_marks_what_preceded_its_ping_as_written_even_if_the_driver_has_not_reported_it() {
     let mut world = Scenario::new(1).connected();
     world.run_for(SECOND);
     world.publish("a", b"x").expect("room");
@@ -204,7 +204,7 @@ fn flush_and_rtt_fail_without_a_link_and_at_its_end() {
 
 // behaviour: 6.2
 #[test]
-fn disconnected_tells_which_are_unconfirmed_and_how_many_go_on() {
+fn disconnected_reports_which_are_unconfirmed_and_how_many_stay_queued() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.pipe().deaf = true;
@@ -428,7 +428,7 @@ fn confirmed_is_not_permitted() {
 
 // edge: 151; behaviour: 11.2
 #[test]
-fn a_publish_behind_the_end_is_a_typed_error() {
+fn a_publish_after_the_end_is_a_typed_error() {
     let mut world = Scenario::new(1).connected();
     world.close();
     world.wait("closed");

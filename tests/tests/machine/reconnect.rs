@@ -121,7 +121,7 @@ fn a_cut_at_any_byte_is_survived_when_every_write_takes_one_byte() {
 
 // behaviour: 6.2, 6.4
 #[test]
-fn what_was_handed_over_and_lost_on_the_way_is_told_as_unconfirmed_and_nothing_else_is_missing() {
+fn what_was_handed_over_and_lost_in_transit_is_reported_as_unconfirmed_and_nothing_else_is_missing() {
     let length = session(Cut::Never, Delivery::AtMostOnce, false).pipe().taken;
     for position in 0..length {
         let world = session(Cut::AfterArriving(position), Delivery::AtMostOnce, false);
@@ -233,7 +233,7 @@ fn where_the_driver_cannot_know_what_was_taken_the_block_is_unconfirmed_and_neve
 
 // behaviour: 5.3, 2.6; edge: 78, 79
 #[test]
-fn queued_messages_that_the_new_server_cannot_take_are_dropped_and_told() {
+fn queued_messages_that_the_new_server_cannot_take_are_dropped_and_reported() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.crash(0);
@@ -323,7 +323,7 @@ fn the_lowest_payload_limit_of_a_session_holds_for_the_next_link_from_its_start(
 
 // behaviour: 2.6
 #[test]
-fn an_info_behind_the_pong_that_says_something_else_ends_the_lower_payload_limit() {
+fn an_info_after_the_pong_with_another_limit_ends_the_lower_payload_limit() {
     let mut world = Scenario::new(1)
         .server(0, |server| server.account_max_payload = Some(100))
         .connected();

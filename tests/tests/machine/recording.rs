@@ -49,7 +49,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 
 // behaviour: 1.2, 13.1
 #[test]
-fn a_replay_tells_the_same_events_at_the_same_times() {
+fn a_replay_emits_the_same_events_at_the_same_times() {
     for scenario in [Scenario::new(2), Scenario::new(2).record_payloads()] {
         let mut world = a_life(scenario);
         let recording = Recording::read(recorded(&mut world)).expect("a recording");
@@ -81,7 +81,7 @@ fn a_replay_tells_the_same_events_at_the_same_times() {
 
 // behaviour: 13.1
 #[test]
-fn payloads_and_the_values_of_headers_are_recorded_only_where_they_are_asked_for() {
+fn payloads_and_the_values_of_headers_are_recorded_only_if_requested() {
     let mut world = a_life(Scenario::new(2));
     let bytes = recorded(&mut world);
     assert!(!contains(&bytes, "payloadsecret") && !contains(&bytes, "headersecret"));
@@ -116,7 +116,7 @@ fn no_secret_is_in_a_recording_with_payloads_either() {
 }
 
 #[test]
-fn a_recording_that_breaks_off_is_good_up_to_there() {
+fn a_truncated_recording_is_good_up_to_its_end() {
     let mut world = a_life(Scenario::new(2));
     let bytes = recorded(&mut world);
     let whole = Recording::read(bytes.clone()).expect("a recording").count();
@@ -141,7 +141,7 @@ fn a_recording_that_breaks_off_is_good_up_to_there() {
 }
 
 #[test]
-fn what_is_no_recording_or_has_another_version_is_a_typed_error() {
+fn an_invalid_recording_or_another_version_is_a_typed_error() {
     let read = |bytes: &[u8]| Recording::read(bytes.to_vec()).map(|_| ());
     assert_eq!(read(b""), Err(RecordingError::NotARecording));
     assert_eq!(read(b"INFO {}\r\n and more"), Err(RecordingError::NotARecording));
@@ -157,7 +157,7 @@ fn what_is_no_recording_or_has_another_version_is_a_typed_error() {
 }
 
 #[test]
-fn a_recording_that_tells_another_life_is_noticed_at_the_record() {
+fn a_replay_that_differs_is_noticed_at_the_first_differing_record() {
     let mut world = a_life(Scenario::new(2));
     let mut bytes = recorded(&mut world);
     let last = bytes.len() - 1;
@@ -171,7 +171,7 @@ fn a_recording_that_tells_another_life_is_noticed_at_the_record() {
 }
 
 #[test]
-fn a_recording_that_nobody_takes_stops_at_its_limit_and_says_so() {
+fn a_recording_that_nobody_takes_stops_at_its_limit_and_reports_it() {
     let mut options = RecordingOptions::default();
     options.limit = 10_000;
     let config = Config::new(vec![url("nats://n1.test:4222")]);
@@ -229,7 +229,7 @@ fn a_replay_makes_up_no_more_bytes_than_a_machine_can_be_asked_to_hold() {
 }
 
 #[test]
-fn a_recording_says_which_version_wrote_it_and_may_be_filled_to_its_limit() {
+fn a_recording_names_the_version_that_wrote_it_and_may_be_filled_to_its_limit() {
     let of_limit = |limit| {
         let mut options = RecordingOptions::default();
         options.limit = limit;
@@ -289,7 +289,7 @@ fn a_secret_that_is_read_in_pieces_is_not_recorded() {
 
 // behaviour: 13.1, 1.2
 #[test]
-fn an_error_of_an_unknown_kind_is_recorded_as_it_was_told() {
+fn a_recording_with_an_error_of_an_unknown_kind_can_be_replayed() {
     let mut client =
         Connection::recorded(ByHand::config(), [7; 32], START, RecordingOptions::default()).expect("usable");
     let Some(Action::Connect { link, .. }) = client.poll_action() else {
@@ -308,7 +308,7 @@ fn an_error_of_an_unknown_kind_is_recorded_as_it_was_told() {
 
 // behaviour: 1.2
 #[test]
-fn the_kind_of_an_error_is_told_as_its_driver_named_it_unless_the_life_is_recorded() {
+fn the_kind_of_an_error_is_reported_as_its_driver_named_it_unless_the_connection_is_recorded() {
     for (recorded, expected) in [(false, "never_heard_of"), (true, "io")] {
         for during_dialling in [true, false] {
             let (config, options) = (ByHand::config(), RecordingOptions::default());
@@ -343,7 +343,7 @@ fn the_kind_of_an_error_is_told_as_its_driver_named_it_unless_the_life_is_record
 
 // behaviour: 1.2, 13.1
 #[test]
-fn bytes_that_arrive_while_an_event_waits_are_heard_in_the_replay_too() {
+fn bytes_that_arrive_while_an_event_waits_are_replayed_too() {
     let mut client =
         Connection::recorded(ByHand::config(), [7; 32], START, RecordingOptions::default()).expect("usable");
     let Some(Action::Connect { link, .. }) = client.poll_action() else {

@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 // behaviour: 7.3
 #[test]
-fn a_request_that_was_handed_out_is_never_said_not_to_be_written() {
+fn a_request_that_was_handed_out_is_never_reported_as_not_written() {
     for (handed_out, expected) in [(true, true), (false, false)] {
         let mut hand = connected(|_| {});
         let asked = hand.client.request(START, Publish::new(&SUBJECT, "?"), SECOND);
@@ -56,7 +56,7 @@ fn a_request_that_an_earlier_link_took_is_unconfirmed_when_it_ends_before_the_ne
 
 // behaviour: 7.3, 6.6
 #[test]
-fn a_request_for_which_there_is_no_room_subscribes_to_nothing() {
+fn a_request_for_which_there_is_no_room_makes_no_subscription() {
     let long = Subject::new(&"s".repeat(4_080)).expect("a subject");
     let mut hand = connected(|config| config.send_buffer = 100);
     publish(&mut hand, 80);
@@ -74,7 +74,7 @@ fn a_request_for_which_there_is_no_room_subscribes_to_nothing() {
 
 // behaviour: 7.3, 6.5
 #[test]
-fn a_hundred_thousand_requests_that_go_on_waiting_are_queued_again_in_a_moment() {
+fn a_hundred_thousand_requests_that_keep_waiting_are_queued_again_in_a_moment() {
     let mut hand = connected(|config| {
         config.delivery = Delivery::AtLeastOnce;
         config.requests_survive = true;
@@ -135,7 +135,7 @@ fn a_request_that_makes_room_by_dropping_another_one_times_out_like_any_other() 
 
 // behaviour: 5.4, 7.3
 #[test]
-fn a_request_that_was_not_wholly_written_goes_on_if_it_is_still_waited_for() {
+fn a_request_that_was_not_wholly_written_stays_queued_while_it_is_pending() {
     for cancelled in [false, true] {
         let mut hand = connected(|_| {});
         let request = hand

@@ -91,7 +91,7 @@ fn servers_that_leave_the_pool_and_are_announced_by_each_other_are_dialled_once_
 
 // behaviour: 3.4, 4.1
 #[test]
-fn the_same_holds_after_a_session() {
+fn servers_that_announce_each_other_are_dialled_once_a_round_after_a_session_too() {
     let mut world = refusing(|_| (), &[&[2], &[1]])
         .config(|config| config.max_reconnects = Some(1))
         .connected();
@@ -125,7 +125,7 @@ fn a_server_that_was_pruned_and_announced_again_is_not_tried_twice_at_the_initia
 
 // behaviour: 4.1
 #[test]
-fn a_round_ends_although_every_server_announces_one_that_nobody_has_heard_of() {
+fn a_round_ends_although_every_server_announces_a_new_one() {
     let places: Vec<[usize; 1]> = (1..=300).map(|place| [place + 1]).collect();
     let announced: Vec<&[usize]> = places.iter().map(|others| &others[..]).collect();
     let mut world = refusing(REFUSALS[0].1, &announced)
@@ -144,7 +144,7 @@ fn a_round_ends_although_every_server_announces_one_that_nobody_has_heard_of() {
 
 // behaviour: 3.6, 4.1
 #[test]
-fn a_round_ends_also_where_the_driver_always_chooses_the_server_that_was_announced_last() {
+fn a_round_ends_even_if_the_driver_always_chooses_the_server_announced_last() {
     let places: Vec<[usize; 1]> = (1..=300).map(|place| [place + 1]).collect();
     let announced: Vec<&[usize]> = places.iter().map(|others| &others[..]).collect();
     let mut world = refusing(REFUSALS[0].1, &announced)
@@ -179,7 +179,7 @@ fn a_round_has_every_server_that_it_began_with_however_many() {
 
 // behaviour: 3.4, 3.5, 4.1
 #[test]
-fn a_new_round_and_a_new_pool_try_again_what_was_tried() {
+fn a_new_round_and_a_new_pool_try_every_server_again() {
     let mut world = refusing(REFUSALS[0].1, &[&[2], &[1]])
         .config(|config| (config.retry_initial, config.max_reconnects) = (true, Some(1)))
         .begin();

@@ -75,7 +75,7 @@ fn no_secret_is_in_any_debug_display_event_action_or_error() {
 
 // behaviour: 9.3
 #[test]
-fn credentials_are_not_kept_behind_the_handshake() {
+fn credentials_are_not_kept_after_the_handshake() {
     let mut world = Scenario::new(1)
         .config(|config| config.ask_credentials = true)
         .begin();
@@ -134,7 +134,7 @@ fn the_same_seed_and_inputs_give_the_same_outputs_and_another_seed_others() {
 
 // behaviour: 1.2
 #[test]
-fn a_copy_of_a_machine_lives_the_same_life() {
+fn a_clone_given_the_same_inputs_gives_the_same_outputs() {
     let mut world = Scenario::new(1).connected();
     world.subscribe("a");
     world.publish("a", b"x").expect("room");

@@ -61,7 +61,7 @@ fn a_custom_choice_names_a_server_and_a_delay_for_every_attempt() {
 
 // behaviour: 3.6; edge: 91
 #[test]
-fn a_foreign_choice_is_told_and_the_default_is_taken() {
+fn the_choice_of_an_unknown_server_is_reported_and_the_default_is_used() {
     let mut world = Scenario::new(2)
         .config(|config| config.custom_selection = true)
         .begin();
@@ -76,7 +76,7 @@ fn a_foreign_choice_is_told_and_the_default_is_taken() {
 
 // behaviour: 3.6, 4.1
 #[test]
-fn a_choice_that_is_always_the_same_server_still_waits_behind_each_round() {
+fn a_choice_that_is_always_the_same_server_still_waits_after_each_round() {
     let mut world = Scenario::new(3)
         .config(|config| {
             config.custom_selection = true;
@@ -132,7 +132,7 @@ fn the_very_first_attempt_begins_at_once_whatever_delay_was_chosen() {
 
 // behaviour: 3.6, 11.2, 11.3
 #[test]
-fn a_question_for_the_next_server_ends_with_its_attempt_and_with_the_connection() {
+fn a_choice_that_is_pending_ends_with_its_attempt_and_with_the_connection() {
     let mut config = ByHand::config();
     config.custom_selection = true;
     let mut client = Connection::new(config, [7; 32], START).expect("usable");

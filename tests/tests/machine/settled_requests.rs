@@ -295,7 +295,7 @@ fn places() -> Vec<Place> {
 
 // behaviour: 7.3, 11.2
 #[test]
-fn a_settled_request_is_not_sent_again_wherever_its_frame_lies_and_whatever_settled_it() {
+fn a_settled_request_is_not_sent_again_wherever_its_frame_is_and_whatever_settled_it() {
     for place in places() {
         for (way, many, settle) in WAYS {
             let case = format!(
@@ -332,7 +332,7 @@ fn a_settled_request_is_not_sent_again_wherever_its_frame_lies_and_whatever_sett
 
 // behaviour: 7.3, 6.6
 #[test]
-fn an_answer_that_takes_a_frame_out_makes_room_for_who_was_refused() {
+fn a_reply_that_removes_a_queued_frame_makes_room_for_a_refused_publisher() {
     let mut settings = config(OFTEN, true);
     settings.send_buffer = 400;
     let mut asker = Asker::new(settings);

@@ -24,7 +24,7 @@ fn end_at(world: &World, sid: Sid) -> usize {
 
 // behaviour: 7.1
 #[test]
-fn plain_wildcard_and_queue_subscriptions_get_what_they_asked_for() {
+fn plain_wildcard_and_queue_subscriptions_get_what_matches() {
     let mut world = Scenario::new(1).connected();
     let plain = world.subscribe("a.b");
     let star = world.subscribe("a.*");
@@ -48,7 +48,7 @@ fn plain_wildcard_and_queue_subscriptions_get_what_they_asked_for() {
 
 // behaviour: 7.1; edge: 22, 120
 #[test]
-fn what_is_on_its_way_behind_an_unsubscribe_is_skipped() {
+fn what_is_in_flight_after_an_unsubscribe_is_skipped() {
     let mut world = Scenario::new(1).connected();
     let gone = world.subscribe("a");
     let kept = world.subscribe("b");
@@ -205,7 +205,7 @@ fn sids_are_never_used_again() {
 
 // behaviour: 7.2; edge: 130
 #[test]
-fn draining_a_subscription_loses_nothing_that_was_on_its_way() {
+fn draining_a_subscription_loses_nothing_that_was_in_flight() {
     let mut world = Scenario::new(1).connected();
     let sid = world.subscribe("a");
     world.run_for(SECOND);
@@ -319,7 +319,7 @@ fn a_refused_subscription_is_found_by_subject_and_queue_and_ends() {
 
 // behaviour: 7.5
 #[test]
-fn the_sid_that_the_server_names_goes_before_everything_else() {
+fn the_sid_that_the_server_names_takes_precedence() {
     let mut world = Scenario::new(1).connected();
     let [first, second] = ["a", "a"].map(|filter| world.subscribe(filter));
     world.run_for(SECOND);
@@ -338,7 +338,7 @@ fn the_sid_that_the_server_names_goes_before_everything_else() {
 
 // behaviour: 7.5
 #[test]
-fn without_a_sid_the_oldest_sub_not_yet_covered_by_a_pong_is_meant_else_none() {
+fn without_a_sid_the_violation_concerns_the_oldest_sub_not_covered_by_a_pong_or_none() {
     let mut world = Scenario::new(1).connected();
     let covered = world.subscribe("a");
     world.flush().expect("a session");
@@ -378,7 +378,7 @@ fn maximum_subscriptions_exceeded_is_an_event_only() {
 
 // behaviour: 7.5; edge: 115, 116
 #[test]
-fn a_refused_publish_is_an_event_with_its_subject_and_touches_nothing_else() {
+fn a_refused_publish_is_an_event_with_its_subject_and_affects_nothing_else() {
     let mut world = Scenario::new(1)
         .server(0, |server| server.deny_publish = vec!["no.>".into()])
         .connected();
@@ -456,7 +456,7 @@ fn every_link_has_one_connect_and_all_of_the_interest() {
 
 // behaviour: 1.5, 7.1; edge: 148
 #[test]
-fn nothing_is_delivered_behind_the_end_of_a_subscription() {
+fn nothing_is_delivered_after_the_end_of_a_subscription() {
     let mut world = Scenario::new(1).connected();
     let sid = world.subscribe("a");
     world.unsubscribe_after(sid, 1).expect("alive");

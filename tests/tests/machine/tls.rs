@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 // behaviour: 2.1, 13.2
 #[test]
-fn tls_is_upgraded_behind_info_where_scheme_option_or_info_ask_for_it() {
+fn the_upgrade_to_tls_follows_info_if_scheme_option_or_info_require_it() {
     let by_scheme = Scenario::new(1).knowing(&["tls://n1.test:4222"]);
     let by_option = Scenario::new(1).config(|config| config.tls_required = true);
     let by_info = Scenario::new(1);
@@ -35,7 +35,7 @@ fn tls_is_upgraded_behind_info_where_scheme_option_or_info_ask_for_it() {
 
 // behaviour: 13.2; edge: 41
 #[test]
-fn tls_that_is_only_available_is_not_used_unless_asked_for() {
+fn tls_that_is_only_available_is_not_used_unless_configured() {
     let mut world = Scenario::new(1)
         .server(0, |server| server.tls = Tls::Available)
         .connected();
@@ -50,7 +50,7 @@ fn tls_that_is_only_available_is_not_used_unless_asked_for() {
 
 // behaviour: 2.3, 13.2; edge: 44
 #[test]
-fn tls_that_is_wanted_and_not_to_be_had_fails_in_tls_before_anything_is_said() {
+fn required_tls_that_the_server_lacks_fails_in_tls_before_anything_is_sent() {
     let scenarios = [
         Scenario::new(1).knowing(&["tls://user:secret@n1.test:4222"]),
         Scenario::new(1).config(|config| config.tls_required = true),
@@ -104,7 +104,7 @@ fn tls_first_comes_before_info_and_a_server_that_does_not_answer_is_a_timeout() 
 
 // behaviour: 2.2; edge: 38
 #[test]
-fn a_whole_error_line_behind_info_before_tls_is_reported() {
+fn a_whole_error_line_after_info_before_tls_is_reported() {
     let throttled = "Connection throttling is active. Please try again later.";
     let mut world = greeting_with([Deed::Info, Deed::error(throttled), Deed::Close])
         .server(0, |server| server.tls = Tls::Required)
@@ -124,7 +124,7 @@ fn a_whole_error_line_behind_info_before_tls_is_reported() {
 
 // behaviour: 2.2
 #[test]
-fn clear_text_behind_info_before_tls_fails_the_attempt_and_is_never_kept() {
+fn clear_text_after_info_before_tls_fails_the_attempt_and_is_never_kept() {
     for smuggled in [
         "PONG\r\n",
         "MSG a 1 2\r\nhi\r\n",
@@ -252,7 +252,7 @@ fn an_announced_server_inherits_that_tls_comes_first() {
 
 // behaviour: 2.2
 #[test]
-fn half_a_line_that_comes_while_tls_is_being_asked_for_fails_the_attempt_at_once() {
+fn half_a_line_before_the_requested_tls_upgrade_fails_the_attempt_at_once() {
     let mut config = ByHand::config();
     config.tls_required = true;
     let mut hand = ByHand::dialled(config);

@@ -112,7 +112,7 @@ fn where_all_that_was_queued_is_taken_back_there_is_nothing_to_write() {
 
 // behaviour: 6.4, 5.1
 #[test]
-fn what_was_in_the_drivers_hand_leaves_together_on_the_next_link_and_all_of_the_queue_behind_it() {
+fn what_was_handed_out_is_sent_first_on_the_next_link_and_the_queue_follows() {
     let mut hand = connected(|_| {});
     for _ in 0..100 {
         publish(&mut hand, 20);
@@ -199,7 +199,7 @@ fn nothing_is_handed_out_into_the_buffer_of_another_link_nor_on_top_of_something
 
 // behaviour: 6.5
 #[test]
-fn exactly_64_kib_leave_before_the_ping_that_asks_for_them() {
+fn exactly_64_kib_leave_before_the_ping_that_confirms_them() {
     let mut hand = connected(|config| config.delivery = Delivery::AtLeastOnce);
     for _ in 0..2 {
         publish(&mut hand, 32_768);
@@ -211,7 +211,7 @@ fn exactly_64_kib_leave_before_the_ping_that_asks_for_them() {
 
 // behaviour: 6.6
 #[test]
-fn drop_oldest_drops_from_behind_a_block_of_subscriptions_and_for_a_frame_larger_than_the_buffer() {
+fn drop_oldest_drops_what_follows_a_block_of_subscriptions_and_for_a_frame_larger_than_the_buffer() {
     let mut hand = connected(|config| {
         config.when_full = WhenFull::DropOldest;
         config.send_buffer = 1_000;
@@ -276,7 +276,7 @@ fn a_keep_alive_proves_the_subscriptions_before_it_whatever_left_their_block() {
 
 // behaviour: 6.3, 11.2
 #[test]
-fn a_flush_that_close_has_failed_is_not_told_again_at_its_pong() {
+fn a_flush_that_close_has_failed_is_not_reported_again_at_its_pong() {
     let mut hand = connected(|_| {});
     hand.client.flush(START).expect("a session");
     hand.client.close(START);
@@ -299,7 +299,7 @@ fn publish_refused(hand: &mut ByHand) {
 
 // behaviour: 2.3, 5.4
 #[test]
-fn a_driver_is_told_to_write_when_connect_is_due_and_never_behind_the_end_of_its_link() {
+fn wants_transmit_is_true_when_connect_is_due_and_never_after_the_end_of_the_link() {
     let mut hand = ByHand::dialled(ByHand::config());
     assert!(!hand.client.wants_transmit(), "INFO is awaited");
     hand.read(format!("INFO {INFO}\r\n").as_bytes());
@@ -371,7 +371,7 @@ fn what_was_dropped_is_settled_while_what_was_published_around_it_is_queued() {
 
 // behaviour: 6.6
 #[test]
-fn a_block_may_be_filled_to_its_last_byte_and_not_beyond() {
+fn a_block_may_be_filled_to_its_last_byte() {
     for (more, first) in [(0, 65_536), (1, 32_768)] {
         let mut hand = connected(|_| {});
         publish(&mut hand, 32_768);

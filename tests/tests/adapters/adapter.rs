@@ -1,4 +1,4 @@
-//! The homes in which every scenario runs.
+//! The adapters in which every scenario runs.
 
 use std::future::Future;
 use std::io;
@@ -20,13 +20,13 @@ use crate::watch::Watch;
 /// The settings of a connection, before it is said where it lives.
 pub(crate) type Options = ConnectOptions<Anywhere>;
 
-/// No home yet.
+/// No adapter yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Anywhere;
 
 /// Where a connection lives, and the scenario with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Home {
+pub(crate) enum Adapter {
     /// tokio with one thread, which runs the scenario too.
     TokioCurrentThread,
     /// tokio with two threads, and the scenario on a third.
@@ -54,7 +54,7 @@ impl Made {
     }
 }
 
-impl Home {
+impl Adapter {
     /// What its tests are called.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -188,7 +188,7 @@ fn on_this_thread<T>(task: impl Future<Output = T>) -> T {
     blocking::wait(None, pin!(task)).expect("no deadline")
 }
 
-/// Runs what blocks on a thread of its own, so that a home with one thread goes on meanwhile.
+/// Runs what blocks on a thread of its own, so that a adapter with one thread goes on meanwhile.
 pub(crate) fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
     let (promise, waiting) = Task::new();
     std::thread::spawn(move || promise.keep(work()));
@@ -269,47 +269,47 @@ macro_rules! scenarios {
 
 /// What a scenario is given, and the tests that come of it.
 macro_rules! given {
-    (type home) => { $crate::home::Home };
+    (type adapter) => { $crate::adapter::Adapter };
     (type version) => { nats_conn_tests::real_server::Version };
-    (tests home) => {
+    (tests adapter) => {
         #[test]
         fn tokio_current_thread() {
-            let home = $crate::home::Home::TokioCurrentThread;
-            home.run(scenario(home));
+            let adapter = $crate::adapter::Adapter::TokioCurrentThread;
+            adapter.run(scenario(adapter));
         }
 
         #[test]
         fn tokio_multi_thread() {
-            let home = $crate::home::Home::TokioMultiThread;
-            home.run(scenario(home));
+            let adapter = $crate::adapter::Adapter::TokioMultiThread;
+            adapter.run(scenario(adapter));
         }
 
         #[test]
         fn async_std() {
-            let home = $crate::home::Home::AsyncStd;
-            home.run(scenario(home));
+            let adapter = $crate::adapter::Adapter::AsyncStd;
+            adapter.run(scenario(adapter));
         }
 
         #[test]
         fn std_threads() {
-            let home = $crate::home::Home::Std;
-            home.run(scenario(home));
+            let adapter = $crate::adapter::Adapter::Std;
+            adapter.run(scenario(adapter));
         }
     };
-    (tests home version) => {
+    (tests adapter version) => {
         given!(versions tokio_current_thread TokioCurrentThread);
         given!(versions tokio_multi_thread TokioMultiThread);
         given!(versions async_std AsyncStd);
         given!(versions std_threads Std);
     };
-    (versions $name:ident $home:ident) => {
+    (versions $name:ident $adapter:ident) => {
         mod $name {
             use nats_conn_tests::real_server::Version;
 
             fn run(version: Version) {
                 if !version.is_switched_off() {
-                    let home = $crate::home::Home::$home;
-                    home.run(super::scenario(home, version));
+                    let adapter = $crate::adapter::Adapter::$adapter;
+                    adapter.run(super::scenario(adapter, version));
                 }
             }
 
