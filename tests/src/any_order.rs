@@ -106,8 +106,8 @@ impl Life<'_> {
         reached.replayed = self.world.verify_recording();
         let twice = self.choices.is_twice();
         let events = self.world.events.iter().filter(|_| twice);
-        let told = events.map(|event| format!("{event:?}")).collect();
-        (reached, told)
+        let reported = events.map(|event| format!("{event:?}")).collect();
+        (reached, reported)
     }
 
     /// Lives until nothing is left to choose.

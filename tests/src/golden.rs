@@ -28,7 +28,7 @@ type Rows = HashMap<String, Vec<String>>;
 
 thread_local! {
     /// The hashes of the stories that the test of this thread has told so far.
-    static TOLD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static HASHES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Where golden rows and recordings are kept.
@@ -56,14 +56,14 @@ pub fn check_story(recording: &[u8]) {
         return;
     };
     let hash = hash_of(recording);
-    let fault = TOLD.with_borrow_mut(|told| {
-        told.push(hash);
-        show(&format!("{test}.{}", told.len()), recording);
+    let fault = HASHES.with_borrow_mut(|reported| {
+        reported.push(hash);
+        show(&format!("{test}.{}", reported.len()), recording);
         if let Some(folder) = written_to() {
-            write_row(&folder, &test, told);
+            write_row(&folder, &test, reported);
             return None;
         }
-        fault_of(kept_stories().get(&test)?, told)
+        fault_of(kept_stories().get(&test)?, reported)
     });
     if let Some(fault) = fault {
         panic!("{test}: {fault}; see tests/golden/README.md");
@@ -71,9 +71,9 @@ pub fn check_story(recording: &[u8]) {
 }
 
 /// What is wrong with the last of the stories so far; those before it were looked at before.
-fn fault_of(kept: &[String], told: &[String]) -> Option<String> {
-    let number = told.len();
-    let last = told.last()?;
+fn fault_of(kept: &[String], reported: &[String]) -> Option<String> {
+    let number = reported.len();
+    let last = reported.last()?;
     match kept.get(number.saturating_sub(1)) {
         Some(expected) if expected == last => None,
         Some(expected) => Some(format!(

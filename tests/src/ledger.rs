@@ -115,7 +115,7 @@ impl Ledger {
     }
 
     /// So many requests were made that nobody wrote down.
-    pub fn requested_behind_its_back(&mut self, count: usize) {
+    pub fn requested_unrecorded(&mut self, count: usize) {
         self.requested = true;
         self.unknown = true;
         self.published.extend(std::iter::repeat_n(None, count));
@@ -244,7 +244,7 @@ impl Ledger {
     ///
     /// # Errors
     /// What does not agree.
-    pub fn told(&self, now: &PublishFates, again: bool) -> Result<(), String> {
+    pub fn reported(&self, now: &PublishFates, again: bool) -> Result<(), String> {
         let (unconfirmed, dropped) = (self.unconfirmed.len() as u64, self.dropped.len() as u64);
         let silently_dropped = now.dropped > dropped;
         let silently_unconfirmed = now.unconfirmed > unconfirmed;

@@ -30,7 +30,7 @@ use bytes::BytesMut;
 pub use frame::Op;
 pub use link::{Frame, LinkLog};
 pub use routing::matches;
-pub use script::{Deed, Step, When};
+pub use script::{Reaction, Step, When};
 pub use settings::{Auth, Settings, Tls, Urls};
 pub use violation::{Fault, Violation};
 
@@ -193,13 +193,13 @@ impl Cluster {
     pub fn tick(&mut self, now: u64) {
         for peer in (0..self.links.len()).map(PeerId) {
             let link = &mut self.links[peer.0];
-            let due: Vec<Deed> = link
+            let due: Vec<Reaction> = link
                 .later
                 .extract_if(.., |(at, _)| *at <= now)
-                .map(|(_, deed)| deed)
+                .map(|(_, reaction)| reaction)
                 .collect();
-            for deed in due {
-                self.perform(now, peer, deed);
+            for reaction in due {
+                self.perform(now, peer, reaction);
             }
             self.ping_if_due(now, peer);
         }
@@ -212,8 +212,8 @@ impl Cluster {
     }
 
     /// Does something on a link, now.
-    pub fn deed(&mut self, now: u64, peer: PeerId, deed: Deed) {
-        self.perform(now, peer, deed);
+    pub fn reaction(&mut self, now: u64, peer: PeerId, reaction: Reaction) {
+        self.perform(now, peer, reaction);
     }
 
     /// Sends INFO, as it is now, to every link of a server that is past its handshake.
@@ -321,7 +321,7 @@ impl Cluster {
             }
             Broken::PayloadTooLarge(size) => {
                 link.refuse("Maximum Payload Violation");
-                if size > link.told_max_payload {
+                if size > link.announced_max_payload {
                     self.blame(peer, Fault::PayloadTooLarge(size));
                 }
             }

@@ -257,7 +257,7 @@ impl World {
 
     /// So many requests were made behind the back of the ledger.
     pub fn tolerate_unknown_requests(&mut self, count: usize) {
-        self.ledger.requested_behind_its_back(count);
+        self.ledger.requested_unrecorded(count);
     }
 
     /// The machine was driven behind the back of the world: its story is not checked at the end.

@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::model_server::{Auth, Cluster, Deed, Ending, LinkLog, PeerId, Settings, Urls, Violation};
+use crate::model_server::{Auth, Cluster, Ending, LinkLog, PeerId, Reaction, Settings, Urls, Violation};
 
 /// Some model servers on loopback, which announce each other. Dropped, they all stop.
 #[derive(Debug)]
@@ -183,8 +183,8 @@ impl TcpServer {
         let now = self.shared.now();
         let mut state = self.shared.lock();
         for peer in state.cluster.ready_links(self.place) {
-            state.cluster.deed(now, peer, Deed::error(text));
-            state.cluster.deed(now, peer, Deed::Close);
+            state.cluster.reaction(now, peer, Reaction::error(text));
+            state.cluster.reaction(now, peer, Reaction::Close);
         }
         drop(state);
         self.shared.changed.notify_all();

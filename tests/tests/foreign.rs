@@ -82,11 +82,11 @@ impl Client {
         if first.as_deref() == Some("cut") {
             cut();
         }
-        let told = [first, line(), line()];
+        let reported = [first, line(), line()];
         let status = process.wait().expect("it ends");
-        assert!(status.success(), "{self:?}: {status}, told {told:?}");
+        assert!(status.success(), "{self:?}: {status}, told {reported:?}");
         assert_eq!(
-            told,
+            reported,
             [Some("cut".to_owned()), Some("done".to_owned()), None],
             "{self:?}"
         );

@@ -52,14 +52,14 @@ fn a_unix_socket_is_a_stream() {
         let (near, mut far) = UnixStream::pair()?;
         thread::spawn(move || {
             far.write_all(b"INFO {\"max_payload\":1048576}\r\n").unwrap();
-            let mut said = Vec::new();
-            while !said.ends_with(b"PING\r\n") {
+            let mut sent = Vec::new();
+            while !sent.ends_with(b"PING\r\n") {
                 let mut buffer = [0; 1024];
                 let read = far.read(&mut buffer).unwrap();
-                said.extend_from_slice(&buffer[..read]);
+                sent.extend_from_slice(&buffer[..read]);
             }
             far.write_all(b"PONG\r\n").unwrap();
-            let _ = far.read_to_end(&mut said);
+            let _ = far.read_to_end(&mut sent);
         });
         Ok(Stream::new(near))
     });
@@ -101,13 +101,13 @@ fn a_panicking_driver_closes_visibly() {
     let broken = Waker::from(Arc::new(Broken));
     assert!(others.poll_event(&mut Context::from_waker(&broken)).is_pending());
     client.force_reconnect().unwrap();
-    let told: Vec<_> = events.by_ref().collect();
+    let reported: Vec<_> = events.by_ref().collect();
     let reason = ClosedReason::DriverFailed;
     let end = [
         ClientEvent::DriverFailed { panicked: true },
         Event::Closed { reason }.into(),
     ];
-    assert!(told.ends_with(&end), "{told:?}");
+    assert!(reported.ends_with(&end), "{reported:?}");
     assert_eq!(subscription.next(), None);
     assert!(client.publish(&SUBJECT, "x").is_err());
     assert!(client.flush().is_err());
@@ -138,12 +138,12 @@ fn blasting_server(messages: usize) -> String {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"INFO {\"max_payload\":1048576}\r\n").unwrap();
         let (mut seen, mut buffer) = (Vec::new(), [0; 1024]);
-        let said = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
+        let sent = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
         let mut greeted = false;
-        while !said(&seen, b"SUB adapter.tick 1\r\n") {
+        while !sent(&seen, b"SUB adapter.tick 1\r\n") {
             let count = stream.read(&mut buffer).unwrap();
             seen.extend_from_slice(&buffer[..count]);
-            if !greeted && said(&seen, b"PING\r\n") {
+            if !greeted && sent(&seen, b"PING\r\n") {
                 stream.write_all(b"PONG\r\n").unwrap();
                 greeted = true;
             }

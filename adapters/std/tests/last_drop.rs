@@ -209,7 +209,7 @@ fn handles_for_an_executor_continue_and_are_not_waited_for() {
 fn a_thread_of_the_connection_does_not_wait_for_itself() {
     let cluster = TcpCluster::start(1).unwrap();
     let kept = Arc::new(Mutex::new(None::<Client>));
-    let (tell, told) = channel();
+    let (tell, reported) = channel();
     let take = kept.clone();
     // It is called on the thread that writes, at every attempt.
     let options = ConnectOptions::from_url(&cluster.urls())
@@ -225,7 +225,7 @@ fn a_thread_of_the_connection_does_not_wait_for_itself() {
     events.find(|event| matches!(event, nats_conn_std::ClientEvent::Connection(Event::Connected(_))));
     *kept.lock().unwrap() = Some(client);
     cluster.server(0).crash();
-    let took = told.recv_timeout(SOON).unwrap();
+    let took = reported.recv_timeout(SOON).unwrap();
     assert!(took < AT_ONCE, "{took:?}");
     assert!(events.last().unwrap().is_closed());
 }

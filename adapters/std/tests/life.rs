@@ -225,12 +225,12 @@ fn a_slow_consumer_is_reported_once_and_affects_only_itself() {
     }
     client.flush().unwrap();
     assert_eq!((slow.pending(), slow.dropped()), (10, 90));
-    let told: Vec<_> = std::iter::from_fn(|| events.try_next())
+    let reported: Vec<_> = std::iter::from_fn(|| events.try_next())
         .filter(|event| matches!(event, ClientEvent::SlowConsumer { .. }))
         .collect();
     assert!(
-        matches!(told[..], [ClientEvent::SlowConsumer { dropped: 1.., .. }]),
-        "{told:?}"
+        matches!(reported[..], [ClientEvent::SlowConsumer { dropped: 1.., .. }]),
+        "{reported:?}"
     );
     for _ in 0..10 {
         assert!(slow.try_next().is_some());

@@ -206,8 +206,8 @@ fn an_untrusted_certificate_is_refused_with_an_alert() {
     });
     let failure = options(&url, &files).connect().unwrap_err().to_string();
     assert!(failure.contains("TLS") && !failure.contains('\n'), "{failure}");
-    let told = running.join().unwrap();
-    assert!(told.contains("alert"), "{told}");
+    let reported = running.join().unwrap();
+    assert!(reported.contains("alert"), "{reported}");
 }
 
 #[test]

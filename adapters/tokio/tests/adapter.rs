@@ -117,12 +117,12 @@ fn blasting_server(messages: usize) -> String {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"INFO {\"max_payload\":1048576}\r\n").unwrap();
         let (mut seen, mut buffer) = (Vec::new(), [0; 1024]);
-        let said = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
+        let sent = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
         let mut greeted = false;
-        while !said(&seen, b"SUB adapter.tick 1\r\n") {
+        while !sent(&seen, b"SUB adapter.tick 1\r\n") {
             let count = stream.read(&mut buffer).unwrap();
             seen.extend_from_slice(&buffer[..count]);
-            if !greeted && said(&seen, b"PING\r\n") {
+            if !greeted && sent(&seen, b"PING\r\n") {
                 stream.write_all(b"PONG\r\n").unwrap();
                 greeted = true;
             }
@@ -191,12 +191,12 @@ fn a_runtime_that_goes_away_closes_visibly() {
     });
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     drop(runtime);
-    let told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+    let reported: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
     assert!(
-        told.contains(&ClientEvent::DriverFailed { panicked: false }),
-        "{told:?}"
+        reported.contains(&ClientEvent::DriverFailed { panicked: false }),
+        "{reported:?}"
     );
-    assert!(told.last().unwrap().is_closed());
+    assert!(reported.last().unwrap().is_closed());
     assert_eq!(subscription.try_next(), None);
     assert_eq!(subscription.ended(), Some(EndReason::Closed));
     assert!(client.try_publish(Publish::new(&SUBJECT, "x")).is_err());

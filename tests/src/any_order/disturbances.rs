@@ -7,7 +7,7 @@ use nats_conn_sm::{
 };
 
 use super::Life;
-use crate::model_server::{Deed, Step, When};
+use crate::model_server::{Reaction, Step, When};
 use crate::sim::{Cut, Dial, PipeStage};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,12 +69,12 @@ impl Life<'_> {
                 self.world.crash(place);
                 self.world.cluster.restart(place);
             }
-            3 => self.tell(Deed::Close),
+            3 => self.schedule_reaction(Reaction::Close),
             4 => {
                 let text = self.choices.pick(&ERRORS);
-                self.tell(Deed::error(text));
+                self.schedule_reaction(Reaction::error(text));
                 if self.choices.one_in(2) {
-                    self.tell(Deed::Close);
+                    self.schedule_reaction(Reaction::Close);
                 }
             }
             5 => {
@@ -119,25 +119,25 @@ impl Life<'_> {
         self.world.pipes.last().is_some_and(|pipe| pipe.peer.is_some())
     }
 
-    fn tell(&mut self, deed: Deed) {
+    fn schedule_reaction(&mut self, reaction: Reaction) {
         if self.has_peer() {
-            self.world.deed(deed);
+            self.world.reaction(reaction);
         }
     }
 
     fn say_something(&mut self) {
         if self.honest || self.choices.one_in(2) {
-            let deed = match self.choices.pick(&HONEST) {
-                "PING\r\n" => Deed::Ping,
-                text => Deed::send(text),
+            let reaction = match self.choices.pick(&HONEST) {
+                "PING\r\n" => Reaction::Ping,
+                text => Reaction::send(text),
             };
-            return self.tell(deed);
+            return self.schedule_reaction(reaction);
         }
         let mut bytes = self.choices.raw(24);
         if self.choices.one_in(2) {
             bytes.extend_from_slice(b"PONG\r\n-ERR 'Maximum Payload Violation'\r\nMSG a 1 1\r\nx\r\n");
         }
-        self.tell(Deed::Send(bytes));
+        self.schedule_reaction(Reaction::Send(bytes));
     }
 
     fn cut_next(&mut self, place: usize) {
@@ -175,17 +175,19 @@ impl Life<'_> {
     }
 
     fn refuse_next(&mut self, place: usize) {
-        let (when, deeds) = match self.choices.byte() % 4 {
-            0 => (When::Accept, vec![Deed::Close]),
-            1 => (When::Accept, vec![Deed::Silence]),
+        let (when, reactions) = match self.choices.byte() % 4 {
+            0 => (When::Accept, vec![Reaction::Close]),
+            1 => (When::Accept, vec![Reaction::Silence]),
             2 => (
                 When::Connect,
-                vec![Deed::error(self.choices.pick(&ERRORS)), Deed::Close],
+                vec![Reaction::error(self.choices.pick(&ERRORS)), Reaction::Close],
             ),
-            _ => (When::Ping(1), vec![Deed::Reset]),
+            _ => (When::Ping(1), vec![Reaction::Reset]),
         };
         let settings = self.world.cluster.settings_mut(place);
-        settings.next_scripts.push_back(vec![Step::instead(when, deeds)]);
+        settings
+            .next_scripts
+            .push_back(vec![Step::instead(when, reactions)]);
     }
 
     /// Calls that no good driver makes.
@@ -290,7 +292,7 @@ impl Life<'_> {
         let mut now = self.world.now();
         for _ in 0..3 {
             now = now + Duration::from_millis(self.choices.below(20_000));
-            let told = [&mut one, &mut other].map(|client| {
+            let reported = [&mut one, &mut other].map(|client| {
                 client.handle_timeout(now);
                 let mut nothing = ReceiveBuf::new(LinkId::from_u64(0));
                 let events: Vec<_> = std::iter::from_fn(|| client.poll_event(now, &mut nothing)).collect();
@@ -300,7 +302,7 @@ impl Life<'_> {
                 let bytes: Vec<u8> = tx.chunks().flatten().copied().collect();
                 (events, actions, written, bytes, client.poll_timeout())
             });
-            assert_eq!(told[0], told[1]);
+            assert_eq!(reported[0], reported[1]);
         }
         if self.copies {
             self.world.client = self.world.client.clone();

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use serde_json::Value;
 
 use super::frame::Op;
-use super::script::{Deed, Step, When};
+use super::script::{Reaction, Step, When};
 use super::settings::{Auth, Settings, Tls};
 use super::violation::Fault;
 
@@ -17,7 +17,7 @@ pub(super) struct Link {
     pub(super) input: BytesMut,
     pub(super) output: Vec<u8>,
     pub(super) script: Vec<Step>,
-    pub(super) later: Vec<(u64, Deed)>,
+    pub(super) later: Vec<(u64, Reaction)>,
     pub(super) options: Options,
     pub(super) subscriptions: BTreeMap<u64, Interest>,
     pub(super) sids_seen: BTreeSet<u64>,
@@ -26,8 +26,8 @@ pub(super) struct Link {
     pub(super) pings_out: u32,
     pub(super) next_ping: Option<u64>,
     /// The largest `max_payload` that this link was told.
-    pub(super) told_max_payload: u64,
-    pub(super) told_headers: bool,
+    pub(super) announced_max_payload: u64,
+    pub(super) announced_headers: bool,
     pub(super) tls_done: bool,
     pub(super) log: LinkLog,
 }
@@ -121,7 +121,7 @@ pub struct LinkLog {
     /// How many bytes came.
     pub bytes: u64,
     /// How many bytes were said.
-    pub said: u64,
+    pub sent: u64,
     /// How many bytes had been said with the first PONG, the one that ends the handshake.
     pub first_pong: Option<u64>,
 }
@@ -194,29 +194,29 @@ impl Link {
             counts: Counts::default(),
             pings_out: 0,
             next_ping: settings.ping_interval.map(|interval| now + interval),
-            told_max_payload: settings.max_payload,
-            told_headers: settings.headers,
+            announced_max_payload: settings.max_payload,
+            announced_headers: settings.headers,
             tls_done: false,
             log: LinkLog::new(server, now),
         }
     }
 
     /// The deeds for this moment, and whether they stand instead of the usual.
-    pub(super) fn deeds(&self, now: When) -> (Vec<Deed>, bool) {
+    pub(super) fn reactions(&self, now: When) -> (Vec<Reaction>, bool) {
         let meant = |when: When| match (when, now) {
             (When::PingFrom(first), When::Ping(count)) => count >= first,
             (when, now) => when == now,
         };
         let steps = self.script.iter().filter(|step| meant(step.when));
-        let (deeds, instead): (Vec<_>, Vec<bool>) =
-            steps.map(|step| (step.deeds.clone(), step.instead)).unzip();
-        (deeds.concat(), instead.contains(&true))
+        let (reactions, instead): (Vec<_>, Vec<bool>) =
+            steps.map(|step| (step.reactions.clone(), step.instead)).unzip();
+        (reactions.concat(), instead.contains(&true))
     }
 
     pub(super) fn say(&mut self, bytes: &[u8]) {
         if !matches!(self.stage, Stage::Silent | Stage::Closing | Stage::Gone) {
             self.output.extend_from_slice(bytes);
-            self.log.said += bytes.len() as u64;
+            self.log.sent += bytes.len() as u64;
         }
     }
 

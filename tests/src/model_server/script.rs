@@ -6,26 +6,26 @@ pub struct Step {
     /// When.
     pub when: When,
     /// What, in this order.
-    pub deeds: Vec<Deed>,
+    pub reactions: Vec<Reaction>,
     /// Whether the usual answer stays away.
     pub instead: bool,
 }
 
 impl Step {
     /// Besides the usual, before it.
-    pub fn also(when: When, deeds: impl Into<Vec<Deed>>) -> Self {
+    pub fn also(when: When, reactions: impl Into<Vec<Reaction>>) -> Self {
         Self {
             when,
-            deeds: deeds.into(),
+            reactions: reactions.into(),
             instead: false,
         }
     }
 
     /// Instead of the usual.
-    pub fn instead(when: When, deeds: impl Into<Vec<Deed>>) -> Self {
+    pub fn instead(when: When, reactions: impl Into<Vec<Reaction>>) -> Self {
         Self {
             when,
-            deeds: deeds.into(),
+            reactions: reactions.into(),
             instead: true,
         }
     }
@@ -51,7 +51,7 @@ pub enum When {
 
 /// What a server does then.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Reaction {
     /// These bytes are sent.
     Send(Vec<u8>),
     /// An `-ERR` with this text is sent; the link stays.
@@ -69,10 +69,10 @@ pub enum Deed {
     /// Nothing is sent any more, nothing is executed any more, and the link stays open.
     Silence,
     /// The deed is done so many nanoseconds later, if the link is still there.
-    Later(u64, Box<Deed>),
+    Later(u64, Box<Reaction>),
 }
 
-impl Deed {
+impl Reaction {
     /// Text to send.
     pub fn send(text: &str) -> Self {
         Self::Send(text.as_bytes().to_vec())
@@ -84,7 +84,7 @@ impl Deed {
     }
 
     /// The deed, later by these nanoseconds.
-    pub fn later(nanos: u64, deed: Deed) -> Self {
-        Self::Later(nanos, Box::new(deed))
+    pub fn later(nanos: u64, reaction: Reaction) -> Self {
+        Self::Later(nanos, Box::new(reaction))
     }
 }

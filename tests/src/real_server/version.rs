@@ -78,12 +78,12 @@ impl Version {
             .arg("--version")
             .output()
             .map_err(|error| format!("no nats-server {self} at {}: {error}; {hint}", program.display()))?;
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if said.contains(&format!("v{}.", self.series())) {
+        let output_text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if output_text.contains(&format!("v{}.", self.series())) {
             Ok(program)
         } else {
             Err(format!(
-                "{} is `{said}`, not {}.x; {hint}",
+                "{} is `{output_text}`, not {}.x; {hint}",
                 program.display(),
                 self.series()
             ))

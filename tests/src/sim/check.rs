@@ -102,7 +102,7 @@ impl World {
             wire::check(self.cluster.log(peer), pipe, &self.ledger).map_err(fault)?;
         }
         if self.client.poll_action().is_none() {
-            self.ledger.told(&self.client.publish_fates(), self.resends)?;
+            self.ledger.reported(&self.client.publish_fates(), self.resends)?;
         }
         let fate = |number| self.client.fate(PublishSeq::from_u64(number));
         self.ledger.compare(self.cluster.logs(), self.resends, fate)?;

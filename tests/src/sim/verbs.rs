@@ -9,7 +9,7 @@ use nats_conn_sm::{
 use nats_proto::{Headers, QueueGroup, ServerUrl, Sid, Subject, SubjectFilter};
 
 use super::World;
-use crate::model_server::Deed;
+use crate::model_server::Reaction;
 
 impl World {
     /// Publishes.
@@ -296,15 +296,15 @@ impl World {
     ///
     /// # Panics
     /// If there is no link.
-    pub fn deed(&mut self, deed: Deed) {
+    pub fn reaction(&mut self, reaction: Reaction) {
         let peer = self.pipe().peer.expect("the link is open");
         let now = self.nanos();
-        self.cluster.deed(now, peer, deed);
+        self.cluster.reaction(now, peer, reaction);
     }
 
     /// The server of the present link sends this.
     pub fn send(&mut self, text: &str) {
-        self.deed(Deed::send(text));
+        self.reaction(Reaction::send(text));
     }
 
     /// Nothing passes the present link any more, in either direction, and nobody notices.

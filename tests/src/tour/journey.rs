@@ -54,12 +54,12 @@ impl Journey {
         self.narrator.stage(text);
     }
 
-    pub(super) async fn go_on_for(&mut self, duration: Duration) {
-        self.go_on_until(pause(duration)).await;
+    pub(super) async fn continue_for(&mut self, duration: Duration) {
+        self.continue_until(pause(duration)).await;
     }
 
     /// Goes on until this is done, or the connection closed.
-    pub(super) async fn go_on_until(&mut self, end: impl Future<Output = ()>) {
+    pub(super) async fn continue_until(&mut self, end: impl Future<Output = ()>) {
         let mut end = pin!(end);
         while self.turn_or(end.as_mut(), true).await {}
     }

@@ -43,7 +43,7 @@ impl Narrator {
 
     /// What the client says.
     pub(crate) fn event(&self, event: &ClientEvent) {
-        let (mood, name, text) = tell(event);
+        let (mood, name, text) = describe(event);
         let colour = match mood {
             Mood::Good => "32",
             Mood::Bad => "31",
@@ -68,7 +68,7 @@ fn list<T: std::fmt::Display>(servers: &[T]) -> String {
     }
 }
 
-fn tell(event: &ClientEvent) -> (Mood, &'static str, String) {
+fn describe(event: &ClientEvent) -> (Mood, &'static str, String) {
     let ClientEvent::Connection(event) = event else {
         return (Mood::Bad, "note", format!("{event:?}"));
     };

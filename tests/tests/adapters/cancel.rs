@@ -83,7 +83,7 @@ scenarios! {
         while patient.try_next().is_some() {}
         cluster.server(0).crash();
         cluster.server(0).restart().expect("the same port");
-        let (mut expected, mut told) = (Vec::new(), Vec::new());
+        let (mut expected, mut reported) = (Vec::new(), Vec::new());
         let closing = client.clone();
         while let Some(event) = soon(patient.next()).await {
             if matches!(event, ClientEvent::Connection(Event::Reconnected(_))) {
@@ -93,15 +93,15 @@ scenarios! {
         }
         for round in 0.. {
             match cut(polls_of(round % 8), hasty.next()).await {
-                Some(Some(event)) => told.push(event),
+                Some(Some(event)) => reported.push(event),
                 Some(None) => break,
                 None => {}
             }
         }
-        while told.len() > expected.len() {
-            told.remove(0);
+        while reported.len() > expected.len() {
+            reported.remove(0);
         }
-        assert_eq!(told, expected);
+        assert_eq!(reported, expected);
     }
 
     async fn a_request_that_is_dropped_is_cancelled_and_takes_no_other_reply(adapter) {
@@ -152,18 +152,18 @@ scenarios! {
         });
         let many = RequestMany::new(LIMIT).max(50);
         let mut replies = client.request(&SUBJECT, "?").many(many).expect("room");
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         soon(async {
             for round in 0.. {
                 match cut(polls_of(round % 8), replies.next()).await {
-                    Some(Some(reply)) => told.push(String::from_utf8_lossy(reply.payload()).into_owned()),
+                    Some(Some(reply)) => reported.push(String::from_utf8_lossy(reply.payload()).into_owned()),
                     Some(None) => return,
                     None => pause(Duration::from_millis(1)).await,
                 }
             }
         })
         .await;
-        assert_eq!(told, (0..50).map(|number: u32| number.to_string()).collect::<Vec<_>>());
+        assert_eq!(reported, (0..50).map(|number: u32| number.to_string()).collect::<Vec<_>>());
         assert_eq!(replies.ended(), Some(Ok(RepliesEnd::MaxReached)));
     }
 

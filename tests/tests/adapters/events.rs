@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nats_conn_client::{Backoff, ServerStatus, State};
-use nats_conn_tests::model_server::{Deed, Settings, Step, Urls, When};
+use nats_conn_tests::model_server::{Reaction, Settings, Step, Urls, When};
 
 use crate::scene::*;
 
 /// What the events so far tell of.
 #[derive(Default)]
-struct Told {
+struct Reported {
     sessions: u64,
     ends: u64,
     unconfirmed: u64,
@@ -21,7 +21,7 @@ struct Told {
     closed: bool,
 }
 
-impl Told {
+impl Reported {
     fn note(&mut self, event: &ClientEvent) {
         match event {
             ClientEvent::Connection(Event::Connected(session) | Event::Reconnected(session)) => {
@@ -50,61 +50,61 @@ impl Told {
     fn knows(&self, servers: &[ServerStatus]) {
         for status in servers {
             let name = status.server.to_string();
-            let told = self.failures.get(&name).copied().unwrap_or_default();
+            let reported = self.failures.get(&name).copied().unwrap_or_default();
             assert!(
-                status.failures <= told,
-                "{} failures of {name}, {told} told",
+                status.failures <= reported,
+                "{} failures of {name}, {reported} told",
                 status.failures
             );
-            assert!(status.last_error.is_none() || told > 0, "{name} has failed");
+            assert!(status.last_error.is_none() || reported > 0, "{name} has failed");
         }
     }
 }
 
 /// Looks again and again, and holds what it sees against the events that are there by then.
 fn look_on(client: &Client, mut events: Events) {
-    let mut told = Told::default();
-    while !told.closed {
+    let mut reported = Reported::default();
+    while !reported.closed {
         // In this order: what is shown without a session was shown after the end of all sessions counted before it.
         let before = client.statistics().connects;
         let (state, health, seen) = (client.state(), client.link_health(), client.statistics());
         let (servers, info, max_payload) = (client.servers(), client.server_info(), client.max_payload());
         let (fates, why) = (client.publish_fates(), client.why());
         while let Some(event) = events.try_next() {
-            told.note(&event);
+            reported.note(&event);
         }
         assert!(
-            seen.connects <= told.sessions,
+            seen.connects <= reported.sessions,
             "{} sessions, {} told",
             seen.connects,
-            told.sessions
+            reported.sessions
         );
         for unconfirmed in [seen.publishes.unconfirmed, fates.unconfirmed] {
             assert!(
-                unconfirmed <= told.unconfirmed,
+                unconfirmed <= reported.unconfirmed,
                 "{unconfirmed} unconfirmed, {} told",
-                told.unconfirmed
+                reported.unconfirmed
             );
         }
         match state {
-            State::Reconnecting => assert!(told.ends >= before, "{before} ended, {} told", told.ends),
-            State::Closed => assert!(told.closed, "no close told"),
+            State::Reconnecting => assert!(reported.ends >= before, "{before} ended, {} told", reported.ends),
+            State::Closed => assert!(reported.closed, "no close told"),
             _ => {}
         }
         assert!(
-            health.is_none() || told.sessions > 0,
+            health.is_none() || reported.sessions > 0,
             "a session is alive, and none was told"
         );
-        told.knows(&servers);
+        reported.knows(&servers);
         let greeted = info.and_then(|info| info.client_id);
         assert!(
-            greeted.is_none_or(|id| told.greeted.contains(&id)),
+            greeted.is_none_or(|id| reported.greeted.contains(&id)),
             "greeted as {greeted:?}, not told"
         );
         assert!(
-            max_payload.is_none_or(|most| told.max_payloads.contains(&most)),
+            max_payload.is_none_or(|most| reported.max_payloads.contains(&most)),
             "{max_payload:?} of {:?}",
-            told.max_payloads
+            reported.max_payloads
         );
         assert!(!why.is_empty());
     }
@@ -201,7 +201,7 @@ scenarios! {
     }
 
     async fn a_failed_connect_reports_what_failed_with_each_server_even_if_the_pool_became_empty(adapter) {
-        let refused = Step::instead(When::Accept, [Deed::error("maximum connections exceeded"), Deed::Close]);
+        let refused = Step::instead(When::Accept, [Reaction::error("maximum connections exceeded"), Reaction::Close]);
         let settings = ["n1", "n2"].map(|server| Settings {
             script: vec![refused.clone()],
             ..Settings::new(server)
@@ -231,21 +231,21 @@ scenarios! {
             until(|| slow_client.statistics().connects == round).await;
         }
         soon(slow_client.close()).await;
-        let (mut told, mut missed) = (0, 0);
+        let (mut reported, mut missed) = (0, 0);
         let mut last = None;
         while let Some(event) = soon(behind.next()).await {
             if let ClientEvent::Missed { events } = event {
                 missed += events;
             } else {
-                told += 1;
+                reported += 1;
             }
             last = Some(event);
         }
         assert!(last.is_some_and(|event| event.is_closed()));
-        assert_eq!(told, CAPACITY + 1, "as many as are held, and the end");
+        assert_eq!(reported, CAPACITY + 1, "as many as are held, and the end");
         // connecting, connected, and four times disconnected, connecting, reconnected, resubscribed; at the end
         // disconnected and closed. The server's second INFO of a link may be told, too.
-        assert!(told + missed >= 20, "{told} + {missed}");
+        assert!(reported + missed >= 20, "{reported} + {missed}");
         soon(client.close()).await;
         while soon(all.next()).await.is_some() {}
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nats_conn_client::machine::{AttemptFailure, ConnectError, LinkEnd, Phase};
 use nats_conn_client::{AuthError, Backoff, Challenge, Credentials, State};
-use nats_conn_tests::model_server::{Auth, Deed, Step, When};
+use nats_conn_tests::model_server::{Auth, Reaction, Step, When};
 
 use crate::raw::BlackHole;
 use crate::scene::*;
@@ -36,25 +36,25 @@ fn soon_given_up(options: Options) -> Options {
 
 scenarios! {
     async fn a_server_that_closes_right_after_accept_fails_the_attempt(adapter) {
-        let close = Step::instead(When::Accept, [Deed::Close]);
+        let close = Step::instead(When::Accept, [Reaction::Close]);
         let failure = refused(adapter, vec![close], |options| options).await;
         assert_eq!((failure.phase, failure.error), (Phase::Info, ConnectError::Link(LinkEnd::Eof)));
     }
 
     async fn half_an_info_runs_into_the_deadline(adapter) {
-        let half = Step::instead(When::Accept, [Deed::send("INFO {\"server_id\":"), Deed::Silence]);
+        let half = Step::instead(When::Accept, [Reaction::send("INFO {\"server_id\":"), Reaction::Silence]);
         let failure = refused(adapter, vec![half], soon_given_up).await;
         assert_eq!((failure.phase, failure.error), (Phase::Info, ConnectError::TimedOut));
     }
 
     async fn a_pong_that_never_comes_runs_into_the_deadline(adapter) {
-        let silent = Step::instead(When::Ping(1), [Deed::Silence]);
+        let silent = Step::instead(When::Ping(1), [Reaction::Silence]);
         let failure = refused(adapter, vec![silent], soon_given_up).await;
         assert_eq!((failure.phase, failure.error), (Phase::Connect, ConnectError::TimedOut));
     }
 
     async fn an_error_in_place_of_info_is_reported_with_its_text(adapter) {
-        let error = Step::instead(When::Accept, [Deed::error("maximum connections exceeded"), Deed::Close]);
+        let error = Step::instead(When::Accept, [Reaction::error("maximum connections exceeded"), Reaction::Close]);
         let failure = refused(adapter, vec![error], |options| options).await;
         assert_eq!(failure.phase, Phase::Info);
         assert!(failure.error.to_string().contains("maximum connections exceeded"), "{failure:?}");
@@ -64,14 +64,14 @@ scenarios! {
     async fn an_error_right_after_info_is_reported_with_its_text(adapter) {
         let error = Step::also(
             When::Accept,
-            [Deed::Info, Deed::error("maximum connections exceeded"), Deed::Close],
+            [Reaction::Info, Reaction::error("maximum connections exceeded"), Reaction::Close],
         );
         let failure = refused(adapter, vec![error], |options| options).await;
         assert!(failure.error.to_string().contains("maximum connections exceeded"), "{failure:?}");
     }
 
     async fn a_ping_before_the_pong_is_answered_and_the_session_begins(adapter) {
-        let ping = Step::also(When::Connect, [Deed::Ping]);
+        let ping = Step::also(When::Connect, [Reaction::Ping]);
         let cluster = Model::with([Settings { script: vec![ping], ..Settings::new("n1") }]);
         let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a session");
         soon(client.flush()).await.expect("a session");
@@ -92,7 +92,7 @@ scenarios! {
         let mut backoff = Backoff::default();
         (backoff.base, backoff.max, backoff.jitter) =
             (Duration::from_millis(100), Duration::from_millis(400), Some(Duration::ZERO));
-        let flap = Step::instead(When::Ping(1), [Deed::Pong, Deed::Close]);
+        let flap = Step::instead(When::Ping(1), [Reaction::Pong, Reaction::Close]);
         let cluster = Model::with([Settings { script: vec![flap], ..Settings::new("n1") }]);
         let began = Instant::now();
         let (client, mut watch) = adapter.start(options(&cluster.urls()).backoff(backoff));
@@ -118,14 +118,14 @@ scenarios! {
     }
 
     async fn a_server_that_is_not_nats_is_recognised(adapter) {
-        let http = Step::instead(When::Accept, [Deed::send("HTTP/1.1 400 Bad Request\r\n\r\n"), Deed::Close]);
+        let http = Step::instead(When::Accept, [Reaction::send("HTTP/1.1 400 Bad Request\r\n\r\n"), Reaction::Close]);
         let failure = refused(adapter, vec![http], |options| options).await;
         assert_eq!(failure.phase, Phase::Info);
         assert!(failure.error.to_string().contains("does not look like a NATS server"), "{failure:?}");
     }
 
     async fn an_info_before_the_pong_brings_no_second_connect(adapter) {
-        let info = Step::also(When::Connect, [Deed::Info, Deed::Info]);
+        let info = Step::also(When::Connect, [Reaction::Info, Reaction::Info]);
         let cluster = Model::with([Settings { script: vec![info], ..Settings::new("n1") }]);
         let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a session");
         soon(client.flush()).await.expect("a session");
@@ -184,8 +184,8 @@ scenarios! {
 
     async fn a_close_ends_an_attempt_in_any_phase_at_once(adapter) {
         let hole = BlackHole::new();
-        let mute = Step::instead(When::Accept, [Deed::Silence]);
-        let deaf = Step::instead(When::Ping(1), [Deed::Silence]);
+        let mute = Step::instead(When::Accept, [Reaction::Silence]);
+        let deaf = Step::instead(When::Ping(1), [Reaction::Silence]);
         let silent = |step| Model::with([Settings { script: vec![step], ..Settings::new("n1") }]);
         let (no_info, no_pong) = (silent(mute), silent(deaf));
         for url in [hole.url(), no_info.urls(), no_pong.urls()] {

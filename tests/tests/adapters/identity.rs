@@ -12,7 +12,7 @@ use nats_conn_tests::real_server::{Account, AccountUser, Operator, TestFolder};
 use crate::scene::*;
 
 /// Connects, and has the server confirm it.
-async fn enters(adapter: Adapter, options: Options) {
+async fn is_accepted(adapter: Adapter, options: Options) {
     let client = soon(adapter.connect(options)).await.expect("it is let in");
     soon(client.flush()).await.expect("a session");
     soon(client.close()).await;
@@ -30,7 +30,7 @@ async fn refusal(adapter: Adapter, options: Options) -> AttemptFailure {
 }
 
 /// The server itself said no.
-async fn is_turned_away(adapter: Adapter, options: Options) {
+async fn is_refused(adapter: Adapter, options: Options) {
     let failure = refusal(adapter, options).await;
     assert_eq!(failure.phase, Phase::Auth, "{failure:?}");
     let ConnectError::Server(error) = failure.error else {
@@ -44,7 +44,7 @@ async fn is_turned_away(adapter: Adapter, options: Options) {
 }
 
 /// There are no credentials to show, and why not.
-async fn has_nothing_to_show(adapter: Adapter, options: Options) -> AuthError {
+async fn fails_before_connect(adapter: Adapter, options: Options) -> AuthError {
     let failure = refusal(adapter, options).await;
     match (failure.phase, failure.error) {
         (Phase::Auth, ConnectError::Auth(error)) => error,
@@ -85,23 +85,23 @@ type Set = fn(Options) -> Options;
 scenarios! {
     async fn a_user_with_a_password_enters(adapter, version) {
         let server = real_server(version, ServerConfig::new().user(User::with_password("ann", "s3cret")));
-        enters(adapter, options(&server.url()).user_password("ann", "s3cret")).await;
-        enters(adapter, options(&server.client_url_with("ann:s3cret"))).await;
-        is_turned_away(adapter, options(&server.url()).user_password("ann", "wrong")).await;
-        is_turned_away(adapter, options(&server.url())).await;
+        is_accepted(adapter, options(&server.url()).user_password("ann", "s3cret")).await;
+        is_accepted(adapter, options(&server.client_url_with("ann:s3cret"))).await;
+        is_refused(adapter, options(&server.url()).user_password("ann", "wrong")).await;
+        is_refused(adapter, options(&server.url())).await;
     }
 
     async fn a_token_enters(adapter, version) {
         let server = real_server(version, ServerConfig::new().token("t0ken"));
-        enters(adapter, options(&server.url()).token("t0ken")).await;
-        enters(adapter, options(&server.client_url_with("t0ken"))).await;
-        is_turned_away(adapter, options(&server.url()).token("wrong")).await;
+        is_accepted(adapter, options(&server.url()).token("t0ken")).await;
+        is_accepted(adapter, options(&server.client_url_with("t0ken"))).await;
+        is_refused(adapter, options(&server.url()).token("wrong")).await;
     }
 
     async fn what_a_url_escapes_is_shown_as_it_is(adapter, version) {
         let server = real_server(version, ServerConfig::new().user(User::with_password("a@b", "p:/?#%\"ü")));
-        enters(adapter, options(&server.client_url_with("a%40b:p%3A%2F%3F%23%25%22%C3%BC"))).await;
-        enters(adapter, options(&server.url()).user_password("a@b", "p:/?#%\"ü")).await;
+        is_accepted(adapter, options(&server.client_url_with("a%40b:p%3A%2F%3F%23%25%22%C3%BC"))).await;
+        is_accepted(adapter, options(&server.url()).user_password("a@b", "p:/?#%\"ü")).await;
     }
 
     async fn userinfo_of_a_url_is_for_its_server_and_the_options_are_for_the_others(adapter, version) {
@@ -123,27 +123,27 @@ scenarios! {
     async fn a_seed_signs_in_memory_and_from_a_file(adapter, version) {
         let user = AccountUser::nkey_only();
         let server = nkey_server(version, &user);
-        enters(adapter, options(&server.url()).nkey_seed(user.seed())).await;
+        is_accepted(adapter, options(&server.url()).nkey_seed(user.seed())).await;
         let folder = TestFolder::new("seed").expect("a folder");
         let path = folder.write("user.nk", user.seed()).expect("a file");
-        enters(adapter, options(&server.url()).nkey_seed_file(&path)).await;
+        is_accepted(adapter, options(&server.url()).nkey_seed_file(&path)).await;
     }
 
     async fn a_wrong_seed_is_distinguished_from_an_invalid_one(adapter, version) {
         let server = nkey_server(version, &AccountUser::nkey_only());
-        is_turned_away(adapter, options(&server.url()).nkey_seed(AccountUser::nkey_only().seed())).await;
+        is_refused(adapter, options(&server.url()).nkey_seed(AccountUser::nkey_only().seed())).await;
         let cut = &AccountUser::nkey_only().seed()[..40];
-        let error = has_nothing_to_show(adapter, options(&server.url()).nkey_seed(cut)).await;
+        let error = fails_before_connect(adapter, options(&server.url()).nkey_seed(cut)).await;
         let AuthError::Unusable { detail } = error else { panic!("{error:?}") };
         assert!(detail.contains("seed is not valid") && !detail.contains(cut), "{detail}");
-        let error = has_nothing_to_show(adapter, options(&server.url()).nkey_seed_file("/nowhere/user.nk")).await;
+        let error = fails_before_connect(adapter, options(&server.url()).nkey_seed_file("/nowhere/user.nk")).await;
         assert!(error.to_string().contains("cannot read /nowhere/user.nk"), "{error}");
     }
 
     async fn a_seed_is_of_no_use_to_a_server_that_asks_nothing(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let options = options(&server.url()).nkey_seed(AccountUser::nkey_only().seed());
-        assert_eq!(has_nothing_to_show(adapter, options).await, AuthError::NoNonce);
+        assert_eq!(fails_before_connect(adapter, options).await, AuthError::NoNonce);
     }
 
     /// A developer's machine: the same options as elsewhere, and a server that asks nothing.
@@ -151,13 +151,13 @@ scenarios! {
         let (_, account) = account_server(version);
         let server = real_server(version, ServerConfig::new());
         let user = account.user("ann");
-        enters(adapter, options(&server.url()).creds(user.creds())).await;
+        is_accepted(adapter, options(&server.url()).creds(user.creds())).await;
         let folder = TestFolder::new("creds").expect("a folder");
         let path = folder.write("ann.creds", user.creds()).expect("a file");
-        enters(adapter, options(&server.url()).creds_file(&path)).await;
+        is_accepted(adapter, options(&server.url()).creds_file(&path)).await;
         // One that asks for something else has no nonce either, and says no itself.
         let asks = real_server(version, ServerConfig::new().user(User::with_password("ann", "s3cret")));
-        is_turned_away(adapter, options(&asks.url()).creds_file(&path)).await;
+        is_refused(adapter, options(&asks.url()).creds_file(&path)).await;
     }
 
     async fn byte_order_marks_are_skipped_in_files_with_credentials(adapter, version) {
@@ -165,16 +165,16 @@ scenarios! {
         let with_mark = |name: &str, text: &str| folder.write(name, format!("\u{feff}{text}")).expect("a file");
         let user = AccountUser::nkey_only();
         let server = nkey_server(version, &user);
-        enters(adapter, options(&server.url()).nkey_seed_file(with_mark("user.nk", &user.seed()))).await;
-        enters(adapter, options(&server.url()).nkey_seed(format!("\u{feff}{}", user.seed()))).await;
+        is_accepted(adapter, options(&server.url()).nkey_seed_file(with_mark("user.nk", &user.seed()))).await;
+        is_accepted(adapter, options(&server.url()).nkey_seed(format!("\u{feff}{}", user.seed()))).await;
         let (server, account) = account_server(version);
         let user = account.user("ann");
-        enters(adapter, options(&server.url()).creds_file(with_mark("ann.creds", &user.creds()))).await;
-        enters(adapter, options(&server.url()).creds(format!("\u{feff}{}", user.creds()))).await;
+        is_accepted(adapter, options(&server.url()).creds_file(with_mark("ann.creds", &user.creds()))).await;
+        is_accepted(adapter, options(&server.url()).creds(format!("\u{feff}{}", user.creds()))).await;
         // What is not UTF-8 is said to be that.
         let utf_16: Vec<u8> = std::iter::once(0xfeff).chain(user.creds().encode_utf16()).flat_map(u16::to_le_bytes).collect();
         let path = folder.write("utf-16.creds", utf_16).expect("a file");
-        let error = has_nothing_to_show(adapter, options(&server.url()).creds_file(&path)).await;
+        let error = fails_before_connect(adapter, options(&server.url()).creds_file(&path)).await;
         assert!(error.to_string().ends_with("utf-16.creds is UTF-16: save it as UTF-8"), "{error}");
     }
 
@@ -182,11 +182,11 @@ scenarios! {
     async fn a_password_or_token_beside_an_nkey_or_jwt_is_sent_with_it(adapter, version) {
         let user = AccountUser::nkey_only();
         let server = nkey_server(version, &user);
-        enters(adapter, options(&server.url()).nkey_seed(user.seed()).user_password("ann", "s3cret")).await;
-        enters(adapter, options(&server.client_url_with("t0ken")).nkey_seed(user.seed())).await;
+        is_accepted(adapter, options(&server.url()).nkey_seed(user.seed()).user_password("ann", "s3cret")).await;
+        is_accepted(adapter, options(&server.client_url_with("t0ken")).nkey_seed(user.seed())).await;
         let (server, account) = account_server(version);
-        enters(adapter, options(&server.url()).token("t0ken").creds(account.user("ann").creds())).await;
-        enters(adapter, options(&server.client_url_with("ann:s3cret")).creds(account.user("ann").creds())).await;
+        is_accepted(adapter, options(&server.url()).token("t0ken").creds(account.user("ann").creds())).await;
+        is_accepted(adapter, options(&server.client_url_with("ann:s3cret")).creds(account.user("ann").creds())).await;
     }
 
     async fn all_configured_credentials_are_in_connect(adapter) {
@@ -237,14 +237,14 @@ scenarios! {
     async fn creds_enter_from_memory_and_from_a_file(adapter, version) {
         let (server, account) = account_server(version);
         let user = account.user("ann");
-        enters(adapter, options(&server.url()).creds(user.creds())).await;
+        is_accepted(adapter, options(&server.url()).creds(user.creds())).await;
         let folder = TestFolder::new("creds").expect("a folder");
         let path = folder.write("ann.creds", user.creds()).expect("a file");
-        enters(adapter, options(&server.url()).creds_file(&path)).await;
-        is_turned_away(adapter, options(&server.url()).creds(stranger().creds())).await;
+        is_accepted(adapter, options(&server.url()).creds_file(&path)).await;
+        is_refused(adapter, options(&server.url()).creds(stranger().creds())).await;
         let of_another = user.creds().replace(&user.seed(), &account.user("bob").seed());
-        is_turned_away(adapter, options(&server.url()).creds(of_another)).await;
-        let error = has_nothing_to_show(adapter, options(&server.url()).creds(user.seed())).await;
+        is_refused(adapter, options(&server.url()).creds(of_another)).await;
+        let error = fails_before_connect(adapter, options(&server.url()).creds(user.seed())).await;
         assert!(error.to_string().contains("no NATS USER JWT"), "{error}");
     }
 
@@ -333,7 +333,7 @@ scenarios! {
     async fn a_callback_that_fails_is_reported_with_its_text(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let fail = |_| ready(Err(AuthError::Unusable { detail: "the vault is sealed".into() }));
-        let error = has_nothing_to_show(adapter, options(&server.url()).credentials_callback(fail)).await;
+        let error = fails_before_connect(adapter, options(&server.url()).credentials_callback(fail)).await;
         assert_eq!(error.to_string(), "credentials: the vault is sealed");
     }
 }

@@ -50,15 +50,15 @@ type Farewells = Receiver<(Result<(), String>, Instant)>;
 struct Peer {
     url: String,
     files: Arc<TlsFiles>,
-    told: Sender<(Result<(), String>, Instant)>,
+    reported: Sender<(Result<(), String>, Instant)>,
     farewells: Arc<Mutex<Farewells>>,
 }
 
 impl Peer {
     fn new(kind: Kind) -> Self {
-        let (told, farewells) = channel();
+        let (reported, farewells) = channel();
         let files = Arc::new(TlsFiles::new());
-        let (tell, pem) = (told.clone(), files.clone());
+        let (tell, pem) = (reported.clone(), files.clone());
         let url = raw_server(move |_, stream| match kind {
             Kind::Tls | Kind::MadeTls => await_end_of_tls(stream, &pem, &tell),
             _ => await_end(stream, &tell),
@@ -66,7 +66,7 @@ impl Peer {
         Self {
             url,
             files,
-            told,
+            reported,
             farewells: Arc::new(Mutex::new(farewells)),
         }
     }
@@ -74,7 +74,7 @@ impl Peer {
     /// A session over a stream of this kind.
     async fn connected(&self, adapter: Adapter, kind: Kind) -> Client {
         let options = options(&self.url).tls(TlsOptions::new().with_ca_file(&self.files.ca));
-        let told = self.told.clone();
+        let reported = self.reported.clone();
         let (client, mut watch) = match kind {
             Kind::Tcp | Kind::Tls => adapter.start(options),
             Kind::MadeTcp | Kind::MadeTls => adapter.start_over(options, |target| {
@@ -83,8 +83,8 @@ impl Peer {
             }),
             Kind::MadeUnix => adapter.start_over(options, move |_| {
                 let (near, far) = UnixStream::pair()?;
-                let told = told.clone();
-                std::thread::spawn(move || await_end(far, &told));
+                let reported = reported.clone();
+                std::thread::spawn(move || await_end(far, &reported));
                 Ok(Made::Unix(near))
             }),
         };
@@ -104,13 +104,17 @@ impl Peer {
     }
 }
 
-fn await_end(stream: impl Read + Write, told: &Sender<(Result<(), String>, Instant)>) {
+fn await_end(stream: impl Read + Write, reported: &Sender<(Result<(), String>, Instant)>) {
     let mut stream = greet(stream);
     let end = serve_to_the_end(&mut stream);
-    told.send((end, Instant::now())).expect("the test goes on");
+    reported.send((end, Instant::now())).expect("the test goes on");
 }
 
-fn await_end_of_tls(mut stream: TcpStream, files: &TlsFiles, told: &Sender<(Result<(), String>, Instant)>) {
+fn await_end_of_tls(
+    mut stream: TcpStream,
+    files: &TlsFiles,
+    reported: &Sender<(Result<(), String>, Instant)>,
+) {
     let info = b"INFO {\"server_id\":\"raw\",\"max_payload\":1048576,\"tls_required\":true}\r\n";
     stream.write_all(info).expect("a client");
     let mut stream = let_in(StreamOwned::new(session(files), stream));
@@ -120,7 +124,7 @@ fn await_end_of_tls(mut stream: TcpStream, files: &TlsFiles, told: &Sender<(Resu
         Ok(0) => Ok(()),
         other => Err(format!("{other:?} after the goodbye")),
     });
-    told.send((end, Instant::now())).expect("the test goes on");
+    reported.send((end, Instant::now())).expect("the test goes on");
 }
 
 /// Answers PINGs until the client says no more.
@@ -233,16 +237,16 @@ scenarios! {
 
     /// The other half may still say something: it is read, and thrown away, until the peer has closed, too.
     async fn a_peer_that_keeps_sending_after_the_close_is_not_reset(adapter) {
-        let (told, farewells) = channel();
+        let (reported, farewells) = channel();
         let url = raw_server(move |_, stream| {
             let mut stream = greet(stream);
             let mut end = serve_to_the_end(&mut stream);
             for _ in 0..20 {
-                let said = stream.get_mut().write_all(&[b'x'; 1 << 10]);
-                end = end.and(said.map_err(|error| error.to_string()));
+                let written = stream.get_mut().write_all(&[b'x'; 1 << 10]);
+                end = end.and(written.map_err(|error| error.to_string()));
                 std::thread::sleep(Duration::from_millis(5));
             }
-            told.send(end).expect("the test goes on");
+            reported.send(end).expect("the test goes on");
         });
         let (client, mut watch) = adapter.start(options(&url));
         watch.until("connected").await;

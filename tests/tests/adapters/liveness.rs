@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::mpsc::channel;
 
 use nats_conn_client::{PublishFailure, State};
-use nats_conn_tests::model_server::{Deed, Op, Step, When, parse_transcript};
+use nats_conn_tests::model_server::{Op, Reaction, Step, When, parse_transcript};
 
 use crate::raw::{greet, raw_server};
 use crate::scene::*;
@@ -13,7 +13,7 @@ const SUBJECT: Subject = Subject::from_static("pulse.one");
 
 scenarios! {
     async fn a_server_that_falls_silent_is_left_as_stale(adapter) {
-        let mute = Step::instead(When::Ping(2), [Deed::Silence]);
+        let mute = Step::instead(When::Ping(2), [Reaction::Silence]);
         let cluster = Model::with([Settings { next_scripts: [vec![mute]].into(), ..Settings::new("n1") }]);
         let interval = Duration::from_millis(60);
         let (client, mut watch) = adapter.start(options(&cluster.urls()).ping_interval(interval).max_pings_out(2));
@@ -28,7 +28,7 @@ scenarios! {
     }
 
     async fn how_long_a_server_is_silent_and_what_it_owes_can_be_asked(adapter) {
-        let mute = Step::instead(When::Ping(2), [Deed::Silence]);
+        let mute = Step::instead(When::Ping(2), [Reaction::Silence]);
         let cluster = Model::with([Settings { next_scripts: [vec![mute]].into(), ..Settings::new("n1") }]);
         let (client, mut watch) = adapter.start(options(&cluster.urls()));
         assert_eq!(client.link_health(), None, "no session yet");
@@ -81,7 +81,7 @@ scenarios! {
     }
 
     async fn a_server_that_calls_us_stale_is_believed(adapter) {
-        let stale = Step::also(When::Subscribe(1), [Deed::error("Stale Connection"), Deed::Close]);
+        let stale = Step::also(When::Subscribe(1), [Reaction::error("Stale Connection"), Reaction::Close]);
         let cluster = Model::with([Settings { next_scripts: [vec![stale]].into(), ..Settings::new("n1") }]);
         let (client, mut watch) = adapter.start(options(&cluster.urls()));
         let _subscription = client.subscribe(filter("pulse.*")).expect("open");

@@ -49,13 +49,13 @@ fn peak_of(scenario: &str, adapter: Adapter) -> u64 {
         .env(SERVER, blasting_server())
         .output()
         .expect("another process");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let output_text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
-        "{said}\n{}",
+        "{output_text}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let peak = said
+    let peak = output_text
         .lines()
         .find_map(|line| line.split("peak of ").nth(1)?.strip_suffix(" KiB"));
     let peak: u64 = peak

@@ -203,8 +203,8 @@ scenarios! {
         let mut first = client.subscribe(&SUBJECT).expect("open");
         let _second = client.subscribe(filter("mail.two")).expect("open");
         let _third = client.subscribe(filter("mail.three")).expect("open");
-        let told = watch.until("server_error").await;
-        assert!(format!("{told:?}").to_lowercase().contains("maximum subscriptions exceeded"), "{told:?}");
+        let reported = watch.until("server_error").await;
+        assert!(format!("{reported:?}").to_lowercase().contains("maximum subscriptions exceeded"), "{reported:?}");
         soon(client.publish(&SUBJECT, "x")).await.expect("room");
         assert_eq!(text(&mut first).await, "x");
         assert_eq!(client.state(), State::Connected);

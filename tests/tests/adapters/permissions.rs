@@ -93,14 +93,14 @@ scenarios! {
         let reloading = server.clone();
         let config = ServerConfig::new().user(ann().deny_subscribe(&["team.>"]));
         soon(elsewhere(move || reloading.reload(config))).await;
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for _ in 0..2 {
             let (operation, subject, _, sub) = denied(&mut watch).await;
             assert_eq!((operation, subject.as_str()), (PermissionOperation::Subscribe, "team.a"));
-            told.push(sub.expect("it is known which"));
+            reported.push(sub.expect("it is known which"));
         }
-        told.sort_unstable();
-        assert_eq!(told, [first.sid(), second.sid()]);
+        reported.sort_unstable();
+        assert_eq!(reported, [first.sid(), second.sid()]);
         for subscription in [&mut first, &mut second] {
             assert_eq!(soon(subscription.next()).await, None);
             assert_eq!(subscription.ended(), Some(EndReason::Refused));

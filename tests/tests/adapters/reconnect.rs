@@ -8,7 +8,7 @@ use nats_conn_client::machine::{DropReason, RemovalReason};
 use nats_conn_client::{
     Backoff, FlushError, PublishError, QueueGroup, ServerUrl, State, StateError, WhenFull,
 };
-use nats_conn_tests::model_server::{Deed, Op, Step, When, parse_transcript};
+use nats_conn_tests::model_server::{Op, Reaction, Step, When, parse_transcript};
 
 use crate::raw::{greet, raw_server};
 use crate::scene::*;
@@ -30,7 +30,7 @@ fn urls(of: &[&Model]) -> Vec<ServerUrl> {
 
 scenarios! {
     async fn half_a_message_is_forgotten_with_its_link(adapter) {
-        let half = Step::also(When::Subscribe(1), [Deed::send("MSG links.one 1 10\r\n12345"), Deed::Close]);
+        let half = Step::also(When::Subscribe(1), [Reaction::send("MSG links.one 1 10\r\n12345"), Reaction::Close]);
         let cluster = once(vec![half]);
         let (client, mut watch) = adapter.start(options(&cluster.urls()));
         let mut subscription = client.subscribe(filter("links.*")).expect("open");
@@ -44,7 +44,7 @@ scenarios! {
     /// A message and the error behind it arrive with the end of the stream, before anybody has read.
     async fn what_arrived_before_the_end_of_the_stream_counts(adapter) {
         let farewell = "MSG links.one 1 4\r\nlast\r\n-ERR 'Secure Connection - TLS Required'\r\n";
-        let last_words = Step::also(When::Subscribe(1), [Deed::send(farewell), Deed::Close]);
+        let last_words = Step::also(When::Subscribe(1), [Reaction::send(farewell), Reaction::Close]);
         let cluster = once(vec![last_words]);
         let (client, mut watch) = adapter.start(options(&cluster.urls()));
         let mut subscription = client.subscribe(filter("links.*")).expect("open");

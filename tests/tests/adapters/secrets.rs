@@ -35,7 +35,7 @@ fn log_everything() {
 
 /// What was said, and what must not be in it.
 struct Book {
-    said: String,
+    printed: String,
     secrets: Vec<String>,
 }
 
@@ -43,13 +43,13 @@ impl Book {
     fn new<const N: usize>(secrets: [&str; N]) -> Self {
         log_everything();
         Self {
-            said: String::new(),
+            printed: String::new(),
             secrets: secrets.map(str::to_owned).to_vec(),
         }
     }
 
     fn note(&mut self, what: &impl Debug) {
-        let _ = writeln!(self.said, "{what:?} {what:#?}");
+        let _ = writeln!(self.printed, "{what:?} {what:#?}");
     }
 
     /// A session with a reconnect, an attempt with what is wrong, and everything that can be printed of them.
@@ -72,11 +72,11 @@ impl Book {
         ));
         self.note(&soon(client.close()).await);
         for event in watch.catch_up() {
-            let _ = writeln!(self.said, "{event:?} {event:#?}");
+            let _ = writeln!(self.printed, "{event:?} {event:#?}");
         }
         self.note(&wrong);
         let failure = soon(adapter.connect(wrong)).await.expect_err("it is wrong");
-        let _ = writeln!(self.said, "{failure} {failure:?}");
+        let _ = writeln!(self.printed, "{failure} {failure:?}");
         if let ConnectFailure::Unreachable { failures } = &failure {
             self.note(failures);
         }
@@ -86,7 +86,7 @@ impl Book {
     fn find(&self) {
         let logged = LOGGED.0.lock().unwrap_or_else(PoisonError::into_inner);
         for secret in &self.secrets {
-            for (place, text) in [("what was printed", &self.said), ("the log", &*logged)] {
+            for (place, text) in [("what was printed", &self.printed), ("the log", &*logged)] {
                 let lines: Vec<&str> = text.lines().filter(|line| line.contains(secret)).collect();
                 assert!(lines.is_empty(), "{secret} in {place}: {lines:?}");
             }

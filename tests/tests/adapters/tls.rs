@@ -16,7 +16,7 @@ use crate::scene::*;
 const SERVER: &str = "NATS_CONN_TRUSTED";
 
 /// Connects, and has the server confirm it.
-async fn enters(adapter: Adapter, options: Options) {
+async fn is_accepted(adapter: Adapter, options: Options) {
     let client = soon(adapter.connect(options)).await.expect("a session");
     soon(client.flush()).await.expect("a session");
     soon(client.close()).await;
@@ -69,20 +69,20 @@ scenarios! {
     async fn a_url_or_a_server_may_ask_for_it(adapter, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
-        enters(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
-        enters(adapter, options(&server.url()).tls(trusting(&files.ca))).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
+        is_accepted(adapter, options(&server.url()).tls(trusting(&files.ca))).await;
         let other = TlsFiles::new();
         let both = trusting(&other.ca).with_ca_file(&files.ca);
-        enters(adapter, options(&server.tls_url()).tls(both)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(both)).await;
     }
 
     async fn the_application_may_ask_for_what_is_only_offered(adapter, version) {
         let files = TlsFiles::new();
         let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).allow_plain()));
         // Nobody is trusted, so this is a plain connection.
-        enters(adapter, options(&server.url())).await;
-        enters(adapter, options(&server.url()).tls_required(true).tls(trusting(&files.ca))).await;
-        enters(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
+        is_accepted(adapter, options(&server.url())).await;
+        is_accepted(adapter, options(&server.url()).tls_required(true).tls(trusting(&files.ca))).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
         mistrust(adapter, options(&server.url()).tls_required(true)).await;
     }
 
@@ -140,7 +140,7 @@ scenarios! {
         let files = TlsFiles::new();
         let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).verify_clients()));
         let showing = trusting(&files.ca).with_client_certificate(&files.client_cert, &files.client_key);
-        enters(adapter, options(&server.tls_url()).tls(showing)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(showing)).await;
 
         // A server says no after the client's part of the handshake, when CONNECT has left.
         let of_another = TlsFiles::new();
@@ -219,7 +219,7 @@ scenarios! {
             std::fs::write(path, format!("{first}\u{feff}{text}")).expect("a file");
         }
         let showing = trusting(&files.ca).with_client_certificate(&files.client_cert, &files.client_key);
-        enters(adapter, options(&server.tls_url()).tls(showing)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(showing)).await;
     }
 
     async fn the_expected_name_may_be_set_for_one_server(adapter, version) {
@@ -233,7 +233,7 @@ scenarios! {
             }
         };
         let with = |url: ServerUrl| Options::new(vec![url]).tls(trusting(&files.ca));
-        enters(adapter, with(url(Some("elsewhere.example")))).await;
+        is_accepted(adapter, with(url(Some("elsewhere.example")))).await;
         mistrust(adapter, with(url(None))).await;
         let why = mistrust(adapter, with(url(Some("not a name")))).await;
         assert!(why.contains("cannot be in a certificate"), "{why}");
@@ -334,7 +334,7 @@ scenarios! {
         let config = ServerConfig::new().user(User::with_certificate("client@localhost"));
         let server = real_server(version, config.tls(ServerTls::new(&files).verify_and_map()));
         let showing = trusting(&files.ca).with_client_certificate(&files.client_cert, &files.client_key);
-        enters(adapter, options(&server.tls_url()).tls(showing)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(showing)).await;
     }
 
     async fn tls_may_come_before_info(adapter, version) {
@@ -346,7 +346,7 @@ scenarios! {
         if version.has_tls_first() {
             let tls = ServerTls::new(&files).handshake_first();
             let server = real_server(version, ServerConfig::new().tls(tls));
-            enters(adapter, options(&server.tls_url()).tls(trusting(&files.ca)).tls_first(true)).await;
+            is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca)).tls_first(true)).await;
             let waiting = options(&server.tls_url()).tls(trusting(&files.ca));
             let failure = refusal(adapter, waiting.connect_timeout(Duration::from_secs(1))).await;
             assert_eq!((failure.phase, failure.error), (Phase::Info, ConnectError::TimedOut));
@@ -378,14 +378,14 @@ scenarios! {
         let server = tls_server(version, &files);
         let ready = trusting(&files.ca).client_config().expect("a configuration");
         let tls = trusting(Path::new("/nowhere/ca.pem")).with_config(ready);
-        enters(adapter, options(&server.tls_url()).tls(tls)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(tls)).await;
     }
 
     /// What another process takes for the system's certificates can be said; in this one it cannot be changed.
     async fn the_systems_authorities_are_trusted_if_that_is_configured(adapter, version) {
         if let Ok(url) = std::env::var(SERVER) {
             mistrust(adapter, options(&url)).await;
-            return enters(adapter, options(&url).tls(TlsOptions::new().with_system_roots())).await;
+            return is_accepted(adapter, options(&url).tls(TlsOptions::new().with_system_roots())).await;
         }
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
@@ -402,21 +402,21 @@ scenarios! {
                 .expect("another process")
         });
         let output = soon(output).await;
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+        let output_text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && output_text.contains("1 passed"), "{output:?}");
     }
 
     async fn nothing_is_read_for_a_plain_connection(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let nowhere = Path::new("/nowhere/file.pem");
         let tls = trusting(nowhere).with_client_certificate(nowhere, nowhere);
-        enters(adapter, options(&server.url()).tls(tls)).await;
+        is_accepted(adapter, options(&server.url()).tls(tls)).await;
     }
 
     async fn the_provider_of_the_process_is_neither_used_nor_set(adapter, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
-        enters(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
         assert!(rustls::crypto::CryptoProvider::get_default().is_none());
     }
 

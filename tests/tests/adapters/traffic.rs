@@ -146,9 +146,13 @@ impl Book {
                 _ => {}
             }
         }
-        let told: u64 = self.unconfirmed.iter().map(SeqRanges::count).sum();
+        let reported: u64 = self.unconfirmed.iter().map(SeqRanges::count).sum();
         let fates = self.client.publish_fates();
-        assert_eq!(told, fates.unconfirmed + fates.dropped, "told as it is counted");
+        assert_eq!(
+            reported,
+            fates.unconfirmed + fates.dropped,
+            "told as it is counted"
+        );
     }
 
     fn take(&mut self, subscription: &mut Subscription) {

@@ -257,10 +257,10 @@ impl Wake for Broken {
 
 /// Starts a connection in another runtime of the same kind, which is dropped when it is over.
 async fn in_its_own_runtime(adapter: Adapter, options: Options, over: Arc<AtomicBool>) -> (Client, Events) {
-    let (said, started) = std::sync::mpsc::channel();
+    let (sender, started) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         adapter.run(async move {
-            let _ = said.send(adapter.try_start(options).expect("usable options"));
+            let _ = sender.send(adapter.try_start(options).expect("usable options"));
             while !over.load(Ordering::SeqCst) {
                 pause(Duration::from_millis(1)).await;
             }
@@ -272,9 +272,9 @@ async fn in_its_own_runtime(adapter: Adapter, options: Options, over: Arc<Atomic
 /// Runs a call that blocks on a thread of its own, and waits until that thread sleeps.
 #[cfg(target_os = "linux")]
 async fn parked(call: Box<dyn FnOnce() -> String + Send>) -> Task<String> {
-    let (said, started) = std::sync::mpsc::channel();
+    let (sender, started) = std::sync::mpsc::channel();
     let outcome = elsewhere(move || {
-        let _ = said.send(std::fs::read_link("/proc/thread-self").expect("Linux"));
+        let _ = sender.send(std::fs::read_link("/proc/thread-self").expect("Linux"));
         call()
     });
     let thread = started.recv_timeout(LIMIT).expect("it is started");

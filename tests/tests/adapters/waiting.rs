@@ -52,7 +52,7 @@ impl Deaf {
     }
 
     /// Reads the first link to its end: whether these bytes came.
-    fn hears(&self, wanted: &[u8]) -> bool {
+    fn receives(&self, wanted: &[u8]) -> bool {
         let mut link = self.links.lock().expect("no panic").remove(0);
         let mut bytes = Vec::new();
         // What is cut off by an abort counts as far as it came.
@@ -152,7 +152,7 @@ scenarios! {
         let closing = client.close();
         let failure = soon(asking).await.expect_err("nobody answers");
         assert_eq!(failure, RequestFailure::Failed(RequestError::Closed));
-        assert!(!elsewhere(move || deaf.hears(b"PUB wait.ask")).await);
+        assert!(!elsewhere(move || deaf.receives(b"PUB wait.ask")).await);
         assert_eq!(soon(closing).await, ClosedReason::Requested);
     }
 

@@ -40,11 +40,11 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        let (said, lines) = channel();
+        let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("piped");
         thread::spawn(move || {
             let lines = BufReader::new(stdout).lines().map_while(Result::ok);
-            lines.into_iter().for_each(|line| drop(said.send(line)));
+            lines.into_iter().for_each(|line| drop(sender.send(line)));
         });
         let mut stderr = child.stderr.take().expect("piped");
         let errors = thread::spawn(move || {

@@ -136,7 +136,7 @@ impl Link {
     }
 
     /// The next line that is not a PING; each PING is answered.
-    pub(crate) fn line_behind_pings(&mut self) -> String {
+    pub(crate) fn line_after_pings(&mut self) -> String {
         loop {
             let line = self.line();
             if line != "PING" {

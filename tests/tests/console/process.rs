@@ -123,11 +123,11 @@ impl Adapter {
             .spawn()
             .expect("the console starts");
         let stdout = child.stdout.take().expect("piped");
-        let (said, lines) = channel();
+        let (sender, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8(line).expect("lines are UTF-8");
-                if said.send(line).is_err() {
+                if sender.send(line).is_err() {
                     return;
                 }
             }
@@ -168,12 +168,12 @@ pub(crate) struct End {
 
 impl Console {
     /// Gives a command.
-    pub(crate) fn tell(&mut self, command: &str) {
-        self.tell_bytes(command.as_bytes());
+    pub(crate) fn send(&mut self, command: &str) {
+        self.send_bytes(command.as_bytes());
     }
 
     /// Gives a command that need not be UTF-8.
-    pub(crate) fn tell_bytes(&mut self, command: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, command: &[u8]) {
         self.commands.push(String::from_utf8_lossy(command).into_owned());
         let stdin = self.stdin.as_mut().expect("input has not ended");
         let mut line = command.to_vec();
@@ -183,7 +183,7 @@ impl Console {
     }
 
     /// Gives these bytes, without the end of a line.
-    pub(crate) fn tell_raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         self.commands.push(String::from_utf8_lossy(bytes).into_owned());
         let stdin = self.stdin.as_mut().expect("input has not ended");
         let _ = stdin.write_all(bytes).and_then(|()| stdin.flush());
@@ -237,7 +237,7 @@ impl Console {
 
     /// What a command makes it print: the next line of the same name, or that the command was refused.
     pub(crate) fn ask(&mut self, command: &str) -> Value {
-        self.tell(command);
+        self.send(command);
         let name = command.split(' ').next().expect("a word").to_owned();
         self.until_where(command, |line| {
             line["ev"] == name || (line["ev"] == "error" && line["command"] == name)
@@ -246,7 +246,7 @@ impl Console {
 
     /// A command that is refused with this code.
     pub(crate) fn refused(&mut self, command: &str, code: &str) -> Value {
-        self.tell(command);
+        self.send(command);
         let line = self.until("error");
         assert_eq!(line["error"], code, "{command}: {line}");
         line
@@ -254,7 +254,7 @@ impl Console {
 
     /// Everything that was said so far is executed: no line of this name came of it, nor was one left unread.
     pub(crate) fn nothing_of(&mut self, ev: &str) {
-        self.tell("state");
+        self.send("state");
         let line = self.until_where("state", |line| line["ev"] == "state" || line["ev"] == ev);
         assert_eq!(line["ev"], "state", "{line}\n{}", self.story());
     }
@@ -307,7 +307,7 @@ impl Console {
 
     /// Tells it to close, and waits for its end.
     pub(crate) fn close(mut self) -> End {
-        self.tell("close");
+        self.send("close");
         let story = self.story();
         let end = self.end();
         assert_eq!(end.status, 0, "{}\n{story}", end.errors);

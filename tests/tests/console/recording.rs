@@ -34,14 +34,14 @@ consoles! {
         );
         let mut console = adapter.start(&flags);
         console.until("connected");
-        console.tell("sub s day.>");
-        console.tell("pub day.one -- payloadsecret");
+        console.send("sub s day.>");
+        console.send("pub day.one -- payloadsecret");
         console.until("message");
-        console.tell("flush f");
+        console.send("flush f");
         console.until("flushed");
         server.kill();
         console.until("disconnected");
-        console.tell("pub day.two -- payloadsecret");
+        console.send("pub day.two -- payloadsecret");
         server.restart();
         console.until("resubscribed");
         console.until("message");
@@ -50,8 +50,8 @@ consoles! {
         let names = replayed(bytes.clone());
         for name in ["connected", "disconnected", "reconnected", "resubscribed", "message", "closed"] {
             let printed = end.lines.iter().filter(|line| line["ev"] == name).count();
-            let told = names.iter().filter(|other| **other == name).count();
-            assert_eq!(told, printed, "{name}: {names:?}");
+            let reported = names.iter().filter(|other| **other == name).count();
+            assert_eq!(reported, printed, "{name}: {names:?}");
         }
         for secret in ["hunter2", "annika", "payloadsecret"] {
             assert!(!contains(&bytes, secret), "{secret} is recorded");

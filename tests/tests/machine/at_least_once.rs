@@ -98,7 +98,7 @@ fn confirming_pings_do_not_count_as_unanswered_keep_alives() {
         })
         .connected();
     world.run_for(SECOND);
-    let last_heard = world.now();
+    let last_received = world.now();
     world.freeze();
     world.skip_past();
     for _ in 0..25 {
@@ -107,7 +107,11 @@ fn confirming_pings_do_not_count_as_unanswered_keep_alives() {
     }
     assert_eq!(world.count("disconnected"), 0, "only the third interval ends it");
     let (at, _) = world.wait("disconnected");
-    assert!(at.since(last_heard) > 28 * SECOND, "{:?}", at.since(last_heard));
+    assert!(
+        at.since(last_received) > 28 * SECOND,
+        "{:?}",
+        at.since(last_received)
+    );
 }
 
 // behaviour: 6.5
@@ -224,13 +228,13 @@ fn at_least_once_what_was_written_is_unconfirmed_and_not_dropped_where_no_link_f
         if closes {
             hand.client.close(START);
         }
-        let told = end(&mut hand);
-        assert_eq!(dropped(&told), [(DropReason::Closed, vec![4..=4])]);
-        let settles_some = told
+        let reported = end(&mut hand);
+        assert_eq!(dropped(&reported), [(DropReason::Closed, vec![4..=4])]);
+        let settles_some = reported
             .iter()
             .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if !unconfirmed.is_empty()));
         assert!(settles_some);
-        let unconfirmed = told.iter().find_map(|event| match event {
+        let unconfirmed = reported.iter().find_map(|event| match event {
             Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
             _ => None,
         });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{AuthError, ClosedReason, ConnectError, Credentials, Event, LinkEnd, Phase};
-use nats_conn_tests::model_server::{Auth, Deed, Step, Tls, Urls, When};
+use nats_conn_tests::model_server::{Auth, Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::{Dial, World};
 
@@ -17,8 +17,8 @@ fn refused() -> Dial {
 }
 
 /// A world with one server that does this at the start of a link, instead of what is usual.
-pub(super) fn greeting_with(deeds: impl Into<Vec<Deed>>) -> Scenario {
-    let step = Step::instead(When::Accept, deeds);
+pub(super) fn greeting_with(reactions: impl Into<Vec<Reaction>>) -> Scenario {
+    let step = Step::instead(When::Accept, reactions);
     Scenario::new(1).server(0, |server| server.script = vec![step])
 }
 
@@ -38,7 +38,7 @@ pub(super) fn first_failure(world: &mut World) -> (Phase, ConnectError, Duration
 // behaviour: 2.1; edge: 35
 #[test]
 fn one_deadline_over_all_phases_is_counted_from_the_dial() {
-    let partial = Deed::send("INFO {\"server_id\":");
+    let partial = Reaction::send("INFO {\"server_id\":");
     let mut world = greeting_with([partial])
         .route(0, |route| route.dial_time = 2 * SECOND)
         .begin();
@@ -125,7 +125,7 @@ fn each_failure_of_the_driver_is_reported_with_its_phase_and_cause() {
 // behaviour: 2.1; edge: 34
 #[test]
 fn a_server_that_closes_without_a_byte_is_a_failed_attempt_and_the_next_is_tried() {
-    let step = Step::instead(When::Accept, [Deed::Close]);
+    let step = Step::instead(When::Accept, [Reaction::Close]);
     let mut world = Scenario::new(2)
         .server(0, |server| server.script = vec![step])
         .begin();
@@ -156,12 +156,12 @@ fn the_initial_connect_tries_every_server_once_without_waits_and_reports_the_err
     else {
         panic!("{event:?}")
     };
-    let told: Vec<_> = failures
+    let reported: Vec<_> = failures
         .iter()
         .map(|f| (f.server.as_str(), f.phase, f.error.code()))
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("nats://n1.test:4222", Phase::Dial, "connection_refused"),
             ("nats://n2.test:4222", Phase::Auth, "authorization_violation"),
@@ -210,7 +210,7 @@ fn with_retry_initial_attempts_continue_and_what_was_queued_is_sent_once_connect
 // behaviour: 2.3, 3.2
 #[test]
 fn what_info_announced_in_a_failed_attempt_is_kept_and_reported_with_the_next_connect() {
-    let step = Step::instead(When::Ping(1), [Deed::Close]);
+    let step = Step::instead(When::Ping(1), [Reaction::Close]);
     let mut world = Scenario::new(2)
         .knowing(&["n1"])
         .server(0, |server| {
@@ -240,7 +240,7 @@ fn close_is_prompt_in_every_phase_of_an_attempt_and_closed_comes_once() {
             "dial",
             Scenario::new(1).route(0, |route| route.dial = Dial::Hangs),
         ),
-        ("info", greeting_with([Deed::Silence])),
+        ("info", greeting_with([Reaction::Silence])),
         (
             "tls",
             Scenario::new(1)

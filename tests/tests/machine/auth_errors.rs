@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Event, LinkEnd, RemovalReason};
-use nats_conn_tests::model_server::{Auth, Deed, Step, When};
+use nats_conn_tests::model_server::{Auth, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::Dial;
 
@@ -57,8 +57,8 @@ fn within_the_gap_it_is_an_ordinary_failure_and_a_success_ends_the_row() {
 fn two_different_authentication_errors_or_two_servers_are_not_a_row() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
-    world.deed(Deed::error("User Authentication Expired"));
-    world.deed(Deed::Close);
+    world.reaction(Reaction::error("User Authentication Expired"));
+    world.reaction(Reaction::Close);
     world.run_for(20 * SECOND);
     assert_eq!(world.count("reconnected"), 1);
     let mut world = Scenario::new(2)
@@ -162,7 +162,7 @@ fn another_answer_between_two_equal_authentication_errors_ends_their_row() {
         } else {
             "maximum connections exceeded"
         };
-        let step = Step::instead(When::Connect, [Deed::error(text), Deed::Close]);
+        let step = Step::instead(When::Connect, [Reaction::error(text), Reaction::Close]);
         world.cluster.settings_mut(0).next_scripts.push_back(vec![step]);
     }
     world.crash(0);

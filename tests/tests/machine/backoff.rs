@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Event, LinkEnd, WaitReason};
-use nats_conn_tests::model_server::{Deed, Step, Tls, When};
+use nats_conn_tests::model_server::{Reaction, Step, Tls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Dial, World};
 
@@ -27,7 +27,7 @@ fn delays(world: &World) -> Vec<Duration> {
 #[test]
 fn a_server_that_shakes_hands_and_closes_is_dialled_at_most_40_times_in_60_s() {
     for seed in 0..20 {
-        let script = Step::instead(When::Ping(1), [Deed::Pong, Deed::Close]);
+        let script = Step::instead(When::Ping(1), [Reaction::Pong, Reaction::Close]);
         let mut world = Scenario::new(1)
             .seed(seed)
             .server(0, |server| server.script = vec![script])
@@ -48,7 +48,7 @@ fn a_server_that_shakes_hands_and_closes_is_dialled_at_most_40_times_in_60_s() {
 fn a_link_that_lived_shorter_than_min_stable_counts_as_a_failed_round_but_not_for_max_reconnects() {
     let script = Step::instead(
         When::Ping(1),
-        [Deed::Pong, Deed::later(1_900_000_000, Deed::Close)],
+        [Reaction::Pong, Reaction::later(1_900_000_000, Reaction::Close)],
     );
     let mut world = Scenario::new(1)
         .config(|config| config.max_reconnects = Some(2))

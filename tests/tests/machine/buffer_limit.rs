@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nats_conn_sm::{Config, DropReason, PublishError, WhenFull};
 use nats_conn_tests::by_hand::{ByHand, START};
-use nats_conn_tests::model_server::{Deed, Op};
+use nats_conn_tests::model_server::{Op, Reaction};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
@@ -131,7 +131,7 @@ fn blocks_hold_64_kib_at_most_and_a_pong_goes_in_front_of_the_next() {
         world.publish_numbered("a", 1000).expect("room");
     }
     world.settle();
-    world.deed(Deed::Ping);
+    world.reaction(Reaction::Ping);
     world.run_for(SECOND);
     world.pipe().deaf = false;
     world.run_for(SECOND);
@@ -170,7 +170,7 @@ fn writable_also_comes_when_a_lower_payload_limit_made_room() {
     world.publish_numbered("a", 100).expect("room");
     world.run_for(MILLISECOND);
     while world.publish_numbered("a", 1000).is_ok() {}
-    world.deed(Deed::send("INFO {\"max_payload\":500}\r\n"));
+    world.reaction(Reaction::send("INFO {\"max_payload\":500}\r\n"));
     world.run_for(SECOND);
     assert_eq!(world.count("writable"), 1, "{:?}", world.story());
     world.pipe().deaf = false;
@@ -224,8 +224,8 @@ fn what_fits_exactly_is_taken_and_a_steady_overflow_is_reported_once() {
     (0..2).for_each(|_| publish(&mut hand, 1));
     assert_eq!(hand.client.publish_fates().dropped, 0);
     (0..2).for_each(|_| publish(&mut hand, 1));
-    let told = hand.events(START);
-    assert_eq!(dropped(&told), [(DropReason::Overflow, vec![1..=2])]);
+    let reported = hand.events(START);
+    assert_eq!(dropped(&reported), [(DropReason::Overflow, vec![1..=2])]);
     // What is handed out makes no room, what is queued behind it does.
     let mut hand = connected(drop_oldest);
     publish(&mut hand, 1);

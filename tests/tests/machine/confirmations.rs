@@ -255,7 +255,7 @@ fn what_at_most_once_asks_does_not_count_as_an_unanswered_keep_alive() {
         .config(|config| config.ping_interval = 10 * SECOND)
         .connected();
     world.run_for(SECOND);
-    let last_heard = world.now();
+    let last_received = world.now();
     world.freeze();
     world.skip_past();
     for _ in 0..25 {
@@ -264,7 +264,11 @@ fn what_at_most_once_asks_does_not_count_as_an_unanswered_keep_alive() {
     }
     assert_eq!(world.count("disconnected"), 0, "only the third interval ends it");
     let (at, _) = world.wait("disconnected");
-    assert!(at.since(last_heard) > 28 * SECOND, "{:?}", at.since(last_heard));
+    assert!(
+        at.since(last_received) > 28 * SECOND,
+        "{:?}",
+        at.since(last_received)
+    );
 }
 
 // behaviour: 6.5, 5.4

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nats_conn_sm::{Action, Event, LinkEnd};
 use nats_conn_tests::by_hand::{ByHand, START};
-use nats_conn_tests::model_server::{Auth, Deed, Step, Tls, Urls, When};
+use nats_conn_tests::model_server::{Auth, Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::Dial;
 
@@ -150,7 +150,7 @@ fn a_server_that_was_discovered_and_replaced_between_two_sessions_is_not_reporte
         .config(|config| config.retry_initial = true)
         .server(0, |server| {
             server.urls = Urls::Fixed(vec!["n2.test:4222".into()]);
-            server.script.push(Step::also(When::Connect, [Deed::Close]));
+            server.script.push(Step::also(When::Connect, [Reaction::Close]));
         })
         .route(1, |route| route.dial = Dial::Fails(LinkEnd::Eof))
         .begin();
@@ -173,12 +173,12 @@ fn a_server_that_left_before_it_was_reported_is_not_reported_as_added() {
         .config(|config| config.max_reconnects = Some(1))
         .server(1, |server| {
             server.urls = Urls::Fixed(vec!["n3.test:4222".into()]);
-            server.script.push(Step::also(When::Connect, [Deed::Close]));
+            server.script.push(Step::also(When::Connect, [Reaction::Close]));
         })
         .route(2, |route| route.dial = Dial::Fails(LinkEnd::Eof))
         .connected();
     world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     world.run_for(SECOND);
     assert!(world.story().contains(&"server_removed n3 max_reconnects".into()));
@@ -197,7 +197,7 @@ fn a_server_that_was_learned_and_removed_between_sessions_is_not_reported() {
         })
         .server(0, |server| {
             server.urls = names(&["n2", "n3"]);
-            server.script.push(Step::also(When::Connect, [Deed::Close]));
+            server.script.push(Step::also(When::Connect, [Reaction::Close]));
         })
         .route(1, |route| route.dial = Dial::Fails(LinkEnd::Eof))
         .route(2, |route| route.dial = Dial::Fails(LinkEnd::Eof))
@@ -207,8 +207,8 @@ fn a_server_that_was_learned_and_removed_between_sessions_is_not_reported() {
     world.cluster.settings_mut(0).urls = names(&["n2"]);
     world.wait("connected");
     world.run_for(SECOND);
-    let told = world.all("discovered_servers");
-    let [(_, Event::DiscoveredServers { added, removed })] = &told[..] else {
+    let reported = world.all("discovered_servers");
+    let [(_, Event::DiscoveredServers { added, removed })] = &reported[..] else {
         panic!("{:?}", world.story())
     };
     assert_eq!((added.len(), removed.len()), (1, 0));
@@ -234,15 +234,16 @@ fn an_announced_server_with_tls_is_never_dialled_in_clear_text() {
 fn an_unusable_announced_url_is_reported_without_its_userinfo() {
     let mut hand = ByHand::connected(ByHand::config(), INFO);
     hand.read(b"INFO {\"connect_urls\":[\"http://sally:hunter2@n3.test\"]}\r\n");
-    let told = hand.events(START);
-    let told = format!(
+    let reported = hand.events(START);
+    let reported = format!(
         "{:?}",
-        told.iter()
+        reported
+            .iter()
             .find(|event| matches!(event, Event::ServerSkipped { .. }))
     );
     assert!(
-        told.contains("[redacted]@n3.test") && !told.contains("hunter2"),
-        "{told}"
+        reported.contains("[redacted]@n3.test") && !reported.contains("hunter2"),
+        "{reported}"
     );
 }
 

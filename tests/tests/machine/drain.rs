@@ -5,7 +5,7 @@ use std::time::Duration;
 use nats_conn_sm::{
     Action, Delivery, EndReason, Event, PublishError, RequestStartError, State, StateError, SubscribeError,
 };
-use nats_conn_tests::model_server::{Deed, Step, When};
+use nats_conn_tests::model_server::{Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Dial, World};
 
@@ -401,7 +401,7 @@ fn closing_at_any_event_of_an_eventful_life_keeps_the_grammar() {
             .server(0, |server| {
                 server
                     .next_scripts
-                    .push_back(vec![Step::instead(When::Accept, [Deed::Close])])
+                    .push_back(vec![Step::instead(When::Accept, [Reaction::Close])])
             })
             .begin();
         world.subscribe("a");

@@ -24,10 +24,12 @@ fn drain_after_a_request(hand: &mut ByHand) {
 
 /// The request has ended, and the PING behind the last publish leaves.
 fn assert_continues(hand: &mut ByHand) {
-    let told = hand.events(START);
+    let reported = hand.events(START);
     assert!(
-        told.iter().any(|event| matches!(event, Event::Response { .. })),
-        "{told:?}"
+        reported
+            .iter()
+            .any(|event| matches!(event, Event::Response { .. })),
+        "{reported:?}"
     );
     let wire = written(hand, START);
     assert!(
@@ -79,10 +81,10 @@ fn a_drain_without_a_link_ends_when_its_last_request_is_over() {
     hand.client.finish_drain(START, 0);
     assert!(hand.client.cancel_request(START, request));
     assert_eq!(hand.client.publish_fates().queued, 0);
-    let told = hand.events(START);
+    let reported = hand.events(START);
     assert!(
-        told.iter().any(|event| matches!(event, Event::Closed { .. })),
-        "no link and nothing queued: {told:?}; {}",
+        reported.iter().any(|event| matches!(event, Event::Closed { .. })),
+        "no link and nothing queued: {reported:?}; {}",
         hand.client.why(START)
     );
 }

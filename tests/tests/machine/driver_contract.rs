@@ -69,27 +69,27 @@ fn another_empty_buffer_of_the_same_link_does_not_count_as_written() {
 fn an_error_after_info_has_the_same_phase_whether_the_end_of_the_link_was_reported_before_or_after_the_bytes()
 {
     for text in ["maximum connections exceeded", "Authorization Violation"] {
-        let told = [false, true].map(|end_first| {
+        let reported = [false, true].map(|end_first| {
             let mut hand = ByHand::dialled(ByHand::config());
             let link = hand.rx.link();
             hand.read(format!("INFO {INFO}\r\n").as_bytes());
             hand.read(format!("-ERR '{text}'\r\n").as_bytes());
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             if !end_first {
-                told.extend(hand.events(START));
+                reported.extend(hand.events(START));
             }
             hand.client
                 .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
-            told.extend(hand.events(START));
-            let failed = told.into_iter().find_map(|event| match event {
+            reported.extend(hand.events(START));
+            let failed = reported.into_iter().find_map(|event| match event {
                 Event::ConnectFailed { phase, error, .. } => Some((phase, *error)),
                 _ => None,
             });
             let known = hand.client.servers();
             (failed.expect("it fails"), known.len())
         });
-        assert_eq!(told[0], told[1], "{text}");
-        let ((phase, error), servers) = &told[0];
+        assert_eq!(reported[0], reported[1], "{text}");
+        let ((phase, error), servers) = &reported[0];
         assert!(matches!(error, ConnectError::Server(_)));
         let expected = if text.starts_with('A') {
             Phase::Auth

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nats_conn_sm::{Action, Event, LinkEnd};
 use nats_conn_tests::by_hand::{ByHand, START};
-use nats_conn_tests::model_server::{Deed, Step, When};
+use nats_conn_tests::model_server::{Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 
 use super::support::INFO;
@@ -76,8 +76,8 @@ fn a_forced_reconnect_works_with_reconnecting_off_and_closes_if_its_round_fails(
     world.force_reconnect().expect("open");
     world.wait("reconnected");
     world.run_for(5 * SECOND);
-    world.cluster.settings_mut(0).script = vec![Step::instead(When::Accept, [Deed::Close])];
-    world.cluster.settings_mut(1).script = vec![Step::instead(When::Accept, [Deed::Close])];
+    world.cluster.settings_mut(0).script = vec![Step::instead(When::Accept, [Reaction::Close])];
+    world.cluster.settings_mut(1).script = vec![Step::instead(When::Accept, [Reaction::Close])];
     world.force_reconnect().expect("open");
     world.wait("closed");
     assert_eq!(world.story().last(), Some(&"closed no_reconnect".into()));
@@ -131,10 +131,10 @@ fn a_forced_reconnect_while_a_failed_attempt_is_being_closed_dials_at_once() {
     let link = hand.rx.link();
     hand.client
         .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
-    let told = hand.events(START);
+    let reported = hand.events(START);
     assert!(
-        matches!(told[..], [Event::Connecting { attempt: 2, .. }]),
-        "{told:?}"
+        matches!(reported[..], [Event::Connecting { attempt: 2, .. }]),
+        "{reported:?}"
     );
 }
 
@@ -149,11 +149,11 @@ fn a_forced_reconnect_while_a_short_link_is_ending_skips_the_backoff() {
         if force {
             hand.client.force_reconnect(START).expect("open");
         }
-        let told = hand.events(START);
-        let waits = told
+        let reported = hand.events(START);
+        let waits = reported
             .iter()
             .any(|event| matches!(event, Event::BackoffWait { .. }));
-        assert_eq!(waits, !force, "{told:?}");
+        assert_eq!(waits, !force, "{reported:?}");
     }
 }
 
@@ -163,7 +163,7 @@ fn a_forced_reconnect_while_a_link_is_closed_for_a_protocol_error_skips_the_back
     for force in [false, true] {
         let mut hand = ByHand::connected(ByHand::config(), INFO);
         hand.read(b"rubbish\r\n");
-        let mut told = hand.events(START);
+        let mut reported = hand.events(START);
         let link = hand.rx.link();
         assert_eq!(
             hand.client.poll_action(),
@@ -175,10 +175,10 @@ fn a_forced_reconnect_while_a_link_is_closed_for_a_protocol_error_skips_the_back
         }
         hand.client
             .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
-        told.extend(hand.events(START));
-        let waits = told
+        reported.extend(hand.events(START));
+        let waits = reported
             .iter()
             .any(|event| matches!(event, Event::BackoffWait { .. }));
-        assert_eq!(waits, !force, "{told:?}");
+        assert_eq!(waits, !force, "{reported:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::Event;
-use nats_conn_tests::model_server::{Deed, Step, Urls, When};
+use nats_conn_tests::model_server::{Reaction, Step, Urls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
@@ -109,7 +109,7 @@ fn a_lame_duck_goes_last_in_the_pool_whatever_the_others_failures_are() {
     world.cluster.lame_duck(0, None);
     world.run_for(SECOND);
     world.cluster.restart(0);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     let dialled: Vec<_> = world
         .story()
@@ -202,7 +202,7 @@ fn a_server_that_was_named_all_along_keeps_its_mark() {
 #[test]
 fn a_lame_duck_that_closes_without_an_announcement_is_an_ordinary_disconnect() {
     let mut world = cluster(2);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     let (_, event) = world.wait("disconnected");
     assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "eof"));
     world.wait("reconnected");
@@ -234,7 +234,7 @@ fn a_server_that_announced_ldm_in_a_failed_attempt_goes_last() {
     let mut world = Scenario::new(2)
         .server(0, |server| {
             server.info.insert("ldm".into(), true.into());
-            server.script.push(Step::also(When::Connect, [Deed::Close]));
+            server.script.push(Step::also(When::Connect, [Reaction::Close]));
         })
         .connected();
     let marked = |world: &World| {
@@ -256,10 +256,10 @@ fn a_server_that_announced_ldm_in_a_failed_attempt_goes_last() {
 fn a_repeated_ldm_does_not_restart_the_two_minutes() {
     let mut world = Scenario::new(2).notify_only().connected();
     world.run_for(5 * SECOND);
-    world.deed(Deed::send("INFO {\"ldm\":true}\r\n"));
+    world.reaction(Reaction::send("INFO {\"ldm\":true}\r\n"));
     for _ in 0..10 {
         world.run_for(15 * SECOND);
-        world.deed(Deed::send("INFO {\"ldm\":true}\r\n"));
+        world.reaction(Reaction::send("INFO {\"ldm\":true}\r\n"));
     }
     assert_eq!(world.count("lame_duck"), 1);
     assert!(!world.client.servers()[0].lame_duck);

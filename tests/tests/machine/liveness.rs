@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Action, Event, Timestamp};
-use nats_conn_tests::model_server::{Deed, Op, Step, When};
+use nats_conn_tests::model_server::{Op, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
@@ -22,11 +22,11 @@ fn pings(world: &World) -> Vec<Timestamp> {
 }
 
 /// A connected world some moments behind the last byte that the server sent, and the time of that byte.
-fn heard_last() -> (World, Timestamp) {
-    heard_last_of(Scenario::new(1))
+fn quiet_since() -> (World, Timestamp) {
+    quiet_since_in(Scenario::new(1))
 }
 
-fn heard_last_of(scenario: Scenario) -> (World, Timestamp) {
+fn quiet_since_in(scenario: Scenario) -> (World, Timestamp) {
     let mut world = scenario.connected();
     let heard = world.now();
     world.run_for(Duration::from_millis(1));
@@ -36,7 +36,7 @@ fn heard_last_of(scenario: Scenario) -> (World, Timestamp) {
 // behaviour: 8.1; edge: 104
 #[test]
 fn a_dead_peer_is_found_when_the_third_ping_is_due_and_its_socket_is_aborted() {
-    let (mut world, heard) = heard_last();
+    let (mut world, heard) = quiet_since();
     world.freeze();
     let (at, event) = world.wait("disconnected");
     assert_eq!(at.since(heard), 6 * MINUTE);
@@ -73,7 +73,7 @@ fn a_dead_peer_is_found_at_the_promised_instant_while_the_application_publishes_
 // behaviour: 8.1
 #[test]
 fn a_ping_leaves_after_two_minutes_of_silence_and_its_pong_restarts_the_interval() {
-    let (mut world, heard) = heard_last();
+    let (mut world, heard) = quiet_since();
     world.run_for(10 * MINUTE);
     let latency = Duration::from_millis(1);
     let times: Vec<Duration> = pings(&world).into_iter().map(|at| at.since(heard)).collect();
@@ -87,7 +87,7 @@ fn a_ping_leaves_after_two_minutes_of_silence_and_its_pong_restarts_the_interval
 // behaviour: 8.1; edge: 105
 #[test]
 fn inbound_bytes_of_any_kind_push_the_ping_back_and_our_own_writing_does_not() {
-    let (mut world, _) = heard_last();
+    let (mut world, _) = quiet_since();
     let sid = world.subscribe("a");
     for _ in 0..20 {
         world.run_for(MINUTE);
@@ -96,7 +96,7 @@ fn inbound_bytes_of_any_kind_push_the_ping_back_and_our_own_writing_does_not() {
     assert_eq!(pings(&world).len(), 0);
     assert_eq!(world.ledger.messages(sid), 19);
     // The PONGs of confirmations are inbound bytes, too.
-    let (mut world, heard) = heard_last_of(Scenario::new(1).config(|config| config.confirm_after = None));
+    let (mut world, heard) = quiet_since_in(Scenario::new(1).config(|config| config.confirm_after = None));
     for _ in 0..150 {
         world.run_for(SECOND);
         world.publish("a", b"x").expect("room");
@@ -110,7 +110,7 @@ fn inbound_bytes_of_any_kind_push_the_ping_back_and_our_own_writing_does_not() {
 // behaviour: 8.1; edge: 104
 #[test]
 fn two_unanswered_pings_are_not_yet_stale_and_an_answer_sets_the_count_back() {
-    let (mut world, heard) = heard_last();
+    let (mut world, heard) = quiet_since();
     world.pipe().mute = true;
     world.run_for(6 * MINUTE - SECOND);
     assert_eq!(pings(&world).len(), 2);
@@ -159,7 +159,7 @@ fn pings_of_flushes_do_not_count_as_unanswered() {
 // behaviour: 8.2; edge: 23
 #[test]
 fn an_unsolicited_pong_is_ignored() {
-    let (mut world, _) = heard_last();
+    let (mut world, _) = quiet_since();
     world.send("PONG\r\nPONG\r\n");
     world.run_for(SECOND);
     let flush = world.flush().expect("a session");
@@ -226,10 +226,10 @@ fn a_server_ping_is_answered_while_idle_draining_and_with_the_mailbox_full() {
 // behaviour: 8.2, 9.1; edge: 107
 #[test]
 fn stale_connection_from_the_server_is_one_disconnect_with_the_reason_stale() {
-    let (mut world, _) = heard_last();
+    let (mut world, _) = quiet_since();
     world.run_for(5 * SECOND);
-    world.deed(Deed::error("Stale Connection"));
-    world.deed(Deed::Close);
+    world.reaction(Reaction::error("Stale Connection"));
+    world.reaction(Reaction::Close);
     world.wait("disconnected");
     world.wait("reconnected");
     let story: Vec<_> = world
@@ -243,7 +243,7 @@ fn stale_connection_from_the_server_is_one_disconnect_with_the_reason_stale() {
 // behaviour: 1.3; edge: 102
 #[test]
 fn after_a_sleep_of_eight_hours_one_ping_leaves_and_nothing_is_stale() {
-    let (mut world, _) = heard_last();
+    let (mut world, _) = quiet_since();
     world.run_for(MINUTE);
     world.sleep(Duration::from_secs(8 * 3600));
     let woken = world.now();
@@ -258,7 +258,7 @@ fn after_a_sleep_of_eight_hours_one_ping_leaves_and_nothing_is_stale() {
 // behaviour: 1.3; edge: 102
 #[test]
 fn a_peer_that_died_during_the_sleep_is_found_two_intervals_after_waking() {
-    let (mut world, _) = heard_last();
+    let (mut world, _) = quiet_since();
     world.freeze();
     world.run_for(3 * MINUTE);
     world.sleep(Duration::from_secs(8 * 3600));
@@ -276,7 +276,7 @@ fn a_peer_that_died_during_the_sleep_is_found_two_intervals_after_waking() {
 // behaviour: 1.5, 8.1
 #[test]
 fn bytes_that_arrived_before_the_verdict_count() {
-    let (mut world, heard) = heard_last();
+    let (mut world, heard) = quiet_since();
     let sid = world.subscribe("a");
     world.run_for(SECOND);
     world.pipe().mute = true;
@@ -335,7 +335,7 @@ fn the_end_of_time_is_survived() {
 // behaviour: 8.1, 2.3; edge: 109
 #[test]
 fn pings_of_the_handshake_are_no_keep_alives() {
-    let slow = Step::instead(When::Ping(1), [Deed::later(4_000_000_000, Deed::Pong)]);
+    let slow = Step::instead(When::Ping(1), [Reaction::later(4_000_000_000, Reaction::Pong)]);
     let mut world = Scenario::new(1)
         .config(|config| config.ping_interval = SECOND)
         .server(0, |server| server.script = vec![slow])
@@ -367,7 +367,7 @@ fn unanswered_pings_of_one_link_do_not_count_on_the_next() {
 // behaviour: 8.1, 8.2
 #[test]
 fn how_long_the_server_is_silent_and_how_many_pings_it_has_not_answered_can_be_asked() {
-    let (mut world, heard) = heard_last();
+    let (mut world, heard) = quiet_since();
     let health = |world: &World| {
         let health = world.client.link_health(world.now()).expect("a session");
         (health.silence, health.pings_out)
@@ -395,7 +395,7 @@ fn how_long_the_server_is_silent_and_how_many_pings_it_has_not_answered_can_be_a
     assert_eq!(health(&world), (Duration::ZERO, 0), "another session begins anew");
     world.run_for(SECOND);
     // A peer that says something is heard, whatever it is.
-    world.deed(Deed::send("+OK\r\n"));
+    world.reaction(Reaction::send("+OK\r\n"));
     world.run_for(SECOND);
     assert!(health(&world).0 < SECOND);
 }

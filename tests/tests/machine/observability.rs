@@ -213,7 +213,7 @@ fn the_pool_shows_the_last_failure_of_every_server() {
         .connected();
     world.run_for(SECOND);
     let status = world.client.servers();
-    let told: Vec<_> = status
+    let reported: Vec<_> = status
         .iter()
         .map(|status| {
             (
@@ -225,7 +225,7 @@ fn the_pool_shows_the_last_failure_of_every_server() {
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             (1, true, false, false),
             (0, false, false, true),

@@ -21,9 +21,9 @@ fn the_largest_message_of_a_violated_link_leaves_the_others_unconfirmed() {
     }
     hand.write(START);
     hand.read(VIOLATION);
-    let told = end(&mut hand);
-    assert_eq!(dropped(&told), [(DropReason::TooLarge, vec![3..=3])]);
-    let unconfirmed = told.iter().find_map(|event| match event {
+    let reported = end(&mut hand);
+    assert_eq!(dropped(&reported), [(DropReason::TooLarge, vec![3..=3])]);
+    let unconfirmed = reported.iter().find_map(|event| match event {
         Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
         _ => None,
     });
@@ -44,8 +44,8 @@ fn a_message_of_which_no_byte_left_is_not_what_the_server_refused() {
     assert!(hand.client.poll_transmit(START, &mut hand.tx));
     hand.tx.advance("PUB a 100\r\n\r\n".len() + 100);
     hand.read(VIOLATION);
-    let told = end(&mut hand);
-    assert_eq!(dropped(&told), [(DropReason::TooLarge, vec![1..=1])]);
+    let reported = end(&mut hand);
+    assert_eq!(dropped(&reported), [(DropReason::TooLarge, vec![1..=1])]);
     assert_eq!(hand.client.publish_fates().queued, 1);
 }
 
@@ -90,8 +90,8 @@ fn at_least_once_what_ended_the_last_link_is_dropped_as_too_large_and_the_rest_u
     hand.write(START);
     hand.read(VIOLATION);
     hand.events(START);
-    let told = end(&mut hand);
-    assert_eq!(dropped(&told), [(DropReason::TooLarge, vec![2..=2])]);
+    let reported = end(&mut hand);
+    assert_eq!(dropped(&reported), [(DropReason::TooLarge, vec![2..=2])]);
     let fates = hand.client.publish_fates();
     assert_eq!((fates.unconfirmed, fates.dropped, fates.settled), (2, 1, 3));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nats_conn_sm::{Action, ClosedReason, Event, LinkEnd, RemovalReason, SendBuf, StateError};
 use nats_conn_tests::by_hand::{ByHand, START};
-use nats_conn_tests::model_server::{Deed, Step, Tls, Urls, When};
+use nats_conn_tests::model_server::{Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::Dial;
 
@@ -106,10 +106,10 @@ fn the_tls_name_is_the_host_that_we_dialled_never_that_of_info() {
 fn the_next_server_has_the_fewest_failures_and_the_one_just_lost_goes_last_among_equals() {
     let mut world = Scenario::new(3).connected();
     world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     assert_eq!(
         dialled(&world),
@@ -122,11 +122,11 @@ fn the_next_server_has_the_fewest_failures_and_the_one_just_lost_goes_last_among
         .cluster
         .settings_mut(1)
         .next_scripts
-        .push_back(vec![Step::instead(When::Accept, [Deed::Close])]);
-    world.deed(Deed::Close);
+        .push_back(vec![Step::instead(When::Accept, [Reaction::Close])]);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     assert_eq!(dialled(&world)[3..], ["n2", "n3", "n1"]);
 }
@@ -194,8 +194,8 @@ fn a_removed_server_comes_back_with_a_clean_record_when_an_info_names_it() {
         .cluster
         .settings_mut(1)
         .next_scripts
-        .push_back(vec![Step::instead(When::Accept, [Deed::Close])]);
-    world.deed(Deed::Close);
+        .push_back(vec![Step::instead(When::Accept, [Reaction::Close])]);
+    world.reaction(Reaction::Close);
     world.wait_for("n1 to be removed", |event| {
         matches!(event, Event::ServerRemoved { .. })
     });
@@ -222,7 +222,7 @@ fn the_initial_round_counts_only_with_retry_initial() {
         .server(0, |server| {
             server
                 .next_scripts
-                .push_back(vec![Step::instead(When::Accept, [Deed::Close])])
+                .push_back(vec![Step::instead(When::Accept, [Reaction::Close])])
         })
         .begin();
     world.wait("closed");
@@ -242,7 +242,7 @@ fn the_initial_round_counts_only_with_retry_initial() {
         .server(0, |server| {
             server
                 .next_scripts
-                .push_back(vec![Step::instead(When::Accept, [Deed::Close])])
+                .push_back(vec![Step::instead(When::Accept, [Reaction::Close])])
         })
         .begin();
     world.wait("closed");
@@ -326,7 +326,7 @@ fn failures_of_the_initial_round_do_not_count_for_max_reconnects_later() {
     let mut world = Scenario::new(2)
         .config(|config| config.max_reconnects = Some(2))
         .server(0, |server| {
-            server.next_scripts.push_back(fails_once(Deed::Close));
+            server.next_scripts.push_back(fails_once(Reaction::Close));
         })
         .connected();
     assert_eq!(world.story()[3], "connected n2");
@@ -363,7 +363,7 @@ fn a_server_that_is_also_in_the_new_pool_keeps_its_identity_whatever_else_its_ur
         "nothing is told"
     );
     // The one just lost goes last among equals.
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     assert_eq!(world.story().last(), Some(&"resubscribed 0 0".into()));
     assert!(world.story().contains(&"reconnected n2".into()));
@@ -388,15 +388,15 @@ fn an_empty_pool_is_the_reason_even_if_reconnecting_is_off() {
     let next = next.expect("it dials");
     hand.client
         .handle_link_closed(START, next, LinkEnd::Eof, &mut SendBuf::new(next));
-    let told = hand.events(START);
+    let reported = hand.events(START);
     assert!(
         matches!(
-            told.last(),
+            reported.last(),
             Some(Event::Closed {
                 reason: ClosedReason::PoolExhausted
             })
         ),
-        "{told:?}"
+        "{reported:?}"
     );
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Delivery, Event, Fate, Publish, PublishError, PublishSeq};
-use nats_conn_tests::model_server::{Deed, Step, When};
+use nats_conn_tests::model_server::{Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Cut, World};
 use nats_proto::{Headers, Subject};
@@ -438,7 +438,7 @@ fn a_publish_after_the_end_is_a_typed_error() {
 // behaviour: 6.6, 5.1
 #[test]
 fn a_script_that_answers_late_changes_no_order() {
-    let late = Step::instead(When::PingFrom(2), [Deed::later(50_000_000, Deed::Pong)]);
+    let late = Step::instead(When::PingFrom(2), [Reaction::later(50_000_000, Reaction::Pong)]);
     let mut world = Scenario::new(1)
         .server(0, |server| server.script = vec![late])
         .connected();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Delivery, Event};
-use nats_conn_tests::model_server::{Cluster, Deed};
+use nats_conn_tests::model_server::{Cluster, Reaction};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Cut, World};
 
@@ -167,8 +167,8 @@ fn at_least_once_brings_everything_to_the_server_whatever_byte_the_link_is_cut_a
 // behaviour: 6.5
 #[test]
 fn at_least_once_sends_again_what_arrived_when_only_the_answer_was_lost() {
-    let said = session(Cut::Never, Delivery::AtLeastOnce, false).log().said;
-    for position in (0..said).step_by(5) {
+    let sent = session(Cut::Never, Delivery::AtLeastOnce, false).log().sent;
+    for position in (0..sent).step_by(5) {
         let world = session(Cut::AfterReading(position), Delivery::AtLeastOnce, false);
         assert_eq!(
             world.client.publish_fates().confirmed,
@@ -343,7 +343,7 @@ fn a_link_that_ends_within_a_message_leaves_nothing_behind_for_the_next() {
     let sid = world.subscribe("a");
     world.run_for(5 * SECOND);
     world.send(&format!("MSG a {sid} 5\r\nwhole\r\nMSG a {sid} 100\r\nhalf"));
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("disconnected");
     assert_eq!(world.ledger.messages(sid), 1);
     world.wait("reconnected");
@@ -364,7 +364,7 @@ fn everything_that_arrived_counts_before_the_end_of_its_link() {
     world.send(&format!(
         "MSG a {sid} 2\r\nhi\r\n-ERR 'User Authentication Expired'\r\n"
     ));
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("disconnected");
     let names: Vec<_> = world
         .names()

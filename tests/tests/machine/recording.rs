@@ -54,19 +54,19 @@ fn a_replay_emits_the_same_events_at_the_same_times() {
         let mut world = a_life(scenario);
         let recording = Recording::read(recorded(&mut world)).expect("a recording");
         let mut replayer = Replayer::new(recording).expect("usable settings");
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         while let Some(step) = replayer.step() {
             let step = step.expect("the same came of it");
             if let Output::Event(event) = step.output {
-                told.push((step.at, event));
+                reported.push((step.at, event));
             }
         }
         let short = |events: &[(Timestamp, Event)]| -> Vec<String> {
             let line = |(at, event): &(Timestamp, Event)| format!("{at:?} {} {event:?}", story::name(event));
             events.iter().map(line).collect()
         };
-        assert!(told.len() > 8);
-        assert_eq!(short(&told), short(&world.events));
+        assert!(reported.len() > 8);
+        assert_eq!(short(&reported), short(&world.events));
         assert_eq!(
             replayer.connection().statistics(),
             world.client.statistics(),
@@ -330,12 +330,13 @@ fn the_kind_of_an_error_is_reported_as_its_driver_named_it_unless_the_connection
             };
             client.handle_link_closed(START, link, end, &mut SendBuf::new(link));
             let mut rx = ReceiveBuf::new(link);
-            let told = std::iter::from_fn(|| client.poll_event(START, &mut rx));
-            let told: Vec<String> = told.map(|event| format!("{event:?}")).collect();
+            let reported = std::iter::from_fn(|| client.poll_event(START, &mut rx));
+            let reported: Vec<String> = reported.map(|event| format!("{event:?}")).collect();
             assert!(
-                told.iter()
+                reported
+                    .iter()
                     .any(|line| line.contains(&format!("kind: {expected:?}"))),
-                "{recorded}, {during_dialling}: {told:?}"
+                "{recorded}, {during_dialling}: {reported:?}"
             );
         }
     }

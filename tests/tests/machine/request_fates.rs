@@ -22,15 +22,15 @@ fn a_request_that_was_handed_out_is_never_reported_as_not_written() {
             hand.write_all();
         }
         hand.client.handle_timeout(START + SECOND);
-        let told = hand.events(START + SECOND);
-        let written = told.iter().find_map(|event| match event {
+        let reported = hand.events(START + SECOND);
+        let written = reported.iter().find_map(|event| match event {
             Event::Response {
                 result: Err(RequestError::TimedOut { written }),
                 ..
             } => Some(*written),
             _ => None,
         });
-        assert_eq!(written, Some(expected), "{told:?}");
+        assert_eq!(written, Some(expected), "{reported:?}");
     }
 }
 
@@ -43,11 +43,11 @@ fn a_request_that_an_earlier_link_took_is_unconfirmed_when_it_ends_before_the_ne
     });
     let request = hand.client.request(START, Publish::new(&SUBJECT, "?"), SECOND);
     hand.write(START);
-    let told = end(&mut hand);
-    let settles_none = told
+    let reported = end(&mut hand);
+    let settles_none = reported
         .iter()
         .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if unconfirmed.is_empty()));
-    assert!(settles_none, "it is sent again: {told:?}");
+    assert!(settles_none, "it is sent again: {reported:?}");
     assert_eq!(hand.client.publish_fates().queued, 1);
     assert!(hand.client.cancel_request(START, request.expect("made")));
     let fates = hand.client.publish_fates();
@@ -116,19 +116,20 @@ fn a_request_that_makes_room_by_dropping_another_one_times_out_like_any_other() 
         .request(START, Publish::new(&SUBJECT, &question[..]), SECOND)
         .unwrap();
     let dropped = hand.events(START);
-    let count = |told: &[Event], wanted: RequestError| {
+    let count = |reported: &[Event], wanted: RequestError| {
         let is_it =
             |event: &&Event| matches!(event, Event::Response { result: Err(error), .. } if *error == wanted);
-        told.iter().filter(is_it).count()
+        reported.iter().filter(is_it).count()
     };
     assert_eq!(count(&dropped, RequestError::Dropped), 1, "{dropped:?}");
     let late = START + SECOND;
     hand.client.handle_timeout(late);
-    let told = hand.events(late);
+    let reported = hand.events(late);
     assert!(
-        told.iter()
+        reported
+            .iter()
             .any(|event| matches!(event, Event::Response { request, .. } if *request == asked)),
-        "{told:?}"
+        "{reported:?}"
     );
     assert!(hand.client.poll_timeout().is_some_and(|at| at > late));
 }
@@ -146,12 +147,16 @@ fn a_request_that_was_not_wholly_written_stays_queued_while_it_is_pending() {
         if cancelled {
             assert!(hand.client.cancel_request(START, request));
         }
-        let told = end(&mut hand);
+        let reported = end(&mut hand);
         let fates = hand.client.publish_fates();
         assert_eq!(
             (fates.queued, fates.dropped),
             if cancelled { (0, 1) } else { (1, 0) }
         );
-        assert!(!told.iter().any(|event| matches!(event, Event::Response { .. })));
+        assert!(
+            !reported
+                .iter()
+                .any(|event| matches!(event, Event::Response { .. }))
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::Event;
-use nats_conn_tests::model_server::{Deed, Op, Step, When};
+use nats_conn_tests::model_server::{Op, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -207,7 +207,7 @@ fn a_hundred_thousand_subscriptions_are_restored_in_small_blocks_while_pings_are
     }
     world.tolerate_unknown_subscriptions();
     world.run_for(3 * SECOND);
-    world.cluster.settings_mut(0).script = vec![Step::also(When::Subscribe(50_000), [Deed::Ping])];
+    world.cluster.settings_mut(0).script = vec![Step::also(When::Subscribe(50_000), [Reaction::Ping])];
     // The transport takes little at once, so that the restore is under way for a while.
     world.routes[0].send_room = 32 * 1024;
     world.crash(0);
@@ -224,10 +224,10 @@ fn a_hundred_thousand_subscriptions_are_restored_in_small_blocks_while_pings_are
     ));
     let names = world.log().names();
     let pong = names.iter().position(|name| *name == "PONG").expect("answered");
-    let subs_behind = names[pong..].iter().filter(|name| **name == "SUB").count();
+    let subs_after = names[pong..].iter().filter(|name| **name == "SUB").count();
     assert!(
-        subs_behind > 30_000,
-        "answered within a block or two: {subs_behind} SUBs came behind it"
+        subs_after > 30_000,
+        "answered within a block or two: {subs_after} SUBs came behind it"
     );
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Action, ClosedReason, Event};
-use nats_conn_tests::model_server::{Auth, Deed, Settings, Step, Urls, When};
+use nats_conn_tests::model_server::{Auth, Reaction, Settings, Step, Urls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
@@ -21,10 +21,10 @@ const REFUSALS: [Refusal; 4] = [
         server.auth = Auth::Refuse("maximum connections exceeded".into());
     }),
     ("the end of the stream", |server| {
-        server.script = vec![Step::instead(When::Connect, [Deed::Close])];
+        server.script = vec![Step::instead(When::Connect, [Reaction::Close])];
     }),
     ("no PONG, but the end", |server| {
-        server.script = vec![Step::instead(When::Ping(1), [Deed::Close])];
+        server.script = vec![Step::instead(When::Ping(1), [Reaction::Close])];
     }),
 ];
 
@@ -99,7 +99,7 @@ fn servers_that_announce_each_other_are_dialled_once_a_round_after_a_session_too
     for place in 0..2 {
         REFUSALS[0].1(world.cluster.settings_mut(place));
     }
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("disconnected");
     rounds_end(&mut world, "after a session");
 }

@@ -13,14 +13,14 @@ const SECRETS: [&str; 6] = ["hunter2", "t0kenly", "SUSEED", "eyJhbGci", "s1gnatu
 /// Everything about a world that anybody may ever print.
 fn everything_printed(world: &World) -> String {
     let states = format!("{:?} {:#?}", world.client, world.client);
-    let told = format!("{:?} {:?} {}", world.events, world.actions, world.tale());
+    let reported = format!("{:?} {:?} {}", world.events, world.actions, world.tale());
     let looked = format!(
         "{:?} {:?} {:?}",
         world.client.servers(),
         world.client.statistics(),
         world.client.server_info()
     );
-    states + &told + &looked
+    states + &reported + &looked
 }
 
 // behaviour: 13.1, 9.3
@@ -113,23 +113,27 @@ fn outputs(seed: u64) -> (Vec<String>, Vec<Op>) {
     world.run_for(20 * SECOND);
     (0..4).for_each(|place| world.restart(place));
     world.run_for(20 * SECOND);
-    let told = world.events.iter().map(|told| format!("{told:?}")).collect();
-    let said = world
+    let reported = world
+        .events
+        .iter()
+        .map(|reported| format!("{reported:?}"))
+        .collect();
+    let operations = world
         .cluster
         .logs()
         .flat_map(|log| log.frames.iter().map(|frame| frame.op.clone()))
         .collect();
-    (told, said)
+    (reported, operations)
 }
 
 // behaviour: 1.2; edge: 86
 #[test]
 fn the_same_seed_and_inputs_give_the_same_outputs_and_another_seed_others() {
     assert_eq!(outputs(7), outputs(7));
-    let (told, said) = outputs(7);
-    let (other_told, other_said) = outputs(8);
-    assert_ne!(told, other_told, "shuffle and jitter");
-    assert_ne!(said, other_said, "the inbox");
+    let (reported, operations) = outputs(7);
+    let (other_events, other_operations) = outputs(8);
+    assert_ne!(reported, other_events, "shuffle and jitter");
+    assert_ne!(operations, other_operations, "the inbox");
 }
 
 // behaviour: 1.2

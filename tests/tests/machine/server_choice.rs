@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nats_conn_sm::{Action, ClosedReason, Connection, Event, LinkEnd, ReceiveBuf, WaitReason};
 use nats_conn_tests::by_hand::{ByHand, START};
-use nats_conn_tests::model_server::Deed;
+use nats_conn_tests::model_server::Reaction;
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::Dial;
 
@@ -26,7 +26,7 @@ fn a_custom_choice_names_a_server_and_a_delay_for_every_attempt() {
     }));
     world.wait("connected");
     world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     let (lost, _) = world.wait("disconnected");
     let (_, event) = world.wait("backoff_wait");
     assert!(
@@ -120,7 +120,7 @@ fn the_very_first_attempt_begins_at_once_whatever_delay_was_chosen() {
     assert_eq!(world.wait("connecting").0, start);
     world.wait("connected");
     world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     let lost = world.wait("disconnected").0;
     world.wait("backoff_wait");
     assert_eq!(
@@ -146,9 +146,9 @@ fn a_choice_that_is_pending_ends_with_its_attempt_and_with_the_connection() {
     assert_eq!(questions, 1, "the last one");
     client.close(START);
     let mut rx = ReceiveBuf::new(nats_conn_sm::LinkId::from_u64(0));
-    let told: Vec<Event> = std::iter::from_fn(|| client.poll_event(START, &mut rx)).collect();
+    let reported: Vec<Event> = std::iter::from_fn(|| client.poll_event(START, &mut rx)).collect();
     assert!(matches!(
-        told.last(),
+        reported.last(),
         Some(Event::Closed {
             reason: ClosedReason::Requested
         })

@@ -294,7 +294,7 @@ fn a_refused_subscription_is_found_by_subject_and_queue_and_ends() {
         [plain, fine, queue].map(|sid| world.ledger.end(sid)),
         [Some(EndReason::Refused), None, Some(EndReason::Refused)]
     );
-    let told: Vec<_> = world
+    let reported: Vec<_> = world
         .all("permission_denied")
         .into_iter()
         .map(|(_, event)| match event {
@@ -308,7 +308,7 @@ fn a_refused_subscription_is_found_by_subject_and_queue_and_ends() {
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("no.a".into(), None, Some(plain)),
             ("no.a".into(), Some("q".into()), Some(queue))
@@ -393,7 +393,7 @@ fn a_refused_publish_is_an_event_with_its_subject_and_affects_nothing_else() {
         .publish_as(nats_conn_sm::Publish::new(&subject, "x").reply_to(&reply))
         .expect("room");
     world.run_for(SECOND);
-    let told: Vec<_> = world
+    let reported: Vec<_> = world
         .all("permission_denied")
         .into_iter()
         .map(|(_, event)| match event {
@@ -404,13 +404,14 @@ fn a_refused_publish_is_an_event_with_its_subject_and_affects_nothing_else() {
         })
         .collect();
     assert_eq!(
-        told.iter()
+        reported
+            .iter()
             .map(|(_, subject)| subject.as_str())
             .collect::<Vec<_>>(),
         ["no.a", "no.reply"]
     );
     use nats_proto::PermissionOperation::{Publish, PublishReply};
-    assert_eq!([&told[0].0, &told[1].0], [&Publish, &PublishReply]);
+    assert_eq!([&reported[0].0, &reported[1].0], [&Publish, &PublishReply]);
     assert_eq!(world.ledger.end(sid), None);
 }
 
@@ -427,7 +428,7 @@ fn a_message_in_the_same_read_as_the_pong_of_the_restore_is_delivered() {
         .next_scripts
         .push_back(vec![Step::also(
             When::Subscribe(1),
-            [nats_conn_tests::model_server::Deed::send(&message)],
+            [nats_conn_tests::model_server::Reaction::send(&message)],
         )]);
     world.crash(0);
     world.restart(0);

@@ -2,7 +2,7 @@
 
 use nats_conn_sm::{Action, Config, Delivery, DropReason, Event, LinkEnd, Publish, Timestamp};
 use nats_conn_tests::by_hand::{ByHand, START};
-use nats_conn_tests::model_server::{Deed, Step, Urls, When};
+use nats_conn_tests::model_server::{Reaction, Step, Urls, When};
 use nats_conn_tests::sim::World;
 use nats_proto::Subject;
 
@@ -36,8 +36,8 @@ pub(super) fn next(world: &World) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn fails_once(deed: Deed) -> Vec<Step> {
-    vec![Step::instead(When::Accept, [deed])]
+pub(super) fn fails_once(reaction: Reaction) -> Vec<Step> {
+    vec![Step::instead(When::Accept, [reaction])]
 }
 
 pub(super) fn connected(change: impl FnOnce(&mut Config)) -> ByHand {
@@ -61,8 +61,9 @@ pub(super) fn end(hand: &mut ByHand) -> Vec<Event> {
     hand.events(START)
 }
 
-pub(super) fn dropped(told: &[Event]) -> Vec<(DropReason, Vec<std::ops::RangeInclusive<u64>>)> {
-    told.iter()
+pub(super) fn dropped(reported: &[Event]) -> Vec<(DropReason, Vec<std::ops::RangeInclusive<u64>>)> {
+    reported
+        .iter()
         .filter_map(|event| match event {
             Event::PublishDropped {
                 reason, publishes, ..

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nats_conn_sm::{Action, ConnectError, Event, LinkEnd, Phase};
 use nats_conn_tests::by_hand::{ByHand, START};
-use nats_conn_tests::model_server::{Deed, Step, Tls, When};
+use nats_conn_tests::model_server::{Reaction, Step, Tls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::Cut;
 use serde_json::json;
@@ -106,7 +106,7 @@ fn tls_first_comes_before_info_and_a_server_that_does_not_answer_is_a_timeout() 
 #[test]
 fn a_whole_error_line_after_info_before_tls_is_reported() {
     let throttled = "Connection throttling is active. Please try again later.";
-    let mut world = greeting_with([Deed::Info, Deed::error(throttled), Deed::Close])
+    let mut world = greeting_with([Reaction::Info, Reaction::error(throttled), Reaction::Close])
         .server(0, |server| server.tls = Tls::Required)
         .begin();
     let (_, error, _) = first_failure(&mut world);
@@ -131,7 +131,7 @@ fn clear_text_after_info_before_tls_fails_the_attempt_and_is_never_kept() {
         "-ERR 'half",
         "+OK\r\nPONG\r\nPONG\r\n",
     ] {
-        let mut world = greeting_with([Deed::Info, Deed::send(smuggled)])
+        let mut world = greeting_with([Reaction::Info, Reaction::send(smuggled)])
             .server(0, |server| server.tls = Tls::Required)
             .begin();
         let (_, error, _) = first_failure(&mut world);
@@ -149,26 +149,26 @@ fn clear_text_after_info_before_tls_fails_the_attempt_and_is_never_kept() {
 // behaviour: 2.3
 #[test]
 fn a_link_that_ends_after_the_tls_handshake_before_a_byte_came_fails_in_tls_and_asks_for_a_certificate() {
-    let upgraded = |deed: Deed| {
+    let upgraded = |reaction: Reaction| {
         Scenario::new(1).server(0, |server| {
             server.tls = Tls::Required;
-            server.script = vec![Step::instead(When::Connect, [deed])];
+            server.script = vec![Step::instead(When::Connect, [reaction])];
         })
     };
-    let first = |deed: Deed| {
+    let first = |reaction: Reaction| {
         Scenario::new(1)
             .config(|config| config.tls_first = true)
             .server(0, |server| {
                 server.tls = Tls::First;
-                server.script = vec![Step::instead(When::Accept, [deed])];
+                server.script = vec![Step::instead(When::Accept, [reaction])];
             })
     };
-    let broken = upgraded(Deed::Silence).route(0, |route| route.cuts = [Cut::AfterTaking(0)].into());
+    let broken = upgraded(Reaction::Silence).route(0, |route| route.cuts = [Cut::AfterTaking(0)].into());
     for scenario in [
-        upgraded(Deed::Close),
-        upgraded(Deed::Reset),
-        first(Deed::Close),
-        first(Deed::Reset),
+        upgraded(Reaction::Close),
+        upgraded(Reaction::Reset),
+        first(Reaction::Close),
+        first(Reaction::Reset),
         broken,
     ] {
         let mut world = scenario.begin();
@@ -184,21 +184,21 @@ fn a_link_that_ends_after_the_tls_handshake_before_a_byte_came_fails_in_tls_and_
 // behaviour: 2.3
 #[test]
 fn an_end_after_something_was_decrypted_or_without_tls_is_reported_as_an_end() {
-    let closing = |tls, deeds: Vec<Deed>| {
+    let closing = |tls, reactions: Vec<Reaction>| {
         Scenario::new(1).server(0, move |server| {
             server.tls = tls;
-            server.script = vec![Step::instead(When::Connect, deeds)];
+            server.script = vec![Step::instead(When::Connect, reactions)];
         })
     };
-    let half = closing(Tls::Required, vec![Deed::send("-ER"), Deed::Close]);
-    let plain = closing(Tls::None, vec![Deed::Close]);
+    let half = closing(Tls::Required, vec![Reaction::send("-ER"), Reaction::Close]);
+    let plain = closing(Tls::None, vec![Reaction::Close]);
     for scenario in [half, plain] {
         let (phase, error, _) = first_failure(&mut scenario.begin());
         assert_eq!((phase, error), (Phase::Connect, ConnectError::Link(LinkEnd::Eof)));
     }
     let refused = closing(
         Tls::Required,
-        vec![Deed::error("Authorization Violation"), Deed::Close],
+        vec![Reaction::error("Authorization Violation"), Reaction::Close],
     );
     let (phase, error, _) = first_failure(&mut refused.begin());
     assert_eq!((phase, error.code()), (Phase::Auth, "authorization_violation"));
@@ -263,9 +263,9 @@ fn half_a_line_before_the_requested_tls_upgrade_fails_the_attempt_at_once() {
         Some(Action::UpgradeTls { .. })
     ));
     hand.read(b"-ERR 'ha");
-    let told = hand.events(START);
+    let reported = hand.events(START);
     assert!(
-        matches!(&told[..], [Event::ConnectFailed { error, .. }] if error.code() == "plaintext_before_tls"),
-        "{told:?}"
+        matches!(&reported[..], [Event::ConnectFailed { error, .. }] if error.code() == "plaintext_before_tls"),
+        "{reported:?}"
     );
 }

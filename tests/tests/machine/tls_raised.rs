@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Action, ConnectError, Credentials, Event, Phase};
-use nats_conn_tests::model_server::{Deed, Tls, Urls};
+use nats_conn_tests::model_server::{Reaction, Tls, Urls};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::World;
 use serde_json::json;
@@ -122,7 +122,7 @@ fn a_new_pool_raises_a_server_and_does_not_lower_one() {
             "the present link stays as it is"
         );
         assert_eq!(world.count("disconnected"), 0);
-        world.deed(Deed::Close);
+        world.reaction(Reaction::Close);
         world.wait("reconnected");
         assert!(was_encrypted(&world), "the next one has TLS");
     }
@@ -195,7 +195,7 @@ fn a_server_that_is_announced_with_tls_is_raised() {
         assert_eq!(raised(&world), ["tls://n2.test:4222"], "{known}");
         assert_eq!(world.count("discovered_servers"), 0, "nothing is new");
         // Said again, it is nothing new.
-        world.deed(Deed::Info);
+        world.reaction(Reaction::Info);
         world.run_for(5 * SECOND);
         assert_eq!(raised(&world).len(), 1);
         world.crash(0);

@@ -253,23 +253,23 @@ fn a_keep_alive_proves_the_subscriptions_before_it_whatever_left_their_block() {
         assert_eq!(block(&mut hand).as_deref(), Some("PING\r\n"), "the keep-alive");
         hand.write(later);
         hand.read(b"PONG\r\n-ERR 'Permissions Violation for Subscription to \"denied\"'\r\n");
-        let told = hand.events(later);
+        let reported = hand.events(later);
         assert!(
-            !told.iter().any(|event| matches!(
+            !reported.iter().any(|event| matches!(
                 event,
                 Event::SubscriptionEnded { subscription, reason: EndReason::Refused } if *subscription == sid
             )),
-            "it was accepted before: {told:?}"
+            "it was accepted before: {reported:?}"
         );
         assert!(
-            told.iter().any(|event| matches!(
+            reported.iter().any(|event| matches!(
                 event,
                 Event::PermissionDenied {
                     subscription: None,
                     ..
                 }
             )),
-            "{told:?}"
+            "{reported:?}"
         );
     }
 }
@@ -283,13 +283,15 @@ fn a_flush_that_close_has_failed_is_not_reported_again_at_its_pong() {
     publish_refused(&mut hand);
     hand.write(START);
     hand.read(b"PONG\r\n");
-    let mut told = hand.events(START);
+    let mut reported = hand.events(START);
     let link = hand.rx.link();
     hand.client
         .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
-    told.extend(hand.events(START));
-    let flushed = told.iter().filter(|event| matches!(event, Event::Flushed { .. }));
-    assert_eq!(flushed.count(), 1, "{told:?}");
+    reported.extend(hand.events(START));
+    let flushed = reported
+        .iter()
+        .filter(|event| matches!(event, Event::Flushed { .. }));
+    assert_eq!(flushed.count(), 1, "{reported:?}");
 }
 
 fn publish_refused(hand: &mut ByHand) {
