@@ -110,7 +110,7 @@ impl Message {
         self.header_block().map(Headers::parse).transpose()
     }
 
-    /// The status of the header block, without reading the headers behind it.
+    /// The status of the header block, without reading the headers after it.
     pub fn status(&self) -> Option<StatusCode> {
         parse_status(self.header_block()?)?.0
     }

@@ -1,6 +1,6 @@
 //! Golden rows: what the machine did in every recorded story of the tests, as hashes that are kept in `tests/golden`.
 //!
-//! A recording holds every input of a machine and a digest of what came of each, so that two lives with the same
+//! A recording holds every input of a machine and a digest of the outputs of each, so that two lives with the same
 //! recording had the same events, actions, bytes and deadlines. `tests/golden/README.md` says how to read a
 //! difference and when rows may change.
 
@@ -27,7 +27,7 @@ const TRANSCRIPTS: &str = "GOLDEN_TRANSCRIPTS";
 type Rows = HashMap<String, Vec<String>>;
 
 thread_local! {
-    /// The hashes of the stories that the test of this thread has told so far.
+    /// The hashes of the stories of the test of this thread so far.
     static HASHES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -46,11 +46,11 @@ fn folder_named_by(variable: &str) -> Option<PathBuf> {
     Some(PathBuf::from(folder))
 }
 
-/// Compares the next story of the running test with its golden row. A test without a row is new, and may tell what it
+/// Compares the next story of the running test with its golden row. A test without a row is new, and may do what it
 /// will.
 ///
 /// # Panics
-/// If the machine lived another life than the one that is kept, or if the story cannot be written.
+/// If the machine did something else than what is kept, or if the story cannot be written.
 pub fn check_story(recording: &[u8]) {
     let Some(test) = running_test() else {
         return;
@@ -70,7 +70,7 @@ pub fn check_story(recording: &[u8]) {
     }
 }
 
-/// What is wrong with the last of the stories so far; those before it were looked at before.
+/// What is wrong with the last of the stories so far; those before it were checked before.
 fn fault_of(kept: &[String], reported: &[String]) -> Option<String> {
     let number = reported.len();
     let last = reported.last()?;

@@ -1,4 +1,4 @@
-//! The tour: one connection lives through a lame duck, crashes, backoff, refused credentials, and its close, and says
+//! The tour: one connection survives a lame duck, crashes, backoff and refused credentials, is closed, and prints
 //! what happens. Every adapter has an example named `tour` around [`main`].
 
 mod interrupt;
@@ -66,7 +66,7 @@ pub async fn main<A: Default>(
     }
 }
 
-/// The play, with servers of our own.
+/// The tour, with its own servers.
 async fn play<A: Default>(
     start: impl FnOnce(ConnectOptions<A>) -> Result<(Client, Events), StartError>,
 ) -> Outcome<Vec<String>> {

@@ -1,4 +1,5 @@
-//! The design page is true: what it says of modules, stories, owners and functions is compared with the sources.
+//! The design page matches the code: what it says of modules, stories, owners and functions is compared with the
+//! sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// What an owner may name of another owner's module: plain data that it is made from.
 const KNOWN_NAMES: [(&str, &str); 1] = [("link", "dialer::Dial")];
-/// The half that only looks; every story may ask it.
+/// The half that only reads; every story may use it.
 const LOOKING: &str = "view";
 
 // design: 4

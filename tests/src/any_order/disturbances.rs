@@ -1,4 +1,4 @@
-//! What goes wrong outside: servers, ways, clocks, and drivers that do not behave.
+//! What goes wrong outside: servers, routes, clocks, and drivers that misbehave.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::model_server::{Reaction, Step, When};
 use crate::sim::{Cut, Dial, PipeStage};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What a server may say at any time, or what merely costs the link.
+/// What a server may send at any time, or what only ends the link.
 const HONEST: [&str; 17] = [
     "PING\r\n",
     "+OK\r\n",
@@ -109,7 +109,7 @@ impl Life<'_> {
     fn leap(&mut self) {
         let seconds = self.choices.pick(&[1, 15, 61, 130, 3_600, 8 * 3_600]);
         self.world.sleep(seconds * SECOND);
-        // It is told what time it is before anything else is: only so its deadline can be held against the clock.
+        // It gets the time before anything else, so that its deadline can be compared with the clock.
         let (now, nobody) = (self.world.now(), LinkId::from_u64(0));
         self.world.client.handle_progress(now, nobody, Progress::Dialing);
         self.world.run_for(Duration::ZERO);
@@ -190,7 +190,7 @@ impl Life<'_> {
             .push_back(vec![Step::instead(when, reactions)]);
     }
 
-    /// Calls that no good driver makes.
+    /// Calls that no well-behaved driver makes.
     pub(super) fn be_rude(&mut self) {
         match self.choices.byte() % 8 {
             0 => self.go_back_in_time(),
@@ -260,7 +260,7 @@ impl Life<'_> {
         assert_eq!(foreign.len(), 20, "bytes of another link are not touched");
     }
 
-    /// What no driver does that has its wits together: steps that are not due, and an end with another buffer.
+    /// What no sensible driver does: steps that are not due, and an end with another buffer.
     fn lie_about_the_link(&mut self) {
         let now = self.world.now();
         let Some(link) = self.world.client.link() else {
@@ -286,7 +286,7 @@ impl Life<'_> {
         }
     }
 
-    /// Two copies that hear the same say the same; and a copy may take the place of the machine.
+    /// Two clones given the same inputs give the same outputs; and a clone may replace the machine.
     fn compare_copies(&mut self) {
         let (mut one, mut other) = (self.world.client.clone(), self.world.client.clone());
         let mut now = self.world.now();

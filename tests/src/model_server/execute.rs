@@ -142,7 +142,7 @@ impl Cluster {
         }
     }
 
-    /// Says that the frame that came last was refused.
+    /// Marks the last frame as refused.
     fn deny(&mut self, peer: PeerId, text: String) {
         let link = &mut self.links[peer.0];
         link.say(format!("-ERR '{text}'\r\n").as_bytes());
@@ -266,7 +266,7 @@ impl Cluster {
         self.acknowledge(peer);
     }
 
-    /// Does what the script says for this moment; whether the usual stays away.
+    /// Does what the script has for this moment; whether the usual answer is left out.
     fn scripted(&mut self, now: u64, peer: PeerId, when: When) -> bool {
         let (reactions, instead) = self.links[peer.0].reactions(when);
         for reaction in reactions {
@@ -303,7 +303,7 @@ impl Cluster {
         }
     }
 
-    /// Brings a message to everybody who asked for it, and a 503 to its publisher if that is nobody.
+    /// Delivers a message to everybody who subscribed to it, or a 503 to its publisher if there is nobody.
     pub(super) fn route(
         &mut self,
         from: Option<PeerId>,
@@ -374,7 +374,7 @@ impl Cluster {
             link.subscriptions.remove(&sid);
         }
         let reply = reply.map(|reply| format!("{reply} ")).unwrap_or_default();
-        // Who knows no headers gets the message without them.
+        // A client without headers gets the message without them.
         let headers = headers.filter(|_| link.options.headers);
         let line = match headers {
             Some(block) => {

@@ -39,7 +39,7 @@ pub(super) fn next(buffer: &mut BytesMut, limits: FrameLimits) -> Result<Option<
             sid: sid.parse().map_err(|_| unreadable())?,
             max: None,
         },
-        // What is no number, and 0, is no limit.
+        // What is not a number, and 0, is no limit.
         ("UNSUB", [sid, max]) => Op::Unsubscribe {
             sid: sid.parse().map_err(|_| unreadable())?,
             max: size(max).filter(|max| *max > 0),

@@ -1,4 +1,4 @@
-//! What a model server does wrong, on purpose.
+//! How a model server misbehaves, on purpose.
 
 /// One thing that a server does when something happens on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,12 +7,12 @@ pub struct Step {
     pub when: When,
     /// What, in this order.
     pub reactions: Vec<Reaction>,
-    /// Whether the usual answer stays away.
+    /// Whether the usual answer is left out.
     pub instead: bool,
 }
 
 impl Step {
-    /// Besides the usual, before it.
+    /// In addition to the usual answer, before it.
     pub fn also(when: When, reactions: impl Into<Vec<Reaction>>) -> Self {
         Self {
             when,
@@ -21,7 +21,7 @@ impl Step {
         }
     }
 
-    /// Instead of the usual.
+    /// Instead of the usual answer.
     pub fn instead(when: When, reactions: impl Into<Vec<Reaction>>) -> Self {
         Self {
             when,
@@ -38,7 +38,7 @@ pub enum When {
     Accept,
     /// CONNECT came, and would be accepted.
     Connect,
-    /// The n-th PING of the client came; the first is that of the handshake. The usual answer is PONG, behind
+    /// The n-th PING of the client came; the first is that of the handshake. The usual answer is PONG, and after
     /// the first of them the INFO about the connection.
     Ping(u64),
     /// The n-th PING came, or a later one.
@@ -68,7 +68,7 @@ pub enum Reaction {
     Reset,
     /// Nothing is sent any more, nothing is executed any more, and the link stays open.
     Silence,
-    /// The deed is done so many nanoseconds later, if the link is still there.
+    /// The reaction comes so many nanoseconds later, if the link is still there.
     Later(u64, Box<Reaction>),
 }
 
@@ -83,7 +83,7 @@ impl Reaction {
         Self::Error(text.to_owned())
     }
 
-    /// The deed, later by these nanoseconds.
+    /// The reaction, later by these nanoseconds.
     pub fn later(nanos: u64, reaction: Reaction) -> Self {
         Self::Later(nanos, Box::new(reaction))
     }

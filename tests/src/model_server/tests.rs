@@ -1,4 +1,4 @@
-//! The model by itself: it does what real servers were seen to do.
+//! The model alone: it does what real servers were seen to do.
 
 use super::*;
 
@@ -28,7 +28,7 @@ impl Bench {
         peer
     }
 
-    /// What comes of these bytes.
+    /// The answer to these bytes.
     fn say(&mut self, peer: PeerId, text: &str) -> String {
         self.cluster.receive(0, peer, text.as_bytes());
         self.received(peer)

@@ -90,12 +90,12 @@ impl RealServer {
         format!("nats://{userinfo}@{}", self.address())
     }
 
-    /// Where its configuration and its log lie.
+    /// Where its configuration and its log are.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// What it was told last.
+    /// Its last configuration.
     pub fn config(&self) -> ServerConfig {
         lock(&self.config).clone()
     }
@@ -170,7 +170,7 @@ impl RealServer {
         }
     }
 
-    /// SIGSTOP: the process hangs, its sockets stay open, the kernel goes on accepting and acknowledging. Waits until
+    /// SIGSTOP: the process hangs, its sockets stay open, the kernel continues to accept and acknowledge. Waits until
     /// it hangs.
     ///
     /// # Panics
@@ -185,7 +185,7 @@ impl RealServer {
         });
     }
 
-    /// SIGCONT: a stopped process goes on where it was.
+    /// SIGCONT: a stopped process continues where it was.
     ///
     /// # Panics
     /// When the server is not running.

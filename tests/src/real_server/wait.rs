@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at. Servers start within some 20 ms, so this is what a wait costs.
+/// How often a condition is checked. Servers start within some 20 ms, so this is what a wait costs.
 const INTERVAL: Duration = Duration::from_millis(3);
 
-/// Asks `probe` again and again until it gives a value; `None` when it did not within `limit`.
+/// Calls `probe` again and again until it returns a value; `None` if it does not within `limit`.
 ///
-/// The probe is asked at least once, and once more after the limit has passed, so a slow machine is not blamed.
+/// The probe is called at least once, and once more after the limit has passed, so a slow machine is not blamed.
 pub fn try_wait_for<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
@@ -20,7 +20,7 @@ pub fn try_wait_for<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) ->
     }
 }
 
-/// Asks `probe` again and again until it gives a value.
+/// Calls `probe` again and again until it returns a value.
 ///
 /// # Panics
 /// When it gave none within `limit`, naming `what` was waited for.

@@ -79,7 +79,7 @@ impl World {
         &self.recorded
     }
 
-    /// The recorded life, lived again, is the same: how many inputs it has. None if it is not recorded.
+    /// The recorded life replays to the same: how many inputs it has. None if it is not recorded.
     ///
     /// # Panics
     /// If it is not the same.
@@ -112,7 +112,7 @@ impl World {
         Ok(())
     }
 
-    /// Behind the end nothing comes any more.
+    /// Nothing comes after the end.
     fn verify_closed(&mut self) -> Result<(), String> {
         let left = (
             self.client.poll_timeout(),
@@ -120,7 +120,7 @@ impl World {
             self.client.wants_transmit(),
         );
         if left != (None, None, false) {
-            return Err(format!("behind closed there is still {left:?}"));
+            return Err(format!("after closed there is still {left:?}"));
         }
         let fates = self.client.publish_fates();
         if fates.queued + fates.written != 0 || fates.settled != fates.accepted {

@@ -1,4 +1,4 @@
-//! What the application of the world does: as the machine's own verbs, and written down in the ledger.
+//! What the application of the world does: each call of the machine, noted in the ledger.
 
 use std::time::Duration;
 
@@ -221,12 +221,12 @@ impl World {
         outcome
     }
 
-    /// Says that what was delivered has been consumed.
+    /// Reports that what was delivered has been consumed.
     pub fn finish_drain(&mut self) {
         self.give_up_unread(0);
     }
 
-    /// Says that what was delivered has been consumed, but for so many messages.
+    /// Reports that what was delivered has been consumed, but for so many messages.
     pub fn give_up_unread(&mut self, unread: u64) {
         self.client.finish_drain(self.now(), unread);
         self.check();

@@ -1,4 +1,4 @@
-//! Over real sockets: what the model says arrives, and what is told to servers happens.
+//! Over real sockets: what the model sends arrives, and the controls of a server work.
 
 use std::io::{BufRead, BufReader};
 
@@ -21,7 +21,7 @@ impl Peer {
         })
     }
 
-    /// Dials and goes through the handshake, to the INFO behind PONG.
+    /// Dials and does the handshake, up to the INFO after PONG.
     fn ready(server: &TcpServer) -> Self {
         let mut peer = Self::dial(server).expect("it listens");
         assert!(peer.line().starts_with("INFO {"));

@@ -1,4 +1,4 @@
-//! Says what happens, one line an event: when, what, and what the client makes of it.
+//! Prints what happens, one line an event: when, what, and what the client does about it.
 
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -97,7 +97,7 @@ fn describe(event: &ClientEvent) -> (Mood, &'static str, String) {
                 _ => "lost",
             };
             let fate = format!(
-                "{} publishes unconfirmed, {queued} go on to the next link",
+                "{} publishes unconfirmed, {queued} stay queued for the next link",
                 unconfirmed.count()
             );
             (

@@ -1,4 +1,4 @@
-//! The adapters in which every scenario runs.
+//! The adapters on which every scenario runs.
 
 use std::future::Future;
 use std::io;
@@ -17,14 +17,14 @@ use nats_conn_tokio::Tokio;
 
 use crate::watch::Watch;
 
-/// The settings of a connection, before it is said where it lives.
+/// The settings of a connection for which no adapter is chosen yet.
 pub(crate) type Options = ConnectOptions<Anywhere>;
 
 /// No adapter yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Anywhere;
 
-/// Where a connection lives, and the scenario with it.
+/// The adapter that runs a connection, and the runtime of the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Adapter {
     /// tokio with one thread, which runs the scenario too.
@@ -44,7 +44,7 @@ pub(crate) enum Made {
 }
 
 impl Made {
-    /// Not blocking: runtimes need it so, and threads have to cope with it.
+    /// Made non-blocking: runtimes need it, and the blocking adapter has to cope with it.
     fn unblocked(self) -> io::Result<Self> {
         match &self {
             Self::Tcp(stream) => stream.set_nonblocking(true)?,
@@ -168,7 +168,7 @@ impl Adapter {
         }
     }
 
-    /// Runs this beside the scenario. It goes on if what is given is dropped.
+    /// Runs this beside the scenario. It continues if the task that is returned is dropped.
     pub(crate) fn spawn<T: Send + 'static>(self, task: impl Future<Output = T> + Send + 'static) -> Task<T> {
         let (promise, waiting) = Task::new();
         match self {
@@ -188,14 +188,14 @@ fn on_this_thread<T>(task: impl Future<Output = T>) -> T {
     blocking::wait(None, pin!(task)).expect("no deadline")
 }
 
-/// Runs what blocks on a thread of its own, so that a adapter with one thread goes on meanwhile.
+/// Runs what blocks on its own thread, so that a runtime with one thread continues meanwhile.
 pub(crate) fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
     let (promise, waiting) = Task::new();
     std::thread::spawn(move || promise.keep(work()));
     waiting
 }
 
-/// Something that goes on beside the scenario: await it for what comes of it.
+/// Something that runs beside the scenario: await it for its result.
 #[must_use = "it is not known whether it went well"]
 pub(crate) struct Task<T>(Arc<Mutex<Outcome<T>>>);
 
@@ -267,7 +267,7 @@ macro_rules! scenarios {
     )+};
 }
 
-/// What a scenario is given, and the tests that come of it.
+/// The parameters of a scenario, and the tests that are made of it.
 macro_rules! given {
     (type adapter) => { $crate::adapter::Adapter };
     (type version) => { nats_conn_tests::real_server::Version };

@@ -1,4 +1,4 @@
-//! A name with several addresses, some of which accept and are good for nothing.
+//! A name with several addresses, some of which accept and then do not work.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ impl Counted {
         }
     }
 
-    /// Accepts, says nothing, and does not close.
+    /// Accepts, sends nothing, and does not close.
     fn silent() -> Self {
         Self::start(|_, stream| {
             let _open = stream;
@@ -138,7 +138,7 @@ scenarios! {
         assert_eq!((first.logs().len(), second.logs().len()), (2, 2), "it worked again, and the other one failed since");
     }
 
-    /// An attempt that is given up while nothing answers counts for what it was dialling.
+    /// An attempt that is abandoned while nothing answers counts for the address that it was dialling.
     // behaviour: 3.8
     async fn an_address_that_does_not_accept_comes_last(adapter) {
         let (hole, cluster) = (BlackHole::new(), Model::start(1));
@@ -157,7 +157,7 @@ scenarios! {
         assert_eq!(watch.count("connect_failed"), 1);
     }
 
-    /// Without a resolver of one's own: the addresses of `localhost` are those of this machine.
+    /// Without a custom resolver: the addresses of `localhost` are those of this machine.
     async fn the_resolver_of_the_system_is_asked_by_default(adapter) {
         let cluster = Model::start(1);
         let url = format!("nats://localhost:{}", cluster.server(0).port());

@@ -1,4 +1,4 @@
-//! Callbacks of the application that panic: each fails what it was asked for, with the text of its panic.
+//! Callbacks of the application that panic: each fails what it was called for, with the text of its panic.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,7 +18,7 @@ impl Once {
     }
 }
 
-/// Settings that go on after a failed attempt, without a wait.
+/// Settings that continue after a failed attempt, without a wait.
 fn stubborn(urls: &str) -> Options {
     options(urls).retry_initial(true).backoff(Backoff::NONE)
 }

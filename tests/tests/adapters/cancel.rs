@@ -1,5 +1,5 @@
 //! Every future of a handle may be dropped at any poll, as `select!` does: nothing is lost, done twice or left behind,
-//! and each says in its documentation what dropping it means.
+//! and the documentation of each says what dropping it means.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::scene::*;
 
 const SUBJECT: Subject = Subject::from_static("cancel.it");
 
-/// Polls it so many times, whether it asked for that or not, and drops it then, unless it was done before.
+/// Polls it so many times, whether or not it was woken, and then drops it, unless it was done before.
 async fn cut<T>(polls: u32, future: impl IntoFuture<Output = T>) -> Option<T> {
     let mut future = pin!(future.into_future());
     let mut left = polls;
@@ -236,7 +236,7 @@ scenarios! {
             let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
             soon(client.publish(&SUBJECT, "last")).await.expect("room");
             cut(polls, client.close()).await;
-            // Who only waits may stop to, and wait again.
+            // A future that only waits may be dropped and made again.
             assert_eq!(until_done(|| client.closed()).await, ClosedReason::Requested, "{polls}");
             until(|| cluster.server(0).connections() == 0).await;
         }
@@ -265,7 +265,7 @@ struct Function {
 }
 
 impl Function {
-    /// Whether it gives something that is awaited: one of these types, besides what says so itself.
+    /// Whether it returns something that is awaited: one of these types, or an `async fn` or `impl Future`.
     fn gives_a_future(&self, futures: &BTreeSet<String>) -> bool {
         let Some((_, given)) = self.head.split_once("->") else {
             return self.head.contains("async fn ");
@@ -281,7 +281,7 @@ impl Function {
 /// Every function that is public, or of a public trait.
 fn functions(file: &Path, text: &str) -> Vec<Function> {
     let (mut found, mut docs, mut head, mut of_trait) = (Vec::new(), String::new(), None::<String>, false);
-    // Whatever tests define is nobody's interface.
+    // What tests define is not a public interface.
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     for line in text.lines() {
         of_trait = line.starts_with("pub trait ") || (of_trait && line != "}");

@@ -1,4 +1,4 @@
-//! What a drain waits for, and for how long: those at work, those who look no more, those who await it themselves.
+//! What a drain waits for, and for how long: running handlers, idle subscriptions, and tasks that await it themselves.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ const COMPLETE: ClosedReason = ClosedReason::Drained {
 /// How long a handler takes.
 const TASK: Duration = Duration::from_millis(100);
 
-/// A subscription in whose mailbox so many messages lie.
+/// A subscription with so many messages in its mailbox.
 async fn backlog(client: &Client, cluster: &Model, messages: usize) -> Subscription {
     let subscription = client.subscribe(&WORK).expect("open");
     soon(client.flush()).await.expect("a session");
@@ -28,7 +28,7 @@ async fn backlog(client: &Client, cluster: &Model, messages: usize) -> Subscript
     subscription
 }
 
-/// Answers every message, and says how many answers were taken.
+/// Answers every message, and returns how many answers were accepted.
 async fn answer_all(client: Client, mut subscription: Subscription) -> usize {
     let mut answered = 0;
     while soon(subscription.next()).await.is_some() {

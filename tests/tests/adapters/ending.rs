@@ -1,4 +1,4 @@
-//! How a connection ends: drained, closed, let go, or with its driver.
+//! How a connection ends: drained, closed, dropped, or with its driver.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ scenarios! {
         assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
     }
 
-    /// Somebody goes on publishing: what was received before the drain was through is consumed, without a
+    /// Another client keeps publishing: what was received before the drain had ended is consumed, without a
     /// gap, and what was published by the drained client itself is confirmed.
     async fn a_drain_under_load_is_complete(adapter, version) {
         let server = real_server(version, ServerConfig::new());

@@ -1,4 +1,4 @@
-//! Streams of events: everything from when it was asked for, bounded, and honest about what was missed.
+//! Streams of events: everything from the moment they are made, bounded, and with a count of what was missed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use nats_conn_tests::model_server::{Reaction, Settings, Step, Urls, When};
 
 use crate::scene::*;
 
-/// What the events so far tell of.
+/// What the events so far have reported.
 #[derive(Default)]
 struct Reported {
     sessions: u64,
     ends: u64,
     unconfirmed: u64,
-    /// Links whose server has said who it is, by the number that it gave us.
+    /// Links whose server has sent INFO, by the number that it gave us.
     greeted: BTreeSet<u64>,
     max_payloads: BTreeSet<u64>,
     /// How many attempts with each server have failed.
@@ -45,7 +45,7 @@ impl Reported {
         }
     }
 
-    /// What is shown to have failed was told. Servers themselves may be shown before: what an attempt learns is told with
+    /// What is shown to have failed was reported. Servers may be shown before: what an attempt learns is reported with
     /// the next session.
     fn knows(&self, servers: &[ServerStatus]) {
         for status in servers {
@@ -53,7 +53,7 @@ impl Reported {
             let reported = self.failures.get(&name).copied().unwrap_or_default();
             assert!(
                 status.failures <= reported,
-                "{} failures of {name}, {reported} told",
+                "{} failures of {name}, {reported} reported",
                 status.failures
             );
             assert!(status.last_error.is_none() || reported > 0, "{name} has failed");
@@ -61,7 +61,7 @@ impl Reported {
     }
 }
 
-/// Looks again and again, and holds what it sees against the events that are there by then.
+/// Looks again and again, and compares what it sees with the events that are there by then.
 fn look_on(client: &Client, mut events: Events) {
     let mut reported = Reported::default();
     while !reported.closed {
@@ -75,31 +75,35 @@ fn look_on(client: &Client, mut events: Events) {
         }
         assert!(
             seen.connects <= reported.sessions,
-            "{} sessions, {} told",
+            "{} sessions, {} reported",
             seen.connects,
             reported.sessions
         );
         for unconfirmed in [seen.publishes.unconfirmed, fates.unconfirmed] {
             assert!(
                 unconfirmed <= reported.unconfirmed,
-                "{unconfirmed} unconfirmed, {} told",
+                "{unconfirmed} unconfirmed, {} reported",
                 reported.unconfirmed
             );
         }
         match state {
-            State::Reconnecting => assert!(reported.ends >= before, "{before} ended, {} told", reported.ends),
-            State::Closed => assert!(reported.closed, "no close told"),
+            State::Reconnecting => assert!(
+                reported.ends >= before,
+                "{before} ended, {} reported",
+                reported.ends
+            ),
+            State::Closed => assert!(reported.closed, "no close reported"),
             _ => {}
         }
         assert!(
             health.is_none() || reported.sessions > 0,
-            "a session is alive, and none was told"
+            "a session is alive, and none was reported"
         );
         reported.knows(&servers);
         let greeted = info.and_then(|info| info.client_id);
         assert!(
             greeted.is_none_or(|id| reported.greeted.contains(&id)),
-            "greeted as {greeted:?}, not told"
+            "greeted as {greeted:?}, not reported"
         );
         assert!(
             max_payload.is_none_or(|most| reported.max_payloads.contains(&most)),
@@ -113,7 +117,7 @@ fn look_on(client: &Client, mut events: Events) {
 scenarios! {
     async fn nothing_is_shown_before_the_event_that_reports_it(adapter) {
         let settings = |name, max_payload| Settings { max_payload, urls: Urls::Gossip, ..Settings::new(name) };
-        // The second is discovered, and tells of a lower limit after each handshake; nobody is where a third should be.
+        // The second is discovered, and announces a lower limit after each handshake; there is no third.
         let narrow = Settings { account_max_payload: Some(1 << 17), ..settings("n2", 1 << 18) };
         let cluster = Model::with([settings("n1", 1 << 20), narrow]);
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
@@ -184,7 +188,7 @@ scenarios! {
         assert_eq!(soon(client.events().next()).await, None, "nothing happens any more");
     }
 
-    /// A warning that comes before the session is not lost on who asks for events when there is one.
+    /// A warning that comes before the session is in a stream of events that is made in the session.
     async fn the_first_stream_made_after_connect_has_all_events_from_the_beginning(adapter) {
         let cluster = Model::start(1);
         let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("it is there");
@@ -244,7 +248,7 @@ scenarios! {
         assert!(last.is_some_and(|event| event.is_closed()));
         assert_eq!(reported, CAPACITY + 1, "as many as are held, and the end");
         // connecting, connected, and four times disconnected, connecting, reconnected, resubscribed; at the end
-        // disconnected and closed. The server's second INFO of a link may be told, too.
+        // disconnected and closed. The server's second INFO of a link may be reported, too.
         assert!(reported + missed >= 20, "{reported} + {missed}");
         soon(client.close()).await;
         while soon(all.next()).await.is_some() {}

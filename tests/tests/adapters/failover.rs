@@ -1,4 +1,4 @@
-//! Real servers that die, hang, or announce that they go.
+//! Real servers that crash, hang, or announce lame duck mode.
 
 use nats_conn_client::{Delivery, LameDuckPolicy};
 

@@ -1,4 +1,4 @@
-//! Handshakes that go wrong, and some that only look so.
+//! Handshakes that fail, and some that only look like it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,7 +9,7 @@ use nats_conn_tests::model_server::{Auth, Reaction, Step, When};
 use crate::raw::BlackHole;
 use crate::scene::*;
 
-/// Connects to one server that does this, in vain, and says what the one attempt came to.
+/// Connects to one server that does this, in vain, and returns why the one attempt failed.
 async fn refused(
     adapter: Adapter,
     steps: Vec<Step>,
@@ -150,7 +150,7 @@ scenarios! {
     }
 
     async fn a_name_that_cannot_be_resolved_is_a_failed_attempt(adapter) {
-        // A label of a name has 63 characters at most: nobody is asked.
+        // A label of a name has 63 characters at most: no resolver is asked.
         let url = format!("nats://{}.example", "a".repeat(64));
         let failure = soon(adapter.connect(options(&url))).await.expect_err("there is no such name");
         let ConnectFailure::Unreachable { failures } = failure else { panic!("{failure:?}") };
@@ -298,7 +298,7 @@ scenarios! {
 
     async fn a_connect_whose_future_is_dropped_leaves_nothing_behind(adapter) {
         if adapter == Adapter::Std {
-            // Who waits on a thread cannot be told to stop.
+            // A call that blocks a thread cannot be cancelled.
             return;
         }
         let silent = Step::instead(When::Ping(1), []);

@@ -1,4 +1,4 @@
-//! What takes a while and much of a machine: few of these run at a time (`.config/nextest.toml`).
+//! Scenarios that need much time and many resources: few of these run at a time (`.config/nextest.toml`).
 
 use nats_conn_client::{Delivery, LameDuckPolicy};
 
@@ -20,7 +20,7 @@ fn current(client: &Client, cluster: &Cluster) -> Option<usize> {
     cluster.index_of_url(&current.server.to_string())
 }
 
-/// Replaces one server after the other, each when numbers flow again, and once more the first.
+/// Replaces one server after the other, each when messages flow again, and the first once more.
 async fn roll(client: &Client, cluster: &Arc<Cluster>, traffic: &Traffic, announced: bool) {
     for node in [0, 1, 2, 0] {
         traffic.flows(100).await;
@@ -115,7 +115,7 @@ scenarios! {
         assert_eq!(held(), Some(0));
     }
 
-    /// To the server we are the slow consumer: it closes the link without a word, and we come back.
+    /// To the server we are the slow consumer: it closes the link without an error, and we reconnect.
     async fn a_client_that_the_server_finds_slow_comes_back(adapter, version) {
         let config = ServerConfig::new().max_payload(100_000).max_pending(200_000).write_deadline(Duration::from_secs(1));
         let server = real_server(version, config);

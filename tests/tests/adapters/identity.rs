@@ -29,7 +29,7 @@ async fn refusal(adapter: Adapter, options: Options) -> AttemptFailure {
     }
 }
 
-/// The server itself said no.
+/// The server itself refused.
 async fn is_refused(adapter: Adapter, options: Options) {
     let failure = refusal(adapter, options).await;
     assert_eq!(failure.phase, Phase::Auth, "{failure:?}");
@@ -43,7 +43,7 @@ async fn is_refused(adapter: Adapter, options: Options) {
     );
 }
 
-/// There are no credentials to show, and why not.
+/// There are no credentials to send, and why not.
 async fn fails_before_connect(adapter: Adapter, options: Options) -> AuthError {
     let failure = refusal(adapter, options).await;
     match (failure.phase, failure.error) {
@@ -76,10 +76,10 @@ fn stranger() -> AccountUser {
 
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.expect("a clock behind 1970").as_secs()
+    since.expect("a clock after 1970").as_secs()
 }
 
-/// Sets something of who we are.
+/// Sets some of the credentials.
 type Set = fn(Options) -> Options;
 
 scenarios! {
@@ -146,7 +146,7 @@ scenarios! {
         assert_eq!(fails_before_connect(adapter, options).await, AuthError::NoNonce);
     }
 
-    /// A developer's machine: the same options as elsewhere, and a server that asks nothing.
+    /// A developer's machine: the same options as elsewhere, and a server without authentication.
     async fn creds_are_accepted_by_a_server_without_authentication(adapter, version) {
         let (_, account) = account_server(version);
         let server = real_server(version, ServerConfig::new());
@@ -155,7 +155,7 @@ scenarios! {
         let folder = TestFolder::new("creds").expect("a folder");
         let path = folder.write("ann.creds", user.creds()).expect("a file");
         is_accepted(adapter, options(&server.url()).creds_file(&path)).await;
-        // One that asks for something else has no nonce either, and says no itself.
+        // One that asks for something else has no nonce either, and refuses.
         let asks = real_server(version, ServerConfig::new().user(User::with_password("ann", "s3cret")));
         is_refused(adapter, options(&asks.url()).creds_file(&path)).await;
     }
@@ -171,7 +171,7 @@ scenarios! {
         let user = account.user("ann");
         is_accepted(adapter, options(&server.url()).creds_file(with_mark("ann.creds", &user.creds()))).await;
         is_accepted(adapter, options(&server.url()).creds(format!("\u{feff}{}", user.creds()))).await;
-        // What is not UTF-8 is said to be that.
+        // What is not UTF-8 is reported as such.
         let utf_16: Vec<u8> = std::iter::once(0xfeff).chain(user.creds().encode_utf16()).flat_map(u16::to_le_bytes).collect();
         let path = folder.write("utf-16.creds", utf_16).expect("a file");
         let error = fails_before_connect(adapter, options(&server.url()).creds_file(&path)).await;
@@ -295,7 +295,7 @@ scenarios! {
         assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 
-    /// The server gives the first link up; what the callback says about it then has no effect on the second.
+    /// The server gives the first link up; a later answer of the callback about it has no effect on the second.
     async fn an_answer_that_comes_too_late_fails_its_attempt_alone(adapter, version) {
         let config = ServerConfig::new().user(User::with_password("ann", "s3cret"));
         let server = real_server(version, config.auth_timeout(Duration::from_secs(1)));

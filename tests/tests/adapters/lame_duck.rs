@@ -1,4 +1,4 @@
-//! Servers that announce that they go.
+//! Servers in lame duck mode.
 
 use nats_conn_client::LameDuckPolicy;
 use nats_conn_tests::model_server::Urls;
@@ -67,7 +67,7 @@ scenarios! {
         assert_eq!(client.statistics().connects, 1);
     }
 
-    /// By the signal: SIGUSR2. The server tells, and closes the link a second later.
+    /// By the signal: SIGUSR2. The server announces it, and closes the link a second later.
     async fn a_real_lame_duck_without_a_cluster_is_reported_and_found_again_when_it_is_back(adapter, version) {
         let config = ServerConfig::new().lame_duck(Duration::from_secs(30), Duration::from_millis(100));
         let server = real_server(version, config);

@@ -1,4 +1,4 @@
-//! A client's days: messages, requests, a crash, and the end.
+//! Everyday use of a client: messages, requests, a crash, and the end.
 
 use nats_conn_client::{Fate, MailboxLimits, PublishFailure, RespondError, State};
 use nats_conn_tests::model_server::{Step, When};
@@ -140,7 +140,7 @@ scenarios! {
             soon(client.publish(&SUBJECT, "12345")).await.expect("room");
         }
         soon(client.flush()).await.expect("a session");
-        // The PONG may be there before the thread that writes has handed its empty buffer back.
+        // The PONG may arrive before the thread that writes has returned its empty buffer.
         until(|| client.statistics().pending_bytes == 0).await;
         let statistics = client.statistics();
         let page = server.monitor("/connz").expect("it is up");

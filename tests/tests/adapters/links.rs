@@ -16,7 +16,7 @@ use nats_conn_tests::real_server::{ServerTls, TlsFiles};
 use crate::raw::{greet, let_in, raw_server};
 use crate::scene::*;
 
-/// How long it takes to end a link on which nothing is on its way.
+/// How long it takes to end a link with nothing in transit.
 const BUDGET: Duration = Duration::from_millis(50);
 /// On a machine that is busy with other things the quickest of so many counts.
 const TRIES: usize = 10;
@@ -27,7 +27,7 @@ enum Kind {
     /// The adapter dials.
     Tcp,
     Tls,
-    /// A connector of the application's own makes the stream.
+    /// A custom connector makes the stream.
     MadeTcp,
     MadeTls,
     MadeUnix,
@@ -107,7 +107,7 @@ impl Peer {
 fn await_end(stream: impl Read + Write, reported: &Sender<(Result<(), String>, Instant)>) {
     let mut stream = greet(stream);
     let end = serve_to_the_end(&mut stream);
-    reported.send((end, Instant::now())).expect("the test goes on");
+    reported.send((end, Instant::now())).expect("the test is running");
 }
 
 fn await_end_of_tls(
@@ -118,16 +118,16 @@ fn await_end_of_tls(
     let info = b"INFO {\"server_id\":\"raw\",\"max_payload\":1048576,\"tls_required\":true}\r\n";
     stream.write_all(info).expect("a client");
     let mut stream = let_in(StreamOwned::new(session(files), stream));
-    // Without the goodbye of TLS this is an error.
+    // Without close_notify this is an error.
     let goodbye = serve_to_the_end(&mut stream);
     let end = goodbye.and_then(|()| match stream.get_mut().sock.read(&mut [0]) {
         Ok(0) => Ok(()),
         other => Err(format!("{other:?} after the goodbye")),
     });
-    reported.send((end, Instant::now())).expect("the test goes on");
+    reported.send((end, Instant::now())).expect("the test is running");
 }
 
-/// Answers PINGs until the client says no more.
+/// Answers PINGs until the client sends no more.
 fn serve_to_the_end<S: Read + Write>(stream: &mut std::io::BufReader<S>) -> Result<(), String> {
     use std::io::BufRead;
 
@@ -235,7 +235,7 @@ scenarios! {
         }
     }
 
-    /// The other half may still say something: it is read, and thrown away, until the peer has closed, too.
+    /// The other half may still send something: it is read, and discarded, until the peer has closed, too.
     async fn a_peer_that_keeps_sending_after_the_close_is_not_reset(adapter) {
         let (reported, farewells) = channel();
         let url = raw_server(move |_, stream| {
@@ -246,7 +246,7 @@ scenarios! {
                 end = end.and(written.map_err(|error| error.to_string()));
                 std::thread::sleep(Duration::from_millis(5));
             }
-            reported.send(end).expect("the test goes on");
+            reported.send(end).expect("the test is running");
         });
         let (client, mut watch) = adapter.start(options(&url));
         watch.until("connected").await;

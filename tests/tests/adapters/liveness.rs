@@ -1,4 +1,4 @@
-//! Whether the other side is still there.
+//! Keep-alive: whether the peer is still there.
 
 use std::io::Read;
 use std::sync::mpsc::channel;
@@ -24,7 +24,7 @@ scenarios! {
         watch.until("reconnected").await;
         soon(client.flush()).await.expect("a session");
         let pings = cluster.logs()[0].names().iter().filter(|name| **name == "PING").count();
-        assert_eq!(pings, 2, "that of the handshake, and the one behind which it heard nothing");
+        assert_eq!(pings, 2, "that of the handshake, and the one after which nothing came");
     }
 
     async fn how_long_a_server_is_silent_and_what_it_owes_can_be_asked(adapter) {
@@ -105,7 +105,7 @@ scenarios! {
         assert_eq!(client.publish_fates().confirmed, 100);
     }
 
-    /// The socket takes no more for a while: memory is bounded, publishers wait or are told, and then it goes on.
+    /// The socket takes no more for a while: memory is bounded, publishers wait or get an error, and then it continues.
     async fn a_server_that_does_not_read_costs_bounded_memory_and_no_message(adapter) {
         const BUFFER: usize = 4 << 20;
         let (go, gone) = channel();

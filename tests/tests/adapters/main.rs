@@ -1,5 +1,5 @@
-//! One suite over all adapters: every scenario is written once and runs in every [`Adapter`](adapter::Adapter), over the model
-//! server or over every real server.
+//! One suite over all adapters: every scenario is written once and runs on every [`Adapter`](adapter::Adapter), over
+//! the model server or over every real server.
 //!
 //! # Writing a scenario
 //! ```ignore
@@ -28,13 +28,13 @@
 //! `theme::scenario::adapter[::version]`. A new theme is a module here.
 //!
 //! * The handles are those of `nats-conn-client`, whatever the adapter: scenarios are not generic.
-//! * [`scene`] has what scenarios share. `soon(..)` is around everything that could hang. Nothing sleeps and hopes:
+//! * [`scene`] has what scenarios share. `soon(..)` is around everything that could hang. Nothing sleeps:
 //!   `watch.until(..)` waits for an event, `adapter.spawn(..)` runs beside the scenario, and what blocks, such as
-//!   killing or restarting a real server, runs on a thread of its own with `elsewhere(..)`, so that a runtime with one
-//!   thread goes on.
-//! * `Watch` holds every event against the grammar of the life of a connection, and `Model` every byte against what a
-//!   client must not do: nothing has to be called for that.
-//! * Scenarios that take a while or much of a machine are in `heavy`: `.config/nextest.toml` runs few of them at a time.
+//!   killing or restarting a real server, runs on its own thread with `elsewhere(..)`, so that a runtime with one
+//!   thread is not blocked.
+//! * `Watch` checks every event with the grammar of the life of a connection, and `Model` every byte with what a
+//!   client may write: nothing has to be called for that.
+//! * Scenarios that need much time or many resources are in `heavy`: `.config/nextest.toml` runs few of them at a time.
 #![cfg(unix)]
 
 #[macro_use]

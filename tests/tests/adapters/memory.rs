@@ -65,7 +65,7 @@ fn peak_of(scenario: &str, adapter: Adapter) -> u64 {
     peak.div_ceil(1024)
 }
 
-/// Says the most memory that this process had so far.
+/// Prints the most memory that this process had so far.
 fn say_peak() {
     let status = std::fs::read_to_string("/proc/self/status").expect("what Linux says of a process");
     let peak = status
@@ -96,7 +96,7 @@ scenarios! {
         assert!(peak <= limit(adapter), "{peak} MiB");
     }
 
-    /// The measure measures: a consumer that keeps one message of ten does not pass.
+    /// The measurement works: a consumer that keeps one message of ten does not pass.
     async fn what_is_kept_is_seen_by_the_measure(adapter) {
         if let Ok(url) = std::env::var(SERVER) {
             let (mut number, mut kept) = (0, Vec::new());

@@ -210,7 +210,7 @@ scenarios! {
         assert_eq!(client.state(), State::Connected);
     }
 
-    /// Only the subscription whose holder takes nothing loses anything, and it is told how much.
+    /// Only the subscription whose holder takes nothing loses anything, and learns how much.
     async fn a_slow_consumer_affects_no_other(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let sender = connected(adapter, &server).await;

@@ -1,4 +1,4 @@
-//! What a real server does not allow: told by name, and at no cost for anything else.
+//! What a real server does not allow: reported by name, and without effect on anything else.
 
 use nats_conn_client::proto::PermissionOperation;
 use nats_conn_client::{QueueGroup, RequestError, RequestFailure, Sid, State};

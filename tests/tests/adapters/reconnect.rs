@@ -1,4 +1,4 @@
-//! From one link to the next: what is lost, what is kept, and who is dialled.
+//! From one link to the next: what is lost, what is kept, and which server is dialled.
 
 use std::io::{Read, Write};
 use std::sync::Barrier;
@@ -41,7 +41,7 @@ scenarios! {
         assert_eq!(watch.count("disconnected"), 1);
     }
 
-    /// A message and the error behind it arrive with the end of the stream, before anybody has read.
+    /// A message and the error after it arrive with the end of the stream, before anything was read.
     async fn what_arrived_before_the_end_of_the_stream_counts(adapter) {
         let farewell = "MSG links.one 1 4\r\nlast\r\n-ERR 'Secure Connection - TLS Required'\r\n";
         let last_words = Step::also(When::Subscribe(1), [Reaction::send(farewell), Reaction::Close]);
@@ -164,7 +164,7 @@ scenarios! {
             publish(2),
             Op::Ping,
         ];
-        assert_eq!(ops[2..], expected, "behind CONNECT and PING");
+        assert_eq!(ops[2..], expected, "after CONNECT and PING");
     }
 
     async fn a_forced_reconnect_leaves_the_session_the_attempt_or_the_wait(adapter) {
@@ -398,7 +398,7 @@ scenarios! {
         assert_eq!(client.servers().len(), 1);
     }
 
-    /// The server says why and tears the link down while we are writing: what it said counts, not that we could not
+    /// The server sends why and tears the link down while we are writing: its reason counts, not that we could not
     /// write any more.
     async fn an_error_before_a_reset_is_the_reason(adapter) {
         let url = raw_server(|number, stream| {
@@ -428,7 +428,7 @@ scenarios! {
         soon(publishing).await;
     }
 
-    /// A server whose limit was lowered says so only to new links.
+    /// A server whose limit was lowered announces it only on new links.
     async fn a_lowered_payload_limit_costs_one_link_and_the_message(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let (client, mut watch) = adapter.start(options(&server.url()));
@@ -437,7 +437,7 @@ scenarios! {
         soon(client.flush()).await.expect("a session");
         let reloading = server.clone();
         soon(elsewhere(move || reloading.reload(ServerConfig::new().max_payload(1000)))).await;
-        // Whether the server has told by then is its business.
+        // The server may or may not have announced it by then.
         let accepted = soon(client.publish(&SUBJECT, &[b'x'; 5000][..])).await;
         if accepted.is_ok() {
             watch.until("publish_dropped").await;

@@ -1,4 +1,4 @@
-//! Requests: their one end, whatever it is.
+//! Requests: each ends exactly once, however it ends.
 
 use nats_conn_client::{
     Headers, QueueGroup, RepliesEnd, RequestError, RequestFailure, RequestMany, RequestStartError,
@@ -137,7 +137,7 @@ scenarios! {
         let cluster = Model::start(1);
         let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
-        // Somebody has to listen.
+        // There has to be a responder.
         let mut requests = client.subscribe(&SERVICE).expect("open");
         let written = client.request(&SERVICE, "written").start().expect("room");
         message(&mut requests).await;
@@ -207,7 +207,7 @@ scenarios! {
         assert_eq!(soon(replies.next()).await, None, "one member answers");
     }
 
-    /// The only interest is our own, and the server does not send our own messages back.
+    /// The only interest is that of this client, and the server does not send its messages back.
     async fn without_echo_a_service_of_the_same_client_does_not_respond(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let client = soon(adapter.connect(options(&server.url()).echo(false))).await.expect("a server");

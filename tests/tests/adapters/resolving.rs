@@ -1,4 +1,4 @@
-//! Finding the addresses of a name: with a resolver of one's own, and with one that hangs.
+//! Finding the addresses of a name: with a custom resolver, and with one that hangs.
 
 use std::io;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use nats_conn_client::machine::{ConnectError, LinkEnd, Phase};
 
 use crate::scene::*;
 
-/// What one attempt at a name failed with.
+/// Why one attempt at a name failed.
 async fn failure(watch: &mut Watch) -> (Phase, ConnectError) {
     watch
         .find("connect_failed", |event| match event {
@@ -145,7 +145,7 @@ mod hanging {
             assert_eq!(threads(), 8);
             soon(first.close()).await;
 
-            // The others still go on.
+            // The others still continue.
             let cluster = Model::start(1);
             let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("an address needs no resolver");
             soon(client.flush()).await.expect("a session");

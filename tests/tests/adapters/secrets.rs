@@ -1,5 +1,5 @@
-//! No secret is printed anywhere: not in logs at their most talkative, events, errors, or what things print of
-//! themselves.
+//! No secret is printed anywhere: not in logs at their most verbose level, in events, in errors, or in the `Debug`
+//! output of anything.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -33,7 +33,7 @@ fn log_everything() {
     log::set_max_level(log::LevelFilter::Trace);
 }
 
-/// What was said, and what must not be in it.
+/// What was printed, and what must not be in it.
 struct Book {
     printed: String,
     secrets: Vec<String>,
@@ -169,7 +169,7 @@ scenarios! {
         book().keep(adapter, right, wrong).await;
     }
 
-    /// Else the scenarios above would prove nothing.
+    /// Otherwise the scenarios above would prove nothing.
     async fn the_log_is_kept(adapter, version) {
         let files = TlsFiles::new();
         let server = server(version, &files, ServerConfig::new());

@@ -79,7 +79,7 @@ scenarios! {
     async fn the_application_may_ask_for_what_is_only_offered(adapter, version) {
         let files = TlsFiles::new();
         let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).allow_plain()));
-        // Nobody is trusted, so this is a plain connection.
+        // No authority is trusted, so this is a plain connection.
         is_accepted(adapter, options(&server.url())).await;
         is_accepted(adapter, options(&server.url()).tls_required(true).tls(trusting(&files.ca))).await;
         is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
@@ -142,7 +142,7 @@ scenarios! {
         let showing = trusting(&files.ca).with_client_certificate(&files.client_cert, &files.client_key);
         is_accepted(adapter, options(&server.tls_url()).tls(showing)).await;
 
-        // A server says no after the client's part of the handshake, when CONNECT has left.
+        // A server refuses after the client's part of the handshake, when CONNECT has left.
         let of_another = TlsFiles::new();
         let wrong = trusting(&files.ca).with_client_certificate(&of_another.client_cert, &of_another.client_key);
         let failure = refusal(adapter, options(&server.tls_url()).tls(wrong)).await;
@@ -170,7 +170,7 @@ scenarios! {
                     "the peer closed right after the TLS handshake: does it want a client certificate?"
                 );
             }
-            // TLS 1.2 asks within the handshake; newer servers say of a missing certificate no more than that it failed.
+            // TLS 1.2 asks within the handshake; newer servers report a missing certificate only as a failure.
             let old = tls_1_2(&files);
             let options = options(&server.tls_url()).tls(TlsOptions::new().with_config(old)).tls_first(tls_first);
             let failure = refusal(adapter, options).await;
@@ -181,7 +181,7 @@ scenarios! {
         }
     }
 
-    /// However a peer ends a link with TLS, with or without the goodbye, it reads the same everywhere.
+    /// However a peer ends a link with TLS, with or without close_notify, every adapter reports the same.
     async fn the_end_of_a_peer_is_reported_without_the_text_of_the_tls_library(adapter, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
@@ -299,7 +299,7 @@ scenarios! {
         assert_eq!(*asked.lock().expect("nobody panics"), vec![server.tls_url(); 5]);
     }
 
-    /// The server takes both, so that nothing but our list says which.
+    /// The server takes both, so that only our list decides.
     async fn a_server_that_is_listed_with_and_without_tls_is_spoken_to_with_it(adapter, version) {
         let (files, other) = (TlsFiles::new(), TlsFiles::new());
         let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).allow_plain()));
@@ -381,7 +381,7 @@ scenarios! {
         is_accepted(adapter, options(&server.tls_url()).tls(tls)).await;
     }
 
-    /// What another process takes for the system's certificates can be said; in this one it cannot be changed.
+    /// The system's certificates can be chosen for another process; in this one they cannot be changed.
     async fn the_systems_authorities_are_trusted_if_that_is_configured(adapter, version) {
         if let Ok(url) = std::env::var(SERVER) {
             mistrust(adapter, options(&url)).await;

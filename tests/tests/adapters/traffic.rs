@@ -1,4 +1,4 @@
-//! A client that publishes numbers and hears itself, and keeps book of both.
+//! A client that publishes numbers to itself, and a tally of what was published and received.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use nats_conn_client::{PublishSeq, SeqRanges};
 
 use crate::scene::*;
 
-/// Numbers on their way, until they are stopped.
+/// Numbers that are published and received, until it is stopped.
 pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
     received: Arc<AtomicU64>,
@@ -57,7 +57,7 @@ impl Traffic {
     }
 
     /// Publishes no more, waits until every number that was published has met its fate and everything that comes back
-    /// has come, and closes the books.
+    /// has come, and returns the tally.
     pub(crate) async fn stop(self) -> Book {
         self.stop.store(true, Ordering::Relaxed);
         soon(self.running).await

@@ -1,5 +1,5 @@
-//! Everything that waits, and everything that could settle it: each pair of them once. Who waits is settled by its
-//! waker alone: nobody looks again.
+//! Everything that waits, and everything that could settle it: each pair of them once. A waiter is settled by its
+//! waker alone: it is not polled otherwise.
 
 mod begin;
 mod puppet;
@@ -60,7 +60,7 @@ impl Waiter {
     }
 }
 
-/// Where a connection lives and how it is waited for.
+/// Which adapter runs a connection, and how it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Futures(Adapter),
@@ -77,7 +77,7 @@ struct Cell {
     blocking: Option<nats_conn_std::Client>,
     /// What a drain waits for, or what is given up while its holder waits for a message.
     subscription: Option<begin::Held>,
-    /// Where a runtime of its own waits for its end.
+    /// Where a separate runtime waits for its end.
     runtime: Option<Arc<AtomicBool>>,
     /// What tasks of a broken executor wait for.
     watched: Option<(Events, nats_conn_client::driver::Closed)>,
@@ -232,7 +232,7 @@ impl Cell {
                     nats_conn_client::driver::Closed::new(client.shared()),
                 );
                 assert!(events.poll_event(cx).is_pending() && Pin::new(&mut closed).poll(cx).is_pending());
-                // Whoever drains or closes cannot be forced: it learns something that makes an event.
+                // A connection that drains or closes cannot be forced: it learns something that makes an event.
                 if client.force_reconnect().is_err() {
                     self.puppet.say(&format!("INFO {{{NARROW}}}\r\n"));
                 }
@@ -269,7 +269,7 @@ async fn in_its_own_runtime(adapter: Adapter, options: Options, over: Arc<Atomic
     started.recv_timeout(LIMIT).expect("it is started")
 }
 
-/// Runs a call that blocks on a thread of its own, and waits until that thread sleeps.
+/// Runs a call that blocks on its own thread, and waits until that thread sleeps.
 #[cfg(target_os = "linux")]
 async fn parked(call: Box<dyn FnOnce() -> String + Send>) -> Task<String> {
     let (sender, started) = std::sync::mpsc::channel();
@@ -285,7 +285,7 @@ async fn parked(call: Box<dyn FnOnce() -> String + Send>) -> Task<String> {
             .next()
             .is_some_and(|state| state.starts_with('S'))
     };
-    // A lock that is held for a moment is no sleep. Whose time is up soon may be done already.
+    // Waiting for a lock is not such a sleep. A call with a short timeout may have ended already.
     let mut times = 0;
     until(|| {
         times = if sleeps() { times + 1 } else { 0 };
@@ -319,7 +319,7 @@ impl Row {
                 }
             }
         }
-        // Long enough that who has lost nothing would have been woken in vain.
+        // Long enough for a needless wake-up to be noticed.
         pause(Duration::from_millis(50)).await;
         for cell in &mut cells {
             let Some(how) = within(Duration::ZERO, &mut cell.outcome).await else {

@@ -1,4 +1,4 @@
-//! A publisher that waits for room is looked at again at every change that could settle it.
+//! A publisher that waits for room is woken by every change that could settle it.
 
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,11 +14,11 @@ use crate::scene::*;
 
 static SUBJECT: Subject = Subject::from_static("wait.one");
 
-/// A server that shakes hands and then reads nothing any more.
+/// A server that does the handshake and then reads nothing any more.
 struct Deaf {
     address: String,
     links: Arc<Mutex<Vec<TcpStream>>>,
-    /// Links are accepted, and nobody shakes hands.
+    /// Links are accepted, and get no handshake.
     silent: Arc<AtomicBool>,
 }
 
@@ -32,7 +32,7 @@ impl Deaf {
         let is_silent = silent.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Whoever leaves in the middle of the handshake is no link.
+                // A link that ends in the middle of the handshake is not counted.
                 if is_silent.load(Ordering::SeqCst) || shake_hands(&stream).is_ok() {
                     accepted.lock().expect("no panic").push(stream);
                 }
@@ -86,15 +86,15 @@ enum Change {
 
 use Change::{Close, Drain, ForcedReconnect, LinkLost, NewPool, TimeIsUp};
 
-/// How it is settled; not at all where it goes on waiting.
+/// How it is settled; not at all if it keeps waiting.
 fn expected(when_full: WhenFull, change: Change) -> Option<&'static str> {
     match change {
         LinkLost | ForcedReconnect if when_full == WhenFull::Off => Some("not_connected"),
-        // What is queued goes on to the next link, and so does the wait for room.
+        // What is queued stays for the next link, and the wait for room continues.
         LinkLost | ForcedReconnect => None,
         // The link stays.
         NewPool => None,
-        // There is nobody at work, so that it has come to its last stage at once.
+        // No handler is running, so that it reaches its last stage at once.
         Drain => Some("draining"),
         Close => Some("closed"),
         TimeIsUp => Some("timed_out"),
@@ -183,7 +183,7 @@ scenarios! {
                 // It is more than the sockets hold, and accepted because nothing else is held.
                 soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("nothing is queued");
                 let limit = if matches!(change, TimeIsUp) { Duration::from_millis(50) } else { LIMIT * 2 };
-                // A task of its own: were it polled here, the end of our patience would look again in place of its waker.
+                // A separate task: were it polled here, the timeout of the test would poll it again in place of its waker.
                 let waits = Arc::new(AtomicBool::new(false));
                 let publishing = adapter.spawn({
                     let (client, waits) = (client.clone(), waits.clone());

@@ -1,4 +1,4 @@
-//! Every command, what it writes to the server, and what is printed of it.
+//! Every command, what it writes to the server, and what it prints.
 
 use crate::scene::*;
 
@@ -9,7 +9,7 @@ consoles! {
         let block = b"NATS/1.0\r\nK1:v w\\\r\nK1:a\t2\r\ne:\r\n\r\n";
         let payload = b"one\r\n\ttwo three\\\x00\xff -- four";
         let (line, bytes) = link.publish();
-        // How blanks around a value are written is the encoder's affair, as long as they are read back the same.
+        // The encoder decides how blanks around a value are written, as long as they are read back the same.
         let text = String::from_utf8_lossy(&bytes).replace(": ", ":");
         assert_eq!(text, String::from_utf8_lossy(&[&block[..], payload].concat()));
         assert!(line.starts_with("HPUB a.b r.s "), "{line}");

@@ -1,5 +1,5 @@
 //! The other examples of every adapter as processes of their own: documentation that is copied. Whatever is wrong with
-//! what they are given or with their server, they end, and say why in a line for people.
+//! their arguments or with their server, they end, and report why in one readable line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +22,7 @@ struct Running {
     errors: Option<thread::JoinHandle<String>>,
 }
 
-/// What one left behind.
+/// The output and exit status of one.
 struct Ended {
     name: String,
     status: Option<i32>,
@@ -102,7 +102,7 @@ impl Drop for Running {
 }
 
 impl Ended {
-    /// It has done what it is for.
+    /// It has succeeded.
     fn went_well(&self) {
         assert_eq!(
             (self.status, self.errors.as_str()),
@@ -113,7 +113,7 @@ impl Ended {
         );
     }
 
-    /// It has failed, with a line in which this stands.
+    /// It has failed, with a line that contains this.
     fn failed(&self, why: &str) {
         let Self { name, errors, .. } = self;
         assert_eq!(self.status, Some(1), "{name}: {errors}");
@@ -135,7 +135,7 @@ impl Ended {
     }
 }
 
-/// An example, its arguments before the URL, and whether it goes on without a server.
+/// An example, its arguments before the URL, and whether it continues without a server.
 const ALL: [(&str, &[&str]); 5] = [
     ("publish", &["ex.a", "x"]),
     ("request", &["ex.a", "x"]),

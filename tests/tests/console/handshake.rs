@@ -2,7 +2,7 @@
 
 use crate::scene::*;
 
-/// The one attempt fails: what is told of it.
+/// The one attempt fails: what is reported of it.
 fn failure(adapter: Adapter, flags: &str, serve: impl FnOnce(&Fake)) -> Value {
     let fake = Fake::new();
     let mut console = adapter.start(&format!("--server {} {flags}", fake.url()));
@@ -155,7 +155,7 @@ consoles! {
         console.send("sub s a");
         console.send("pub b -- x");
         let mut link = fake.accept();
-        // Before CONNECT: answered right behind CONNECT and PING, never before.
+        // Before CONNECT: answered right after CONNECT and PING, never before.
         let mut text = crate::fake::info(fake.port, json!({}));
         text.push_str("PING\r\n");
         link.send(text);

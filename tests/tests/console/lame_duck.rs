@@ -1,4 +1,4 @@
-//! Servers that announce that they go.
+//! Servers in lame duck mode.
 
 use crate::scene::*;
 

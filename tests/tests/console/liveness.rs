@@ -30,7 +30,7 @@ consoles! {
             link.send("+OK\r\n");
         }
         assert!(link.try_line(ms(20)).is_none() || begun.elapsed() > ms(700), "a PING in spite of what arrives");
-        // Our own writing does not.
+        // What we write does not.
         let begun = Instant::now();
         loop {
             console.send("pub a");
@@ -52,7 +52,7 @@ consoles! {
         for _ in 0..3 {
             link.expect("PONG");
         }
-        // Answers that nobody asked for; the PING behind them shows when they were read.
+        // Unsolicited answers; the PING after them shows when they were read.
         link.send("PONG\r\nPONG\r\nPING\r\n");
         link.expect("PONG");
         console.send("flush f");

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::lines;
 
-/// How long a line, or the end, may take where nothing else is said.
+/// How long a line, or the end, may take by default.
 const SOON: Duration = Duration::from_secs(15);
 
 /// Whose console.
@@ -55,7 +55,7 @@ impl Adapter {
     }
 
     /// This example of it, which is built if it never was. All adapters call theirs by the same names, so that only the
-    /// files that say what a program was built of tell them apart.
+    /// files that list what a program was built from distinguish them.
     pub(crate) fn program(self, example: &str) -> PathBuf {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +144,7 @@ impl Adapter {
     }
 }
 
-/// A console that runs. Dropped, it is killed; what it printed is held against [`lines`] in any case.
+/// A running console. Dropped, it is killed; what it printed is checked with [`lines`] in any case.
 pub(crate) struct Console {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -155,7 +155,7 @@ pub(crate) struct Console {
     commands: Vec<String>,
 }
 
-/// What a console left behind.
+/// The output and exit status of a console.
 #[derive(Debug)]
 pub(crate) struct End {
     /// The exit status.
@@ -178,7 +178,7 @@ impl Console {
         let stdin = self.stdin.as_mut().expect("input has not ended");
         let mut line = command.to_vec();
         line.push(b'\n');
-        // A console that has ended takes no commands; the lines will tell.
+        // A console that has ended takes no commands; the lines show that.
         let _ = stdin.write_all(&line).and_then(|()| stdin.flush());
     }
 
@@ -206,7 +206,7 @@ impl Console {
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
     }
 
-    /// The next line as it was printed; `None` behind the last one, or if it takes longer.
+    /// The next line as it was printed; `None` after the last one, or if it takes longer.
     pub(crate) fn next_text(&mut self, limit: Duration) -> Option<String> {
         match self.output.recv_timeout(limit) {
             Ok(line) => {
@@ -252,7 +252,7 @@ impl Console {
         line
     }
 
-    /// Everything that was said so far is executed: no line of this name came of it, nor was one left unread.
+    /// Every command so far is executed: none of them printed a line of this name, nor was one left unread.
     pub(crate) fn nothing_of(&mut self, ev: &str) {
         self.send("state");
         let line = self.until_where("state", |line| line["ev"] == "state" || line["ev"] == ev);
@@ -305,7 +305,7 @@ impl Console {
         }
     }
 
-    /// Tells it to close, and waits for its end.
+    /// Asks it to close, and waits for its end.
     pub(crate) fn close(mut self) -> End {
         self.send("close");
         let story = self.story();
@@ -344,7 +344,7 @@ impl Drop for Console {
         while let Ok(line) = self.output.recv_timeout(Duration::from_secs(1)) {
             self.seen.push(line);
         }
-        // A line that was cut off by the kill is no line.
+        // A line that was cut off by the kill does not count.
         if self.seen.last().is_some_and(|line| !line.ends_with('}')) {
             self.seen.pop();
         }

@@ -90,7 +90,7 @@ consoles! {
         let (fake, mut link, mut console) = connected(adapter, "--delivery at-least-once");
         console.send("pub a -- 1");
         link.expect_publish("PUB a 1", "1");
-        // The machine asks by itself.
+        // The machine asks for a confirmation by itself.
         link.pong();
         while fates(&mut console) != [1, 0, 0, 1, 0, 0] {}
         console.send("pubn a 2 1");

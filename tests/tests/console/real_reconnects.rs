@@ -24,7 +24,7 @@ fn recorded(adapter: Adapter, version: Version, scenario: &str, flags: &str) -> 
     (console, tape)
 }
 
-/// All that was said so far has been processed by the server.
+/// The server has processed every command so far.
 fn flush(console: &mut Console) {
     console.send("flush f");
     assert_eq!(console.until("flushed")["ok"], true);
@@ -201,7 +201,7 @@ consoles! {
         let (mut console, tape) = recorded(adapter, version, "requests", &servers);
         console.send("req nobody nowhere 5000 -- question");
         assert_eq!(console.until("response")["error"], "no_responders");
-        // Somebody listens and does not answer.
+        // There is a responder that does not answer.
         console.send("sub service work");
         for id in ["one", "two"] {
             console.send(&format!("req {id} work 60000 -- question"));

@@ -153,7 +153,7 @@ consoles! {
         // More than the sockets hold: the writer is in the middle of it.
         console.send("pubn big 12 1000000");
         console.send("pub after -- y");
-        // Told behind them: all are accepted.
+        // Printed after them: all are accepted.
         assert_eq!(console.ask("stats")["published"], 14);
         let (line, _) = link.publish();
         assert_eq!(line, "PUB big 1000000");

@@ -1,4 +1,4 @@
-//! Recordings that consoles write, lived again.
+//! Recordings that consoles write, replayed.
 
 use nats_conn_sm::recording::{Output, Recording, Replayer};
 use nats_conn_tests::real_server::{RealServer, ServerConfig, User};
@@ -6,7 +6,7 @@ use nats_conn_tests::story;
 
 use crate::scene::*;
 
-/// The names of the events that a replay of this file tells.
+/// The names of the events that a replay of this file emits.
 fn replayed(bytes: Vec<u8>) -> Vec<&'static str> {
     let mut replayer = Replayer::new(Recording::read(bytes).expect("a recording")).expect("usable settings");
     let mut names = Vec::new();

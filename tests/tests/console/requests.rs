@@ -133,7 +133,7 @@ consoles! {
         console.send("req early a 60000");
         let response = console.until("response");
         assert_eq!((&response["id"], &response["error"]), (&json!("early"), &json!("refused")));
-        // The publishes of the first two are asked about, and no SUB comes.
+        // A PING asks about the publishes of the first two, and no SUB comes.
         link.pong();
         link.expect_silence(ms(1_050));
         console.send("req t a 60000");

@@ -25,7 +25,7 @@ consoles! {
         console.until_where("the second", |line| line["sub"] == "t" && line["payload"] == "2");
         console.send("unsub t 2");
         ended(&mut console, "t", "max_reached");
-        // The server still knows of it, and has to be told.
+        // The server still has it, and needs an UNSUB.
         assert!(link.line().starts_with("UNSUB 2"));
         console.close();
     }

@@ -1,4 +1,4 @@
-//! What people read.
+//! The console's output for people.
 
 use crate::scene::*;
 

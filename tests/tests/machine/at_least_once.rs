@@ -1,4 +1,4 @@
-//! What is not confirmed is sent again, where that is asked for (behaviour 6.5).
+//! What is not confirmed is sent again if `AtLeastOnce` is set (behaviour 6.5).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Errors of authentication that come again (behaviour 9.2).
+//! Repeated authentication errors (behaviour 9.2).
 
 use std::time::Duration;
 

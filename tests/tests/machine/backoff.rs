@@ -1,4 +1,4 @@
-//! How long it waits before it dials again (behaviour 4).
+//! How long the client waits before it dials again (behaviour 4).
 
 use std::time::Duration;
 
@@ -308,7 +308,7 @@ fn jitter_is_up_to_a_second_where_the_server_demanded_tls_too_or_the_settings_do
             };
             let mut world = scenario.begin();
             if by_settings {
-                // Before its first INFO nothing but the settings says so.
+                // Before its first INFO only the settings require TLS.
                 world.crash(0);
             } else {
                 world.wait("connected");

@@ -226,7 +226,7 @@ fn what_fits_exactly_is_taken_and_a_steady_overflow_is_reported_once() {
     (0..2).for_each(|_| publish(&mut hand, 1));
     let reported = hand.events(START);
     assert_eq!(dropped(&reported), [(DropReason::Overflow, vec![1..=2])]);
-    // What is handed out makes no room, what is queued behind it does.
+    // What is handed out makes no room, what is queued after it does.
     let mut hand = connected(drop_oldest);
     publish(&mut hand, 1);
     assert!(hand.client.poll_transmit(START, &mut hand.tx));

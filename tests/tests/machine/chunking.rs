@@ -1,4 +1,4 @@
-//! However the bytes are cut on their way, the story is the same (design rule 17).
+//! However the bytes are split in transit, the story is the same (design rule 17).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use nats_proto::Headers;
 const SECOND: Duration = Duration::from_secs(1);
 const SIZES: [usize; 7] = [1, 2, 3, 5, 7, 64, 1000];
 
-/// A life with everything in it, over a way that takes and gives so many bytes at once.
+/// A life with everything in it, over a route that takes and gives so many bytes at once.
 fn life(read_max: usize, write_max: usize) -> World {
     let mut world = Scenario::new(2)
         .every_server(|server| server.urls = Urls::Gossip)
@@ -126,11 +126,11 @@ fn a_stream_of_the_server_cut_at_any_byte_is_survived() {
             .connected();
         session(&mut world);
         world.run_for(10 * SECOND);
-        assert!(world.cluster.logs().len() >= 2, "cut behind {position} bytes");
+        assert!(world.cluster.logs().len() >= 2, "cut after {position} bytes");
         assert_eq!(
             world.client.state(),
             nats_conn_sm::State::Connected,
-            "cut behind {position} bytes"
+            "cut after {position} bytes"
         );
     }
 }

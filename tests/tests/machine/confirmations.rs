@@ -29,7 +29,7 @@ fn publish(hand: &mut ByHand, size: usize) -> bool {
     hand.client.publish(Publish::new(&A, &payload[..])).is_ok()
 }
 
-/// Writes everything there is, and says how many PINGs were among it.
+/// Writes everything there is, and returns how many PINGs were among it.
 fn write(hand: &mut ByHand, now: Timestamp) -> usize {
     let mut pings = 0;
     while hand.client.poll_transmit(now, &mut hand.tx) {
@@ -69,7 +69,7 @@ fn at_least_once_asks_again_at_once_while_a_publisher_finds_no_room_after_a_conf
     assert_eq!(
         hand.events(now),
         [],
-        "no room yet, and the publisher goes on waiting"
+        "no room yet, and the publisher keeps waiting"
     );
     assert_eq!(write(&mut hand, now), 1, "the next leaves at once");
     hand.read(b"PONG\r\n");

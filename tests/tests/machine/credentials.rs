@@ -1,4 +1,4 @@
-//! Who we say we are, and to whom (behaviour 9.3, 13.2).
+//! Which credentials are sent, and to which servers (behaviour 9.3, 13.2).
 
 use std::time::Duration;
 

@@ -40,7 +40,7 @@ enum Mishap {
     Eof,
     /// Reading fails in the session.
     ReadError,
-    /// Writing fails in the session, and what the server said before lies in the socket.
+    /// Writing fails in the session, and what the server sent before is in the socket.
     WriteError,
     /// The server does nothing any more, and the socket stays.
     Silence,
@@ -249,7 +249,7 @@ fn the_loop_of_the_documentation_holds_with_every_setting_and_whatever_goes_wron
             assert_eq!(
                 life.messages,
                 expected.1 + last_words,
-                "what was said is heard; {story}"
+                "what was sent is received; {story}"
             );
             life.each_link_has_one_last_answer(&story);
             if let Some(asked) = life.ended_at {
@@ -277,7 +277,7 @@ fn the_loop_of_the_documentation_sleeps_over_no_deadline() {
         matches!(event, Event::Response { result, .. } if *result == outcome)
     };
     assert_eq!(at(timed_out), Some(3 * SECOND));
-    // Two keep-alives unanswered, and the third due: the verdict is not slept over either.
+    // Two keep-alives unanswered, and the third due: the loop does not sleep past that verdict either.
     assert_eq!(
         at(|event| matches!(event, Event::Disconnected { .. })),
         Some(360 * SECOND)
@@ -291,9 +291,9 @@ struct Life {
     now: u64,
     turns: u32,
     peer: Option<PeerId>,
-    /// What `wait` tells next.
+    /// What `wait` returns next.
     news: Option<News>,
-    /// What the server has said, and was not read yet.
+    /// What the server has sent, and was not read yet.
     arrived: Vec<u8>,
     dials: u64,
     upgrades: u64,

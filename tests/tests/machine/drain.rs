@@ -205,7 +205,7 @@ fn a_drain_takes_25_seconds_at_most_and_reports_what_was_left() {
     assert_eq!(at.since(begun), 25 * SECOND);
     let story = world.story();
     assert_eq!(story.last(), Some(&"closed drained false".into()));
-    // Of the request nobody is told: its frame was taken back with it.
+    // The request is not reported: its frame was taken back with it.
     assert!(story.contains(&"publish_dropped 1 closed".into()), "{story:?}");
     assert_eq!(world.ledger.end(sid), Some(EndReason::Drained));
     let closed = |event: &Event| matches!(event, Event::Response { request: r, result: Err(nats_conn_sm::RequestError::Closed) } if *r == request);

@@ -1,4 +1,4 @@
-//! Drains while handlers are at work, with and without a link (behaviour 11.1).
+//! Drains while handlers are running, with and without a link (behaviour 11.1).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -73,7 +73,7 @@ fn a_handler_that_takes_its_time_answers_all_of_a_backlog() {
 // behaviour: 11.1, 6.5; edge: 132, 133
 #[test]
 fn a_handler_answers_all_of_a_backlog_over_an_outage() {
-    // At most once, what was written is not sent again: nobody knows then whether all of it arrived.
+    // At most once, what was written is not sent again: it is not known whether all of it arrived.
     for (delivery, complete) in [(Delivery::AtMostOnce, false), (Delivery::AtLeastOnce, true)] {
         let scenario = Scenario::new(1).config(|config| config.delivery = delivery);
         let world = ten_answers(settled(scenario), true);
@@ -150,7 +150,7 @@ fn without_a_link_a_drain_is_over_with_the_last_of_consumer_queue_and_request() 
 #[test]
 fn requests_are_taken_while_something_is_being_consumed_and_answered() {
     for outage in [false, true] {
-        // Servers that do not know whether somebody will answer.
+        // Servers that do not know whether there will be an answer.
         let scenario = Scenario::new(1).every_server(|server| server.headers = false);
         let mut world = settled(scenario);
         let sid = world.subscribe("work");

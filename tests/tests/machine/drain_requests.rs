@@ -22,7 +22,7 @@ fn drain_after_a_request(hand: &mut ByHand) {
     hand.client.finish_drain(START, 0);
 }
 
-/// The request has ended, and the PING behind the last publish leaves.
+/// The request has ended, and the PING after the last publish leaves.
 fn assert_continues(hand: &mut ByHand) {
     let reported = hand.events(START);
     assert!(

@@ -28,7 +28,7 @@ fn the_deadline_is_now_only_while_something_waits_to_be_polled() {
     assert_eq!(
         hand.client.poll_timeout(),
         Some(START + SECOND),
-        "an action waits, whatever time is told next"
+        "an action waits, whatever time is given next"
     );
     assert!(hand.client.poll_action().is_some());
     assert_eq!(

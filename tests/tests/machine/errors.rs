@@ -1,4 +1,4 @@
-//! What servers and strangers do wrong, and what becomes of it (behaviour 9.1, 9.4, 12).
+//! What servers and other clients do wrong, and what follows from it (behaviour 9.1, 9.4, 12).
 
 use std::time::Duration;
 

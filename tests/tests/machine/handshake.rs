@@ -1,4 +1,4 @@
-//! What is said before a session begins, and what INFO makes of it (behaviour 2.2 to 2.4, 2.6).
+//! What is sent before a session begins, and how INFO changes it (behaviour 2.2 to 2.4, 2.6).
 
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ fn a_later_info_is_merged_and_the_nonce_and_what_was_negotiated_stay() {
     assert_eq!(
         info.server_name.as_deref(),
         Some("n1"),
-        "what is not told again stays"
+        "what is not repeated stays"
     );
 }
 
@@ -211,7 +211,7 @@ fn anything_else_in_place_of_info_does_not_look_like_a_nats_server() {
             error.to_string().contains("not look like a NATS server"),
             "{error}"
         );
-        assert_eq!(world.log().bytes, 0, "nothing is said to it");
+        assert_eq!(world.log().bytes, 0, "nothing is sent to it");
     }
 }
 

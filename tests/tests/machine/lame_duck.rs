@@ -1,4 +1,4 @@
-//! A server announces that it goes (behaviour 10).
+//! A server announces lame duck mode: the event, the mark, and its end (behaviour 10).
 
 use std::time::Duration;
 

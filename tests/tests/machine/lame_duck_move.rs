@@ -209,7 +209,7 @@ fn holding() -> World {
     panic!("it never holds back: {:?}", world.story());
 }
 
-/// What the last server got on its link behind this many frames, without keep-alives.
+/// What the last server got on its link after this many frames, without keep-alives.
 fn sent_after(world: &World, frames: usize) -> Vec<String> {
     let line = |op: &Op| match op {
         Op::Subscribe { filter, .. } => format!("SUB {filter}"),
@@ -295,7 +295,7 @@ fn while_a_move_holds_publishes_back_a_flush_is_answered_unless_it_follows_one()
     assert_eq!(
         world.ledger.messages(sid),
         1,
-        "what lies behind a held publish goes past it"
+        "what follows a held publish passes it"
     );
 }
 
@@ -356,7 +356,7 @@ fn a_move_is_over_within_ten_seconds_though_its_pong_does_not_come() {
         .expect("open");
     hand.client.publish(Publish::new(&subject, "held")).expect("room");
     for second in 1..600 {
-        // The server talks, and does not answer.
+        // The server sends, and does not answer.
         hand.read(format!("MSG news {sid} 1\r\nx\r\n").as_bytes());
         hand.events(after(second));
         hand.client.handle_timeout(after(second));

@@ -1,4 +1,4 @@
-//! Is the peer still there (behaviour 8), and what late ticks and jumping clocks do to that (1.1, 1.3).
+//! Whether the peer is still there (behaviour 8), and the effect of late ticks and jumping clocks (1.1, 1.3).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use nats_conn_tests::sim::World;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// When the PINGs behind that of the handshake were executed.
+/// When the PINGs after that of the handshake were executed.
 fn pings(world: &World) -> Vec<Timestamp> {
     let frames = world
         .log()
@@ -21,7 +21,7 @@ fn pings(world: &World) -> Vec<Timestamp> {
     frames.map(|frame| Timestamp::from_nanos(frame.at)).collect()
 }
 
-/// A connected world some moments behind the last byte that the server sent, and the time of that byte.
+/// A connected world some moments after the last byte that the server sent, and the time of that byte.
 fn quiet_since() -> (World, Timestamp) {
     quiet_since_in(Scenario::new(1))
 }
@@ -252,7 +252,7 @@ fn after_a_sleep_of_eight_hours_one_ping_leaves_and_nothing_is_stale() {
     assert!(pings(&world)[0].since(woken) <= Duration::from_millis(1));
     world.run_for(MINUTE);
     assert_eq!(world.count("disconnected"), 0);
-    assert_eq!(pings(&world).len(), 1, "the interval starts anew");
+    assert_eq!(pings(&world).len(), 1, "the interval restarts");
 }
 
 // behaviour: 1.3; edge: 102
@@ -281,7 +281,7 @@ fn bytes_that_arrived_before_the_verdict_count() {
     world.run_for(SECOND);
     world.pipe().mute = true;
     world.run_for(5 * MINUTE);
-    // A message lies in the socket, and the driver looks at the clock first.
+    // A message is in the socket, and the driver looks at the clock first.
     world.cluster.publish("a", None, b"alive");
     let late = 6 * MINUTE + SECOND;
     let peer = world.pipe().peer.expect("open");
@@ -392,9 +392,13 @@ fn how_long_the_server_is_silent_and_how_many_pings_it_has_not_answered_can_be_a
         (None, 0)
     );
     world.wait("reconnected");
-    assert_eq!(health(&world), (Duration::ZERO, 0), "another session begins anew");
+    assert_eq!(
+        health(&world),
+        (Duration::ZERO, 0),
+        "another session starts from zero"
+    );
     world.run_for(SECOND);
-    // A peer that says something is heard, whatever it is.
+    // Any bytes from the peer count.
     world.reaction(Reaction::send("+OK\r\n"));
     world.run_for(SECOND);
     assert!(health(&world).0 < SECOND);

@@ -58,7 +58,7 @@ fn the_largest_message_is_known_also_among_those_that_were_queued_again() {
     }
     assert!(hand.client.poll_transmit(START, &mut hand.tx));
     end(&mut hand);
-    let now = hand.client.poll_timeout().expect("it goes on");
+    let now = hand.client.poll_timeout().expect("a backoff");
     hand.client.handle_timeout(now);
     let link = loop {
         if let Action::Connect { link, .. } = hand.client.poll_action().expect("it dials") {

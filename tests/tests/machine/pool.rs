@@ -116,7 +116,7 @@ fn the_next_server_has_the_fewest_failures_and_the_one_just_lost_goes_last_among
         ["n1", "n2", "n1"],
         "pool order, but for the one just lost"
     );
-    // n2 fails once: it goes behind n3.
+    // n2 fails once: it goes after n3.
     world.run_for(5 * SECOND);
     world
         .cluster
@@ -341,7 +341,7 @@ fn failures_of_the_initial_round_do_not_count_for_max_reconnects_later() {
         assert_eq!(
             dials.count(),
             3,
-            "{name}: once at first, and twice behind the loss"
+            "{name}: once at first, and twice after the loss"
         );
     }
 }
@@ -360,7 +360,7 @@ fn a_server_that_is_also_in_the_new_pool_keeps_its_identity_whatever_else_its_ur
     assert_eq!(
         world.client.poll_timeout(),
         Some(world.now() + 115 * SECOND),
-        "nothing is told"
+        "nothing is reported"
     );
     // The one just lost goes last among equals.
     world.reaction(Reaction::Close);

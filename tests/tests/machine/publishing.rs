@@ -88,7 +88,7 @@ fn a_publish_is_queued_then_written_then_confirmed_by_the_pong_of_any_later_ping
     world.publish("a", b"x").expect("room");
     assert_eq!(fate(&world, 1), Some(Fate::Queued));
     world.run_for(SECOND);
-    assert_eq!(fate(&world, 1), Some(Fate::Written), "no PING was behind it");
+    assert_eq!(fate(&world, 1), Some(Fate::Written), "no PING followed it");
     assert_eq!(world.client.publish_fates().settled, 0);
     world.rtt().expect("a session");
     world.run_for(SECOND);

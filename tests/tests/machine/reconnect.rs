@@ -1,4 +1,4 @@
-//! From one link to the next: what leaves on it, in which order, and what is not lost on the way (behaviour 5, 6.4).
+//! From one link to the next: what is sent on it, in which order, and what is not lost in between (behaviour 5, 6.4).
 
 use std::time::Duration;
 
@@ -89,12 +89,12 @@ fn after_a_cut_at_any_byte_the_next_link_carries_handshake_interest_and_whole_fr
         assert_eq!(
             world.cluster.logs().len(),
             2,
-            "cut behind {position} bytes: one more link"
+            "cut after {position} bytes: one more link"
         );
         assert_eq!(
             executed(&world),
             ALL,
-            "cut behind {position} bytes: each exactly once, in order"
+            "cut after {position} bytes: each exactly once, in order"
         );
         let during_handshake = world.count("connect_failed") == 1;
         let subscriptions = if world.pipes[0].handed_at_pong.is_none() && during_handshake {
@@ -115,7 +115,7 @@ fn a_cut_at_any_byte_is_survived_when_every_write_takes_one_byte() {
     let length = session(Cut::Never, Delivery::AtMostOnce, true).pipe().taken;
     for position in (0..length).step_by(7) {
         let world = session(Cut::AfterTaking(position), Delivery::AtMostOnce, true);
-        assert_eq!(executed(&world), ALL, "cut behind {position} bytes");
+        assert_eq!(executed(&world), ALL, "cut after {position} bytes");
     }
 }
 
@@ -173,7 +173,7 @@ fn at_least_once_sends_again_what_arrived_when_only_the_answer_was_lost() {
         assert_eq!(
             world.client.publish_fates().confirmed,
             5,
-            "cut behind {position} bytes read"
+            "cut after {position} bytes read"
         );
     }
 }
@@ -275,7 +275,7 @@ fn queued_messages_that_the_new_server_cannot_take_are_dropped_and_reported() {
 #[test]
 fn a_message_that_ended_a_link_with_maximum_payload_violation_does_not_end_the_next() {
     for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
-        // The limit is lower than INFO says, as behind a reload: the server tells nobody.
+        // The limit is lower than INFO says, as after a reload: the server does not announce it.
         let mut world = Scenario::new(1)
             .config(|config| config.delivery = delivery)
             .server(0, |server| {
@@ -303,7 +303,7 @@ fn a_message_that_ended_a_link_with_maximum_payload_violation_does_not_end_the_n
 // behaviour: 2.6; edge: 78
 #[test]
 fn the_lowest_payload_limit_of_a_session_holds_for_the_next_link_from_its_start() {
-    // Only the INFO behind the first PONG tells the limit of the account.
+    // Only the INFO after the first PONG announces the limit of the account.
     let mut world = Scenario::new(1)
         .server(0, |server| server.account_max_payload = Some(100))
         .connected();

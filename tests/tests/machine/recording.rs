@@ -1,4 +1,4 @@
-//! A recorded life can be lived again, shows nothing that is secret, and is bounded (behaviour 13.1, 1.2).
+//! A recording can be replayed, holds no secrets, and is bounded (behaviour 13.1, 1.2).
 //!
 //! Every other story is recorded and replayed as well: see `verify_recording` of the world.
 
@@ -371,7 +371,7 @@ fn bytes_that_arrive_while_an_event_waits_are_replayed_too() {
     hand.client.unsubscribe(later, sid).expect("known");
     hand.read(b"MSG a 1 100\r\nhalf of it");
     hand.events(later);
-    assert_eq!(hand.client.poll_timeout(), Some(after(170)), "it was heard");
+    assert_eq!(hand.client.poll_timeout(), Some(after(170)), "the bytes counted");
     hand.client.flush(later).expect("a link");
     let bytes = hand.client.poll_recording().expect("recorded");
     Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");

@@ -41,7 +41,7 @@ fn reply_subjects(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// A world in which somebody listens to `q` and never answers by itself.
+/// A world with a responder on `q` that never answers by itself.
 fn with_listener() -> World {
     let mut world = Scenario::new(1).connected();
     world.subscribe("q");

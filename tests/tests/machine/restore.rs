@@ -208,7 +208,7 @@ fn a_hundred_thousand_subscriptions_are_restored_in_small_blocks_while_pings_are
     world.tolerate_unknown_subscriptions();
     world.run_for(3 * SECOND);
     world.cluster.settings_mut(0).script = vec![Step::also(When::Subscribe(50_000), [Reaction::Ping])];
-    // The transport takes little at once, so that the restore is under way for a while.
+    // The transport takes little at once, so that the restore takes a while.
     world.routes[0].send_room = 32 * 1024;
     world.crash(0);
     world.restart(0);
@@ -227,7 +227,7 @@ fn a_hundred_thousand_subscriptions_are_restored_in_small_blocks_while_pings_are
     let subs_after = names[pong..].iter().filter(|name| **name == "SUB").count();
     assert!(
         subs_after > 30_000,
-        "answered within a block or two: {subs_after} SUBs came behind it"
+        "answered within a block or two: {subs_after} SUBs came after it"
     );
 }
 

@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A way to refuse, by its name.
 type Refusal = (&'static str, fn(&mut Settings));
 
-/// How a server gets rid of whoever it has told of others.
+/// How a server drops a client that it has sent the names of others.
 const REFUSALS: [Refusal; 4] = [
     ("authentication", |server| {
         server.auth = Auth::Refuse("Authorization Violation".into());
@@ -28,7 +28,7 @@ const REFUSALS: [Refusal; 4] = [
     }),
 ];
 
-/// Servers that refuse, the first of which is configured. What each announces is told by their places. Nothing that
+/// Servers that refuse, the first of which is configured. What each announces is given by their places. Nothing that
 /// they do takes any time.
 fn refusing(refusal: fn(&mut Settings), announced: &[&[usize]]) -> Scenario {
     let mut scenario = Scenario::new(announced.len())
@@ -67,7 +67,7 @@ fn rounds_end(world: &mut World, case: &str) {
         let end = world.nanos() + 60_000_000_000;
         assert!(
             world.run_until(|world| world.dials().len() > before, end),
-            "{case}: it goes on; {}",
+            "{case}: it does not end; {}",
             world.tale()
         );
     }

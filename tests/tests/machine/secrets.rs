@@ -10,7 +10,7 @@ use nats_conn_tests::sim::World;
 const SECOND: Duration = Duration::from_secs(1);
 const SECRETS: [&str; 6] = ["hunter2", "t0kenly", "SUSEED", "eyJhbGci", "s1gnature", "sally"];
 
-/// Everything about a world that anybody may ever print.
+/// Everything about a world that may ever be printed.
 fn everything_printed(world: &World) -> String {
     let states = format!("{:?} {:#?}", world.client, world.client);
     let reported = format!("{:?} {:?} {}", world.events, world.actions, world.tale());
@@ -93,14 +93,14 @@ fn credentials_are_not_kept_after_the_handshake() {
         .iter()
         .filter(|(_, action)| matches!(action, Action::Authenticate { .. }))
         .count();
-    assert_eq!(asked, 2, "asked anew, for nothing was kept");
+    assert_eq!(asked, 2, "asked again, for nothing was kept");
     assert_eq!(
         world.log().connect().expect("sent")["auth_token"],
         serde_json::Value::Null
     );
 }
 
-/// What a life with jitter, shuffling and an inbox writes and tells, with this seed.
+/// What a life with jitter, shuffling and an inbox writes and emits, with this seed.
 fn outputs(seed: u64) -> (Vec<String>, Vec<Op>) {
     let mut world = Scenario::new(4)
         .seed(seed)

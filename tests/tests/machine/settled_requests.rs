@@ -183,7 +183,7 @@ const WAYS: [Way; 13] = [
     }),
 ];
 
-/// Where the frame of a request lies, and what becomes of it when the request is settled.
+/// Where the frame of a request is, and what becomes of it when the request is settled.
 struct Place {
     name: &'static str,
     delivery: Delivery,
@@ -192,7 +192,7 @@ struct Place {
     reach: fn(&mut Asker),
     /// The link ends after the request was settled.
     cut: bool,
-    /// The frame was with a transport before: nobody knows whether the server has seen it.
+    /// The frame was with a transport before: it is not known whether the server has seen it.
     was_written: bool,
 }
 

@@ -1,4 +1,4 @@
-//! When a link is encrypted, and what may be said before it is (behaviour 2.2, 13.2).
+//! When a link is encrypted, and what may be sent before that (behaviour 2.2, 13.2).
 
 use std::time::Duration;
 

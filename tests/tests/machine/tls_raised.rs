@@ -1,4 +1,4 @@
-//! A server that is named with and without TLS is spoken to with TLS, and an event says so (behaviour 3.1).
+//! A server that is named with and without TLS is used with TLS, and an event reports it (behaviour 3.1).
 
 use std::time::Duration;
 
@@ -163,7 +163,7 @@ fn an_attempt_in_clear_text_that_a_new_pool_raises_sends_nothing_more() {
         }
         world
     };
-    // While it is dialled, while INFO is on its way, and while the credentials are worked out.
+    // While it is dialled, while INFO is in transit, and while the credentials are being obtained.
     for (millis, attempts) in [(5, 1), (12, 1), (30, 2)] {
         let mut world = begun();
         world.run_for(Duration::from_millis(millis));
@@ -194,7 +194,7 @@ fn a_server_that_is_announced_with_tls_is_raised() {
         world.run_for(5 * SECOND);
         assert_eq!(raised(&world), ["tls://n2.test:4222"], "{known}");
         assert_eq!(world.count("discovered_servers"), 0, "nothing is new");
-        // Said again, it is nothing new.
+        // Repeated, it is nothing new.
         world.reaction(Reaction::Info);
         world.run_for(5 * SECOND);
         assert_eq!(raised(&world).len(), 1);

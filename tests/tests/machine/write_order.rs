@@ -70,7 +70,7 @@ fn end(hand: &mut ByHand) {
     hand.events(START);
 }
 
-/// The next attempt comes to its PONG.
+/// The next attempt reaches its PONG.
 fn connect_again(hand: &mut ByHand) {
     connect_to(hand, INFO);
 }
@@ -315,7 +315,7 @@ fn wants_transmit_is_true_when_connect_is_due_and_never_after_the_end_of_the_lin
     let link = hand.rx.link();
     hand.client
         .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
-    assert!(!hand.client.wants_transmit(), "its end has not been told yet");
+    assert!(!hand.client.wants_transmit(), "its end has not been reported yet");
 }
 
 // behaviour: 5.3, 6.4

@@ -20,7 +20,7 @@ use crate::watch::name_of;
 pub(super) static SUBSCRIBED: SubjectFilter = SubjectFilter::from_static("wait.sub");
 static PUBLISHED: Subject = Subject::from_static("wait.one");
 static ASKED: Subject = Subject::from_static("wait.ask");
-/// Larger than what a server takes that has become narrow.
+/// Larger than a server with a lowered limit takes.
 static LARGE: [u8; 200] = [b'x'; 200];
 
 /// Somebody's request, which waits for an answer.
@@ -127,7 +127,7 @@ pub(super) fn future(waiter: Waiter, client: Client, events: Events, limit: Dura
             )
         }),
         Waiter::Respond => Box::pin(async move {
-            // A client that has an answer in its hand, however it came by the request.
+            // A client that holds an answer, however it got the request.
             let request = asked();
             match client.respond(&request, "y").await {
                 Ok(_) => "accepted".into(),
