@@ -29,7 +29,7 @@ pub enum Action {
     /// Make a TLS handshake over the stream of this link, verify the certificate against
     /// [`Server::tls_name`], and answer with [`handle_tls`](crate::Connection::handle_tls) or
     /// [`handle_link_closed`](crate::Connection::handle_link_closed). What was read before and lies in the
-    /// receive buffer is not part of TLS.
+    /// receive buffer is no part of TLS, and is reported with that call.
     UpgradeTls {
         /// The link.
         link: LinkId,

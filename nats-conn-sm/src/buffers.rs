@@ -94,6 +94,8 @@ impl fmt::Debug for ReceiveBuf {
 pub struct SendBuf {
     link: LinkId,
     block: TransmitBuf<Tag>,
+    /// Which block of its link that is, counted from 1.
+    serial: u32,
     uncertain: bool,
 }
 
@@ -103,6 +105,7 @@ impl SendBuf {
         Self {
             link,
             block: TransmitBuf::new(),
+            serial: 0,
             uncertain: false,
         }
     }
@@ -136,11 +139,18 @@ impl SendBuf {
         &self.block
     }
 
-    pub(crate) fn fill(&mut self, block: TransmitBuf<Tag>) {
+    pub(crate) fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    pub(crate) fn fill(&mut self, block: TransmitBuf<Tag>, serial: u32) {
         self.block = block;
+        self.serial = serial;
+        self.uncertain = false;
     }
 
     pub(crate) fn take(&mut self) -> TransmitBuf<Tag> {
+        self.serial = 0;
         core::mem::take(&mut self.block)
     }
 }

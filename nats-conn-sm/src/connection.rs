@@ -67,10 +67,13 @@ impl Connection {
         self.end(input, &());
     }
 
-    /// The TLS handshake that [`Action::UpgradeTls`] asked for is done.
-    pub fn handle_tls(&mut self, now: Timestamp, link: LinkId) {
-        let input = self.begin(now, |_| Input::Tls(link));
-        self.machine.tls_done(link);
+    /// The TLS handshake that [`Action::UpgradeTls`] asked for is done. `unparsed` is how many bytes lay in the
+    /// [`ReceiveBuf`] of the link when the handshake was done, before anything was decrypted: they arrived in clear text,
+    /// somebody on the way may have put them there, and they fail the attempt.
+    pub fn handle_tls(&mut self, now: Timestamp, link: LinkId, unparsed: usize) {
+        let is_clean = unparsed == 0;
+        let input = self.begin(now, |_| Input::Tls(link, is_clean));
+        self.machine.tls_done(link, is_clean);
         self.end(input, &());
     }
 

@@ -113,7 +113,7 @@ pub(crate) enum SessionEnd {
 #[must_use]
 pub(crate) struct Chosen {
     /// The choice is not in the pool: this server, the default, is taken instead.
-    pub rejected: Option<Server>,
+    pub fallback: Option<Server>,
     pub next: Next,
 }
 
@@ -254,16 +254,16 @@ impl Dialer {
         if self.pool.get(server).is_some() {
             let reason = reason.filter(|_| wanted == delay).unwrap_or(WaitReason::Chosen);
             return Some(Chosen {
-                rejected: None,
+                fallback: None,
                 next: self.wait_for(server, wanted, Some(reason), env),
             });
         }
-        let rejected = self.pool.get(default).cloned();
-        let next = match rejected {
+        let fallback = self.pool.get(default).cloned();
+        let next = match fallback {
             Some(_) => self.wait_for(default, delay, reason, env),
             None => self.next(env),
         };
-        Some(Chosen { rejected, next })
+        Some(Chosen { fallback, next })
     }
 
     fn wait_for(&mut self, id: ServerId, delay: Duration, reason: Option<WaitReason>, env: &mut Env) -> Next {
@@ -348,7 +348,7 @@ impl Dialer {
         }
         let counted = self.pool.fail(id, failure, counts);
         let is_spent = counts && env.config().max_reconnects.is_some_and(|max| counted >= max);
-        let reason = if self.is_struck_out(id, error, env) {
+        let reason = if self.note_auth_failure(id, error, env) {
             RemovalReason::Auth
         } else if is_spent {
             RemovalReason::MaxReconnects
@@ -361,7 +361,7 @@ impl Dialer {
     }
 
     /// Whether this is the second authentication error of a kind.
-    fn is_struck_out(&mut self, id: ServerId, error: &ConnectError, env: &Env) -> bool {
+    fn note_auth_failure(&mut self, id: ServerId, error: &ConnectError, env: &Env) -> bool {
         match error {
             ConnectError::Server(said) if said.is_authentication() => {
                 self.strike(id, said.code(), env) && !env.config().ignore_auth_strikes

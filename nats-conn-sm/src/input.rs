@@ -17,8 +17,8 @@ use crate::publish::RequestMany;
 pub enum Input {
     /// [`handle_connected`](crate::Connection::handle_connected).
     Connected(LinkId),
-    /// [`handle_tls`](crate::Connection::handle_tls).
-    Tls(LinkId),
+    /// [`handle_tls`](crate::Connection::handle_tls), and whether no clear text was unparsed.
+    Tls(LinkId, bool),
     /// [`handle_credentials`](crate::Connection::handle_credentials).
     Credentials(LinkId, Result<Credentials, AuthError>),
     /// [`handle_server_choice`](crate::Connection::handle_server_choice).

@@ -45,24 +45,24 @@ pub(crate) enum Arrival {
     DeliverLast,
     /// It ends a request.
     Response {
-        ended: EndedRequest,
+        ended: RequestFrame,
         no_responders: bool,
     },
     /// It is one of several replies, and may be the last of them.
     Reply {
         request: RequestId,
-        ended: Option<EndedRequest>,
+        ended: Option<RequestFrame>,
     },
     /// It means that no (more) replies follow.
     RepliesEnded {
-        ended: EndedRequest,
+        ended: RequestFrame,
         end: Option<RepliesEnd>,
     },
 }
 
-/// A request that has ended without a reply.
+/// A request, and the frame that asks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct EndedRequest {
+pub(crate) struct RequestFrame {
     pub request: RequestId,
     /// Several replies were asked for.
     pub many: bool,
@@ -74,7 +74,7 @@ pub(crate) struct EndedRequest {
 /// A request whose time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expired {
-    pub ended: EndedRequest,
+    pub ended: RequestFrame,
     /// How a request for several replies ends; none for one that wants a single reply.
     pub end: Option<RepliesEnd>,
 }
@@ -118,9 +118,9 @@ pub(crate) enum Denied {
     /// This subscription, which is gone.
     Subscription(Sid),
     /// The inbox, and all requests with it.
-    Inbox(Vec<EndedRequest>),
+    Inbox(Vec<RequestFrame>),
     /// A publish, and the requests on its subject.
-    Publish(Vec<EndedRequest>),
+    Publish(Vec<RequestFrame>),
     Other,
 }
 
@@ -128,12 +128,12 @@ pub(crate) enum Denied {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct InterestLost {
-    pub requests: Vec<EndedRequest>,
+    pub requests: Vec<RequestFrame>,
     /// Subscriptions that were being drained.
     pub drained: Vec<Sid>,
 }
 
-impl From<&Pending> for EndedRequest {
+impl From<&Pending> for RequestFrame {
     fn from(pending: &Pending) -> Self {
         Self {
             request: pending.id,
@@ -302,9 +302,9 @@ impl Interest {
     }
 
     /// The request that [`next_request`](Self::next_request) numbered has ended before it began.
-    pub(crate) fn skip_request(&mut self, request: RequestId, many: bool) -> EndedRequest {
+    pub(crate) fn skip_request(&mut self, request: RequestId, many: bool) -> RequestFrame {
         self.requests.skip();
-        EndedRequest {
+        RequestFrame {
             request,
             many,
             seq: PublishSeq::from_u64(0),
@@ -336,7 +336,7 @@ impl Interest {
     /// Enters the request that [`next_request`](Self::next_request) numbered, whose frame was queued.
     pub(crate) fn ask(
         &mut self,
-        ended: EndedRequest,
+        ended: RequestFrame,
         subject: Subject,
         deadline: Timestamp,
         many: Option<RequestMany>,
@@ -346,10 +346,10 @@ impl Interest {
     }
 
     /// Forgets a request.
-    pub(crate) fn cancel(&mut self, request: RequestId) -> Option<EndedRequest> {
+    pub(crate) fn cancel(&mut self, request: RequestId) -> Option<RequestFrame> {
         self.requests
             .remove(request)
-            .map(|pending| EndedRequest::from(&pending))
+            .map(|pending| RequestFrame::from(&pending))
     }
 
     /// The next request whose deadline has come.
@@ -357,14 +357,15 @@ impl Interest {
         let request = self.requests.overdue(env.now())?;
         let pending = self.requests.remove(request)?;
         Some(Expired {
-            ended: EndedRequest::from(&pending),
+            ended: RequestFrame::from(&pending),
             end: pending.end(),
         })
     }
 
     /// Publishes were dropped: the requests among them have ended.
-    pub(crate) fn dropped(&mut self, publishes: &SeqRanges) -> Vec<EndedRequest> {
-        self.end_requests(|pending| publishes.contains(pending.seq))
+    pub(crate) fn dropped(&mut self, publishes: &SeqRanges) -> Vec<RequestFrame> {
+        let ids = self.requests.of(publishes);
+        ids.into_iter().filter_map(|id| self.cancel(id)).collect()
     }
 
     /// The numbers of the publishes of pending requests, ascending.
@@ -382,7 +383,7 @@ impl Interest {
         self.requests.deadline()
     }
 
-    fn end_requests(&mut self, holds: impl Fn(&Pending) -> bool) -> Vec<EndedRequest> {
+    fn end_requests(&mut self, holds: impl Fn(&Pending) -> bool) -> Vec<RequestFrame> {
         let ids = self.requests.ids(holds);
         ids.into_iter().filter_map(|id| self.cancel(id)).collect()
     }
@@ -405,7 +406,7 @@ impl Interest {
         let request = self.requests.inbox()?.request_of(message.subject())?;
         let pending = self.requests.get(request)?;
         let no_responders = message.is_no_responders();
-        let ended = EndedRequest::from(pending);
+        let ended = RequestFrame::from(pending);
         let Some(many) = pending.many else {
             self.requests.remove(request);
             return Some(Arrival::Response { ended, no_responders });
@@ -500,7 +501,7 @@ impl Interest {
         self.on_link.as_ref().is_some_and(OnLink::is_writing)
     }
 
-    /// Whether the restored interest is not yet known to have arrived.
+    /// Whether no restored interest is still to be written or proven.
     pub(crate) fn is_restored(&self) -> bool {
         self.on_link.as_ref().is_none_or(OnLink::is_done)
     }
@@ -537,7 +538,7 @@ impl Interest {
     }
 
     /// Everything that has an id ends.
-    pub(crate) fn close(&mut self) -> (Vec<Sid>, Vec<EndedRequest>) {
+    pub(crate) fn close(&mut self) -> (Vec<Sid>, Vec<RequestFrame>) {
         if let Some(on_link) = &mut self.on_link {
             on_link.stop();
         }

@@ -1,6 +1,9 @@
 //! The life of a NATS connection as a pure state machine: bytes, time and calls go in; bytes, actions, events
 //! and a deadline come out.
 //!
+//! It is for those who bring a client to a runtime or a platform of their own. Applications take a client that is made of
+//! it: `nats-conn-tokio`, or `nats-conn-std` where there is no runtime. The wire alone is `nats-proto`.
+//!
 //! It has no clock, no entropy, no sockets, threads or wakers, and keeps no secret. A driver owns the socket
 //! and the two buffers, and runs one loop. This one is complete: it works with every setting of [`Config`], and only
 //! what `Outside` names has to be added to it. The example `pump` runs it over TCP.
@@ -103,13 +106,13 @@ mod time;
 ///
 /// [`Connection::recorded`](crate::Connection::recorded) makes a machine that writes down every call with what went into it. The driver takes
 /// what was written with [`Connection::poll_recording`](crate::Connection::poll_recording), once in each round of its loop, and appends it to a file. The
-/// file begins with the settings and the seed, so it is complete in itself: a [`Replayer`] makes a machine live the same
+/// file begins with the settings and the seed, so it is complete in itself: a [`Replayer`](recording::Replayer) makes a machine live the same
 /// life again, and compares each event, action, block of bytes and deadline with what was recorded. The example `replay`
 /// prints such a file as a timeline. A machine that is not recorded pays for one branch in each call.
 ///
 /// A recording may be shown to others. Passwords, tokens, JWTs, signatures, NKEYs, nonces and the user information of
 /// URLs are fillers of the same encoded length; payloads are their length and a hash (FNV-1a, 64 bits) and the
-/// values of headers are fillers, unless [`RecordingOptions::payloads`] asks for them. Subjects, header names, the
+/// values of headers are fillers, unless [`RecordingOptions::payloads`](recording::RecordingOptions::payloads) asks for them. Subjects, header names, the
 /// texts of errors, names and addresses of servers stay. So does the seed: whoever has the file knows the inboxes of a
 /// connection that is still alive.
 pub mod recording {

@@ -81,8 +81,8 @@ pub(crate) enum Cause {
     Transport(LinkEnd),
     /// We did, and this is why.
     Decided(DisconnectReason),
-    /// We did; the attempt that failed has been reported, or is not to be. Nothing is parsed any more.
-    Reported,
+    /// We did, and nothing more is parsed or reported of it.
+    Abandoned,
 }
 
 /// A question who we are.
@@ -196,7 +196,7 @@ impl Link {
     }
 
     /// Whether it has this number and has not ended.
-    pub(crate) fn is(&self, id: LinkId) -> bool {
+    pub(crate) fn is_live(&self, id: LinkId) -> bool {
         self.id == id && !self.has_ended()
     }
 
@@ -249,9 +249,9 @@ impl Link {
         self.decoder.need()
     }
 
-    /// When something was heard last, if the session is up.
+    /// When something was heard last, if there is a session, which may be on its way out.
     pub(crate) fn heard_at(&self) -> Option<Timestamp> {
-        self.up().map(|session| session.liveness().heard_at())
+        self.session().map(|session| session.liveness().heard_at())
     }
 
     /// What a failure of the attempt is called now.

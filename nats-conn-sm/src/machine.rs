@@ -36,7 +36,7 @@ use crate::env::Env;
 use crate::error::RequestError;
 use crate::event::{DropReason, Event};
 use crate::ids::LinkId;
-use crate::interest::{EndedRequest, Interest};
+use crate::interest::{Interest, RequestFrame};
 use crate::life::Life;
 use crate::link::Link;
 use crate::outbound::{Dropped, Outbound};
@@ -115,7 +115,7 @@ impl Machine {
 impl Machine {
     /// The link whose session takes frames now.
     #[inline]
-    fn on(&self) -> Option<LinkId> {
+    fn session_link(&self) -> Option<LinkId> {
         self.link
             .as_ref()
             .filter(|link| link.is_up())
@@ -125,7 +125,7 @@ impl Machine {
     /// Reports once that there is room again after a refusal.
     #[inline]
     fn check_writable(&mut self) {
-        let up = self.on().is_some();
+        let up = self.session_link().is_some();
         if !self.life.is_ending() && self.outbound.room_again(up, &self.env) {
             self.output.emit(Event::Writable);
         }
@@ -147,7 +147,7 @@ impl Machine {
     }
 
     /// A request gets no reply, or none any more.
-    fn report_ended(&mut self, ended: EndedRequest, error: RequestError) {
+    fn report_ended(&mut self, ended: RequestFrame, error: RequestError) {
         let request = ended.request;
         self.output.emit(if ended.many {
             let result = Err(error);

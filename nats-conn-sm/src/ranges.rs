@@ -36,9 +36,8 @@ impl SeqRanges {
 
     /// Whether this publish is among them.
     pub fn contains(&self, publish: PublishSeq) -> bool {
-        self.0
-            .iter()
-            .any(|&(first, last)| (first..=last).contains(&publish))
+        let place = self.0.partition_point(|&(_, last)| last < publish);
+        self.0.get(place).is_some_and(|&(first, _)| first <= publish)
     }
 
     pub(crate) fn runs(&self) -> &[(PublishSeq, PublishSeq)] {

@@ -256,7 +256,7 @@ impl Replayer {
         let machine = &mut self.connection;
         match input.clone() {
             Input::Connected(link) => answer!(machine.handle_connected(now, link)),
-            Input::Tls(link) => answer!(machine.handle_tls(now, link)),
+            Input::Tls(link, is_clean) => answer!(machine.handle_tls(now, link, usize::from(!is_clean))),
             Input::Credentials(link, told) => answer!(machine.handle_credentials(now, link, told)),
             Input::ServerChoice(attempt, server, delay) => {
                 answer!(machine.handle_server_choice(now, attempt, server, delay))

@@ -10,7 +10,7 @@ use crate::server_info::ServerInfo;
 /// An operation that a client sent, as the [`ServerDecoder`](crate::ServerDecoder) reads it. Subjects and sids are as they came: a
 /// server checks only what it needs.
 ///
-/// In the grammars below `SP` is one or more blanks or tabs, trailing ones are passed over, and `CRLF` may be a bare
+/// In the grammars below `SP` is one or more blanks or tabs, trailing ones are ignored, and `CRLF` may be a bare
 /// LF, but for the one after a payload; operations are written in any case (`parser.go`). What clients should write
 /// is in [`ClientOp`](crate::ClientOp).
 #[derive(Clone, Debug, PartialEq, Eq)]

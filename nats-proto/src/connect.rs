@@ -87,7 +87,7 @@ impl Default for Connect {
 }
 
 impl Connect {
-    /// Reads the JSON of a CONNECT, as a server does: unknown fields are passed over, and what is not said is
+    /// Reads the JSON of a CONNECT, as a server does: unknown fields are ignored, and what is missing is
     /// what the server assumes (`verbose`, `pedantic` and `echo` on, all else off or empty).
     ///
     /// # Errors

@@ -1,5 +1,9 @@
 //! The NATS client protocol as bytes and operations, for both roles, without I/O.
 //!
+//! It is for those who write a client, a server, a proxy or a tool that looks at the wire. Applications take a client:
+//! `nats-conn-tokio`, or `nats-conn-std` where there is no runtime. The life of a connection, as a state machine over this
+//! codec, is `nats-conn-sm`.
+//!
 //! A *client* reads [`ServerOp`]s with a [`Decoder`] and writes [`ClientOp`]s; a *server* reads [`ClientFrame`]s
 //! with a [`ServerDecoder`] and writes [`ServerFrame`]s. Each variant has its grammar and an example: together they
 //! are a reference of the protocol. What a client writes strictly a server reads a bit more leniently, and the other
@@ -87,6 +91,7 @@
 //!   `alloc`.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -159,3 +164,8 @@ pub use subject::{Subject, SubjectError};
 pub use subject_filter::{QueueGroup, SubjectFilter};
 pub use transmit_buf::{Frame, SHARED_MIN, TransmitBuf};
 pub use wire_sink::{Payload, WireSink};
+
+/// The example of the read-me file, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

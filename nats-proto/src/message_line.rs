@@ -220,7 +220,7 @@ mod tests {
             (b"MSG a 12345678901234567890 0\r\n", true),
             (b"HMSG a 1 0\t0\r\n", true),
             (b"MSG a 1  0\r\n", true),
-            // Two blanks are no empty subject.
+            // Two blanks are not an empty subject.
             (b"MSG  1 0\r\n", false),
             (b"HMSG  1 0 0\r\n", false),
             (b"MSG a 1 r s 0\r\n", false),

@@ -68,7 +68,7 @@ pub enum ServerErrorKind {
     PermissionsViolation(Box<PermissionViolation>),
     /// `Invalid Subject`: a SUB that was not taken. The text names neither subject nor sid.
     InvalidSubject,
-    /// `Invalid Publish Subject`, in pedantic mode. The message is delivered all the same.
+    /// `Invalid Publish Subject`, in pedantic mode. The message is delivered anyway.
     InvalidPublishSubject,
     /// `Secure Connection - TLS Required`. Closes.
     TlsRequired,

@@ -12,7 +12,7 @@ use crate::control_line::trim;
 /// What a server says about itself, in INFO: first of all, and again whenever something changes.
 ///
 /// Every field may be missing or null. One whose type or range is not what is expected counts as missing, and
-/// unknown ones are passed over: a server may be newer than this crate, or no server but a proxy. The fields are
+/// unknown ones are ignored: a server may be newer than this crate, or no server but a proxy. The fields are
 /// those of `server.go` that reach clients.
 ///
 /// ```
@@ -115,7 +115,7 @@ impl InfoError {
 }
 
 impl ServerInfo {
-    /// Reads the JSON of an INFO; blanks around it are passed over.
+    /// Reads the JSON of an INFO; blanks around it are ignored.
     ///
     /// Bytes that are not UTF-8 are replaced, as Go does it.
     ///

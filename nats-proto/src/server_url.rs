@@ -176,7 +176,7 @@ impl ServerUrl {
         })
     }
 
-    /// Reads a list separated by commas. Empty pieces are passed over; a comma in userinfo is written `%2C`.
+    /// Reads a list separated by commas. Empty pieces are skipped; a comma in userinfo is written `%2C`.
     ///
     /// # Errors
     /// [`UrlError`] of the first piece that is no URL; [`UrlError::Empty`] if there is none at all.

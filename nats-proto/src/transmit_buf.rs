@@ -14,7 +14,7 @@ pub const SHARED_MIN: usize = 4096;
 /// copied.
 ///
 /// It is written with [`ClientOp::encode`](crate::ClientOp::encode) and read as a [`Buf`], which only moves a
-/// cursor: everything stays until [`clear`](Self::clear). Whoever fills it says where each frame ends, with a tag
+/// cursor: everything stays until [`clear`](Self::clear). The writer marks where each frame ends, with a tag
 /// of any kind, so that after a transport has failed in the middle [`sent`](Self::sent) distinguishes the frames that
 /// went out whole from the one that was cut and those that never left.
 ///

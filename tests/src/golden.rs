@@ -200,7 +200,7 @@ mod tests {
         let name = running_test().expect("a test");
         assert_eq!(name, "nats_conn_tests/golden::tests::a_test_knows_its_name");
         let elsewhere = thread::spawn(running_test).join().expect("no panic");
-        assert_eq!(elsewhere, None, "a thread without a name is no test");
+        assert_eq!(elsewhere, None, "a thread without a name is not a test");
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Grammar {
         self.place = next;
     }
 
-    /// What is no step of the grammar: whether it may stand where we are.
+    /// An event that is not a step of the grammar: whether it may occur here.
     fn may_stand(&mut self, event: &Event) -> bool {
         let session = self.place == Place::Session;
         match event {

@@ -2,11 +2,9 @@
 
 pub mod any_order;
 pub mod by_hand;
-pub mod clock;
 pub mod golden;
 pub mod grammar;
 pub mod ledger;
-pub mod model_server;
 /// The loop that the first page of `nats-conn-sm` shows, word for word.
 #[path = "../../nats-conn-sm/examples/pump/pump.rs"]
 pub mod pump;
@@ -16,6 +14,8 @@ pub mod scenario;
 pub mod sim;
 pub mod story;
 pub mod structure;
-pub mod tcp_server;
-pub mod tour;
 pub mod wire;
+
+/// The strict model, with a package of its own so that the tour needs nothing else of the laboratory.
+pub use nats_conn_model_server as model_server;
+pub use nats_conn_model_server::{clock, tcp_server};

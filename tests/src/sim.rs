@@ -177,7 +177,7 @@ impl World {
                 Some(at) if at <= end => {
                     assert!(
                         at > self.now,
-                        "nothing comes of what is due at {at}; the story:\n{}",
+                        "what is due at {at} has no effect; the story:\n{}",
                         self.tale()
                     );
                     self.now = at;

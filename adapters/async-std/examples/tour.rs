@@ -6,8 +6,7 @@
 use std::process::ExitCode;
 
 use nats_conn_async_std::{AsyncStd, ConnectOptions};
-use nats_conn_tests::tour;
 
 fn main() -> ExitCode {
-    async_std::task::block_on(tour::main::<AsyncStd>(ConnectOptions::start))
+    async_std::task::block_on(nats_conn_tour::main::<AsyncStd>(ConnectOptions::start))
 }

@@ -1,4 +1,7 @@
-//! A NATS client for async-std.
+//! A NATS client for async-std: core NATS over TCP and TLS, with a connection that stays up.
+//!
+//! Programs that run on async-std and cannot move yet want this crate. Others take `nats-conn-tokio`, or `nats-conn-std`
+//! where there is no runtime: the same names, the same promises.
 //!
 //! ```no_run
 //! use nats_conn_async_std::{Subject, SubjectFilter};
@@ -31,8 +34,10 @@
 //! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
 //!   `ClientConfig`. The process-wide provider is neither used nor set.
 //! * `system-roots`: `TlsOptions::system_roots`.
-//! * `nkeys`: NKEY seeds and `.creds` files.
+//! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
+//!   [`ConnectOptions`].
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod io;
 mod runtime;

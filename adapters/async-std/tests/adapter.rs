@@ -1,4 +1,4 @@
-//! What an adapter owes its connection: streams of one's own, local addresses, and a visible end.
+//! What an adapter owes its connection: custom streams, local addresses, and a visible end.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

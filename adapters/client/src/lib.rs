@@ -1,7 +1,8 @@
 //! What applications hold of a NATS connection, and what its drivers share.
 //!
 //! Applications take one of the adapters, `nats-conn-tokio`, `nats-conn-async-std` or `nats-conn-std`, which
-//! re-export what they need from here. This crate has neither sockets nor timers, and no runtime.
+//! re-export what they need from here. This crate has neither sockets nor timers, and no runtime: only who writes an
+//! adapter to another runtime depends on it.
 //!
 //! * [`Client`] publishes, subscribes, asks, drains and closes. Clones share the connection.
 //! * [`Subscription`] is a stream of messages, [`Events`] a stream of what happens to the connection.
@@ -9,10 +10,12 @@
 //! * [`driver`] is for adapters: what drivers share, and what a runtime implements.
 //!
 //! # Features
-//! * `nkeys`: NKEY seeds and `.creds` files.
+//! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
+//!   [`ConnectOptions`].
 //! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
 //! * `futures-io`: streams of futures-io, for adapters.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod core;
 pub mod driver;

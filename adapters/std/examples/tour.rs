@@ -7,12 +7,11 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use nats_conn_std::{ConnectOptions, Std, blocking};
-use nats_conn_tests::tour;
 
 fn main() -> ExitCode {
     let start = |options: ConnectOptions| {
         let (client, events) = options.start()?;
         Ok((client.into_inner(), events.into_inner()))
     };
-    blocking::wait(None, pin!(tour::main::<Std>(start))).unwrap_or(ExitCode::FAILURE)
+    blocking::wait(None, pin!(nats_conn_tour::main::<Std>(start))).unwrap_or(ExitCode::FAILURE)
 }

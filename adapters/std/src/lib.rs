@@ -1,5 +1,9 @@
 //! A blocking NATS client: threads and `std::net`, without any asynchronous runtime.
 //!
+//! Applications without a runtime want this crate, and no other of its family. Those on tokio take `nats-conn-tokio`, those
+//! on async-std `nats-conn-async-std`: the same names, the same promises. The parts are for those who build something
+//! else: `nats-conn-sm` for the connection as a state machine, `nats-proto` for the wire.
+//!
 //! ```no_run
 //! use nats_conn_std::{Subject, SubjectFilter};
 //!
@@ -35,8 +39,10 @@
 //! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
 //!   `ClientConfig`. The process-wide provider is neither used nor set.
 //! * `system-roots`: `TlsOptions::system_roots`.
-//! * `nkeys`: NKEY seeds and `.creds` files.
+//! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
+//!   [`ConnectOptions`].
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adapter;
 mod attempt;

@@ -86,6 +86,7 @@ impl Reader {
 
     /// Parses and delivers what was read.
     fn take(&mut self, read: &[u8]) -> Result<Decrypted, LinkEnd> {
+        let unparsed = self.rx.len();
         let plain = self.rx.buffer_mut();
         if plain.capacity() - plain.len() < read.len() {
             plain.reserve(read.len().max(self.room).max(BLOCK));
@@ -109,7 +110,7 @@ impl Reader {
         };
         let id = self.link.id;
         if decrypted.established {
-            self.turn(|turn| turn.tls_done(id));
+            self.turn(|turn| turn.tls_done(id, unparsed));
         } else if !self.rx.is_empty() {
             self.turn(|_| {});
         }

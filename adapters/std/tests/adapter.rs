@@ -1,4 +1,4 @@
-//! What an adapter owes its connection: streams of one's own, local addresses, a visible end, and room for a blast.
+//! What an adapter owes its connection: custom streams, local addresses, a visible end, and room for a burst.
 
 mod pipe;
 
@@ -130,7 +130,7 @@ fn a_url_list_falls_through_to_the_server_that_answers() {
     );
 }
 
-/// A server that sends so many messages of 128 bytes as fast as it can, as soon as somebody subscribes.
+/// A server that sends so many messages of 128 bytes as fast as it can, as soon as there is a subscription.
 fn blasting_server(messages: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = listener.local_addr().unwrap().to_string();

@@ -145,7 +145,7 @@ fn a_wait_for_something_else_on_the_same_thread_continues() {
     assert_eq!(waited.map(|(_, flushed)| flushed), Some(Ok(())));
 }
 
-/// A server that shakes hands, reads no more, and does not close.
+/// A server that does the handshake, reads no more, and does not close.
 fn deaf_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = listener.local_addr().unwrap().to_string();

@@ -146,7 +146,7 @@ fn new_keys_in_the_middle_of_traffic_are_answered() {
         tls.get_mut().conn.refresh_traffic_keys().unwrap();
         tls.get_mut().write_all(b"PING\r\n").unwrap();
         read_lines_until(&mut tls, "PONG");
-        // The end comes as TLS wants it: with a goodbye.
+        // The end comes as TLS requires: with close_notify.
         assert_eq!(tls.read_to_end(&mut Vec::new()).unwrap(), 0);
     });
     let client = options(&url, &files).connect().unwrap();

@@ -5,10 +5,9 @@
 
 use std::process::ExitCode;
 
-use nats_conn_tests::tour;
 use nats_conn_tokio::{ConnectOptions, Tokio};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    tour::main::<Tokio>(ConnectOptions::start).await
+    nats_conn_tour::main::<Tokio>(ConnectOptions::start).await
 }

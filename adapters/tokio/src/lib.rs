@@ -1,4 +1,9 @@
-//! A NATS client for tokio.
+//! A NATS client for tokio: core NATS over TCP and TLS, with a connection that stays up.
+//!
+//! Most applications want this crate, and no other of its family. Programs without an asynchronous runtime take
+//! `nats-conn-std`, those on async-std `nats-conn-async-std`: the same names, the same promises. The parts are for those
+//! who build something else: `nats-conn-client` for an adapter to another runtime, `nats-conn-sm` for the connection as a
+//! state machine, `nats-proto` for the wire.
 //!
 //! ```no_run
 //! use nats_conn_tokio::{Subject, SubjectFilter};
@@ -27,8 +32,10 @@
 //! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
 //!   `ClientConfig`. The process-wide provider is neither used nor set.
 //! * `system-roots`: `TlsOptions::system_roots`.
-//! * `nkeys`: NKEY seeds and `.creds` files.
+//! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
+//!   [`ConnectOptions`].
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod io;
 mod runtime;

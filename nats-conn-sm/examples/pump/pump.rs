@@ -109,7 +109,7 @@ pub fn pump(connection: &mut Connection, outside: &mut impl Outside) {
                 }
                 News::Secured => {
                     open = true;
-                    connection.handle_tls(outside.now(), link);
+                    connection.handle_tls(outside.now(), link, rx.len());
                 }
                 News::Failed(end) => connection.handle_link_closed(outside.now(), link, end, &mut tx),
             }

@@ -12,6 +12,7 @@ use crate::env::Env;
 use crate::event::RepliesEnd;
 use crate::ids::{PublishSeq, RequestId};
 use crate::publish::RequestMany;
+use crate::ranges::SeqRanges;
 use crate::time::Timestamp;
 
 /// How many low bits of a [`RequestId`] are its place in the table; the rest is a counter, so that no id is used twice.
@@ -151,6 +152,8 @@ pub(super) struct Requests {
     /// Empty places, the lowest on top, so that those of a burst can be given back. Places past the end of the table do
     /// not count.
     free: BinaryHeap<Reverse<usize>>,
+    /// In the order of their publishes. Those that have ended are removed when they are too many.
+    order: Vec<(PublishSeq, RequestId)>,
     issued: u64,
     live: usize,
     /// Deadlines; those of requests that are settled are removed when they come to the top, or are too many.
@@ -216,7 +219,8 @@ impl Requests {
         if place > PLACE_MASK {
             return None;
         }
-        let count = self.issued.checked_add(1)?.checked_shl(PLACE_BITS)?;
+        // Where the count is used up there are no more requests, rather than numbers that come twice.
+        let count = self.issued.checked_add(1)?.checked_mul(1 << PLACE_BITS)?;
         Some(RequestId::from_u64(count | place))
     }
 
@@ -253,6 +257,7 @@ impl Requests {
         self.live = self.live.saturating_add(1);
         self.take_place(place_of(id), pending);
         self.deadlines.push(Reverse((timeout, id)));
+        self.order.push((seq, id));
     }
 
     /// Fills the place that the number names. It was the first free one when the number was given; other requests may
@@ -312,6 +317,7 @@ impl Requests {
         self.free.push(Reverse(place));
         self.live = self.live.saturating_sub(1);
         self.tidy();
+        self.tidy_order();
         self.shrink();
         Some(pending)
     }
@@ -348,9 +354,20 @@ impl Requests {
 
     /// The numbers of their publishes, ascending.
     pub(super) fn numbers(&self) -> Vec<PublishSeq> {
-        let mut numbers: Vec<PublishSeq> = self.places.iter().flatten().map(|pending| pending.seq).collect();
-        numbers.sort_unstable();
-        numbers
+        let live = self.order.iter().filter(|&&(_, id)| self.get(id).is_some());
+        live.map(|&(seq, _)| seq).collect()
+    }
+
+    /// The requests whose publishes are among these, oldest first.
+    pub(super) fn of(&self, publishes: &SeqRanges) -> Vec<RequestId> {
+        let mut ids = Vec::new();
+        for &(first, last) in publishes.runs() {
+            let start = self.order.partition_point(|&(seq, _)| seq < first);
+            let rest = self.order.get(start..).unwrap_or_default();
+            let run = rest.iter().take_while(|&&(seq, _)| seq <= last);
+            ids.extend(run.map(|&(_, id)| id).filter(|&id| self.get(id).is_some()));
+        }
+        ids
     }
 
     /// The first place, from this one on, of a request for which this holds.
@@ -385,6 +402,18 @@ impl Requests {
             let mut deadlines = core::mem::take(&mut self.deadlines);
             deadlines.retain(|&Reverse(entry)| self.is_current(entry));
             self.deadlines = deadlines;
+        }
+    }
+
+    /// Keeps the order no longer than twice what it stands for.
+    fn tidy_order(&mut self) {
+        if self.order.len() > self.live.saturating_mul(2).saturating_add(64) {
+            let mut order = core::mem::take(&mut self.order);
+            order.retain(|&(_, id)| self.get(id).is_some());
+            if order.capacity() > most(order.len()) {
+                order.shrink_to(order.len().saturating_mul(2));
+            }
+            self.order = order;
         }
     }
 
@@ -506,6 +535,41 @@ mod tests {
             assert!(requests.remove(id).is_some());
             assert!(later.iter().all(|&id| requests.remove(id).is_some()));
         }
+    }
+
+    #[test]
+    fn where_the_count_is_used_up_there_are_no_more_requests() {
+        let mut requests = Requests {
+            issued: (1 << (64 - PLACE_BITS)) - 2,
+            ..Requests::default()
+        };
+        let last = insert(&mut requests, 5);
+        assert_eq!(last.as_u64() >> PLACE_BITS, (1 << (64 - PLACE_BITS)) - 1);
+        assert_eq!(requests.next_id(), None);
+    }
+
+    #[test]
+    fn requests_are_found_by_their_publishes() {
+        let mut requests = Requests::default();
+        let ids: Vec<RequestId> = (1..=200)
+            .map(|number| {
+                let id = requests.next_id().unwrap();
+                let (subject, seq) = (Subject::from_static("a"), PublishSeq::from_u64(number));
+                requests.insert(id, subject, seq, 10, Timestamp::from_millis(5), None);
+                id
+            })
+            .collect();
+        for ended in ids.iter().step_by(2) {
+            assert!(requests.remove(*ended).is_some());
+        }
+        let mut publishes = SeqRanges::default();
+        for (first, last) in [(1, 4), (99, 101), (199, 900)] {
+            publishes.push_run(PublishSeq::from_u64(first), PublishSeq::from_u64(last));
+        }
+        assert_eq!(requests.of(&publishes), [ids[1], ids[3], ids[99], ids[199]]);
+        assert_eq!(requests.numbers().len(), 100);
+        ids.iter().for_each(|&id| drop(requests.remove(id)));
+        assert!(requests.order.len() <= 64 && requests.of(&publishes).is_empty());
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Link {
         let (phase, is_silent_since_tls) = (self.phase(), self.is_encrypted && !self.heard_encrypted);
         let (cause, at) = match self.end {
             End::Awaited { cause, at, .. } | End::Answered { cause, at } => (cause, at),
-            End::None => (Cause::Reported, env.now()),
+            End::None => (Cause::Abandoned, env.now()),
         };
         match self.stage {
             Stage::Opening(_) => Finished::Attempt {
@@ -75,7 +75,7 @@ impl Link {
                     Cause::Transport(end) => {
                         Some(known.unwrap_or_else(|| failure_of(phase, is_silent_since_tls, end)))
                     }
-                    Cause::Decided(_) | Cause::Reported => None,
+                    Cause::Decided(_) | Cause::Abandoned => None,
                 },
             },
             Stage::Up(session) => Finished::Session {
@@ -89,7 +89,7 @@ impl Link {
                 reason: match cause {
                     Cause::Transport(end) => reason_of(self.last_error, end),
                     Cause::Decided(reason) => reason,
-                    Cause::Reported => DisconnectReason::Eof,
+                    Cause::Abandoned => DisconnectReason::Eof,
                 },
             },
         }

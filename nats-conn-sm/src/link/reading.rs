@@ -182,10 +182,10 @@ impl Link {
         matches!(
             &self.end,
             End::Awaited {
-                cause: Cause::Reported,
+                cause: Cause::Abandoned,
                 ..
             } | End::Answered {
-                cause: Cause::Reported,
+                cause: Cause::Abandoned,
                 ..
             }
         )

@@ -75,7 +75,7 @@ impl Machine {
         let Some(chosen) = self.dialer.chosen(attempt, server, delay, &mut self.env) else {
             return;
         };
-        if let Some(server) = chosen.rejected {
+        if let Some(server) = chosen.fallback {
             self.output.emit(Event::ServerChoiceRejected { server });
         }
         self.go(chosen.next);
@@ -86,14 +86,14 @@ impl Machine {
 impl Machine {
     /// The driver reports how far its dialling has come.
     pub(crate) fn progressed(&mut self, id: LinkId, progress: Progress) {
-        if let Some(link) = self.link.as_deref_mut().filter(|link| link.is(id)) {
+        if let Some(link) = self.link.as_deref_mut().filter(|link| link.is_live(id)) {
             link.progressed(progress);
         }
     }
 
     /// The stream is there.
     pub(crate) fn connected(&mut self, id: LinkId) {
-        let Some(link) = self.link.as_deref_mut().filter(|link| link.is(id)) else {
+        let Some(link) = self.link.as_deref_mut().filter(|link| link.is_live(id)) else {
             return;
         };
         if let Some(need) = link.connected(&self.env) {
@@ -101,20 +101,25 @@ impl Machine {
         }
     }
 
-    /// TLS is established.
-    pub(crate) fn tls_done(&mut self, id: LinkId) {
-        let Some(link) = self.link.as_deref_mut().filter(|link| link.is(id)) else {
+    /// TLS is established. Not `is_clean`: clear text has arrived before it.
+    pub(crate) fn tls_done(&mut self, id: LinkId, is_clean: bool) {
+        let Some(link) = self.link.as_deref_mut().filter(|link| link.is_live(id)) else {
             return;
         };
-        if let Some(need) = link.tls_done(&self.env) {
-            self.dialer.note_tls(link.server().id());
+        let Some(need) = link.tls_done(&self.env) else {
+            return;
+        };
+        self.dialer.note_tls(link.server().id());
+        if is_clean {
             self.provide(need);
+        } else {
+            self.fail_attempt(Phase::Tls, ConnectError::PlaintextBeforeTls);
         }
     }
 
     /// The driver answers with credentials.
     pub(crate) fn credentials(&mut self, id: LinkId, answer: Result<Credentials, AuthError>) {
-        let Some(link) = self.link.as_deref_mut().filter(|link| link.is(id)) else {
+        let Some(link) = self.link.as_deref_mut().filter(|link| link.is_live(id)) else {
             return;
         };
         if !link.challenge_answered(&self.env) {
@@ -204,7 +209,7 @@ impl Machine {
     pub(super) fn fail_attempt(&mut self, phase: Phase, error: ConnectError) {
         if let Some(server) = self.link.as_ref().map(|link| link.server().clone()) {
             self.report_failure(server, phase, error);
-            self.leave(Cause::Reported, true);
+            self.leave(Cause::Abandoned, true);
         }
     }
 
@@ -251,7 +256,7 @@ impl Machine {
             LinkState::Opening => {
                 self.dialer.pass_over(link.server().id());
                 self.dialer.start_round();
-                self.leave(Cause::Reported, true);
+                self.leave(Cause::Abandoned, true);
             }
             // The attempt has failed already, and is being left: the next one waits for nothing.
             LinkState::OpeningEnded => self.dialer.start_round(),
@@ -280,7 +285,7 @@ impl Machine {
         };
         let is_gone = !self.dialer.contains(link.server().id());
         if link.state() == LinkState::Opening && (is_gone || self.lacks_tls()) {
-            self.leave(Cause::Reported, true);
+            self.leave(Cause::Abandoned, true);
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl Machine {
     pub(super) fn shut(&mut self, reason: ClosedReason, farewell: Farewell) {
         self.end_ids();
         let Some(link) = self.link.as_deref_mut().filter(|link| link.has_session()) else {
-            self.leave(Cause::Reported, true);
+            self.leave(Cause::Abandoned, true);
             return self.end(reason);
         };
         link.stay();
@@ -54,7 +54,7 @@ impl Machine {
 
     /// While closing: once nothing is left to write, the link goes.
     pub(super) fn leave_if_written(&mut self) {
-        if self.life.is_closing() && self.on().is_some() && self.outbound.is_written_out() {
+        if self.life.is_closing() && self.session_link().is_some() && self.outbound.is_written_out() {
             self.leave_closed(false);
         }
     }

@@ -24,7 +24,7 @@ impl Machine {
 
     /// UNSUB for all, or their end where the server knows nothing of them.
     fn drain_interest(&mut self) {
-        let drained = self.interest.drain_all(self.on());
+        let drained = self.interest.drain_all(self.session_link());
         let has_unsubs = !drained.unsubs.is_empty();
         for unsub in drained.unsubs {
             self.outbound.queue(unsub);
@@ -55,7 +55,7 @@ impl Machine {
         match self.life.drain_step(self.facts()) {
             DrainStep::Wait => {}
             DrainStep::WriteOut => {
-                if let Some(unsub) = self.interest.leave_inbox(self.on()) {
+                if let Some(unsub) = self.interest.leave_inbox(self.session_link()) {
                     self.outbound.queue(unsub);
                 }
                 self.outbound

@@ -14,7 +14,7 @@ impl Machine {
     #[inline]
     pub(crate) fn publish(&mut self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
         self.life.accepts_publishes()?;
-        let (up, reply) = (self.on().is_some(), publish.reply.map(Reply::Subject));
+        let (up, reply) = (self.session_link().is_some(), publish.reply.map(Reply::Subject));
         let shape = self
             .outbound
             .measure(&publish, reply, Tag::Publish, up, &self.env)?;
@@ -57,7 +57,7 @@ impl Machine {
     fn require_session(&self) -> Result<(), FlushError> {
         if self.life.is_ending() {
             Err(FlushError::Closed)
-        } else if self.on().is_some() {
+        } else if self.session_link().is_some() {
             Ok(())
         } else {
             Err(FlushError::Disconnected)

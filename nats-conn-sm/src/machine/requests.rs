@@ -7,7 +7,7 @@ use crate::error::{PublishError, RequestError, RequestStartError};
 use crate::event::Event;
 use crate::frames::Tag;
 use crate::ids::RequestId;
-use crate::interest::{EndedRequest, Expired, NewInbox};
+use crate::interest::{Expired, NewInbox, RequestFrame};
 use crate::publish::{Publish, RequestMany};
 use crate::time::Timestamp;
 
@@ -24,7 +24,7 @@ impl Machine {
         }
         self.life.accepts_publishes()?;
         let id = self.interest.next_request().ok_or(RequestStartError::TooMany)?;
-        if self.interest.is_inbox_paused(self.on(), &self.env) {
+        if self.interest.is_inbox_paused(self.session_link(), &self.env) {
             let refused = self.interest.skip_request(id, many.is_some());
             self.report_ended(refused, RequestError::Refused);
             return Ok(id);
@@ -40,13 +40,13 @@ impl Machine {
         request: RequestId,
         publish: Publish<'_>,
         many: bool,
-    ) -> Result<EndedRequest, PublishError> {
+    ) -> Result<RequestFrame, PublishError> {
         let drawn = match self.interest.inbox() {
             Some(_) => None,
             None => Some(NewInbox::draw(&mut self.env).ok_or(PublishError::Closed)?),
         };
         let token = request.as_u64();
-        let up = self.on().is_some();
+        let up = self.session_link().is_some();
         let prefix = drawn.as_ref().map(NewInbox::subject).or(self.interest.inbox());
         let reply = prefix.map(|prefix| Reply::Inbox { prefix, token });
         let shape = self
@@ -54,13 +54,13 @@ impl Machine {
             .measure(&publish, reply, Tag::Request, up, &self.env)?;
         self.make_room(shape)?;
         if let Some(inbox) = drawn {
-            let sid = self.interest.adopt(inbox, self.on());
+            let sid = self.interest.adopt(inbox, self.session_link());
             self.write_sub(sid);
         }
         let reply = self.interest.inbox().map(|prefix| Reply::Inbox { prefix, token });
         let seq = self.outbound.push(shape, publish, reply, &self.env)?;
         self.drain_step();
-        Ok(EndedRequest {
+        Ok(RequestFrame {
             request,
             many,
             seq,
@@ -100,13 +100,13 @@ impl Machine {
     }
 
     /// No further reply is awaited. An earlier link may have taken the frame to the server, and it waits to be sent again.
-    pub(super) fn request_answered(&mut self, ended: EndedRequest) {
+    pub(super) fn request_answered(&mut self, ended: RequestFrame) {
         self.withdraw(ended);
         self.request_ended();
     }
 
     /// The server refused these.
-    pub(super) fn refuse_requests(&mut self, refused: alloc::vec::Vec<EndedRequest>) {
+    pub(super) fn refuse_requests(&mut self, refused: alloc::vec::Vec<RequestFrame>) {
         for ended in refused {
             self.withdraw(ended);
             self.report_ended(ended, RequestError::Refused);
@@ -116,7 +116,7 @@ impl Machine {
 
     /// Takes the frame of a request back out of the queue. Whether a server may have it all the same: what a driver
     /// has in hand may be with the server, and so may what an earlier link took.
-    fn withdraw(&mut self, ended: EndedRequest) -> bool {
+    fn withdraw(&mut self, ended: RequestFrame) -> bool {
         let withdrawn = self.outbound.withdraw(ended.seq, ended.len);
         if withdrawn.queued {
             self.check_writable();

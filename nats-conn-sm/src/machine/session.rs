@@ -74,7 +74,7 @@ impl Machine {
             PingKind::DrainAll => self.subscriptions_drained(None),
             PingKind::DrainWrites => self.end_drained(self.is_drain_complete()),
             PingKind::Restore => self.restored(),
-            PingKind::Confirm if self.on().is_some() => self.outbound.confirmation_came(&self.env),
+            PingKind::Confirm if self.session_link().is_some() => self.outbound.confirmation_came(&self.env),
             PingKind::Confirm => {}
             PingKind::LameDuck => self.departure_is_confirmed(),
         }
@@ -234,7 +234,7 @@ impl Machine {
         let Some(violation) = error.permission() else {
             return;
         };
-        let denied = self.interest.denied(violation, self.on(), &self.env);
+        let denied = self.interest.denied(violation, self.session_link(), &self.env);
         self.output.emit(Event::PermissionDenied {
             operation: violation.operation,
             subject: violation.subject.clone(),

@@ -21,14 +21,16 @@ impl Machine {
             StateError::Draining => SubscribeError::Draining,
             _ => SubscribeError::Closed,
         })?;
-        let sid = self.interest.subscribe(filter, queue, self.on(), &self.env)?;
+        let sid = self
+            .interest
+            .subscribe(filter, queue, self.session_link(), &self.env)?;
         self.write_sub(sid);
         Ok(sid)
     }
 
     /// Queues the SUB of a subscription that was entered just now, where there is a session.
     pub(super) fn write_sub(&mut self, sid: Sid) {
-        if self.on().is_some()
+        if self.session_link().is_some()
             && let Some(sub) = self.interest.frame(sid)
         {
             self.outbound.queue(sub);
@@ -37,7 +39,7 @@ impl Machine {
 
     /// The application ends a subscription.
     pub(crate) fn unsubscribe(&mut self, sid: Sid) -> Result<(), SubscriptionError> {
-        if let Some(unsub) = self.interest.unsubscribe(sid, self.on())? {
+        if let Some(unsub) = self.interest.unsubscribe(sid, self.session_link())? {
             self.outbound.queue(unsub);
         }
         self.subscription_ended(sid, EndReason::Unsubscribed);
@@ -50,7 +52,7 @@ impl Machine {
         let Some(max) = NonZeroU64::new(max) else {
             return self.unsubscribe(sid);
         };
-        let limited = self.interest.limit(sid, max, self.on())?;
+        let limited = self.interest.limit(sid, max, self.session_link())?;
         if let Some(unsub) = limited.unsub {
             self.outbound.queue(unsub);
         }
@@ -63,7 +65,7 @@ impl Machine {
 
     /// The application drains one subscription.
     pub(crate) fn drain_subscription(&mut self, sid: Sid) -> Result<(), SubscriptionError> {
-        match self.interest.drain(sid, self.on())? {
+        match self.interest.drain(sid, self.session_link())? {
             Drained::Already => {}
             Drained::Unsub(unsub) => {
                 self.outbound.queue(unsub);

@@ -32,7 +32,7 @@ impl Machine {
 
     /// Whether this is an empty buffer of the present link, which has not ended.
     fn accepts(&self, tx: &SendBuf) -> bool {
-        tx.is_empty() && self.link.as_ref().is_some_and(|link| link.is(tx.link()))
+        tx.is_empty() && self.link.as_ref().is_some_and(|link| link.is_live(tx.link()))
     }
 
     fn next_block(&mut self, gate: Gate, keep_alive: bool) -> Option<Block> {
@@ -64,8 +64,12 @@ impl View<'_> {
         let machine = self.machine();
         machine.link.as_ref().is_some_and(|link| {
             let gate = link.gate();
+            // While closing, the next poll is what leaves the link once all is written.
             gate != Gate::Shut
-                && (machine.interest.is_restoring() || machine.outbound.wants(gate, link.wants_keep_alive()))
+                && !machine.outbound.is_writing()
+                && (machine.life.is_closing()
+                    || machine.interest.is_restoring()
+                    || machine.outbound.wants(gate, link.wants_keep_alive()))
         })
     }
 }

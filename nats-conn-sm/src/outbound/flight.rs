@@ -36,6 +36,8 @@ pub(super) struct Flight {
     unanswered: VecDeque<(Ping, Timestamp)>,
     /// PONGs that we owe.
     pongs_due: u32,
+    /// How many blocks were handed out.
+    blocks: u32,
     /// PINGs that go ahead of the next block.
     urgent: Vec<PingKind>,
     /// The highest numbers that were handed out.
@@ -52,6 +54,7 @@ struct Hand {
     publish_bytes: usize,
     len: usize,
     largest: Option<Largest>,
+    serial: u32,
     /// CONNECT lies in it: its memory is not kept.
     is_hello: bool,
     /// A PONG has proven these, up to this number, to be written.
@@ -115,6 +118,7 @@ impl Flight {
             hand: None,
             unanswered: VecDeque::new(),
             pongs_due: 0,
+            blocks: 0,
             urgent: Vec::new(),
             handed_publish: PublishSeq::from_u64(0),
             handed_sub: Sid::new(0),
@@ -252,18 +256,21 @@ impl Flight {
             .any(|ping| ping.kind() == PingKind::Handshake);
         let (publish_bytes, len, largest) = (block.publish_bytes(), block.len(), block.largest());
         let (mut bytes, publishes) = block.into_parts();
+        // Buffers with the number of a block so long ago that it comes again are gone.
+        self.blocks = self.blocks.checked_add(1).unwrap_or(1);
         self.hand = Some(Hand {
             publishes: publishes.clone(),
             publish_bytes,
             len,
             largest,
+            serial: self.blocks,
             is_hello,
             proven: PublishSeq::from_u64(0),
         });
         if keeps {
             self.unconfirmed.keep(bytes.share(), publishes, publish_bytes);
         }
-        tx.fill(bytes);
+        tx.fill(bytes, self.blocks);
     }
 
     /// Of these publishes the largest, if it is among those that are not confirmed yet, may be with the server.
@@ -397,7 +404,7 @@ impl Flight {
             return Requeue::default();
         };
         let known =
-            tx.filter(|tx| tx.link() == self.link && tx.block().len() == hand.len && !tx.is_uncertain());
+            tx.filter(|tx| tx.link() == self.link && tx.serial() == hand.serial && !tx.is_uncertain());
         let Some(tx) = known else {
             let written = hand.unproven(None);
             self.note_largest(&written, hand.largest);

@@ -42,6 +42,7 @@ impl Queue {
         self.blocks.is_empty() && self.tail.is_empty()
     }
 
+    #[inline]
     pub(super) fn has_publishes(&self) -> bool {
         self.publish_bytes > 0
     }
@@ -203,6 +204,9 @@ impl Queue {
 impl Queue {
     /// Takes a publish out whose frame has `len` bytes. Whether it was there.
     pub(super) fn remove(&mut self, seq: PublishSeq, len: usize) -> bool {
+        if !self.has_publishes() {
+            return false;
+        }
         let Some(place) = self.all().position(|block| block.publishes().contains(seq)) else {
             return false;
         };
@@ -240,21 +244,30 @@ impl Queue {
         dropped
     }
 
-    /// Drops the publishes for which `refuse` returns true, given headers and payload, and whether there are headers.
+    /// Drops the publishes for which `refuse` returns true, given headers and payload, and whether there are headers. What
+    /// the rest demands is known exactly then, so that the same question finds nothing to do.
     pub(super) fn drop_where(&mut self, mut refuse: impl FnMut(usize, bool) -> bool) -> Dropped {
         let mut dropped = Dropped::default();
+        let (mut largest, mut any_headers) = (0, false);
         for block in self.all_mut() {
-            let gone: Vec<(PublishSeq, Frame<Tag>)> = block
-                .publish_frames()
-                .filter(|&(_, frame)| {
-                    let (message, has_headers) = message_size(block.bytes().frame_head(frame));
-                    refuse(message, has_headers)
-                })
-                .collect();
-            remove_all(block, &gone, &mut dropped);
+            let mut gone: Vec<(PublishSeq, Frame<Tag>)> = Vec::new();
+            for (seq, frame) in block.publish_frames() {
+                let (message, has_headers) = message_size(block.bytes().frame_head(frame));
+                if refuse(message, has_headers) {
+                    gone.push((seq, frame));
+                } else {
+                    largest = largest.max(message);
+                    any_headers |= has_headers;
+                }
+            }
+            if !gone.is_empty() {
+                remove_all(block, &gone, &mut dropped);
+                block.rebuild(|_, _, _| true);
+            }
         }
         self.publish_bytes = self.publish_bytes.saturating_sub(dropped.bytes());
-        self.rebuild_all(true);
+        self.blocks.retain(|block| !block.is_empty());
+        (self.largest_message, self.has_headers) = (largest, any_headers);
         dropped
     }
 
@@ -268,7 +281,7 @@ impl Queue {
     /// The link is gone: SUB, UNSUB and PING are produced again for the next one.
     pub(super) fn drop_control(&mut self) {
         if self.all().any(Block::has_control) {
-            self.rebuild_all(false);
+            self.rebuild_without_control();
         }
     }
 
@@ -298,9 +311,9 @@ impl Queue {
         }
     }
 
-    fn rebuild_all(&mut self, keep_control: bool) {
+    fn rebuild_without_control(&mut self) {
         for block in self.all_mut() {
-            block.rebuild(|_, _, _| keep_control);
+            block.rebuild(|_, _, _| false);
         }
         self.blocks.retain(|block| !block.is_empty());
         if self.is_empty() {
@@ -349,9 +362,33 @@ impl Requeue {
 
 #[cfg(test)]
 mod tests {
-    use nats_proto::WireSink;
+    use nats_proto::{Payload, Subject, WireSink};
 
     use super::*;
+
+    #[test]
+    fn what_is_left_after_a_drop_demands_no_more_than_it_does() {
+        let subject = Subject::from_static("a");
+        let mut queue = Queue::default();
+        for (number, size) in [(1, 10), (2, 500), (3, 20)] {
+            let payload = alloc::vec![b'x'; size];
+            let op = ClientOp::Publish {
+                subject: &subject,
+                reply: None,
+                headers: None,
+                payload: Payload::Borrowed(&payload),
+            };
+            let shape = Shape::new(Tag::Publish, op.encoded_len(), size, false);
+            queue
+                .push_publish(PublishSeq::from_u64(number), op, shape, 4096)
+                .unwrap();
+        }
+        assert_eq!(queue.most_demanding(), (500, false));
+        assert_eq!(queue.drop_where(|size, _| size > 100).publishes().count(), 1);
+        assert_eq!(queue.most_demanding(), (20, false));
+        assert_eq!(queue.first_publish(), Some(PublishSeq::from_u64(1)));
+        assert!(!queue.contains(PublishSeq::from_u64(2)) && queue.contains(PublishSeq::from_u64(3)));
+    }
 
     #[test]
     fn of_two_written_buffers_the_larger_is_used_again_unless_it_is_huge() {

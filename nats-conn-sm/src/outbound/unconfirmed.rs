@@ -118,9 +118,8 @@ impl Unconfirmed {
     }
 
     pub(super) fn is_written(&self, seq: PublishSeq) -> bool {
-        self.written
-            .iter()
-            .any(|&(first, last)| (first..=last).contains(&seq))
+        let place = self.written.partition_point(|&(_, last)| last < seq);
+        self.written.get(place).is_some_and(|&(first, _)| first <= seq)
     }
 
     pub(super) fn has_written(&self) -> bool {

@@ -19,7 +19,8 @@ pub(crate) fn write(input: &Input, to: &mut Writer) {
     match input {
         Input::Stopped => to.byte(0),
         Input::Connected(link) => number(to, 1, link.as_u64()),
-        Input::Tls(link) => number(to, 2, link.as_u64()),
+        Input::Tls(link, true) => number(to, 2, link.as_u64()),
+        Input::Tls(link, false) => number(to, 29, link.as_u64()),
         Input::Credentials(link, answer) => {
             number(to, 3, link.as_u64());
             write_answer(answer, to);
@@ -100,7 +101,7 @@ fn write_call(call: &Input, to: &mut Writer) {
         // The caller has written these.
         Input::Stopped
         | Input::Connected(_)
-        | Input::Tls(_)
+        | Input::Tls(..)
         | Input::Credentials(..)
         | Input::ServerChoice(..)
         | Input::Progress(..)
@@ -138,7 +139,8 @@ pub(crate) fn read(from: &mut Reader) -> Read<Input> {
     Ok(match from.byte()? {
         0 => Input::Stopped,
         1 => Input::Connected(from.link()?),
-        2 => Input::Tls(from.link()?),
+        2 => Input::Tls(from.link()?, true),
+        29 => Input::Tls(from.link()?, false),
         3 => Input::Credentials(from.link()?, read_answer(from)?),
         4 => Input::ServerChoice(
             AttemptId::from_u64(from.number()?),

@@ -152,7 +152,7 @@ impl Life<'_> {
         self.alone = statistics.pending_bytes;
     }
 
-    /// Somebody answers what was asked for last, with or without a payload.
+    /// Another client answers the last request, with or without a payload.
     fn answer(&mut self) {
         let frames = self
             .world

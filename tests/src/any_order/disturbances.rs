@@ -241,7 +241,7 @@ impl Life<'_> {
         let client = &mut self.world.client;
         match self.choices.byte() % 5 {
             0 => client.handle_connected(now, link),
-            1 => client.handle_tls(now, link),
+            1 => client.handle_tls(now, link, 0),
             2 => client.handle_credentials(now, link, Ok(Credentials::default())),
             3 => client.handle_progress(now, link, Progress::Resolving),
             _ => client.handle_link_closed(now, link, LinkEnd::Eof, &mut SendBuf::new(link)),
@@ -268,7 +268,7 @@ impl Life<'_> {
         };
         match self.choices.byte() % 4 {
             0 => self.world.client.handle_connected(now, link),
-            1 => self.world.client.handle_tls(now, link),
+            1 => self.world.client.handle_tls(now, link, 0),
             2 => self
                 .world
                 .client

@@ -323,7 +323,7 @@ impl RealServer {
             });
             match outcome {
                 Some(Ok(())) => return Ok(()),
-                // A connection of somebody else's may use the port for a moment.
+                // A connection of another process may use the port for a moment.
                 Some(Err(true)) if Instant::now() < deadline => log_start = self.launch()?,
                 Some(Err(_)) => return Err(self.failed("it went at once".to_owned())),
                 None => return Err(self.failed(format!("not ready within {LIMIT:?}"))),

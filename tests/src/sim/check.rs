@@ -43,7 +43,7 @@ impl World {
             || twin.poll_timeout().is_none_or(|at| at > self.now());
         assert!(
             output,
-            "a timeout is still due, and nothing comes of it; the story:\n{}",
+            "a timeout is still due, and has no effect; the story:\n{}",
             self.tale()
         );
     }

@@ -135,7 +135,7 @@ impl World {
                     if let Some(peer) = self.pipes[index].peer {
                         self.cluster.tls_done(self.now, peer);
                     }
-                    self.client.handle_tls(self.now(), link);
+                    self.client.handle_tls(self.now(), link, self.rx.len());
                 }
                 Err(detail) => self.link_ended(
                     index,

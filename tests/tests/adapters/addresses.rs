@@ -40,7 +40,7 @@ impl Counted {
         })
     }
 
-    /// Shakes hands, and answers no PING that follows.
+    /// Does the handshake, and answers no PING after it.
     fn freezing() -> Self {
         Self::start(|_, stream| {
             let _open = greet(stream);

@@ -99,6 +99,11 @@ fn look_on(client: &Client, mut events: Events) {
             health.is_none() || reported.sessions > 0,
             "a session is alive, and none was reported"
         );
+        assert!(
+            health.is_some() || reported.ends >= before,
+            "no health though {before} sessions began, and {} ended",
+            reported.ends
+        );
         reported.knows(&servers);
         let greeted = info.and_then(|info| info.client_id);
         assert!(

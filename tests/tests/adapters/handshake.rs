@@ -9,7 +9,7 @@ use nats_conn_tests::model_server::{Auth, Reaction, Step, When};
 use crate::raw::BlackHole;
 use crate::scene::*;
 
-/// Connects to one server that does this, in vain, and returns why the one attempt failed.
+/// Tries to connect to one server that does this, and returns why the one attempt failed.
 async fn refused(
     adapter: Adapter,
     steps: Vec<Step>,

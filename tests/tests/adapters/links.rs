@@ -122,7 +122,7 @@ fn await_end_of_tls(
     let goodbye = serve_to_the_end(&mut stream);
     let end = goodbye.and_then(|()| match stream.get_mut().sock.read(&mut [0]) {
         Ok(0) => Ok(()),
-        other => Err(format!("{other:?} after the goodbye")),
+        other => Err(format!("{other:?} after close_notify")),
     });
     reported.send((end, Instant::now())).expect("the test is running");
 }

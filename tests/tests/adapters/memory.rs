@@ -20,7 +20,7 @@ fn limit(adapter: Adapter) -> u64 {
     }
 }
 
-/// A server that sends a million messages of 128 bytes as fast as they are taken, as soon as somebody subscribes.
+/// A server that sends a million messages of 128 bytes as fast as they are taken, as soon as there is a subscription.
 fn blasting_server() -> String {
     raw_server(|_, stream| {
         let mut reader = greet(stream);

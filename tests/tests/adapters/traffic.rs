@@ -151,7 +151,7 @@ impl Book {
         assert_eq!(
             reported,
             fates.unconfirmed + fates.dropped,
-            "told as it is counted"
+            "reported as it is counted"
         );
     }
 

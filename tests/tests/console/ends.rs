@@ -88,7 +88,7 @@ consoles! {
         console.end_input();
         let end = console.end();
         assert_eq!((end.status, &end.lines.last().unwrap()["reason"]), (0, &json!("requested")));
-        let dropped = end.lines.iter().find(|line| line["ev"] == "publish_dropped").expect("told");
+        let dropped = end.lines.iter().find(|line| line["ev"] == "publish_dropped").expect("reported");
         assert_eq!((&dropped["count"], &dropped["reason"]), (&json!(1), &json!("closed")));
         assert!(dropped["bytes"].as_u64().unwrap() > 0);
     }

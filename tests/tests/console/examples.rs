@@ -156,7 +156,7 @@ fn cluster(settings: Settings) -> TcpCluster {
 fn until(mut ready: impl FnMut() -> bool) {
     let end = Instant::now() + LIMIT;
     while !ready() {
-        assert!(Instant::now() < end, "in vain");
+        assert!(Instant::now() < end, "timed out");
         thread::sleep(ms(5));
     }
 }

@@ -102,7 +102,7 @@ impl Link {
         let _ = self.stream.write_all(bytes.as_ref());
     }
 
-    /// Sends INFO with these fields besides the usual ones.
+    /// Sends INFO with these fields in addition to the usual ones.
     pub(crate) fn info(&mut self, fields: Value) {
         let text = info(self.port, fields);
         self.send(text);

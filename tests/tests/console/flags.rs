@@ -238,7 +238,7 @@ consoles! {
         for (flags, nonce, expected) in [
             ("--token t --nkey-seed", json!({"nonce": "abc"}), [true, false, false, true, true]),
             ("--user u --password p --creds", json!({"nonce": "abc"}), [false, true, true, false, true]),
-            // Without a nonce the JWT goes all the same.
+            // Without a nonce the JWT is sent anyway.
             ("--token t --creds", json!({}), [true, false, true, false, true]),
         ] {
             let mut console = adapter.start(&format!("{flags} {} --server {}", file.display(), fake.url()));

@@ -114,7 +114,7 @@ pub(crate) fn check(lines: &[Value], cuts: usize) -> Result<(), String> {
         check_line(line)?;
         let at = line["t"]
             .as_u64()
-            .ok_or_else(|| format!("t is no number: {line}"))?;
+            .ok_or_else(|| format!("t is not a number: {line}"))?;
         if at < time {
             return Err(format!("time runs backwards: {line}"));
         }

@@ -217,7 +217,7 @@ impl Console {
         }
     }
 
-    /// The next line of this name; others before it are passed over.
+    /// The next line of this name; others before it are skipped.
     pub(crate) fn until(&mut self, ev: &str) -> Value {
         self.until_where(ev, |line| line["ev"] == ev)
     }
@@ -322,7 +322,7 @@ impl Console {
 
     fn story(&self) -> String {
         format!(
-            "told: {}\nprinted:\n{}",
+            "commands: {}\nprinted:\n{}",
             self.commands.join(" | "),
             self.seen.join("\n")
         )

@@ -53,7 +53,7 @@ consoles! {
         link.expect_publish("PUB b 4", "four");
         link.send("MSG a 1 2\r\nhi\r\n");
         console.until("message");
-        // The message may arrive before whoever wrote the publish has given its buffer back.
+        // The message may arrive before the thread that wrote the publish has returned its buffer.
         let after = loop {
             let after = console.ask("stats");
             if after["queued"] == 0 {

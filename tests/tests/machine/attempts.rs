@@ -283,7 +283,7 @@ fn answers_about_a_link_that_is_gone_are_ignored() {
         |event| matches!(event, Event::Connecting { link, .. } if *link != old),
     );
     world.client.handle_connected(world.now(), old);
-    world.client.handle_tls(world.now(), old);
+    world.client.handle_tls(world.now(), old, 0);
     world
         .client
         .handle_credentials(world.now(), old, Ok(Credentials::token("old")));

@@ -38,7 +38,7 @@ fn a_server_that_shakes_hands_and_closes_is_dialled_at_most_40_times_in_60_s() {
         assert_eq!(
             world.count("connected") + world.count("reconnected"),
             dials,
-            "it shakes hands every time"
+            "the handshake succeeds every time"
         );
     }
 }

@@ -53,7 +53,7 @@ fn ten_answers(mut world: World, outage: bool) -> World {
         let answer = format!("answer {number}");
         world
             .publish("answers", answer.as_bytes())
-            .expect("a drain takes the answers of those at work");
+            .expect("a drain takes the answers of running handlers");
         assert_eq!(world.client.state(), State::Draining);
     }
     world.finish_drain();
@@ -113,7 +113,7 @@ fn without_a_link_and_with_nothing_queued_a_drain_waits_for_running_handlers() {
     world.drain().expect("open");
     world.run_for(2 * SECOND);
     assert_eq!(world.count("closed"), 0, "{:?}", world.story());
-    world.publish("p", b"an answer").expect("somebody is at work");
+    world.publish("p", b"an answer").expect("a handler is running");
     world.finish_drain();
     world.run_for(2 * SECOND);
     assert_eq!(world.count("closed"), 0, "something is queued");
@@ -136,7 +136,9 @@ fn without_a_link_a_drain_is_over_with_the_last_of_consumer_queue_and_request() 
             world.run_for(SECOND);
         }
         world.drain().expect("open");
-        let request = world.request("q", b"?", 2 * SECOND).expect("somebody is at work");
+        let request = world
+            .request("q", b"?", 2 * SECOND)
+            .expect("a handler is running");
         world.run_for(SECOND);
         world.finish_drain();
         assert_eq!(world.count("closed"), 0);
@@ -167,7 +169,7 @@ fn requests_are_taken_while_something_is_being_consumed_and_answered() {
         assert_eq!(world.try_subscribe("new", None), Err(SubscribeError::Draining));
         world
             .request("q", b"?", 20 * SECOND)
-            .expect("somebody is at work");
+            .expect("a handler is running");
         if outage {
             world.restart(0);
             world.wait("reconnected");
@@ -257,7 +259,7 @@ fn where_no_link_can_follow_a_drain_does_not_wait_for_running_handlers() {
         world.run_for(SECOND);
         if queued {
             world.pipe().deaf = true;
-            world.publish("p", b"left").expect("somebody is at work");
+            world.publish("p", b"left").expect("a handler is running");
         }
         let now = world.now();
         world.crash(0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf};
+use nats_conn_sm::{Action, ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::Subject;
 
@@ -134,4 +134,30 @@ fn the_next_read_has_room_for_a_payload_but_for_no_more_than_a_mebibyte() {
     hand.read(b"MSG a 1 8000000\r\n");
     hand.events(START);
     assert_eq!(hand.client.read_hint(), 1024 * 1024);
+}
+
+// behaviour: 1.4
+#[test]
+fn a_writer_is_wanted_for_what_the_next_poll_does_and_not_while_it_is_at_work() {
+    let mut hand = connected();
+    let subject = Subject::from_static("a");
+    assert!(!hand.client.wants_transmit());
+    hand.client.publish(Publish::new(&subject, "x")).expect("room");
+    assert!(hand.client.wants_transmit());
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.client.publish(Publish::new(&subject, "y")).expect("room");
+    assert!(!hand.client.wants_transmit(), "one block at a time");
+    hand.client.close(START);
+    hand.write_all();
+    assert!(hand.client.wants_transmit());
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.write_all();
+    // Nothing is left, and it is this poll that leaves the link.
+    assert!(hand.client.wants_transmit());
+    assert!(!hand.client.poll_transmit(START, &mut hand.tx));
+    assert!(matches!(
+        hand.client.poll_action(),
+        Some(Action::Disconnect { abort: false, .. })
+    ));
+    assert!(!hand.client.wants_transmit());
 }

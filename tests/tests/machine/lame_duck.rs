@@ -190,7 +190,7 @@ fn a_server_that_was_named_all_along_keeps_its_mark() {
     for _ in 0..2 {
         world.send("INFO {\"connect_urls\":[\"n1.test:4222\",\"n2.test:4222\"]}\r\n");
         world.run_for(SECOND);
-        assert!(is_marked(&world), "its being named is no news");
+        assert!(is_marked(&world), "it was named before");
     }
     world.send("INFO {\"connect_urls\":[\"n2.test:4222\"]}\r\n");
     world.send("INFO {\"connect_urls\":[\"n1.test:4222\",\"n2.test:4222\"]}\r\n");

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, Event, Timestamp};
+use nats_conn_sm::{Action, Event, LinkEnd, Timestamp};
+use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Op, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
@@ -402,4 +403,24 @@ fn how_long_the_server_is_silent_and_how_many_pings_it_has_not_answered_can_be_a
     world.reaction(Reaction::send("+OK\r\n"));
     world.run_for(SECOND);
     assert!(health(&world).0 < SECOND);
+}
+
+// behaviour: 8.2
+#[test]
+fn the_health_of_a_session_can_be_asked_until_its_disconnected_was_polled() {
+    let mut hand = ByHand::connected(ByHand::config(), "{}");
+    let link = hand.rx.link();
+    assert!(hand.client.link_health(START).is_some());
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    assert!(
+        hand.client.link_health(START).is_some(),
+        "nothing was reported yet"
+    );
+    let events = hand.events(START);
+    assert!(
+        matches!(events.first(), Some(Event::Disconnected { .. })),
+        "{events:?}"
+    );
+    assert_eq!(hand.client.link_health(START), None);
 }

@@ -63,7 +63,7 @@ fn why_says_what_the_connection_is_doing_and_what_it_waits_for() {
         &hand,
         "TLS handshake with nats://n1.test:4222, for 4000 ms at most",
     );
-    hand.client.handle_tls(START, link);
+    hand.client.handle_tls(START, link, 0);
     says(
         &hand,
         "waiting for credentials for nats://n1.test:4222, for 4000 ms at most",

@@ -105,7 +105,7 @@ fn a_pong_marks_what_preceded_its_ping_as_written_even_if_the_driver_has_not_rep
     world.run_for(SECOND);
     world.publish("a", b"x").expect("room");
     world.client.flush(world.now()).expect("a session");
-    // The driver takes the block and never hands it back; its bytes reach the server all the same.
+    // The driver takes the block and never hands it back; its bytes reach the server anyway.
     let link = world.pipe().link;
     let mut held = nats_conn_sm::SendBuf::new(link);
     assert!(world.client.poll_transmit(world.now(), &mut held));

@@ -394,7 +394,7 @@ fn several_ends_of_one_link_are_one_disconnect() {
             .client
             .handle_link_closed(world.now(), link, nats_conn_sm::LinkEnd::Eof, &mut unsent);
         world.client.handle_connected(world.now(), link);
-        world.client.handle_tls(world.now(), link);
+        world.client.handle_tls(world.now(), link, 0);
     }
     world.wait("reconnected");
     world.run_for(60 * SECOND);

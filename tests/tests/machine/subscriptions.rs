@@ -61,7 +61,7 @@ fn what_is_in_flight_after_an_unsubscribe_is_skipped() {
     world.run_for(SECOND);
     assert_eq!((world.ledger.messages(gone), world.ledger.messages(kept)), (0, 5));
     assert_eq!(world.ledger.end(gone), Some(EndReason::Unsubscribed));
-    assert_eq!(world.client.statistics().in_messages, 10, "counted all the same");
+    assert_eq!(world.client.statistics().in_messages, 10, "counted anyway");
     assert_eq!(world.unsubscribe(gone), Err(SubscriptionError::Unknown));
     assert_eq!(
         world.log().frames.last().expect("a frame").op,

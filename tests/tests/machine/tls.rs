@@ -269,3 +269,28 @@ fn half_a_line_before_the_requested_tls_upgrade_fails_the_attempt_at_once() {
         "{reported:?}"
     );
 }
+
+// behaviour: 2.2; edge: 43
+#[test]
+fn clear_text_that_was_not_parsed_when_tls_is_established_fails_the_attempt() {
+    for unparsed in [&b"PONG\r\n"[..], b"x"] {
+        let mut hand = ByHand::dialled(ByHand::config());
+        let link = hand.rx.link();
+        hand.read(b"INFO {\"tls_required\":true}\r\n");
+        hand.events(START);
+        assert!(matches!(
+            hand.client.poll_action(),
+            Some(Action::UpgradeTls { .. })
+        ));
+        // It arrived while the handshake was made, and the driver did not poll for events in between.
+        hand.read(unparsed);
+        hand.client.handle_tls(START, link, hand.rx.len());
+        let events = hand.events(START);
+        let failed = events.iter().find_map(|event| match event {
+            Event::ConnectFailed { phase, error, .. } => Some((*phase, error.code())),
+            _ => None,
+        });
+        assert_eq!(failed, Some((Phase::Tls, "plaintext_before_tls")), "{events:?}");
+        assert!(!hand.client.poll_transmit(START, &mut hand.tx));
+    }
+}

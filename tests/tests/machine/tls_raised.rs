@@ -56,7 +56,7 @@ fn of_one_list_tls_wins_whatever_the_order_and_the_event_comes_before_the_first_
     assert_eq!(
         raised(&world),
         Vec::<String>::new(),
-        "the same twice is no contradiction"
+        "the same twice is not a contradiction"
     );
 }
 

@@ -57,10 +57,11 @@ impl<'a> Turn<'a> {
         self.locked.connection.handle_connected(now, link);
     }
 
-    /// The TLS handshake is done: [`Action::UpgradeTls`] was.
-    pub fn tls_done(&mut self, link: LinkId) {
+    /// The TLS handshake is done: [`Action::UpgradeTls`] was. So many bytes that arrived before it were not parsed; see
+    /// [`Connection::handle_tls`].
+    pub fn tls_done(&mut self, link: LinkId, unparsed: usize) {
         let now = self.now();
-        self.locked.connection.handle_tls(now, link);
+        self.locked.connection.handle_tls(now, link, unparsed);
     }
 
     /// The link has ended, or the attempt at one: by itself, or because [`Action::Disconnect`] asked for it. Everything

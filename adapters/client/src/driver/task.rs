@@ -75,7 +75,7 @@ pub(crate) struct Driver<R: Runtime> {
 /// What happened outside.
 enum News {
     Connected(LinkId),
-    Tls(LinkId),
+    Tls(LinkId, usize),
     Ended(LinkId, LinkEnd),
     Credentials(LinkId, Result<Credentials, AuthError>),
     Choice(AttemptId, ServerId, Duration),
@@ -311,7 +311,8 @@ impl<R: Runtime> Driver<R> {
                     flushed: true,
                 };
                 self.news.push_back(if upgraded {
-                    News::Tls(id)
+                    // Nothing was read over the new stream yet.
+                    News::Tls(id, self.rx.len())
                 } else {
                     News::Connected(id)
                 });
@@ -445,7 +446,7 @@ impl<R: Runtime> fmt::Debug for Driver<R> {
 fn report(turn: &mut Turn<'_>, news: News, tx: &mut SendBuf) {
     match news {
         News::Connected(link) => turn.connected(link),
-        News::Tls(link) => turn.tls_done(link),
+        News::Tls(link, unparsed) => turn.tls_done(link, unparsed),
         News::Ended(link, end) => turn.link_closed(link, end, tx),
         News::Credentials(link, answer) => turn.credentials(link, answer),
         News::Choice(attempt, server, delay) => turn.server_choice(attempt, server, delay),

@@ -23,7 +23,7 @@ static ASKED: Subject = Subject::from_static("wait.ask");
 /// Larger than a server with a lowered limit takes.
 static LARGE: [u8; 200] = [b'x'; 200];
 
-/// Somebody's request, which waits for an answer.
+/// The request of another client, which waits for an answer.
 fn asked() -> Message {
     let mut wire = "MSG a 1 wait.answer 1\r\nx\r\n".into();
     match Decoder::default().decode(&mut wire) {
@@ -32,7 +32,7 @@ fn asked() -> Message {
     }
 }
 
-/// A subscription that can be given up while somebody waits for its next message.
+/// A subscription that can be given up while its next message is awaited.
 pub(super) type Held = Arc<Mutex<Subscription>>;
 
 pub(super) fn held(client: &Client) -> Held {

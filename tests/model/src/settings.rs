@@ -106,16 +106,16 @@ impl Settings {
 pub enum Auth {
     /// Everybody.
     Open,
-    /// Whoever knows this name and password.
+    /// Clients with this name and password.
     Password {
         /// The user name.
         user: String,
         /// The password.
         password: String,
     },
-    /// Whoever knows this token.
+    /// Clients with this token.
     Token(String),
-    /// Whoever sends this public key and any signature.
+    /// Clients that send this public key and any signature.
     Nkey(String),
     /// Nobody: every CONNECT is answered with this `-ERR` text.
     Refuse(String),

@@ -2,7 +2,7 @@
 //!
 //! It does not use the decoder for servers in `nats-proto`: an encoder and a decoder by one author can be wrong
 //! in the same way. It knows the one spelling that a well-behaved client uses (upper case, single blanks, CRLF,
-//! no leading zeros). What a real server reads all the same ([`lenient`](super::lenient)) is executed, and marked.
+//! no leading zeros). What a real server accepts anyway ([`lenient`](super::lenient)) is executed, and marked.
 
 use bytes::{Buf, BytesMut};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What servers read all the same, though no careful client writes it so (`parser.go`, `client.go`): names of
+//! What servers accept although no careful client writes it (`parser.go`, `client.go`): names of
 //! operations in any case, several blanks or tabs, an end of a line without CR, and fields that nobody looks at.
 //!
 //! Numbers of subscriptions are numbers here, where a real server takes any word.

@@ -30,7 +30,7 @@ pub enum Fault {
     UnaskedPong,
     /// Not an operation: the link ends.
     Malformed(String),
-    /// An operation that servers read all the same, but not in the one spelling of a well-behaved client.
+    /// An operation that servers accept, but not in the one spelling of a well-behaved client.
     Spelling(String),
     /// The arguments of a line are longer than `max_control_line`.
     LineTooLong,

@@ -1,9 +1,9 @@
 //! The model servers on real TCP listeners on loopback, for examples and for tests of adapters.
 //!
-//! Everything that is decided is decided by [`model_server`](crate::model_server); here are threads and sockets.
+//! Everything that is decided is decided by the [model](crate); here are threads and sockets.
 //!
 //! ```
-//! use nats_conn_tests::tcp_server::TcpCluster;
+//! use nats_conn_model_server::tcp_server::TcpCluster;
 //!
 //! let cluster = TcpCluster::start(2)?;
 //! let first = cluster.server(0);
@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::model_server::{Auth, Cluster, Ending, LinkLog, PeerId, Reaction, Settings, Urls, Violation};
+use crate::{Auth, Cluster, Ending, LinkLog, PeerId, Reaction, Settings, Urls, Violation};
 
 /// Some model servers on loopback, which announce each other. Dropped, they all stop.
 #[derive(Debug)]
@@ -366,7 +366,7 @@ impl Shared {
         }
     }
 
-    /// The link is over; whoever notices says so, more than once does no harm.
+    /// The link is over; it may be reported more than once.
     fn finish(&self, peer: PeerId) {
         let now = self.now();
         let mut state = self.lock();
@@ -402,8 +402,7 @@ impl Shared {
 
 /// An abort: what was not delivered is lost, and the other side sees a reset.
 fn tear_down(stream: &TcpStream) {
-    #[cfg(unix)]
-    let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
     let _ = stream.shutdown(Shutdown::Both);
 }
 

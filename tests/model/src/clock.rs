@@ -62,7 +62,7 @@ impl<F: Future> Future for Soon<F> {
         }
         assert!(
             Pin::new(&mut this.pause).poll(cx).is_pending(),
-            "waited {LIMIT:?} in vain at {}",
+            "waited {LIMIT:?} at {}",
             this.place
         );
         Poll::Pending

@@ -1,5 +1,9 @@
 //! The tour: one connection survives a lame duck, crashes, backoff and refused credentials, is closed, and prints
-//! what happens. Every adapter has an example named `tour` around [`main`].
+//! what happens.
+//!
+//! `cargo run -p nats-conn-tour` is the tour on tokio, with two small servers inside its own process. The adapters have an
+//! example named `tour` around [`main`], so that it can be seen on threads and on async-std too.
+#![forbid(unsafe_code)]
 
 mod interrupt;
 mod journey;
@@ -10,8 +14,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use nats_conn_client::{Backoff, Client, ConnectOptions, Events, LameDuckPolicy, StartError};
+use nats_conn_model_server::tcp_server::TcpCluster;
 
-use crate::tcp_server::TcpCluster;
 use journey::Journey;
 
 /// What must have happened, in this order, whatever else did.

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use nats_conn_client::{
     Client, ClientEvent, Events, Message, Publish, Subject, SubjectFilter, SubscribeError, Subscription,
 };
+use nats_conn_model_server::clock::{Pause, pause, within};
 
 use super::narrator::Narrator;
 use super::tally::Tally;
-use crate::clock::{Pause, pause, within};
 
 const SUBJECT: Subject = Subject::from_static("tour.tick");
 const PACE: Duration = Duration::from_millis(100);

@@ -1,11 +1,16 @@
 //! A strict model of NATS servers: bytes in, bytes out, virtual time, no sockets.
 //!
+//! For the tests of this repository and for the tour: the laboratory, `nats-conn-tests`, re-exports all of it. For a NATS
+//! server use `nats-server`, for a client `nats-conn-tokio`.
+//!
+//! [`tcp_server`] puts it on real sockets, and [`clock`] waits without a runtime.
+//!
 //! A [`Cluster`] holds some servers and the links of their clients, and routes between all of them. It does what
 //! a real server does (`client.go`, `parser.go`), it misbehaves where a [`Step`] says so, it remembers every
 //! frame of every link ([`LinkLog`]), and it writes down what a well-behaved client never does ([`Violation`]).
 //!
 //! ```
-//! use nats_conn_tests::model_server::{Cluster, Settings};
+//! use nats_conn_model_server::{Cluster, Settings};
 //!
 //! let mut cluster = Cluster::new();
 //! let server = cluster.add_server(Settings::new("n1"));
@@ -13,6 +18,7 @@
 //! assert!(cluster.take_output(peer).starts_with(b"INFO {"));
 //! ```
 
+pub mod clock;
 mod execute;
 mod frame;
 mod info;
@@ -21,6 +27,7 @@ mod link;
 mod routing;
 mod script;
 mod settings;
+pub mod tcp_server;
 mod violation;
 
 use std::collections::BTreeMap;
