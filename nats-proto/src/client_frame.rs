@@ -10,8 +10,8 @@ use crate::server_info::ServerInfo;
 /// An operation that a client sent, as the [`ServerDecoder`](crate::ServerDecoder) reads it. Subjects and sids are as they came: a
 /// server checks only what it needs.
 ///
-/// In the grammars below `SP` is one or more blanks or tabs, trailing ones are passed over, and `CRLF` may be a bare
-/// LF, but for the one behind a payload; operations are written in any case (`parser.go`). What clients should write
+/// In the grammars below `SP` is one or more blanks or tabs, trailing ones are ignored, and `CRLF` may be a bare
+/// LF, but for the one after a payload; operations are written in any case (`parser.go`). What clients should write
 /// is in [`ClientOp`](crate::ClientOp).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,7 +29,7 @@ pub enum ClientFrame {
     /// ```
     Connect(Box<Connect>),
 
-    /// Wants a PONG. Anything behind the word is ignored.
+    /// Asks for a PONG. Anything after the word is ignored.
     ///
     /// ```text
     /// PING CRLF
@@ -41,7 +41,7 @@ pub enum ClientFrame {
     /// ```
     Ping,
 
-    /// Answers the oldest PING of the server. Anything behind the word is ignored.
+    /// Answers the oldest PING of the server. Anything after the word is ignored.
     ///
     /// ```text
     /// PONG CRLF
@@ -120,7 +120,7 @@ pub enum ClientFrame {
         max: Option<u64>,
     },
 
-    /// `+OK`, which a server ignores. Anything behind the word is ignored, too.
+    /// `+OK`, which a server ignores. Anything after the word is ignored, too.
     ///
     /// ```text
     /// +OK CRLF

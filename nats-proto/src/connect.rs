@@ -24,9 +24,9 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connect {
-    /// Asks for `+OK` behind every operation. Default: `false`; a server assumes `true` if it is not said.
+    /// Asks for `+OK` after every operation. Default: `false`; a server assumes `true` if the field is missing.
     pub verbose: bool,
-    /// Asks for stricter checks of subjects. Default: `false`; a server assumes `true` if it is not said.
+    /// Asks for stricter checks of subjects. Default: `false`; a server assumes `true` if the field is missing.
     pub pedantic: bool,
     /// Says that the client insists on TLS. Default: `false`.
     pub tls_required: bool,
@@ -58,7 +58,7 @@ pub struct Connect {
     pub sig: Option<Secret>,
 }
 
-/// Why a CONNECT cannot be read. Says nothing of its content, which is secret.
+/// Why a CONNECT cannot be read. Shows nothing of its content, which is secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("CONNECT with something that is not the JSON of its fields")]
 pub struct ConnectError;
@@ -87,7 +87,7 @@ impl Default for Connect {
 }
 
 impl Connect {
-    /// Reads the JSON of a CONNECT, as a server does: unknown fields are passed over, and what is not said is
+    /// Reads the JSON of a CONNECT, as a server does: unknown fields are ignored, and what is missing is
     /// what the server assumes (`verbose`, `pedantic` and `echo` on, all else off or empty).
     ///
     /// # Errors

@@ -191,7 +191,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    /// The fields of a line, the same with both line ends and whatever is behind them.
+    /// The fields of a line, the same with both line ends and whatever follows them.
     fn fields(content: &[u8]) -> Vec<Vec<u8>> {
         let mut seen = None;
         for end in [&b"\n"[..], b"\r\n", b"\r\nbehind it", b"\n12345678"] {
@@ -254,7 +254,7 @@ mod tests {
                 for at in 0..8 {
                     let mut word = [filler; 8];
                     word[at] = byte;
-                    // What is behind does not matter.
+                    // What follows does not matter.
                     word[7] = if at < 7 { b' ' } else { byte };
                     let found = bytes_up_to_blank(u64::from_le_bytes(word));
                     let first = if byte <= b' ' {

@@ -49,7 +49,7 @@ pub struct Decoder {
     failed: Option<DecodeError>,
 }
 
-/// Why what a server sent is not the protocol. Final: what follows cannot be told apart any more.
+/// Why what a server sent is not the protocol. Final: what follows cannot be parsed any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -84,7 +84,7 @@ pub enum DecodeError {
     /// An `HMSG` whose headers are longer than the whole.
     #[error("{0} has a header size above its total size")]
     HeadersAboveTotal(Snippet),
-    /// The bytes behind a payload are not CRLF.
+    /// The bytes after a payload are not CRLF.
     #[error("a payload is not followed by CRLF")]
     PayloadEnd,
     /// An INFO that cannot be read.
@@ -318,7 +318,7 @@ enum Word {
 }
 
 impl Word {
-    /// The word that `line` begins with, be the line whole or not. Only behind INFO it matters what follows, and no
+    /// The word that `line` begins with, be the line whole or not. Only after INFO it matters what follows, and no
     /// blank is needed before a brace.
     fn of(line: &[u8]) -> Option<Self> {
         let begins = |word: &[u8]| {

@@ -1,4 +1,4 @@
-//! What the fuzz targets run: each takes any bytes and panics where something that is promised does not hold.
+//! What the fuzz targets run: each takes any bytes and panics if a promise does not hold.
 //!
 //! The bodies are here so that every build compiles them and every test run tries them.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, missing_docs)]
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Any bytes from a server: the same operations whole, in two pieces and byte by byte; an error is final; no view
-/// of a message panics; what is said to be needed is never too much.
+/// of a message panics; `need` is never too much.
 pub fn decode(data: &[u8]) {
     let (split, stream) = split_point(data);
     let limits = Limits::default()
@@ -71,7 +71,7 @@ pub fn headers(data: &[u8]) {
 }
 
 /// Any texts in every field of every operation: what can be made is written as exactly one frame, of the length
-/// that was foretold, and is read by the other role as what it was. Through a [`TransmitBuf`] it is the same.
+/// that was announced, and is read back by the other role. Through a [`TransmitBuf`] it is the same.
 pub fn roundtrip(data: &[u8]) {
     let mut fields = Fields(data);
     let number = fields.number();
@@ -199,7 +199,7 @@ fn decode_in_pieces(limits: Limits, pieces: &[&[u8]]) -> Decoded {
     (operations, None, buffer.len())
 }
 
-/// Where a frame is said to end at the earliest: always behind what is there, and never sooner than was said before.
+/// Where a frame ends at the earliest, by `need`: always after what is there, and never sooner than the last answer.
 fn check_need(before: usize, available: usize, need: usize) -> usize {
     let wanted = available.saturating_add(need);
     assert!(
@@ -414,7 +414,7 @@ fn split_point(data: &[u8]) -> (usize, &[u8]) {
         .map_or((0, data), |(first, rest)| (usize::from(*first), rest))
 }
 
-/// Takes fields off the front of some bytes, each behind its length.
+/// Takes fields off the front of some bytes, each after its length.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

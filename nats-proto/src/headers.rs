@@ -55,7 +55,7 @@ pub struct Headers {
     description: (u32, u32),
 }
 
-/// Where one header lies in the block. Its value begins behind `: `.
+/// Where one header is in the block. Its value begins after `: `.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     name_start: u32,
@@ -126,7 +126,7 @@ impl Headers {
         Ok(headers)
     }
 
-    /// Adds a header behind those that are there, also if there is one of that name.
+    /// Adds a header after those that are there, even if there is one of that name.
     ///
     /// # Errors
     /// [`HeaderError`] if the name or the value cannot be written; nothing is changed then.
@@ -227,7 +227,7 @@ impl Headers {
         self.status
     }
 
-    /// What stands behind the status; nothing if there is nothing, or if it is not UTF-8.
+    /// What follows the status; nothing if there is nothing, or if it is not UTF-8.
     pub fn description(&self) -> Option<&str> {
         core::str::from_utf8(self.description_bytes())
             .ok()

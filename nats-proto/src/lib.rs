@@ -18,7 +18,7 @@
 //! | `+OK` | [`ServerOp::Ok`] | `SUB` | [`ClientOp::Subscribe`] |
 //! | `-ERR` | [`ServerOp::Err`] | `UNSUB` | [`ClientOp::Unsubscribe`] |
 //!
-//! The same as the server has them in its hands: [`ServerFrame`] and [`ClientFrame`].
+//! The same from the side of the server: [`ServerFrame`] and [`ClientFrame`].
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -49,7 +49,7 @@
 //!
 //! # The protocol in short
 //! A connection is two streams of operations. Each operation begins with a control line of fields between blanks;
-//! some are followed by as many bytes as the line announces, and by CRLF. There is no framing beside that, so whoever
+//! some are followed by as many bytes as the line announces, and by CRLF. There is no other framing, so a reader that
 //! loses count has lost the connection.
 //!
 //! ```text
@@ -62,12 +62,12 @@
 //! ```
 //!
 //! * *Handshake*: the server speaks first, with INFO. The client upgrades to TLS if INFO or its own URL wants it,
-//!   answers with CONNECT, and knows that it was accepted by the PONG to the PING behind it. Fields: [`ServerInfo`]
+//!   answers with CONNECT, and knows that it was accepted by the PONG to the PING after it. Fields: [`ServerInfo`]
 //!   and [`Connect`].
 //! * *Lines*: clients write one blank between fields and CRLF at the end. Readers take operations in any case, runs
-//!   of blanks and tabs, and a bare LF; only behind a payload it must be CRLF.
+//!   of blanks and tabs, and a bare LF; only after a payload it must be CRLF.
 //! * *Sizes* are decimal and count bytes, of headers and payload together where there are headers. A client sends no
-//!   more than `max_payload` of INFO, and no control line with more than [`MAX_CONTROL_LINE`] bytes behind its word.
+//!   more than `max_payload` of INFO, and no control line with more than [`MAX_CONTROL_LINE`] bytes after its word.
 //! * *Subjects* are tokens between dots ([`Subject`]); subscriptions may use `*` for one token and `>` for the rest
 //!   ([`SubjectFilter`]), and share messages in a [`QueueGroup`].
 //! * *Headers* are a block before the payload ([`Headers`]), with an optional [`StatusCode`] in its first line.
@@ -76,7 +76,7 @@
 //! * *Errors*: `-ERR` ([`ServerError`]) says what was refused, and mostly is the last thing before the server closes.
 //!
 //! A [`ServerUrl`] says where a server is. [`TransmitBuf`] holds what is on its way out and knows where each operation
-//! ends, so that one that was written in part can be told from a whole one.
+//! ends, so that one that was written in part can be distinguished from a whole one.
 //!
 //! # What holds
 //! * Any bytes give operations or an error, never a panic; the same ones however they were split.

@@ -53,7 +53,7 @@ impl Limits {
         Self { payload, ..self }
     }
 
-    /// What is enforced: no line limit so small that operations could not be told apart, no frame above 2 GiB.
+    /// What is enforced: no line limit so small that operations could not be distinguished, no frame above 2 GiB.
     pub(crate) fn in_range(self) -> Self {
         let line = self.line.clamp(64, LARGEST_LINE);
         Self {

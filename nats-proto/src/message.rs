@@ -14,7 +14,7 @@ use crate::status_code::StatusCode;
 
 /// A message as it arrived: one reference-counted piece of the read buffer and the views into it.
 ///
-/// It comes from `MSG` or `HMSG`; see [`Decoder`](crate::Decoder). Nothing in it is parsed before somebody asks,
+/// It comes from `MSG` or `HMSG`; see [`Decoder`](crate::Decoder). Nothing in it is parsed before it is asked for,
 /// and nothing in it can be so wrong that it would not be delivered: a subject that is not UTF-8, a header block
 /// that is none and an odd status are readable as bytes. A clone costs a reference count.
 ///
@@ -110,7 +110,7 @@ impl Message {
         self.header_block().map(Headers::parse).transpose()
     }
 
-    /// The status of the header block, without reading the headers behind it.
+    /// The status of the header block, without reading the headers after it.
     pub fn status(&self) -> Option<StatusCode> {
         parse_status(self.header_block()?)?.0
     }

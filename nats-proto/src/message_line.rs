@@ -31,7 +31,7 @@ pub(crate) enum LineFault {
 }
 
 impl MessageOperation {
-    /// Which of them `data` begins with, the blank behind the word included.
+    /// Which of them `data` begins with, the blank after the word included.
     #[inline]
     pub(crate) fn of(data: &[u8]) -> Option<Self> {
         match data {
@@ -48,7 +48,7 @@ impl MessageOperation {
         }
     }
 
-    /// How long the word is with the blank behind it.
+    /// How long the word is with the blank after it.
     #[inline]
     pub(crate) fn word_len(self) -> usize {
         match self {
@@ -129,7 +129,7 @@ impl MessageOperation {
     }
 }
 
-/// The field at the beginning of `rest`, which is the end of `data`, and what is behind the blank that ends it.
+/// The field at the beginning of `rest`, which is the end of `data`, and what follows the blank that ends it.
 #[inline]
 fn word<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
     match field_end(rest, 0)? {
@@ -145,7 +145,7 @@ fn word<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
     }
 }
 
-/// The number at the beginning of `rest` and what is behind it. Nothing if it could be above `u64`.
+/// The number at the beginning of `rest` and what follows it. Nothing if it could be above `u64`.
 #[inline]
 fn number(rest: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
@@ -220,7 +220,7 @@ mod tests {
             (b"MSG a 12345678901234567890 0\r\n", true),
             (b"HMSG a 1 0\t0\r\n", true),
             (b"MSG a 1  0\r\n", true),
-            // Two blanks are no empty subject.
+            // Two blanks are not an empty subject.
             (b"MSG  1 0\r\n", false),
             (b"HMSG  1 0 0\r\n", false),
             (b"MSG a 1 r s 0\r\n", false),

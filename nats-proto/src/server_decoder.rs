@@ -15,7 +15,7 @@ use crate::server_info::ServerInfo;
 /// Cuts operations from the front of a read buffer, in the server role: for test servers and proxies.
 ///
 /// It takes and refuses what a real server does (`parser.go`): operations in any case, runs of blanks and tabs, a
-/// bare LF behind a control line, any bytes behind `PING`, `PONG` and `+OK`; but no blank lines, no payload without
+/// bare LF after a control line, any bytes after `PING`, `PONG` and `+OK`; but no blank lines, no payload without
 /// CRLF, no size of more than nine digits. Where a real server depends on how the bytes were split, as with a CR
 /// in the middle of a line, this one refuses.
 ///
@@ -80,22 +80,22 @@ pub enum ServerDecodeError {
     /// A CONNECT with a `protocol` that is neither 0 nor 1.
     #[error("a CONNECT with a protocol that is neither 0 nor 1")]
     ClientProtocol,
-    /// A wrong number of fields, or a size that is none. Servers close without a word.
+    /// A wrong number of fields, or a size that is none. Servers close without an `-ERR`.
     #[error("an operation with wrong fields")]
     Arguments,
-    /// A CONNECT that is not JSON. Servers close without a word.
+    /// A CONNECT that is not JSON. Servers close without an `-ERR`.
     #[error("a CONNECT that is not JSON")]
     ConnectJson,
-    /// An INFO that is not JSON. Servers close without a word.
+    /// An INFO that is not JSON. Servers close without an `-ERR`.
     #[error("an INFO that is not JSON")]
     InfoJson,
-    /// An `-ERR`, which only servers send. Servers close without a word.
+    /// An `-ERR`, which only servers send. Servers close without an `-ERR`.
     #[error("an -ERR from a client")]
     ErrFromClient,
 }
 
 impl ServerDecodeError {
-    /// What a real server says in `-ERR` before it closes; nothing if it closes without a word.
+    /// What a real server sends in `-ERR` before it closes; nothing if it closes without one.
     pub fn text(&self) -> Option<&'static str> {
         match self {
             Self::UnknownOperation => Some("Unknown Protocol Operation"),
@@ -231,7 +231,7 @@ impl ServerDecoder {
     }
 
     fn incomplete_line(&mut self, buffer: &BytesMut) -> Result<Option<ClientFrame>, ServerDecodeError> {
-        // The longest word and what may stand behind it.
+        // The longest word and what may follow it.
         const LONGEST: usize = 9;
         let limit = self.limits.control_line;
         self.scanned = buffer.len();
@@ -285,7 +285,7 @@ enum Word {
 }
 
 impl Word {
-    /// The word at the beginning of `line`, with what must stand behind it.
+    /// The word at the beginning of `line`, with what must follow it.
     fn of(line: &[u8]) -> Option<Self> {
         let words = [
             Self::Pub,
@@ -321,7 +321,7 @@ impl Word {
         }
     }
 
-    /// `CONNECT{}` is taken without a blank; behind PING and the like anything is swallowed.
+    /// `CONNECT{}` is taken without a blank; after PING and the like anything is ignored.
     fn needs_blank(self) -> bool {
         matches!(
             self,
@@ -425,7 +425,7 @@ fn decode_control(word: Word, line: &Bytes) -> Result<ClientFrame, ServerDecodeE
     }
 }
 
-/// The fields behind the word, of which no operation has more than four; a CR among them is refused.
+/// The fields after the word, of which no operation has more than four; a CR among them is refused.
 fn fields(line: &[u8], word: Word) -> Result<[Option<Span>; 5], ServerDecodeError> {
     let scanned = Line::scan(line, word.text().len()).filter(|_| memchr(b'\r', without_end(line)).is_none());
     let scanned = scanned.ok_or(ServerDecodeError::Arguments)?;

@@ -11,7 +11,7 @@ use crate::sid::Sid;
 
 /// What a server complains about, in `-ERR`: its text, and what is known of it.
 ///
-/// Texts are told apart regardless of case (servers mix it) and kept as they came.
+/// Texts are compared regardless of case (servers mix it) and kept as they came.
 ///
 /// ```
 /// use nats_proto::{PermissionOperation, ServerError};
@@ -68,7 +68,7 @@ pub enum ServerErrorKind {
     PermissionsViolation(Box<PermissionViolation>),
     /// `Invalid Subject`: a SUB that was not taken. The text names neither subject nor sid.
     InvalidSubject,
-    /// `Invalid Publish Subject`, in pedantic mode. The message is delivered all the same.
+    /// `Invalid Publish Subject`, in pedantic mode. The message is delivered anyway.
     InvalidPublishSubject,
     /// `Secure Connection - TLS Required`. Closes.
     TlsRequired,
@@ -105,7 +105,7 @@ pub enum PermissionOperation {
 }
 
 impl ServerError {
-    /// Reads what stands behind `-ERR`: any bytes, or none.
+    /// Reads what follows `-ERR`: any bytes, or none.
     ///
     /// Blanks around the text and one pair of single quotes are cut off; what is not UTF-8 is replaced.
     pub fn parse(text: &[u8]) -> Self {
@@ -130,7 +130,7 @@ impl ServerError {
         &self.text
     }
 
-    /// Whether a server closes the connection behind it.
+    /// Whether a server closes the connection after it.
     pub fn closes(&self) -> bool {
         use ServerErrorKind as Kind;
         !matches!(
@@ -279,13 +279,13 @@ fn begins(text: &str, known: &str) -> bool {
     strip(text, known).is_some()
 }
 
-/// What stands behind `known`, regardless of case.
+/// What follows `known`, regardless of case.
 fn strip<'a>(text: &'a str, known: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(known.len())?;
     start.eq_ignore_ascii_case(known).then_some(rest)
 }
 
-/// The text that a Go-quoted string at the beginning of `text` stands for, and what is behind it. Without quotes
+/// The text that a Go-quoted string at the beginning of `text` stands for, and what follows it. Without quotes
 /// it is all up to the next blank.
 fn quoted(text: &str) -> (String, &str) {
     let Some(inner) = text.strip_prefix('"') else {
@@ -314,7 +314,7 @@ fn quoted(text: &str) -> (String, &str) {
     (String::from_utf8_lossy(&bytes).into_owned(), rest)
 }
 
-/// Adds what the escape that begins behind a backslash stands for; gives what is behind it. What is not an escape
+/// Adds what the escape that begins after a backslash stands for; returns what follows it. What is not an escape
 /// of Go stands for itself.
 fn unescape<'a>(text: &'a str, bytes: &mut Vec<u8>) -> &'a str {
     let mut characters = text.chars();

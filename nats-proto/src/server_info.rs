@@ -12,7 +12,7 @@ use crate::control_line::trim;
 /// What a server says about itself, in INFO: first of all, and again whenever something changes.
 ///
 /// Every field may be missing or null. One whose type or range is not what is expected counts as missing, and
-/// unknown ones are passed over: a server may be newer than this crate, or no server but a proxy. The fields are
+/// unknown ones are ignored: a server may be newer than this crate, or no server but a proxy. The fields are
 /// those of `server.go` that reach clients.
 ///
 /// ```
@@ -45,11 +45,11 @@ pub struct ServerInfo {
     pub headers: bool,
     /// Whether it wants credentials. Absent where a `no_auth_user` is set.
     pub auth_required: bool,
-    /// Whether it goes on only with TLS.
+    /// Whether it continues only with TLS.
     pub tls_required: bool,
     /// Whether it wants a certificate of the client.
     pub tls_verify: bool,
-    /// Whether it can go on with TLS, or without.
+    /// Whether it can continue with TLS, or without.
     pub tls_available: bool,
     /// The largest message it takes, in bytes of headers and payload. The account may lower it in a later INFO.
     pub max_payload: Option<u64>,
@@ -73,7 +73,7 @@ pub struct ServerInfo {
     pub ws_connect_urls: Vec<String>,
     /// Whether the server is in lame duck mode: about to shut down.
     pub ldm: bool,
-    /// Whether this INFO answers CONNECT (2.12 and later, behind the first PONG).
+    /// Whether this INFO answers CONNECT (2.12 and later, after the first PONG).
     pub connect_info: bool,
     /// The account of this connection; only with `connect_info`.
     pub remote_account: Option<String>,
@@ -89,8 +89,8 @@ pub struct ServerInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InfoError {
-    /// There is nothing behind the word.
-    #[error("INFO without anything behind it")]
+    /// There is nothing after the word.
+    #[error("INFO without anything after it")]
     Empty,
     /// What is there is not JSON.
     #[error("INFO with something that is not JSON, at byte {at}")]
@@ -115,7 +115,7 @@ impl InfoError {
 }
 
 impl ServerInfo {
-    /// Reads the JSON of an INFO; blanks around it are passed over.
+    /// Reads the JSON of an INFO; blanks around it are ignored.
     ///
     /// Bytes that are not UTF-8 are replaced, as Go does it.
     ///

@@ -8,7 +8,7 @@ use crate::server_info::ServerInfo;
 
 /// An operation that a server sent, as the [`Decoder`](crate::Decoder) reads it.
 ///
-/// In the grammars below `SP` is one or more blanks or tabs and `CRLF` may be a bare LF, but for the one behind
+/// In the grammars below `SP` is one or more blanks or tabs and `CRLF` may be a bare LF, but for the one after
 /// a payload; operations are written in any case (`parser.go` and all clients of the Go family).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -41,7 +41,7 @@ pub enum ServerOp {
     /// ```
     Message(Message),
 
-    /// Wants a PONG. Anything behind the word is ignored.
+    /// Asks for a PONG. Anything after the word is ignored.
     ///
     /// ```text
     /// PING CRLF
@@ -53,7 +53,7 @@ pub enum ServerOp {
     /// ```
     Ping,
 
-    /// Answers the oldest PING that is not answered yet, and so everything before it. Anything behind the word
+    /// Answers the oldest PING that is not answered yet, and so everything before it. Anything after the word
     /// is ignored.
     ///
     /// ```text
@@ -66,7 +66,7 @@ pub enum ServerOp {
     /// ```
     Pong,
 
-    /// Confirms an operation, where CONNECT asked for `verbose`. Anything behind the word is ignored.
+    /// Confirms an operation, where CONNECT asked for `verbose`. Anything after the word is ignored.
     ///
     /// ```text
     /// +OK CRLF
@@ -78,7 +78,7 @@ pub enum ServerOp {
     /// ```
     Ok,
 
-    /// Something was refused. Behind many of these the server closes: see [`ServerError::closes`].
+    /// Something was refused. After many of these the server closes the connection: see [`ServerError::closes`].
     ///
     /// ```text
     /// -ERR [SP] ["'"] text ["'"] CRLF

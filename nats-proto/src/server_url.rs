@@ -49,7 +49,7 @@ struct TlsOfServer {
     first: bool,
 }
 
-/// How a server is spoken to.
+/// How a server is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
@@ -69,7 +69,7 @@ pub enum UserInfo {
     Password {
         /// Before the colon.
         user: Secret,
-        /// Behind the colon; it may be empty.
+        /// What follows the colon; it may be empty.
         password: Secret,
     },
 }
@@ -114,8 +114,8 @@ pub enum UrlError {
     /// The userinfo has a `%` that is not followed by two hexadecimal digits, or does not decode to UTF-8.
     #[error("the server URL has userinfo that is not percent-encoded UTF-8; write `%25` for `%`")]
     Userinfo,
-    /// Something stands behind host and port.
-    #[error("the server URL has something behind host and port; remove it, or percent-encode the password")]
+    /// Something follows host and port.
+    #[error("the server URL has something after host and port; remove it, or percent-encode the password")]
     Path,
 }
 
@@ -176,7 +176,7 @@ impl ServerUrl {
         })
     }
 
-    /// Reads a list separated by commas. Empty pieces are passed over; a comma in userinfo is written `%2C`.
+    /// Reads a list separated by commas. Empty pieces are skipped; a comma in userinfo is written `%2C`.
     ///
     /// # Errors
     /// [`UrlError`] of the first piece that is no URL; [`UrlError::Empty`] if there is none at all.
@@ -227,7 +227,7 @@ impl ServerUrl {
         Self { scheme, ..self }
     }
 
-    /// Whether it is spoken to with TLS only: its scheme says so, or that TLS comes first.
+    /// Whether it is used with TLS only: its scheme says so, or that TLS comes first.
     pub fn is_tls(&self) -> bool {
         self.scheme == Scheme::Tls || self.is_tls_first()
     }
@@ -238,7 +238,7 @@ impl ServerUrl {
     }
 
     /// The same with another name that the certificate must be for: for a server that is dialled by an address, or
-    /// through a tunnel. A DNS name or an IP address. It is also what the server is told of whom we expect (SNI).
+    /// through a tunnel. A DNS name or an IP address. It is also the name that is sent to the server (SNI).
     /// Whether TLS is used is not changed by it. Default: the host.
     ///
     /// ```
@@ -336,7 +336,7 @@ const FOREIGN_SCHEMES: [&str; 14] = [
     "tcp", "udp",
 ];
 
-/// The scheme and what is behind it. What could not be a scheme is none: it may be a password with `://` in it.
+/// The scheme and what follows it. What could not be a scheme is none: it may be a password with `://` in it.
 fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
     let is_scheme = |scheme: &str| {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -427,7 +427,7 @@ fn split_port(place: &str) -> Result<(String, &str), UrlError> {
     }
     let (host, port) = place.split_once(':').unwrap_or((place, ""));
     if port.contains(':') {
-        // More than one colon: an IPv6 address without brackets, of which the port cannot be told.
+        // More than one colon: an IPv6 address without brackets, whose port cannot be determined.
         return Err(UrlError::Ipv6);
     }
     let usable = |character: char| character.is_alphanumeric() || matches!(character, '-' | '.' | '_');

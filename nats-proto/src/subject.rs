@@ -71,7 +71,7 @@ impl fmt::Debug for SubjectError {
 validated_text!(Subject, SubjectError, check_subject);
 
 impl Subject {
-    /// This subject with one or more tokens behind it: `a.b` and `c` give `a.b.c`.
+    /// This subject with one or more tokens after it: `a.b` and `c` give `a.b.c`.
     ///
     /// # Errors
     /// [`SubjectError`] if `tokens` is not itself a subject; offsets are within `tokens`.

@@ -14,9 +14,9 @@ pub const SHARED_MIN: usize = 4096;
 /// copied.
 ///
 /// It is written with [`ClientOp::encode`](crate::ClientOp::encode) and read as a [`Buf`], which only moves a
-/// cursor: everything stays until [`clear`](Self::clear). Whoever fills it says where each frame ends, with a tag
-/// of any kind, so that after a transport has failed in the middle [`sent`](Self::sent) tells the frames that went
-/// out whole from the one that was cut and those that never left.
+/// cursor: everything stays until [`clear`](Self::clear). The writer marks where each frame ends, with a tag
+/// of any kind, so that after a transport has failed in the middle [`sent`](Self::sent) distinguishes the frames that
+/// went out whole from the one that was cut and those that never left.
 ///
 /// ```
 /// use bytes::Buf;
@@ -35,7 +35,7 @@ pub const SHARED_MIN: usize = 4096;
 /// ```
 #[derive(Clone)]
 pub struct TransmitBuf<T = ()> {
-    /// Everything but the shared payloads, behind what is frozen.
+    /// Everything but the shared payloads, after what is frozen.
     flat: Vec<u8>,
     /// The beginning of the flat bytes, if it was shared.
     frozen: Bytes,
@@ -65,7 +65,7 @@ struct Insertion {
 pub struct Frame<T = ()> {
     /// The offset of its first byte.
     pub start: usize,
-    /// The offset behind its last byte. It went out whole if [`TransmitBuf::sent`] is at least that.
+    /// The offset after its last byte. It went out whole if [`TransmitBuf::sent`] is at least that.
     pub end: usize,
     /// What [`TransmitBuf::end_frame`] was given.
     pub tag: T,
@@ -340,9 +340,9 @@ impl<'a> Piece<'a> {
 
 struct Pieces<'a> {
     frozen: &'a [u8],
-    /// What is behind the frozen bytes.
+    /// What follows the frozen bytes.
     flat: &'a [u8],
-    /// Those that end behind `at`.
+    /// Those that end after `at`.
     insertions: &'a [Insertion],
     at: usize,
     end: usize,

@@ -1,4 +1,4 @@
-"""The life that README.md tells, on nats-py."""
+"""What README.md describes, with nats-py."""
 
 import asyncio
 import sys

@@ -1,9 +1,9 @@
-//! Lives made of random calls: every public call of the machine, with any arguments and in any order, mixed with
+//! Lives made of random calls: all public calls of the machine, with any arguments and in any order, mixed with
 //! rounds in which driver and servers behave (random calls alone hardly get past a handshake).
 //!
-//! [`run`] is driven by bytes, so that a property test and a fuzz target use the same lives. It panics where
-//! something that is promised does not hold: the ledger, the grammar, the wire of each link, the five counters, the
-//! limits, the deadline, that a copy of the machine lives the same life, and that its recording replays to the same.
+//! [`run`] is driven by bytes, so that a property test and a fuzz target use the same lives. It panics if
+//! a promise does not hold: the ledger, the grammar, the wire of each link, the five counters, the
+//! limits, the deadline, that a clone of the machine behaves the same, and that its recording replays to the same.
 
 mod calls;
 mod choices;
@@ -34,18 +34,18 @@ pub struct Reached {
     pub closed: bool,
     /// A publish was confirmed.
     pub confirmed: bool,
-    /// How many events it told.
+    /// How many events it emitted.
     pub events: usize,
-    /// How many inputs its recording has, all of which came to the same when they were replayed. None for a life
+    /// How many inputs its recording has, all of which gave the same outputs when they were replayed. None for a life
     /// of copies, which are not recorded.
     pub replayed: u64,
 }
 
-/// Lives the life that these bytes say, and checks it. One in eight is lived twice, the second time by copies of the
-/// machine, and must tell the same.
+/// Runs the life that these bytes describe, and checks it. One in eight is run twice, the second time with clones of
+/// the machine, and must give the same events.
 ///
 /// # Panics
-/// If something that is promised does not hold.
+/// If a promise does not hold.
 pub fn run(data: &[u8]) -> Reached {
     let mut choices = Choices::new(data);
     let twice = choices.one_in(8);
@@ -53,7 +53,7 @@ pub fn run(data: &[u8]) -> Reached {
     let first = Life::begin(choices.clone(), false).live();
     if twice {
         let second = Life::begin(choices, true).live();
-        assert_eq!(first.1, second.1, "a copy of the machine tells something else");
+        assert_eq!(first.1, second.1, "a clone of the machine gives other events");
     }
     first.0
 }
@@ -61,7 +61,7 @@ pub fn run(data: &[u8]) -> Reached {
 /// The hash of the recording of one of the golden lives. They are as random as any, and always the same.
 ///
 /// # Panics
-/// If something that is promised does not hold.
+/// If a promise does not hold.
 pub fn golden_life(number: u64) -> String {
     let bytes = golden_bytes(number);
     let mut life = Life::begin(Choices::new(&bytes), false);
@@ -86,9 +86,9 @@ fn golden_bytes(number: u64) -> Vec<u8> {
 struct Life<'a> {
     world: World,
     choices: Choices<'a>,
-    /// The server says nothing but what a server may say: what it saw can be held against the fates.
+    /// The server sends only what a server may send: what it saw can be compared with the fates.
     honest: bool,
-    /// The machine is replaced by a copy now and then.
+    /// The machine is replaced by a clone now and then.
     copies: bool,
     sids: Vec<Sid>,
     requests: Vec<RequestId>,
@@ -106,11 +106,11 @@ impl Life<'_> {
         reached.replayed = self.world.verify_recording();
         let twice = self.choices.is_twice();
         let events = self.world.events.iter().filter(|_| twice);
-        let told = events.map(|event| format!("{event:?}")).collect();
-        (reached, told)
+        let reported = events.map(|event| format!("{event:?}")).collect();
+        (reached, reported)
     }
 
-    /// Lives until nothing is left to choose.
+    /// Runs until no choices are left.
     fn pass(&mut self) {
         for _ in 0..CALLS {
             if self.choices.is_empty() {
@@ -121,7 +121,7 @@ impl Life<'_> {
         }
     }
 
-    /// Every life ends, so that every fate is final when it is held against what the servers saw.
+    /// Every life ends, so that every fate is final when it is compared with what the servers saw.
     fn end(&mut self) {
         self.heal();
         self.world.abort();

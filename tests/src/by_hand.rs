@@ -49,7 +49,7 @@ impl ByHand {
         Self { client, rx, tx }
     }
 
-    /// A machine with a session, behind this INFO, and nothing to be told.
+    /// A machine with a session after this INFO, and no events waiting.
     pub fn connected(config: Config, info: &str) -> Self {
         Self::dialled(config).with_session(info)
     }
@@ -96,7 +96,7 @@ impl ByHand {
     }
 }
 
-/// So many seconds behind the start.
+/// So many seconds after the start.
 pub fn after(seconds: u64) -> Timestamp {
     START + Duration::from_secs(seconds)
 }

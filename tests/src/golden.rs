@@ -1,6 +1,6 @@
 //! Golden rows: what the machine did in every recorded story of the tests, as hashes that are kept in `tests/golden`.
 //!
-//! A recording holds every input of a machine and a digest of what came of each, so that two lives with the same
+//! A recording holds every input of a machine and a digest of the outputs of each, so that two lives with the same
 //! recording had the same events, actions, bytes and deadlines. `tests/golden/README.md` says how to read a
 //! difference and when rows may change.
 
@@ -27,8 +27,8 @@ const TRANSCRIPTS: &str = "GOLDEN_TRANSCRIPTS";
 type Rows = HashMap<String, Vec<String>>;
 
 thread_local! {
-    /// The hashes of the stories that the test of this thread has told so far.
-    static TOLD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// The hashes of the stories of the test of this thread so far.
+    static HASHES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Where golden rows and recordings are kept.
@@ -46,34 +46,34 @@ fn folder_named_by(variable: &str) -> Option<PathBuf> {
     Some(PathBuf::from(folder))
 }
 
-/// Compares the next story of the running test with its golden row. A test without a row is new, and may tell what it
+/// Compares the next story of the running test with its golden row. A test without a row is new, and may do what it
 /// will.
 ///
 /// # Panics
-/// If the machine lived another life than the one that is kept, or if the story cannot be written.
+/// If the machine did something else than what is kept, or if the story cannot be written.
 pub fn check_story(recording: &[u8]) {
     let Some(test) = running_test() else {
         return;
     };
     let hash = hash_of(recording);
-    let fault = TOLD.with_borrow_mut(|told| {
-        told.push(hash);
-        show(&format!("{test}.{}", told.len()), recording);
+    let fault = HASHES.with_borrow_mut(|reported| {
+        reported.push(hash);
+        show(&format!("{test}.{}", reported.len()), recording);
         if let Some(folder) = written_to() {
-            write_row(&folder, &test, told);
+            write_row(&folder, &test, reported);
             return None;
         }
-        fault_of(kept_stories().get(&test)?, told)
+        fault_of(kept_stories().get(&test)?, reported)
     });
     if let Some(fault) = fault {
         panic!("{test}: {fault}; see tests/golden/README.md");
     }
 }
 
-/// What is wrong with the last of the stories so far; those before it were looked at before.
-fn fault_of(kept: &[String], told: &[String]) -> Option<String> {
-    let number = told.len();
-    let last = told.last()?;
+/// What is wrong with the last of the stories so far; those before it were checked before.
+fn fault_of(kept: &[String], reported: &[String]) -> Option<String> {
+    let number = reported.len();
+    let last = reported.last()?;
     match kept.get(number.saturating_sub(1)) {
         Some(expected) if expected == last => None,
         Some(expected) => Some(format!(
@@ -200,11 +200,11 @@ mod tests {
         let name = running_test().expect("a test");
         assert_eq!(name, "nats_conn_tests/golden::tests::a_test_knows_its_name");
         let elsewhere = thread::spawn(running_test).join().expect("no panic");
-        assert_eq!(elsewhere, None, "a thread without a name is no test");
+        assert_eq!(elsewhere, None, "a thread without a name is not a test");
     }
 
     #[test]
-    fn one_byte_of_a_recorded_life_makes_another_hash() {
+    fn one_different_byte_changes_the_hash() {
         let life = |seed| Scenario::new(1).seed(seed).connected().recording().to_vec();
         let one = life(1);
         assert_eq!(hash_of(&one), hash_of(&life(1)));

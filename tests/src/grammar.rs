@@ -1,4 +1,4 @@
-//! The grammar of the life of a connection, held against every event.
+//! The grammar of the life of a connection, checked with every event.
 //!
 //! ```text
 //! life      = { attempt failed } ( closed | attempt connected session )
@@ -31,11 +31,11 @@ enum Place {
     /// Before the first `connecting`.
     #[default]
     Start,
-    /// Behind `connect_failed` or `disconnected`.
+    /// After `connect_failed` or `disconnected`.
     Between,
-    /// Behind `backoff_wait`.
+    /// After `backoff_wait`.
     Waiting,
-    /// Behind `connecting`.
+    /// After `connecting`.
     Attempt,
     Session,
     Closed,
@@ -50,11 +50,11 @@ impl Grammar {
     /// Takes the next event.
     ///
     /// # Errors
-    /// Why it must not stand here.
+    /// Why it must not occur here.
     pub fn event(&mut self, event: &Event) -> Result<(), String> {
         let name = story::name(event);
         let next = match (self.place, event) {
-            (Place::Closed, _) => return Err(format!("{name} behind closed")),
+            (Place::Closed, _) => return Err(format!("{name} after closed")),
             (Place::Start | Place::Between | Place::Waiting, Event::Connecting { .. }) => Place::Attempt,
             (Place::Between, Event::BackoffWait { .. }) => Place::Waiting,
             (Place::Attempt, Event::ConnectFailed { .. }) => Place::Between,
@@ -87,7 +87,7 @@ impl Grammar {
         self.place = next;
     }
 
-    /// What is no step of the grammar: whether it may stand where we are.
+    /// An event that is not a step of the grammar: whether it may occur here.
     fn may_stand(&mut self, event: &Event) -> bool {
         let session = self.place == Place::Session;
         match event {

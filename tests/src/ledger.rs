@@ -1,4 +1,4 @@
-//! What the client promised and what came of it: every id is settled exactly once.
+//! What the client promised and how it ended: every id is settled exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub struct Ledger {
     closed: bool,
     /// Requests were made: their publishes may be dropped without an event.
     requested: bool,
-    /// Subscriptions that are not in the books are none of our business.
+    /// Subscriptions that the ledger does not know are ignored.
     unknown: bool,
 }
 
@@ -114,14 +114,14 @@ impl Ledger {
         );
     }
 
-    /// So many requests were made that nobody wrote down.
-    pub fn requested_behind_its_back(&mut self, count: usize) {
+    /// So many requests were made that are not in the ledger.
+    pub fn requested_unrecorded(&mut self, count: usize) {
         self.requested = true;
         self.unknown = true;
         self.published.extend(std::iter::repeat_n(None, count));
     }
 
-    /// Subscriptions that are not in the books are overlooked.
+    /// Subscriptions that the ledger does not know are ignored.
     pub fn tolerate_unknown(&mut self) {
         self.unknown = true;
     }
@@ -135,7 +135,7 @@ impl Ledger {
         live.map(|(sid, _)| sid.get()).collect()
     }
 
-    /// How many subscriptions were made whose end was not told.
+    /// How many subscriptions were made whose end was not reported.
     pub fn open_subscriptions(&self) -> u64 {
         self.subscriptions
             .values()
@@ -238,13 +238,13 @@ impl Ledger {
         }
     }
 
-    /// The counters agree with what events told. To be asked when no event is waiting. Publishes of requests that ended
+    /// The counters agree with what events reported. To be asked when no event is waiting. Publishes of requests that ended
     /// while they were queued are settled without an event: as dropped, or, where they are sent `again`, as unconfirmed
     /// if an earlier link had taken them.
     ///
     /// # Errors
     /// What does not agree.
-    pub fn told(&self, now: &PublishFates, again: bool) -> Result<(), String> {
+    pub fn reported(&self, now: &PublishFates, again: bool) -> Result<(), String> {
         let (unconfirmed, dropped) = (self.unconfirmed.len() as u64, self.dropped.len() as u64);
         let silently_dropped = now.dropped > dropped;
         let silently_unconfirmed = now.unconfirmed > unconfirmed;
@@ -254,7 +254,7 @@ impl Ledger {
             || (silently_unconfirmed && !(self.requested && again))
         {
             return Err(format!(
-                "events told of {unconfirmed} unconfirmed and {dropped} dropped: {now:?}"
+                "events reported {unconfirmed} unconfirmed and {dropped} dropped: {now:?}"
             ));
         }
         Ok(())
@@ -282,10 +282,10 @@ impl Ledger {
                 let place = &mut executed[usize::try_from(number).unwrap_or(usize::MAX)];
                 *place += 1;
                 if *place == 1 && number < newest {
-                    return Err(format!("publish {number} arrived first behind {newest}"));
+                    return Err(format!("publish {number} arrived first after {newest}"));
                 }
                 if number <= previous {
-                    return Err(format!("publish {number} arrived behind {previous} on one link"));
+                    return Err(format!("publish {number} arrived after {previous} on one link"));
                 }
                 (previous, newest) = (number, newest.max(number));
             }

@@ -80,14 +80,14 @@ impl Scenario {
         self
     }
 
-    /// The same with another way to the server at this place.
+    /// The same with another route to the server at this place.
     #[must_use]
     pub fn route(mut self, place: usize, change: impl FnOnce(&mut Route)) -> Self {
         change(&mut self.routes[place]);
         self
     }
 
-    /// The same with another way to every server.
+    /// The same with another route to every server.
     #[must_use]
     pub fn every_route(mut self, change: impl Fn(&mut Route)) -> Self {
         self.routes.iter_mut().for_each(change);

@@ -2,7 +2,7 @@
 //!
 //! Nothing sleeps: [`World`] jumps from one moment at which something happens to the next. At every step it
 //! checks what must always hold (see `check.rs`), and when it is dropped it checks the whole story: what the
-//! servers saw against the fates that the client told, the order on every wire, the grammar of the events.
+//! servers saw against the fates that the client reported, the order on every wire, the grammar of the events.
 
 mod check;
 mod driver;
@@ -27,13 +27,13 @@ use crate::ledger::Ledger;
 use crate::model_server::Cluster;
 use crate::story;
 
-/// The world. Its fields may be looked at and changed by tests at will.
+/// The world. Tests may read and change its fields at will.
 pub struct World {
     /// The servers.
     pub cluster: Cluster,
     /// The machine.
     pub client: Connection,
-    /// The way to each server.
+    /// The route to each server.
     pub routes: Vec<Route>,
     /// How the driver behaves.
     pub driver: Driver,
@@ -43,7 +43,7 @@ pub struct World {
     pub actions: Vec<(Timestamp, Action)>,
     /// All links, the last one last.
     pub pipes: Vec<Pipe>,
-    /// What was promised, and what came of it.
+    /// What was promised, and how it ended.
     pub ledger: Ledger,
     /// Publishes may arrive twice: delivery is at least once.
     pub resends: bool,
@@ -74,23 +74,23 @@ pub type Chooser = Box<dyn FnMut(&[ServerStatus], ServerId, Duration) -> Option<
 
 /// How the driver behaves where it has a choice.
 pub struct Driver {
-    /// What it answers when it is asked who we are, and after which time. No time: never. When it is empty:
+    /// What it answers when it is asked for credentials, and after which time. No time: never. When it is empty:
     /// nothing that needs an account.
     pub answers: VecDeque<(Option<Duration>, Answer)>,
     /// The server that it chooses. Default, and `None`: the default.
     pub chooser: Option<Chooser>,
     /// It does not read: what arrives stays in the socket.
     pub stops_reading: bool,
-    /// It does not give the last answer about a link before it is told to.
+    /// It holds the last answer about a link back until it is released.
     pub holds_last_answers: bool,
-    /// It says that it cannot know how much of a block was taken when a link ends.
+    /// It reports that it cannot know how much of a block was taken when a link ends.
     pub uncertain: bool,
-    /// It says when it has resolved the name, half way through dialling.
+    /// It reports that it has resolved the name, half way through dialling.
     pub reports_progress: bool,
 }
 
 impl World {
-    /// A world in which nothing has happened yet but the making of this client.
+    /// A world in which nothing has happened yet but the construction of this client.
     pub fn new(cluster: Cluster, client: Connection, start: Timestamp) -> Self {
         let nobody = LinkId::from_u64(0);
         Self {
@@ -177,7 +177,7 @@ impl World {
                 Some(at) if at <= end => {
                     assert!(
                         at > self.now,
-                        "nothing comes of what is due at {at}; the story:\n{}",
+                        "what is due at {at} has no effect; the story:\n{}",
                         self.tale()
                     );
                     self.now = at;
@@ -250,17 +250,17 @@ impl World {
         self.pipes.last_mut().expect("a link was asked for")
     }
 
-    /// Subscriptions were made behind the back of the ledger, too many to keep books of.
+    /// Subscriptions were made that are not in the ledger, because they are too many.
     pub fn tolerate_unknown_subscriptions(&mut self) {
         self.ledger.tolerate_unknown();
     }
 
-    /// So many requests were made behind the back of the ledger.
+    /// So many requests were made that are not in the ledger.
     pub fn tolerate_unknown_requests(&mut self, count: usize) {
-        self.ledger.requested_behind_its_back(count);
+        self.ledger.requested_unrecorded(count);
     }
 
-    /// The machine was driven behind the back of the world: its story is not checked at the end.
+    /// The machine was driven without the world: its story is not checked at the end.
     pub fn forget(&mut self) {
         self.forgotten = true;
     }

@@ -63,7 +63,7 @@ impl Uses {
         self
     }
 
-    /// The modules that use each other in a circle, by circle: among files, and among folders.
+    /// The cycles of modules that use each other: among files, and among folders.
     pub fn cycles(&self) -> BTreeSet<Vec<String>> {
         let depth = self.0.keys().map(|module| module.split("::").count()).max();
         (1..=depth.unwrap_or(1))

@@ -9,7 +9,7 @@ use crate::sim::Pipe;
 /// Checks a link as its server saw it, against what the client could know when.
 ///
 /// # Errors
-/// What stands where it must not.
+/// What occurs where it must not.
 pub fn check(log: &LinkLog, pipe: &Pipe, ledger: &Ledger) -> Result<(), String> {
     handshake(log, pipe)?;
     restored(log, pipe, ledger)?;
@@ -74,7 +74,7 @@ fn restored(log: &LinkLog, pipe: &Pipe, ledger: &Ledger) -> Result<(), String> {
     }) = behind
     {
         return Err(String::from(
-            "a publish left before the PING behind the restored interest",
+            "a publish left before the PING after the restored interest",
         ));
     }
     let ended = frames.iter().find_map(|frame| match &frame.op {

@@ -34,7 +34,7 @@ fn random_calls_break_no_promise_and_most_of_them_connect_and_reconnect() {
     let began = Instant::now();
     let seen = Seen::default();
     let mut runner = match cases {
-        // A long run looks where none has looked before; an ordinary one is the same every time.
+        // A long run tries new lives; an ordinary one is the same every time.
         Some(_) => TestRunner::new(config.clone()),
         None => TestRunner::new_with_rng(config.clone(), TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
     };
@@ -105,7 +105,7 @@ impl Seen {
 
 // behaviour: 1.4
 #[test]
-fn no_bytes_and_one_byte_are_lives_too() {
+fn no_bytes_and_one_byte_are_valid_lives() {
     assert_eq!(run(&[]).events, run(&[]).events);
     for byte in 0..=255 {
         run(&[byte; 300]);

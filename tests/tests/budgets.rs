@@ -132,7 +132,7 @@ fn a_million_timed_out_requests_leave_an_empty_table_and_flat_memory() {
     let left = since(&region).bytes;
     assert_eq!(timed_out, 1_000_000);
     assert_eq!(hand.client.statistics().requests, 0);
-    println!("behind a million requests: {left} bytes more than behind ten thousand");
+    println!("after a million requests: {left} bytes more than after ten thousand");
     assert!(left <= 8 * 1024, "{left} bytes");
 }
 

@@ -1,4 +1,5 @@
-//! The design page is true: what it says of modules, stories, owners and functions is compared with the sources.
+//! The design page matches the code: what it says of modules, stories, owners and functions is compared with the
+//! sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// What an owner may name of another owner's module: plain data that it is made from.
 const KNOWN_NAMES: [(&str, &str); 1] = [("link", "dialer::Dial")];
-/// The half that only looks; every story may ask it.
+/// The half that only reads; every story may use it.
 const LOOKING: &str = "view";
 
 // design: 4
@@ -60,7 +61,7 @@ fn the_list_of_stories_on_the_page_is_that_of_the_source() {
 
 // design: 7.1
 #[test]
-fn the_face_and_the_conductor_are_implemented_in_their_own_files_and_nobody_sees_into_an_owner() {
+fn the_face_and_the_conductor_are_implemented_in_their_own_files_and_owners_keep_their_fields_private() {
     let inside = |module: &str, owner: &str| module == owner || module.starts_with(&format!("{owner}/"));
     let mut found = 0;
     for (module, code) in files() {

@@ -1,5 +1,5 @@
 //! The text of every public error, in one table: each was read by a person, says what happened and what to do, and
-//! says nothing twice, also where the errors below it are printed, too.
+//! says nothing twice, even if the errors below it are printed, too.
 
 use std::any::type_name;
 use std::collections::BTreeSet;
@@ -142,7 +142,7 @@ fn protocol() -> Vec<Row> {
         said(
             "Path",
             UrlError::Path,
-            "the server URL has something behind host and port; remove it, or percent-encode the password",
+            "the server URL has something after host and port; remove it, or percent-encode the password",
         ),
         row(
             nats_proto::ConnectError,
@@ -215,9 +215,9 @@ fn protocol() -> Vec<Row> {
         row(DecodeError::PayloadEnd, "a payload is not followed by CRLF"),
         row(
             DecodeError::Info(InfoError::Empty),
-            "INFO without anything behind it",
+            "INFO without anything after it",
         ),
-        row(InfoError::Empty, "INFO without anything behind it"),
+        row(InfoError::Empty, "INFO without anything after it"),
         row(
             InfoError::Json { at: 7 },
             "INFO with something that is not JSON, at byte 7",
@@ -844,7 +844,7 @@ fn an_error_at_the_end_of_main_is_a_line_for_people_and_holds_no_secret() {
     assert_eq!(noise, NOISE, "what prints as its structure");
 }
 
-/// What prints as its structure: errors of the machine and of the inner parts of the codec, by which logs tell them apart.
+/// What prints as its structure: errors of the machine and of the inner parts of the codec, to distinguish them in logs.
 const NOISE: &[&str] = &[
     "ConnectError",
     "DecodeError",

@@ -1,5 +1,5 @@
-//! Clients of other people (`foreign/`) live on the model server as on real ones, and what real servers read of them or
-//! of anybody the model server reads, too. A client that is not installed is left out, and said so: see `tests/run`.
+//! Other NATS clients (`foreign/`) run against the model server as against real ones, and what real servers accept from
+//! any client the model server accepts, too. A client that is not installed is skipped with a message: see `tests/run`.
 #![cfg(unix)]
 
 use std::fs;
@@ -82,11 +82,11 @@ impl Client {
         if first.as_deref() == Some("cut") {
             cut();
         }
-        let told = [first, line(), line()];
+        let reported = [first, line(), line()];
         let status = process.wait().expect("it ends");
-        assert!(status.success(), "{self:?}: {status}, told {told:?}");
+        assert!(status.success(), "{self:?}: {status}, printed {reported:?}");
         assert_eq!(
-            told,
+            reported,
             [Some("cut".to_owned()), Some("done".to_owned()), None],
             "{self:?}"
         );
@@ -143,7 +143,7 @@ fn async_nats_lives_on_the_model_server() {
 
 const HELLO: &str = "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true}\r\nPING\r\n";
 
-/// What somebody may write behind the handshake.
+/// What a client may write after the handshake.
 const LINES: &[&str] = &[
     "SUB a  1\r\n",
     "SUB  a 1\r\n",
@@ -199,7 +199,7 @@ const LINES: &[&str] = &[
     "-ERR 'x'\r\n",
 ];
 
-/// Whether the link is still there behind this, and which `-ERR` came.
+/// Whether the link is still there after this, and which `-ERR` came.
 fn outcome(address: SocketAddr, line: &str) -> (bool, Vec<String>) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream
@@ -226,7 +226,7 @@ fn outcome(address: SocketAddr, line: &str) -> (bool, Vec<String>) {
             Ok(0) => return (false, Vec::new()),
             Ok(count) => heard.extend_from_slice(&bytes[..count]),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return (false, Vec::new()),
-            Err(error) => panic!("{line:?}: {error}, heard {text}"),
+            Err(error) => panic!("{line:?}: {error}, received {text}"),
         }
     }
 }

@@ -83,7 +83,7 @@ on_every_server! {
         assert!(error.log().contains("minimum is 30 seconds"), "{error}");
     }
 
-    fn a_stopped_server_accepts_and_is_silent_until_it_goes_on(version) {
+    fn a_stopped_server_accepts_and_is_silent_until_it_is_continued(version) {
         let server = RealServer::start(version, ServerConfig::new());
         let mut wire = Wire::connected(&server, "{}");
         server.stop();
@@ -136,7 +136,7 @@ on_every_server! {
         wire.expect("-ERR 'Permissions Violation for Subscription to \"secret\"'");
     }
 
-    fn tokens_are_asked_for(version) {
+    fn tokens_are_required(version) {
         let server = RealServer::start(version, ServerConfig::new().token("s3cr3t"));
         assert_eq!(server.info()["auth_required"], true);
         Wire::connected(&server, r#"{"auth_token":"s3cr3t"}"#);
@@ -222,7 +222,7 @@ on_every_server! {
         wait_for("the client to be forgotten", SOON, || (server.connections().ok() == Some(0)).then_some(()));
     }
 
-    fn a_refused_configuration_is_an_error_that_holds_the_servers_words(version) {
+    fn a_refused_configuration_is_an_error_that_holds_the_servers_text(version) {
         let error = RealServer::try_start(version, ServerConfig::new().raw("no_such_setting: 1"));
         let error = error.expect_err("the server refuses it");
         assert!(error.log().contains("no_such_setting"), "{error}");
@@ -239,7 +239,7 @@ on_every_server! {
         assert!(!folder.exists());
     }
 
-    fn tls_is_required_or_only_offered_as_told(version) {
+    fn tls_is_required_or_only_offered_as_configured(version) {
         let files = TlsFiles::new();
         let server = RealServer::start(version, ServerConfig::new().tls(ServerTls::new(&files).verify_clients()));
         let info = server.info();
@@ -249,7 +249,7 @@ on_every_server! {
         Wire::connected(&server, "{}");
     }
 
-    fn tls_first_says_nothing_in_clear_text(version) {
+    fn tls_first_sends_nothing_in_clear_text(version) {
         if !version.has_tls_first() {
             return;
         }
@@ -307,7 +307,7 @@ on_every_server! {
         assert_eq!(known_nodes(&cluster, &duck), [1, 2]);
     }
 
-    fn a_cluster_can_be_told_not_to_gossip(version) {
+    fn a_cluster_can_be_configured_not_to_gossip(version) {
         let quiet = ClusterSection::new("quiet").without_advertising();
         let cluster = Cluster::start(version, 2, ServerConfig::new().cluster(quiet));
         let info = cluster.node(1).info();

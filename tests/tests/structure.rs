@@ -1,4 +1,4 @@
-//! The modules of a crate use each other in one direction.
+//! The modules of a crate form no cycle.
 
 use std::collections::BTreeMap;
 use std::path::Path;

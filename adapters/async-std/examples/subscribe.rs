@@ -15,7 +15,7 @@ async fn subscribe() -> Result<(), Box<dyn std::error::Error>> {
 
     let (client, mut events) = ConnectOptions::from_url(&url)?.retry_initial(true).start()?;
     let mut messages = client.subscribe(filter)?;
-    let told = spawn(async move {
+    let watching = spawn(async move {
         while let Some(event) = events.next().await {
             println!("  ({event:?})");
         }
@@ -31,7 +31,7 @@ async fn subscribe() -> Result<(), Box<dyn std::error::Error>> {
     if refused {
         client.close().await;
     }
-    told.await;
+    watching.await;
     match client.closed().await {
         _ if refused => Err("the server does not permit this subscription".into()),
         ClosedReason::Requested => Ok(()),

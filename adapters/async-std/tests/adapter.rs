@@ -1,4 +1,4 @@
-//! What an adapter owes its connection: streams of one's own, local addresses, and a visible end.
+//! What an adapter owes its connection: custom streams, local addresses, and a visible end.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ const SUBJECT: Subject = Subject::from_static("adapter.tick");
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_stream_of_ones_own_is_used_at_every_attempt() {
+fn a_custom_stream_is_used_at_every_attempt() {
     let cluster = TcpCluster::start(1).unwrap();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
@@ -49,14 +49,14 @@ fn a_stream_of_ones_own_is_used_at_every_attempt() {
 /// A peer over one socket: greets, waits for the end, and says whether it came in good order.
 fn greet_to_the_end(mut stream: impl Read + Write) -> std::io::Result<usize> {
     stream.write_all(b"INFO {\"max_payload\":1048576}\r\n")?;
-    let mut said = Vec::new();
-    while !said.ends_with(b"PING\r\n") {
+    let mut sent = Vec::new();
+    while !sent.ends_with(b"PING\r\n") {
         let mut buffer = [0; 1024];
         let read = stream.read(&mut buffer)?;
-        said.extend_from_slice(&buffer[..read]);
+        sent.extend_from_slice(&buffer[..read]);
     }
     stream.write_all(b"PONG\r\n")?;
-    stream.read_to_end(&mut said)
+    stream.read_to_end(&mut sent)
 }
 
 /// How long the quickest of some closes over such streams takes.
@@ -120,7 +120,7 @@ fn a_local_address_is_dialled_from() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_told_as_such() {
+fn a_port_where_nobody_listens_is_reported_as_such() {
     let failed = block_on(nats_conn_async_std::connect("nats://127.0.0.1:1,127.0.0.1:2"));
     let line = failed.unwrap_err().to_string();
     assert!(
@@ -152,9 +152,9 @@ fn a_panicking_driver_closes_visibly() {
         let broken = Waker::from(Arc::new(Broken));
         assert!(others.poll_event(&mut Context::from_waker(&broken)).is_pending());
         client.force_reconnect().unwrap();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         while let Some(event) = timeout(SOON, events.next()).await.unwrap() {
-            told.push(event);
+            reported.push(event);
         }
         let end = [
             ClientEvent::DriverFailed { panicked: true },
@@ -163,7 +163,7 @@ fn a_panicking_driver_closes_visibly() {
             }
             .into(),
         ];
-        assert!(told.ends_with(&end), "{told:?}");
+        assert!(reported.ends_with(&end), "{reported:?}");
         assert_eq!(subscription.next().await, None);
         assert!(client.publish(&SUBJECT, "x").await.is_err());
         assert_eq!(client.closed().await, ClosedReason::DriverFailed);

@@ -1,4 +1,4 @@
-//! What an adapter owes its connection: streams of one's own, local addresses, a visible end, and room for a blast.
+//! What an adapter owes its connection: custom streams, local addresses, a visible end, and room for a burst.
 
 mod pipe;
 
@@ -18,7 +18,7 @@ static SUBJECT: Subject = Subject::from_static("adapter.tick");
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_stream_of_ones_own_is_used_at_every_attempt() {
+fn a_custom_stream_is_used_at_every_attempt() {
     let cluster = TcpCluster::start(1).unwrap();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
@@ -52,14 +52,14 @@ fn a_unix_socket_is_a_stream() {
         let (near, mut far) = UnixStream::pair()?;
         thread::spawn(move || {
             far.write_all(b"INFO {\"max_payload\":1048576}\r\n").unwrap();
-            let mut said = Vec::new();
-            while !said.ends_with(b"PING\r\n") {
+            let mut sent = Vec::new();
+            while !sent.ends_with(b"PING\r\n") {
                 let mut buffer = [0; 1024];
                 let read = far.read(&mut buffer).unwrap();
-                said.extend_from_slice(&buffer[..read]);
+                sent.extend_from_slice(&buffer[..read]);
             }
             far.write_all(b"PONG\r\n").unwrap();
-            let _ = far.read_to_end(&mut said);
+            let _ = far.read_to_end(&mut sent);
         });
         Ok(Stream::new(near))
     });
@@ -101,13 +101,13 @@ fn a_panicking_driver_closes_visibly() {
     let broken = Waker::from(Arc::new(Broken));
     assert!(others.poll_event(&mut Context::from_waker(&broken)).is_pending());
     client.force_reconnect().unwrap();
-    let told: Vec<_> = events.by_ref().collect();
+    let reported: Vec<_> = events.by_ref().collect();
     let reason = ClosedReason::DriverFailed;
     let end = [
         ClientEvent::DriverFailed { panicked: true },
         Event::Closed { reason }.into(),
     ];
-    assert!(told.ends_with(&end), "{told:?}");
+    assert!(reported.ends_with(&end), "{reported:?}");
     assert_eq!(subscription.next(), None);
     assert!(client.publish(&SUBJECT, "x").is_err());
     assert!(client.flush().is_err());
@@ -130,7 +130,7 @@ fn a_url_list_falls_through_to_the_server_that_answers() {
     );
 }
 
-/// A server that sends so many messages of 128 bytes as fast as it can, as soon as somebody subscribes.
+/// A server that sends so many messages of 128 bytes as fast as it can, as soon as there is a subscription.
 fn blasting_server(messages: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = listener.local_addr().unwrap().to_string();
@@ -138,12 +138,12 @@ fn blasting_server(messages: usize) -> String {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"INFO {\"max_payload\":1048576}\r\n").unwrap();
         let (mut seen, mut buffer) = (Vec::new(), [0; 1024]);
-        let said = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
+        let sent = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
         let mut greeted = false;
-        while !said(&seen, b"SUB adapter.tick 1\r\n") {
+        while !sent(&seen, b"SUB adapter.tick 1\r\n") {
             let count = stream.read(&mut buffer).unwrap();
             seen.extend_from_slice(&buffer[..count]);
-            if !greeted && said(&seen, b"PING\r\n") {
+            if !greeted && sent(&seen, b"PING\r\n") {
                 stream.write_all(b"PONG\r\n").unwrap();
                 greeted = true;
             }
@@ -174,7 +174,7 @@ fn a_blast_reaches_a_subscriber_without_loss() {
 }
 
 #[test]
-fn a_subscriber_that_takes_nothing_costs_its_own_messages_and_not_the_connection() {
+fn a_subscriber_that_takes_nothing_loses_its_own_messages_and_not_the_connection() {
     let client = nats_conn_std::connect(&blasting_server(200_000)).unwrap();
     let mut events = client.events();
     let idle = client.subscribe(&SUBJECT).unwrap();

@@ -27,10 +27,10 @@ fn deaf_server() -> (String, Receiver<TcpStream>) {
             stream
                 .write_all(b"INFO {\"max_payload\":1048576,\"headers\":true}\r\n")
                 .unwrap();
-            let (mut said, mut buffer) = (Vec::new(), [0; 1024]);
-            while !said.ends_with(b"PING\r\n") {
+            let (mut sent, mut buffer) = (Vec::new(), [0; 1024]);
+            while !sent.ends_with(b"PING\r\n") {
                 let count = stream.read(&mut buffer).unwrap();
-                said.extend_from_slice(&buffer[..count]);
+                sent.extend_from_slice(&buffer[..count]);
             }
             stream.write_all(b"PONG\r\n").unwrap();
             if sender.send(stream).is_err() {

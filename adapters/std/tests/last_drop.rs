@@ -128,7 +128,7 @@ fn a_thread_that_keeps_a_client_for_itself_hands_over_at_its_end() {
 }
 
 #[test]
-fn a_wait_for_something_else_on_the_same_thread_goes_on() {
+fn a_wait_for_something_else_on_the_same_thread_continues() {
     let cluster = TcpCluster::start(1).unwrap();
     let (first, second) = (connected(&cluster), connected(&cluster));
     let waited = blocking::wait(
@@ -145,7 +145,7 @@ fn a_wait_for_something_else_on_the_same_thread_goes_on() {
     assert_eq!(waited.map(|(_, flushed)| flushed), Some(Ok(())));
 }
 
-/// A server that shakes hands, reads no more, and does not close.
+/// A server that does the handshake, reads no more, and does not close.
 fn deaf_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = listener.local_addr().unwrap().to_string();
@@ -195,7 +195,7 @@ fn without_a_link_there_is_nothing_to_wait_for() {
 }
 
 #[test]
-fn handles_for_an_executor_go_on_and_are_not_waited_for() {
+fn handles_for_an_executor_continue_and_are_not_waited_for() {
     let cluster = TcpCluster::start(1).unwrap();
     let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
     let client = options.close_timeout(SOON).connect().unwrap();
@@ -209,7 +209,7 @@ fn handles_for_an_executor_go_on_and_are_not_waited_for() {
 fn a_thread_of_the_connection_does_not_wait_for_itself() {
     let cluster = TcpCluster::start(1).unwrap();
     let kept = Arc::new(Mutex::new(None::<Client>));
-    let (tell, told) = channel();
+    let (tell, reported) = channel();
     let take = kept.clone();
     // It is called on the thread that writes, at every attempt.
     let options = ConnectOptions::from_url(&cluster.urls())
@@ -225,7 +225,7 @@ fn a_thread_of_the_connection_does_not_wait_for_itself() {
     events.find(|event| matches!(event, nats_conn_std::ClientEvent::Connection(Event::Connected(_))));
     *kept.lock().unwrap() = Some(client);
     cluster.server(0).crash();
-    let took = told.recv_timeout(SOON).unwrap();
+    let took = reported.recv_timeout(SOON).unwrap();
     assert!(took < AT_ONCE, "{took:?}");
     assert!(events.last().unwrap().is_closed());
 }

@@ -57,7 +57,7 @@ fn what_is_published_is_received() {
 }
 
 #[test]
-fn an_iterator_ends_behind_the_last_message() {
+fn an_iterator_ends_after_the_last_message() {
     let cluster = TcpCluster::start(1).unwrap();
     let client = connected(&cluster);
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
@@ -78,7 +78,7 @@ fn an_iterator_ends_behind_the_last_message() {
 }
 
 #[test]
-fn a_request_has_one_reply_or_says_why_not() {
+fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
     let cluster = TcpCluster::start(1).unwrap();
     let client = connected(&cluster);
     let nobody = client.request(&SUBJECT, "?");
@@ -212,7 +212,7 @@ fn a_publish_waits_for_room_until_its_timeout_or_the_end() {
 }
 
 #[test]
-fn a_slow_consumer_is_told_once_and_costs_only_itself() {
+fn a_slow_consumer_is_reported_once_and_affects_only_itself() {
     let cluster = TcpCluster::start(1).unwrap();
     let options = ConnectOptions::from_url(&cluster.urls())
         .unwrap()
@@ -225,12 +225,12 @@ fn a_slow_consumer_is_told_once_and_costs_only_itself() {
     }
     client.flush().unwrap();
     assert_eq!((slow.pending(), slow.dropped()), (10, 90));
-    let told: Vec<_> = std::iter::from_fn(|| events.try_next())
+    let reported: Vec<_> = std::iter::from_fn(|| events.try_next())
         .filter(|event| matches!(event, ClientEvent::SlowConsumer { .. }))
         .collect();
     assert!(
-        matches!(told[..], [ClientEvent::SlowConsumer { dropped: 1.., .. }]),
-        "{told:?}"
+        matches!(reported[..], [ClientEvent::SlowConsumer { dropped: 1.., .. }]),
+        "{reported:?}"
     );
     for _ in 0..10 {
         assert!(slow.try_next().is_some());

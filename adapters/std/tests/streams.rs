@@ -132,11 +132,11 @@ fn a_stream_that_takes_nothing_and_does_not_wait_is_not_asked_without_end() {
     let peer = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"INFO {\"max_payload\":1048576}\r\n").unwrap();
-        let mut said = Vec::new();
-        while !said.ends_with(b"PING\r\n") {
+        let mut sent = Vec::new();
+        while !sent.ends_with(b"PING\r\n") {
             let mut buffer = [0; 1024];
             let read = Read::read(&mut stream, &mut buffer).unwrap();
-            said.extend_from_slice(&buffer[..read]);
+            sent.extend_from_slice(&buffer[..read]);
         }
         stream.write_all(b"PONG\r\n").unwrap();
         // And reads no more.

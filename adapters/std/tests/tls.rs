@@ -146,7 +146,7 @@ fn new_keys_in_the_middle_of_traffic_are_answered() {
         tls.get_mut().conn.refresh_traffic_keys().unwrap();
         tls.get_mut().write_all(b"PING\r\n").unwrap();
         read_lines_until(&mut tls, "PONG");
-        // The end comes as TLS wants it: with a goodbye.
+        // The end comes as TLS requires: with close_notify.
         assert_eq!(tls.read_to_end(&mut Vec::new()).unwrap(), 0);
     });
     let client = options(&url, &files).connect().unwrap();
@@ -174,7 +174,7 @@ fn tls_can_come_first() {
 }
 
 #[test]
-fn plain_bytes_behind_info_are_not_taken_for_tls() {
+fn plain_bytes_after_info_are_not_taken_for_tls() {
     let files = TlsFiles::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("tls://{}", listener.local_addr().unwrap());
@@ -206,8 +206,8 @@ fn an_untrusted_certificate_is_refused_with_an_alert() {
     });
     let failure = options(&url, &files).connect().unwrap_err().to_string();
     assert!(failure.contains("TLS") && !failure.contains('\n'), "{failure}");
-    let told = running.join().unwrap();
-    assert!(told.contains("alert"), "{told}");
+    let reported = running.join().unwrap();
+    assert!(reported.contains("alert"), "{reported}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What an adapter owes its connection: streams of one's own, local addresses, a visible end, and room for a blast.
+//! What an adapter owes its connection: custom streams, local addresses, a visible end, and room for a burst.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -17,7 +17,7 @@ const SUBJECT: Subject = Subject::from_static("adapter.tick");
 const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn a_stream_of_ones_own_is_used_at_every_attempt() {
+async fn a_custom_stream_is_used_at_every_attempt() {
     let cluster = TcpCluster::start(1).unwrap();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
@@ -109,7 +109,7 @@ async fn a_url_list_falls_through_to_the_server_that_answers() {
     );
 }
 
-/// A server that sends so many messages of 128 bytes as fast as it can, as soon as somebody subscribes.
+/// A server that sends so many messages of 128 bytes as fast as it can, as soon as there is a subscription.
 fn blasting_server(messages: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = listener.local_addr().unwrap().to_string();
@@ -117,12 +117,12 @@ fn blasting_server(messages: usize) -> String {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"INFO {\"max_payload\":1048576}\r\n").unwrap();
         let (mut seen, mut buffer) = (Vec::new(), [0; 1024]);
-        let said = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
+        let sent = |seen: &[u8], word: &[u8]| seen.windows(word.len()).any(|window| window == word);
         let mut greeted = false;
-        while !said(&seen, b"SUB adapter.tick 1\r\n") {
+        while !sent(&seen, b"SUB adapter.tick 1\r\n") {
             let count = stream.read(&mut buffer).unwrap();
             seen.extend_from_slice(&buffer[..count]);
-            if !greeted && said(&seen, b"PING\r\n") {
+            if !greeted && sent(&seen, b"PING\r\n") {
                 stream.write_all(b"PONG\r\n").unwrap();
                 greeted = true;
             }
@@ -159,7 +159,7 @@ async fn a_blast_reaches_a_subscriber_on_another_thread_without_loss() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_subscriber_that_takes_nothing_costs_its_own_messages_and_not_the_connection() {
+async fn a_subscriber_that_takes_nothing_loses_its_own_messages_and_not_the_connection() {
     let client = nats_conn_tokio::connect(&blasting_server(200_000)).await.unwrap();
     let idle = client.subscribe(&SUBJECT).unwrap();
     let settled = async {
@@ -191,12 +191,12 @@ fn a_runtime_that_goes_away_closes_visibly() {
     });
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     drop(runtime);
-    let told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+    let reported: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
     assert!(
-        told.contains(&ClientEvent::DriverFailed { panicked: false }),
-        "{told:?}"
+        reported.contains(&ClientEvent::DriverFailed { panicked: false }),
+        "{reported:?}"
     );
-    assert!(told.last().unwrap().is_closed());
+    assert!(reported.last().unwrap().is_closed());
     assert_eq!(subscription.try_next(), None);
     assert_eq!(subscription.ended(), Some(EndReason::Closed));
     assert!(client.try_publish(Publish::new(&SUBJECT, "x")).is_err());

@@ -311,7 +311,7 @@ fn a_message_that_cannot_be_announced_is_refused() {
 }
 
 #[test]
-fn room_is_asked_for_once_and_is_enough() {
+fn room_is_reserved_once_and_is_enough() {
     /// Notes what is asked for.
     #[derive(Default)]
     struct Asked {

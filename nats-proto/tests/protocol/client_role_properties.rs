@@ -117,7 +117,7 @@ fn a_message_shows_its_fields_and_no_content() {
 }
 
 #[test]
-fn what_is_needed_is_said_exactly() {
+fn the_number_of_bytes_needed_is_exact() {
     let mut decoder = Decoder::default();
     let mut buffer = bytes::BytesMut::new();
     let stream = b"MSG a 1 5\r\nhello\r\nPING\r\n";
@@ -209,7 +209,7 @@ fn limits_out_of_range_are_brought_into_it() {
 }
 
 #[test]
-fn every_decode_error_says_something_of_its_own() {
+fn every_decode_error_has_its_own_text() {
     let errors = [
         &b"x\r\n"[..],
         b"MSG a\r\n",

@@ -413,7 +413,7 @@ fn edge_22_a_message_for_an_unknown_sid_is_counted_and_what_follows_is_read() {
 }
 
 #[test]
-fn edge_23_a_pong_nobody_asked_for_is_an_operation_like_any_other() {
+fn edge_23_an_unsolicited_pong_is_an_operation_like_any_other() {
     assert_eq!(
         operations(b"PONG\r\nPONG now\r\n"),
         [ServerOp::Pong, ServerOp::Pong]

@@ -16,7 +16,7 @@ fn transcript(version: &str, name: &str) -> Vec<ServerOp> {
     operations(&std::fs::read(&path).unwrap_or_else(|error| panic!("{error}: {path}")))
 }
 
-/// A transcript in short, without what differs between versions: the INFO behind the first PONG.
+/// A transcript in short, without what differs between versions: the INFO after the first PONG.
 fn shape(operations: &[ServerOp]) -> Vec<String> {
     let mut shape = Vec::new();
     for operation in operations {
@@ -212,7 +212,7 @@ fn infos_say_what_the_server_is_and_wants() {
             (first.max_payload, first.auth_required, first.nonce.as_deref()),
             (Some(1_048_576), false, None)
         );
-        // Newer servers answer CONNECT with another INFO, behind the first PONG.
+        // Newer servers answer CONNECT with another INFO, after the first PONG.
         let connect_info = infos(&all).iter().position(|info| info.connect_info);
         assert_eq!(connect_info, (version == "2.15.1").then_some(1));
         assert!(version != "2.15.1" || infos(&all)[1].remote_account.as_deref() == Some("$G"));
@@ -237,7 +237,7 @@ fn infos_say_what_the_server_is_and_wants() {
 }
 
 #[test]
-fn credentials_that_are_refused_are_told_from_those_that_are_late() {
+fn refused_credentials_are_distinguished_from_late_ones() {
     for version in VERSIONS {
         let last = |name| match transcript(version, name).pop() {
             Some(ServerOp::Err(error)) => error,

@@ -258,7 +258,7 @@ fn blocks_are_read_leniently_and_kept_canonically() {
 }
 
 #[test]
-fn what_cannot_be_read_says_where() {
+fn errors_say_where_they_are() {
     for (block, error) in [
         ("", HeaderError::Version),
         ("NATS/1.", HeaderError::Version),

@@ -35,9 +35,9 @@ enum Place {
         content: Vec<u8>,
         total: usize,
     },
-    /// Behind the payload: the operation, and whether the CR has come.
+    /// After the payload: the operation, and whether the CR has come.
     End { message: Read, cr: bool },
-    /// Behind a mistake.
+    /// After a mistake.
     Dead,
 }
 

@@ -39,7 +39,7 @@ enum Place {
         subject: Vec<u8>,
         reply: Option<Vec<u8>>,
         header_len: usize,
-        /// Headers, payload and the CRLF behind them.
+        /// Headers, payload and the CRLF after them.
         to_come: usize,
         content: Vec<u8>,
     },
@@ -52,7 +52,7 @@ struct Reference {
     read: Vec<Read>,
 }
 
-/// The words, and whether a blank must stand behind them.
+/// The words, and whether a blank must follow them.
 const WORDS: [(&[u8], bool); 10] = [
     (b"connect", false),
     (b"ping", false),

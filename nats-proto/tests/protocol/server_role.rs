@@ -96,7 +96,7 @@ fn publishes_are_read() {
 }
 
 #[test]
-fn publishes_with_wrong_fields_close_without_a_word() {
+fn publishes_with_wrong_fields_close_without_an_error() {
     for line in [
         &b"PUB \r\n"[..],
         b"PUB a\r\n",
@@ -256,7 +256,7 @@ fn connect_is_read_with_what_the_server_assumes() {
 }
 
 #[test]
-fn connect_that_is_no_json_closes_without_a_word() {
+fn connect_that_is_not_json_closes_without_an_error() {
     for line in [
         &b"CONNECT \r\n"[..],
         b"CONNECT\r\n",
@@ -409,7 +409,7 @@ fn blanks_before_the_arguments_have_a_limit_too() {
 }
 
 #[test]
-fn what_is_needed_is_said_exactly() {
+fn the_number_of_bytes_needed_is_exact() {
     let mut decoder = ServerDecoder::default();
     let mut buffer = BytesMut::new();
     assert_eq!(decoder.need(), 1);

@@ -138,7 +138,7 @@ fn what_is_no_subject_matches_nothing_unless_its_tokens_do() {
 }
 
 #[test]
-fn a_child_is_behind_its_parent() {
+fn a_child_sorts_after_its_parent() {
     let parent = Subject::from_static("a.b");
     assert_eq!(parent.child("c").unwrap(), Subject::from_static("a.b.c"));
     assert_eq!(parent.child("c.d").unwrap().as_str(), "a.b.c.d");

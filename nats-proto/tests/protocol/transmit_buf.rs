@@ -49,7 +49,7 @@ fn an_empty_buffer() {
 }
 
 #[test]
-fn frames_lie_one_behind_the_other() {
+fn frames_lie_one_after_the_other() {
     let mut buffer = TransmitBuf::with_capacity(100);
     assert!(buffer.capacity() >= 100);
     buffer.put_slice(b"one");
@@ -80,7 +80,7 @@ fn frames_lie_one_behind_the_other() {
 }
 
 #[test]
-fn what_was_sent_tells_whole_frames_from_the_one_that_was_cut() {
+fn what_was_sent_distinguishes_whole_frames_from_the_one_that_was_cut() {
     let mut buffer = TransmitBuf::new();
     for tag in 0..3 {
         buffer.put_slice(b"1234");
@@ -154,7 +154,7 @@ fn shared_payloads_are_kept_from_4_kib_on() {
 }
 
 #[test]
-fn clear_forgets_everything_and_keeps_the_room() {
+fn clear_forgets_everything_and_keeps_the_capacity() {
     let mut buffer = TransmitBuf::new();
     buffer.put_slice(&[1; 1000]);
     buffer.put_shared(Bytes::from(vec![2; 5000]));
@@ -188,7 +188,7 @@ fn clear_forgets_everything_and_keeps_the_room() {
 }
 
 #[test]
-fn a_shared_buffer_is_the_same_memory_and_both_can_go_on() {
+fn a_shared_buffer_is_the_same_memory_and_both_can_still_be_used() {
     let mut buffer = TransmitBuf::new();
     buffer.put_slice(b"one");
     buffer.end_frame(1);

@@ -71,7 +71,7 @@ fn userinfo_is_percent_decoded() {
 }
 
 #[test]
-fn what_is_wrong_is_said_without_showing_userinfo() {
+fn errors_do_not_show_userinfo() {
     let scheme = |scheme: &str| UrlError::Scheme {
         scheme: scheme.into(),
     };
@@ -111,11 +111,11 @@ fn what_is_wrong_is_said_without_showing_userinfo() {
         ("[]", UrlError::Ipv6, "in brackets"),
         ("[::1%]", UrlError::Ipv6, "in brackets"),
         ("[::1%a b]", UrlError::Ipv6, "in brackets"),
-        ("[::1]x", UrlError::Path, "something behind"),
-        ("nats://h/path", UrlError::Path, "something behind"),
-        ("nats://h//", UrlError::Path, "something behind"),
-        ("nats://h?x", UrlError::Path, "something behind"),
-        ("nats://h#x", UrlError::Path, "something behind"),
+        ("[::1]x", UrlError::Path, "something after"),
+        ("nats://h/path", UrlError::Path, "something after"),
+        ("nats://h//", UrlError::Path, "something after"),
+        ("nats://h?x", UrlError::Path, "something after"),
+        ("nats://h#x", UrlError::Path, "something after"),
         ("://h", UrlError::EmptyScheme, "nothing before `://`"),
         ("://", UrlError::EmptyScheme, "nothing before `://`"),
         (" ://h:4222", UrlError::EmptyScheme, "nothing before `://`"),
@@ -124,11 +124,11 @@ fn what_is_wrong_is_said_without_showing_userinfo() {
         ("nats://.", UrlError::Host, "no usable host"),
         ("nats://-:4222", UrlError::Host, "no usable host"),
         ("nats:h", UrlError::Port, "from 1 to 65535"),
-        ("nats:/h", UrlError::Path, "something behind"),
-        ("//h", UrlError::Path, "something behind"),
-        ("nats:///h", UrlError::Path, "something behind"),
-        ("nats://nats://h", UrlError::Path, "something behind"),
-        ("1nats://h", UrlError::Path, "something behind"),
+        ("nats:/h", UrlError::Path, "something after"),
+        ("//h", UrlError::Path, "something after"),
+        ("nats:///h", UrlError::Path, "something after"),
+        ("nats://nats://h", UrlError::Path, "something after"),
+        ("1nats://h", UrlError::Path, "something after"),
         ("nats://hunter2%@h", UrlError::Userinfo, "percent-encoded"),
         ("nats://hunter2%4@h", UrlError::Userinfo, "percent-encoded"),
         ("nats://hunter2%+4@h", UrlError::Userinfo, "percent-encoded"),

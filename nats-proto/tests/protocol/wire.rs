@@ -44,7 +44,7 @@ pub(crate) fn operation(stream: &[u8]) -> ServerOp {
 pub(crate) fn message(stream: &[u8]) -> Message {
     match operation(stream) {
         ServerOp::Message(message) => message,
-        other => panic!("{other:?} is no message"),
+        other => panic!("{other:?} is not a message"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A clock that needs no runtime: what a home does with its timers is under test, so nobody here trusts them.
+//! A clock that needs no runtime: the timers of the adapters are under test, so tests do not rely on them.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -62,7 +62,7 @@ impl<F: Future> Future for Soon<F> {
         }
         assert!(
             Pin::new(&mut this.pause).poll(cx).is_pending(),
-            "waited {LIMIT:?} in vain at {}",
+            "waited {LIMIT:?} at {}",
             this.place
         );
         Poll::Pending

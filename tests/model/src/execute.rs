@@ -6,7 +6,7 @@ use super::frame::Op;
 use super::info::Kind;
 use super::link::{Frame, Interest, Stage, connect_faults};
 use super::routing::{is_filter, matches};
-use super::script::{Deed, When};
+use super::script::{Reaction, When};
 use super::settings::Tls;
 use super::violation::Fault;
 use super::{Cluster, PeerId};
@@ -24,7 +24,7 @@ impl Cluster {
         let line = self.info_line(peer, kind);
         let link = &mut self.links[peer.0];
         let settings = &self.servers[link.log.server].settings;
-        link.told_max_payload = link.told_max_payload.max(settings.max_payload);
+        link.announced_max_payload = link.announced_max_payload.max(settings.max_payload);
         link.say(&line);
     }
 
@@ -86,7 +86,7 @@ impl Cluster {
             link.close();
             return self.blame(peer, Fault::TooEarly);
         }
-        let faults = connect_faults(json, link.told_headers);
+        let faults = connect_faults(json, link.announced_headers);
         let welcome = link.introduce(json, settings);
         if link.stage == Stage::Greeted {
             link.stage = Stage::Introduced;
@@ -120,7 +120,7 @@ impl Cluster {
         link.say(b"PONG\r\n");
         if link.stage == Stage::Asked {
             link.stage = Stage::Ready;
-            link.log.first_pong = Some(link.log.said);
+            link.log.first_pong = Some(link.log.sent);
             if self.servers[link.log.server].settings.connect_info {
                 self.send_info(peer, Kind::Connection);
             }
@@ -142,7 +142,7 @@ impl Cluster {
         }
     }
 
-    /// Says that the frame that came last was refused.
+    /// Marks the last frame as refused.
     fn deny(&mut self, peer: PeerId, text: String) {
         let link = &mut self.links[peer.0];
         link.say(format!("-ERR '{text}'\r\n").as_bytes());
@@ -266,24 +266,24 @@ impl Cluster {
         self.acknowledge(peer);
     }
 
-    /// Does what the script says for this moment; whether the usual stays away.
+    /// Does what the script has for this moment; whether the usual answer is left out.
     fn scripted(&mut self, now: u64, peer: PeerId, when: When) -> bool {
-        let (deeds, instead) = self.links[peer.0].deeds(when);
-        for deed in deeds {
-            self.perform(now, peer, deed);
+        let (reactions, instead) = self.links[peer.0].reactions(when);
+        for reaction in reactions {
+            self.perform(now, peer, reaction);
         }
         instead || !self.links[peer.0].stage.listens()
     }
 
-    pub(super) fn perform(&mut self, now: u64, peer: PeerId, deed: Deed) {
+    pub(super) fn perform(&mut self, now: u64, peer: PeerId, reaction: Reaction) {
         let link = &mut self.links[peer.0];
-        if !link.stage.listens() && !matches!(deed, Deed::Close | Deed::Reset) {
+        if !link.stage.listens() && !matches!(reaction, Reaction::Close | Reaction::Reset) {
             return;
         }
-        match deed {
-            Deed::Send(bytes) => link.say(&bytes),
-            Deed::Error(text) => link.say(format!("-ERR '{text}'\r\n").as_bytes()),
-            Deed::Info => {
+        match reaction {
+            Reaction::Send(bytes) => link.say(&bytes),
+            Reaction::Error(text) => link.say(format!("-ERR '{text}'\r\n").as_bytes()),
+            Reaction::Info => {
                 let kind = if link.stage == Stage::Ready {
                     Kind::Update
                 } else {
@@ -291,19 +291,19 @@ impl Cluster {
                 };
                 self.send_info(peer, kind);
             }
-            Deed::Pong => self.send_pong(peer),
-            Deed::Ping => {
+            Reaction::Pong => self.send_pong(peer),
+            Reaction::Ping => {
                 link.pings_out += 1;
                 link.say(b"PING\r\n");
             }
-            Deed::Close => link.close(),
-            Deed::Reset => link.reset(now),
-            Deed::Silence => link.stage = Stage::Silent,
-            Deed::Later(nanos, deed) => link.later.push((now + nanos, *deed)),
+            Reaction::Close => link.close(),
+            Reaction::Reset => link.reset(now),
+            Reaction::Silence => link.stage = Stage::Silent,
+            Reaction::Later(nanos, reaction) => link.later.push((now + nanos, *reaction)),
         }
     }
 
-    /// Brings a message to everybody who asked for it, and a 503 to its publisher if that is nobody.
+    /// Delivers a message to everybody who subscribed to it, or a 503 to its publisher if there is nobody.
     pub(super) fn route(
         &mut self,
         from: Option<PeerId>,
@@ -374,7 +374,7 @@ impl Cluster {
             link.subscriptions.remove(&sid);
         }
         let reply = reply.map(|reply| format!("{reply} ")).unwrap_or_default();
-        // Who knows no headers gets the message without them.
+        // A client without headers gets the message without them.
         let headers = headers.filter(|_| link.options.headers);
         let line = match headers {
             Some(block) => {

@@ -1,8 +1,8 @@
-//! What a client may write, and not a byte beside it.
+//! What a client may write, and nothing else.
 //!
-//! This is no use of the decoder for servers in `nats-proto`: an encoder and a decoder of one hand can be wrong
+//! It does not use the decoder for servers in `nats-proto`: an encoder and a decoder by one author can be wrong
 //! in the same way. It knows the one spelling that a well-behaved client uses (upper case, single blanks, CRLF,
-//! no leading zeros). What a real server reads all the same ([`lenient`](super::lenient)) is executed, and marked.
+//! no leading zeros). What a real server accepts anyway ([`lenient`](super::lenient)) is executed, and marked.
 
 use bytes::{Buf, BytesMut};
 use serde_json::Value;
@@ -59,7 +59,7 @@ impl Op {
     }
 }
 
-/// What a server cannot go on from.
+/// What a server cannot recover from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     /// Not the one spelling that is allowed.

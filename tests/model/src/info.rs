@@ -1,16 +1,16 @@
-//! What a model server says of itself.
+//! What a model server announces about itself.
 
 use serde_json::{Value, json};
 
 use super::settings::{Auth, Tls, Urls};
 use super::{Cluster, PeerId};
 
-/// At which point INFO is sent; some fields are told at one of them only.
+/// At which point INFO is sent; some fields are sent at one of them only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The first on a link.
     First,
-    /// The one behind the first PONG, about this connection (2.12 and later).
+    /// The one after the first PONG, about this connection (2.12 and later).
     Connection,
     /// Any later one.
     Update,

@@ -1,4 +1,4 @@
-//! What servers read all the same, though no careful client writes it so (`parser.go`, `client.go`): names of
+//! What servers accept although no careful client writes it (`parser.go`, `client.go`): names of
 //! operations in any case, several blanks or tabs, an end of a line without CR, and fields that nobody looks at.
 //!
 //! Numbers of subscriptions are numbers here, where a real server takes any word.
@@ -39,7 +39,7 @@ pub(super) fn next(buffer: &mut BytesMut, limits: FrameLimits) -> Result<Option<
             sid: sid.parse().map_err(|_| unreadable())?,
             max: None,
         },
-        // What is no number, and 0, is no limit.
+        // What is not a number, and 0, is no limit.
         ("UNSUB", [sid, max]) => Op::Unsubscribe {
             sid: sid.parse().map_err(|_| unreadable())?,
             max: size(max).filter(|max| *max > 0),

@@ -1,10 +1,12 @@
 //! A strict model of NATS servers: bytes in, bytes out, virtual time, no sockets.
 //!
-//! For the tests of this repository and for the tour: the laboratory, `nats-conn-tests`, gives all of it on. Whoever
-//! wants a NATS server takes `nats-server`, and whoever wants a client takes `nats-conn-tokio`.
+//! For the tests of this repository and for the tour: the laboratory, `nats-conn-tests`, re-exports all of it. For a NATS
+//! server use `nats-server`, for a client `nats-conn-tokio`.
 //!
-//! [`tcp_server`] puts it on real sockets, and [`clock`] waits without a runtime. A [`Cluster`] holds some servers and the links of their clients, and routes between all of them. It does what
-//! a real server does (`client.go`, `parser.go`), it does wrong what a [`Step`] tells it to, it remembers every
+//! [`tcp_server`] puts it on real sockets, and [`clock`] waits without a runtime.
+//!
+//! A [`Cluster`] holds some servers and the links of their clients, and routes between all of them. It does what
+//! a real server does (`client.go`, `parser.go`), it misbehaves where a [`Step`] says so, it remembers every
 //! frame of every link ([`LinkLog`]), and it writes down what a well-behaved client never does ([`Violation`]).
 //!
 //! ```
@@ -35,7 +37,7 @@ use bytes::BytesMut;
 pub use frame::Op;
 pub use link::{Frame, LinkLog};
 pub use routing::matches;
-pub use script::{Deed, Step, When};
+pub use script::{Reaction, Step, When};
 pub use settings::{Auth, Settings, Tls, Urls};
 pub use violation::{Fault, Violation};
 
@@ -103,7 +105,7 @@ impl Cluster {
         &self.servers[server].settings
     }
 
-    /// The settings of a server, to change them. Nobody is told: see [`announce`](Self::announce).
+    /// The settings of a server, to change them. No INFO is sent: see [`announce`](Self::announce).
     pub fn settings_mut(&mut self, server: usize) -> &mut Settings {
         &mut self.servers[server].settings
     }
@@ -113,7 +115,7 @@ impl Cluster {
         self.servers[server].listening
     }
 
-    /// Opens a link to a server, or `None` if it does not listen. INFO lies in the output.
+    /// Opens a link to a server, or `None` if it does not listen. INFO is in the output.
     pub fn accept(&mut self, now: u64, server: usize) -> Option<PeerId> {
         if !self.is_listening(server) {
             return None;
@@ -157,12 +159,12 @@ impl Cluster {
         }
     }
 
-    /// The client has closed its side, or its transport is gone. What is no whole frame is never executed.
+    /// The client has closed its side, or its transport is gone. What is not a whole frame is never executed.
     pub fn receive_end(&mut self, now: u64, peer: PeerId) {
         self.links[peer.0].finish(now);
     }
 
-    /// What the server has said since the last call.
+    /// What the server has sent since the last call.
     pub fn take_output(&mut self, peer: PeerId) -> Vec<u8> {
         std::mem::take(&mut self.links[peer.0].output)
     }
@@ -194,17 +196,17 @@ impl Cluster {
             .min()
     }
 
-    /// Does what is due: PINGs, deeds for later, the end of a lame duck.
+    /// Does what is due: PINGs, delayed reactions, the end of a lame duck.
     pub fn tick(&mut self, now: u64) {
         for peer in (0..self.links.len()).map(PeerId) {
             let link = &mut self.links[peer.0];
-            let due: Vec<Deed> = link
+            let due: Vec<Reaction> = link
                 .later
                 .extract_if(.., |(at, _)| *at <= now)
-                .map(|(_, deed)| deed)
+                .map(|(_, reaction)| reaction)
                 .collect();
-            for deed in due {
-                self.perform(now, peer, deed);
+            for reaction in due {
+                self.perform(now, peer, reaction);
             }
             self.ping_if_due(now, peer);
         }
@@ -217,8 +219,8 @@ impl Cluster {
     }
 
     /// Does something on a link, now.
-    pub fn deed(&mut self, now: u64, peer: PeerId, deed: Deed) {
-        self.perform(now, peer, deed);
+    pub fn reaction(&mut self, now: u64, peer: PeerId, reaction: Reaction) {
+        self.perform(now, peer, reaction);
     }
 
     /// Sends INFO, as it is now, to every link of a server that is past its handshake.
@@ -230,7 +232,7 @@ impl Cluster {
         }
     }
 
-    /// Puts a server into lame duck mode: it takes no new links, tells everybody connected, and closes their
+    /// Puts a server into lame duck mode: it takes no new links, sends INFO to all clients, and closes their
     /// links at `closes_at`, if ever.
     pub fn lame_duck(&mut self, server: usize, closes_at: Option<u64>) {
         self.servers[server].lame_duck = true;
@@ -312,7 +314,7 @@ impl Cluster {
         )
     }
 
-    /// The client wrote what cannot be read: the link ends, as a server ends it.
+    /// The client wrote what cannot be parsed: the link ends, as a server ends it.
     fn break_off(&mut self, peer: PeerId, broken: Broken) {
         let link = &mut self.links[peer.0];
         match broken {
@@ -326,7 +328,7 @@ impl Cluster {
             }
             Broken::PayloadTooLarge(size) => {
                 link.refuse("Maximum Payload Violation");
-                if size > link.told_max_payload {
+                if size > link.announced_max_payload {
                     self.blame(peer, Fault::PayloadTooLarge(size));
                 }
             }
@@ -364,7 +366,7 @@ impl Cluster {
         }
     }
 
-    /// The others hear that a server came or went, where they gossip.
+    /// The others announce that a server came or went, if they gossip.
     fn gossip(&mut self, changed: usize) {
         for server in 0..self.servers.len() {
             if server != changed && self.servers[server].settings.urls == Urls::Gossip {
@@ -388,7 +390,7 @@ pub fn parse_transcript(bytes: &[u8]) -> Vec<Op> {
     while !buffer.is_empty() {
         match frame::next(&mut buffer, limits) {
             Ok(Some(Taken { op, odd: None, .. })) => ops.push(op),
-            other => panic!("behind {} frames: {other:?}", ops.len()),
+            other => panic!("after {} frames: {other:?}", ops.len()),
         }
     }
     ops

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use serde_json::Value;
 
 use super::frame::Op;
-use super::script::{Deed, Step, When};
+use super::script::{Reaction, Step, When};
 use super::settings::{Auth, Settings, Tls};
 use super::violation::Fault;
 
@@ -17,7 +17,7 @@ pub(super) struct Link {
     pub(super) input: BytesMut,
     pub(super) output: Vec<u8>,
     pub(super) script: Vec<Step>,
-    pub(super) later: Vec<(u64, Deed)>,
+    pub(super) later: Vec<(u64, Reaction)>,
     pub(super) options: Options,
     pub(super) subscriptions: BTreeMap<u64, Interest>,
     pub(super) sids_seen: BTreeSet<u64>,
@@ -25,9 +25,9 @@ pub(super) struct Link {
     /// PINGs of the server that were not answered.
     pub(super) pings_out: u32,
     pub(super) next_ping: Option<u64>,
-    /// The largest `max_payload` that this link was told.
-    pub(super) told_max_payload: u64,
-    pub(super) told_headers: bool,
+    /// The largest `max_payload` that was announced on this link.
+    pub(super) announced_max_payload: u64,
+    pub(super) announced_headers: bool,
     pub(super) tls_done: bool,
     pub(super) log: LinkLog,
 }
@@ -45,7 +45,7 @@ pub(super) enum Stage {
     Asked,
     /// PONG has left.
     Ready,
-    /// Nothing is executed and nothing is said any more, but the link stays.
+    /// Nothing is executed and nothing is sent any more, but the link stays.
     Silent,
     /// What is in `output` still leaves, then the link closes.
     Closing,
@@ -114,15 +114,15 @@ pub struct LinkLog {
     pub ended: Option<u64>,
     /// The frames that came whole and were executed or refused, in order.
     pub frames: Vec<Frame>,
-    /// What came behind the last whole frame before the end: it was never executed.
+    /// What came after the last whole frame before the end: it was never executed.
     pub cut: Vec<u8>,
     /// The server ended it: what is in `cut` was not read, and may be whole.
     pub server_ended: bool,
     /// How many bytes came.
     pub bytes: u64,
-    /// How many bytes were said.
-    pub said: u64,
-    /// How many bytes had been said with the first PONG, the one that ends the handshake.
+    /// How many bytes were sent.
+    pub sent: u64,
+    /// How many bytes had been sent with the first PONG, the one that ends the handshake.
     pub first_pong: Option<u64>,
 }
 
@@ -164,7 +164,7 @@ pub struct Frame {
     pub at: u64,
     /// Where its first byte was in the stream of the client.
     pub start: u64,
-    /// Where the byte behind its last was.
+    /// Where the byte after its last was.
     pub end: u64,
     /// What it is.
     pub op: Op,
@@ -194,33 +194,33 @@ impl Link {
             counts: Counts::default(),
             pings_out: 0,
             next_ping: settings.ping_interval.map(|interval| now + interval),
-            told_max_payload: settings.max_payload,
-            told_headers: settings.headers,
+            announced_max_payload: settings.max_payload,
+            announced_headers: settings.headers,
             tls_done: false,
             log: LinkLog::new(server, now),
         }
     }
 
-    /// The deeds for this moment, and whether they stand instead of the usual.
-    pub(super) fn deeds(&self, now: When) -> (Vec<Deed>, bool) {
+    /// The reactions for this moment, and whether they replace the usual answer.
+    pub(super) fn reactions(&self, now: When) -> (Vec<Reaction>, bool) {
         let meant = |when: When| match (when, now) {
             (When::PingFrom(first), When::Ping(count)) => count >= first,
             (when, now) => when == now,
         };
         let steps = self.script.iter().filter(|step| meant(step.when));
-        let (deeds, instead): (Vec<_>, Vec<bool>) =
-            steps.map(|step| (step.deeds.clone(), step.instead)).unzip();
-        (deeds.concat(), instead.contains(&true))
+        let (reactions, instead): (Vec<_>, Vec<bool>) =
+            steps.map(|step| (step.reactions.clone(), step.instead)).unzip();
+        (reactions.concat(), instead.contains(&true))
     }
 
     pub(super) fn say(&mut self, bytes: &[u8]) {
         if !matches!(self.stage, Stage::Silent | Stage::Closing | Stage::Gone) {
             self.output.extend_from_slice(bytes);
-            self.log.said += bytes.len() as u64;
+            self.log.sent += bytes.len() as u64;
         }
     }
 
-    /// `-ERR`, and the end of the link behind it.
+    /// `-ERR`, and then the end of the link.
     pub(super) fn refuse(&mut self, text: &str) {
         self.say(format!("-ERR '{text}'\r\n").as_bytes());
         self.close();
@@ -253,7 +253,7 @@ impl Link {
         self.subscriptions.clear();
     }
 
-    /// Takes CONNECT: whom it lets in, or the `-ERR` that it sends.
+    /// Takes CONNECT: the client that it accepts, or the `-ERR` that it sends.
     pub(super) fn introduce(&mut self, connect: &Value, settings: &Settings) -> Result<(), String> {
         self.options = Options::from_json(connect);
         if !settings.headers {

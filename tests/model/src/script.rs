@@ -1,4 +1,4 @@
-//! What a model server does wrong, on purpose.
+//! How a model server misbehaves, on purpose.
 
 /// One thing that a server does when something happens on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -6,26 +6,26 @@ pub struct Step {
     /// When.
     pub when: When,
     /// What, in this order.
-    pub deeds: Vec<Deed>,
-    /// Whether the usual answer stays away.
+    pub reactions: Vec<Reaction>,
+    /// Whether the usual answer is left out.
     pub instead: bool,
 }
 
 impl Step {
-    /// Besides the usual, before it.
-    pub fn also(when: When, deeds: impl Into<Vec<Deed>>) -> Self {
+    /// In addition to the usual answer, before it.
+    pub fn also(when: When, reactions: impl Into<Vec<Reaction>>) -> Self {
         Self {
             when,
-            deeds: deeds.into(),
+            reactions: reactions.into(),
             instead: false,
         }
     }
 
-    /// Instead of the usual.
-    pub fn instead(when: When, deeds: impl Into<Vec<Deed>>) -> Self {
+    /// Instead of the usual answer.
+    pub fn instead(when: When, reactions: impl Into<Vec<Reaction>>) -> Self {
         Self {
             when,
-            deeds: deeds.into(),
+            reactions: reactions.into(),
             instead: true,
         }
     }
@@ -38,7 +38,7 @@ pub enum When {
     Accept,
     /// CONNECT came, and would be accepted.
     Connect,
-    /// The n-th PING of the client came; the first is that of the handshake. The usual answer is PONG, behind
+    /// The n-th PING of the client came; the first is that of the handshake. The usual answer is PONG, and after
     /// the first of them the INFO about the connection.
     Ping(u64),
     /// The n-th PING came, or a later one.
@@ -51,7 +51,7 @@ pub enum When {
 
 /// What a server does then.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Reaction {
     /// These bytes are sent.
     Send(Vec<u8>),
     /// An `-ERR` with this text is sent; the link stays.
@@ -68,11 +68,11 @@ pub enum Deed {
     Reset,
     /// Nothing is sent any more, nothing is executed any more, and the link stays open.
     Silence,
-    /// The deed is done so many nanoseconds later, if the link is still there.
-    Later(u64, Box<Deed>),
+    /// The reaction comes so many nanoseconds later, if the link is still there.
+    Later(u64, Box<Reaction>),
 }
 
-impl Deed {
+impl Reaction {
     /// Text to send.
     pub fn send(text: &str) -> Self {
         Self::Send(text.as_bytes().to_vec())
@@ -83,8 +83,8 @@ impl Deed {
         Self::Error(text.to_owned())
     }
 
-    /// The deed, later by these nanoseconds.
-    pub fn later(nanos: u64, deed: Deed) -> Self {
-        Self::Later(nanos, Box::new(deed))
+    /// The reaction, later by these nanoseconds.
+    pub fn later(nanos: u64, reaction: Reaction) -> Self {
+        Self::Later(nanos, Box::new(reaction))
     }
 }

@@ -6,34 +6,34 @@ use serde_json::{Map, Value};
 
 use super::script::Step;
 
-/// The settings of one model server. They may change at any time; what INFO says changes for links to come.
+/// The settings of one model server. They may change at any time; INFO changes for links to come.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Its name, told as `server_name`. The id is made of it.
+    /// Its name, sent as `server_name`. The id is derived from it.
     pub name: String,
     /// The version that it claims to be.
     pub version: String,
-    /// The host that others are told to dial.
+    /// The host that it announces for others to dial.
     pub host: String,
-    /// The port that others are told to dial.
+    /// The port that it announces for others to dial.
     pub port: u16,
     /// Whether it knows headers (2.2 and later).
     pub headers: bool,
     /// The largest headers and payload together, in bytes.
     pub max_payload: u64,
-    /// The lower limit that the account of every client has: told in the INFO behind the first PONG.
+    /// The lower limit that the account of every client has: sent in the INFO after the first PONG.
     pub account_max_payload: Option<u64>,
     /// The longest argument of a control line, in bytes (`max_control_line`, 4096).
     pub max_control_line: usize,
     /// Whether a second INFO follows the first PONG, as servers from 2.12 on send it.
     pub connect_info: bool,
-    /// Who may come in.
+    /// Which clients are accepted.
     pub auth: Auth,
-    /// What is told as `nonce`, and so asks for a signature.
+    /// What is sent as `nonce`, and so asks for a signature.
     pub nonce: Option<String>,
     /// Which other servers are announced.
     pub urls: Urls,
-    /// What is said and done about TLS. The handshake itself is not modelled: see
+    /// What is announced and done about TLS. The handshake itself is not modelled: see
     /// [`Cluster::tls_done`](super::Cluster::tls_done).
     pub tls: Tls,
     /// Filters of subjects that nobody may publish to.
@@ -48,9 +48,9 @@ pub struct Settings {
     pub max_pings_out: u32,
     /// Fields that replace or join those of INFO.
     pub info: Map<String, Value>,
-    /// What it does besides, or instead of, what a good server does: on every link to come.
+    /// What it does in addition to, or instead of, what a good server does: on every link to come.
     pub script: Vec<Step>,
-    /// The same for the next links only, one entry a link; it goes before `script`.
+    /// The same for the next links only, one entry a link; it takes precedence over `script`.
     pub next_scripts: VecDeque<Vec<Step>>,
 }
 
@@ -101,21 +101,21 @@ impl Settings {
     }
 }
 
-/// Who may come in.
+/// Which clients are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// Everybody.
     Open,
-    /// Whoever knows this name and password.
+    /// Clients with this name and password.
     Password {
         /// The user name.
         user: String,
         /// The password.
         password: String,
     },
-    /// Whoever knows this token.
+    /// Clients with this token.
     Token(String),
-    /// Whoever sends this public key and any signature.
+    /// Clients that send this public key and any signature.
     Nkey(String),
     /// Nobody: every CONNECT is answered with this `-ERR` text.
     Refuse(String),
@@ -126,21 +126,21 @@ pub enum Auth {
 pub enum Urls {
     /// None: `connect_urls` is absent.
     None,
-    /// Itself and every other server that is up, as a cluster does; changes are told to everybody connected.
+    /// Itself and every other server that is up, as a cluster does; changes are announced to all clients.
     Gossip,
     /// Exactly these.
     Fixed(Vec<String>),
 }
 
-/// What a server says and does about TLS.
+/// What a server announces and does about TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
     /// It has none.
     None,
     /// It offers TLS (`tls_available`) and takes clear text too.
     Available,
-    /// It demands TLS behind INFO; a CONNECT in clear text ends the link without a word.
+    /// It demands TLS after INFO; a CONNECT in clear text ends the link without an error.
     Required,
-    /// It says nothing before TLS (`handshake_first`).
+    /// It sends nothing before TLS (`handshake_first`).
     First,
 }

@@ -1,4 +1,4 @@
-//! The model servers behind real TCP listeners on loopback, for examples and for tests of adapters.
+//! The model servers on real TCP listeners on loopback, for examples and for tests of adapters.
 //!
 //! Everything that is decided is decided by the [model](crate); here are threads and sockets.
 //!
@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::{Auth, Cluster, Deed, Ending, LinkLog, PeerId, Settings, Urls, Violation};
+use crate::{Auth, Cluster, Ending, LinkLog, PeerId, Reaction, Settings, Urls, Violation};
 
 /// Some model servers on loopback, which announce each other. Dropped, they all stop.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl TcpCluster {
     /// So many servers on free ports, named `n1`, `n2`, …, which announce each other.
     ///
     /// # Errors
-    /// If no port can be had.
+    /// If no port is free.
     pub fn start(servers: usize) -> io::Result<Self> {
         Self::start_on(&vec![0; servers])
     }
@@ -47,7 +47,7 @@ impl TcpCluster {
     /// One server for each of these ports; 0 stands for a free one.
     ///
     /// # Errors
-    /// If a port cannot be had.
+    /// If a port is not free.
     pub fn start_on(ports: &[u16]) -> io::Result<Self> {
         let named = ports.iter().enumerate().map(|(index, port)| {
             let name = format!("n{}", index + 1);
@@ -63,7 +63,7 @@ impl TcpCluster {
     /// Servers with these settings. The port 0 stands for a free one; the host is always `127.0.0.1`.
     ///
     /// # Errors
-    /// If a port cannot be had.
+    /// If a port is not free.
     pub fn start_with(settings: Vec<Settings>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::default()),
@@ -114,7 +114,7 @@ impl TcpCluster {
             .join(",")
     }
 
-    /// What every link there ever was has said, in the order of opening.
+    /// The log of every link there ever was, in the order of opening.
     pub fn logs(&self) -> Vec<LinkLog> {
         self.shared.lock().cluster.logs().cloned().collect()
     }
@@ -157,7 +157,7 @@ impl TcpServer {
         self.shared.lock().cluster.settings(self.place).port
     }
 
-    /// The name that INFO tells.
+    /// The name that INFO announces.
     pub fn name(&self) -> String {
         self.shared.lock().cluster.settings(self.place).name.clone()
     }
@@ -172,7 +172,7 @@ impl TcpServer {
         change(self.shared.lock().cluster.settings_mut(self.place));
     }
 
-    /// From now on nobody is let in (`Authorization Violation`), or everybody again. Links that are up stay.
+    /// From now on every client is refused (`Authorization Violation`), or none again. Links that are up stay.
     pub fn refuse_auth(&self, refuse: bool) {
         let refused = || Auth::Refuse(String::from("Authorization Violation"));
         self.set(|settings| settings.auth = if refuse { refused() } else { Auth::Open });
@@ -183,14 +183,14 @@ impl TcpServer {
         let now = self.shared.now();
         let mut state = self.shared.lock();
         for peer in state.cluster.ready_links(self.place) {
-            state.cluster.deed(now, peer, Deed::error(text));
-            state.cluster.deed(now, peer, Deed::Close);
+            state.cluster.reaction(now, peer, Reaction::error(text));
+            state.cluster.reaction(now, peer, Reaction::Close);
         }
         drop(state);
         self.shared.changed.notify_all();
     }
 
-    /// Lame duck mode: it takes no new links, tells those that are up, and closes them after this time.
+    /// Lame duck mode: it takes no new links, sends INFO to those that are up, and closes them after this time.
     pub fn lame_duck(&self, links_closed_after: Duration) {
         let closes_at = self.shared.now() + nanos(links_closed_after);
         let mut state = self.shared.lock();
@@ -203,7 +203,7 @@ impl TcpServer {
         }
     }
 
-    /// Tears down every link and stops listening, without a word. Nothing happens if it is down.
+    /// Tears down every link and stops listening, without an error. Nothing happens if it is down.
     pub fn crash(&self) {
         let now = self.shared.now();
         let mut state = self.shared.lock();
@@ -357,7 +357,7 @@ impl Shared {
                     return self.finish(peer);
                 }
                 Some(Ending::Close) => {
-                    // The reader takes what is still under way, so that our last words are not lost in a reset.
+                    // The reader takes what is still in transit, so that what was sent last is not lost in a reset.
                     let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
                     let _ = stream.shutdown(Shutdown::Write);
                     return;
@@ -366,7 +366,7 @@ impl Shared {
         }
     }
 
-    /// The link is over; whoever notices says so, more than once does no harm.
+    /// The link is over; it may be reported more than once.
     fn finish(&self, peer: PeerId) {
         let now = self.now();
         let mut state = self.lock();
@@ -400,7 +400,7 @@ impl Shared {
     }
 }
 
-/// No farewell: what was not delivered is lost, and the other side sees a reset.
+/// An abort: what was not delivered is lost, and the other side sees a reset.
 fn tear_down(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
     let _ = stream.shutdown(Shutdown::Both);

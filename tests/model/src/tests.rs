@@ -1,4 +1,4 @@
-//! The model by itself: it does what real servers were seen to do.
+//! The model alone: it does what real servers were seen to do.
 
 use super::*;
 
@@ -28,13 +28,13 @@ impl Bench {
         peer
     }
 
-    /// What comes of these bytes.
+    /// The answer to these bytes.
     fn say(&mut self, peer: PeerId, text: &str) -> String {
         self.cluster.receive(0, peer, text.as_bytes());
-        self.heard(peer)
+        self.received(peer)
     }
 
-    fn heard(&mut self, peer: PeerId) -> String {
+    fn received(&mut self, peer: PeerId) -> String {
         String::from_utf8(self.cluster.take_output(peer)).expect("text")
     }
 
@@ -54,7 +54,7 @@ fn the_handshake_ends_with_pong_and_an_info_about_the_connection() {
         ..Settings::new("n1")
     });
     let peer = bench.cluster.accept(0, 0).expect("listening");
-    let info = bench.heard(peer);
+    let info = bench.received(peer);
     assert!(
         info.starts_with("INFO {") && info.ends_with("} \r\n") && info.contains(r#""max_payload":1048576"#)
     );
@@ -76,7 +76,7 @@ fn messages_reach_plain_subscriptions_and_one_member_of_each_queue_group() {
     let heard_by_ann = bench.say(ann, &"PUB a.b 2\r\nhi\r\n".repeat(4));
     assert_eq!(heard_by_ann.matches("MSG a.b 1 2\r\nhi\r\n").count(), 4);
     assert_eq!(heard_by_ann.matches("MSG a.b 2 2\r\nhi\r\n").count(), 2);
-    assert_eq!(bench.heard(bob), "MSG a.b 1 2\r\nhi\r\n".repeat(2));
+    assert_eq!(bench.received(bob), "MSG a.b 1 2\r\nhi\r\n".repeat(2));
     assert_eq!(bench.faults(), []);
 }
 
@@ -132,7 +132,7 @@ fn headers_go_to_those_who_know_them_and_end_the_link_of_those_who_do_not() {
     let other = bench.ready(CONNECT);
     bench.say(plain, "SUB a 1\r\n");
     bench.say(other, "HPUB a 18 20\r\nNATS/1.0\r\nK:v\r\n\r\nhi\r\n");
-    assert_eq!(bench.heard(plain), "");
+    assert_eq!(bench.received(plain), "");
     bench.say(other, "HPUB a 17 19\r\nNATS/1.0\r\nK:v\r\n\r\nhi\r\n");
     assert_eq!(
         bench.cluster.ending(other),
@@ -141,14 +141,14 @@ fn headers_go_to_those_who_know_them_and_end_the_link_of_those_who_do_not() {
     );
     let other = bench.ready(CONNECT);
     bench.say(other, "HPUB a 17 19\r\nNATS/1.0\r\nK:v\r\n\r\nhi\r\n");
-    assert_eq!(bench.heard(plain), "MSG a 1 2\r\nhi\r\n");
+    assert_eq!(bench.received(plain), "MSG a 1 2\r\nhi\r\n");
     bench.say(plain, "HPUB a 12 12\r\nNATS/1.0\r\n\r\n\r\n");
     assert_eq!(bench.cluster.ending(plain), Some(Ending::Close));
     assert!(bench.faults().contains(&Fault::HeadersUnsupported));
 }
 
 #[test]
-fn whoever_is_not_known_is_refused_and_the_link_closed() {
+fn unknown_users_are_refused_and_the_link_closed() {
     let auth = Auth::Password {
         user: "u".into(),
         password: "p".into(),
@@ -194,7 +194,7 @@ fn permissions_deny_without_ending_the_link() {
 }
 
 #[test]
-fn verbose_clients_hear_ok_for_everything_but_ping_and_pong() {
+fn verbose_clients_get_ok_for_everything_but_ping_and_pong() {
     let mut bench = Bench::new(Settings {
         connect_info: false,
         ..Settings::new("n1")
@@ -264,7 +264,10 @@ fn what_a_well_behaved_client_never_does_is_written_down() {
 
 #[test]
 fn nothing_but_pong_may_come_before_our_pong() {
-    let step = Step::instead(When::Ping(1), [Deed::Ping, Deed::later(5, Deed::Pong)]);
+    let step = Step::instead(
+        When::Ping(1),
+        [Reaction::Ping, Reaction::later(5, Reaction::Pong)],
+    );
     let mut bench = Bench::new(Settings::new("n1").with_step(step));
     let peer = bench.ready(CONNECT);
     bench.say(peer, "PONG\r\n");
@@ -273,7 +276,7 @@ fn nothing_but_pong_may_come_before_our_pong() {
     assert_eq!(bench.faults(), [Fault::BeforePong("SUB")]);
     assert_eq!(bench.cluster.next_wakeup(), Some(5));
     bench.cluster.tick(5);
-    assert!(bench.heard(peer).starts_with("PONG\r\n"));
+    assert!(bench.received(peer).starts_with("PONG\r\n"));
     assert_eq!(bench.cluster.next_wakeup(), None);
 }
 
@@ -297,12 +300,12 @@ fn a_frame_cut_at_the_end_of_a_link_is_kept_apart_and_never_executed() {
     bench.cluster.receive_end(3, ann);
     assert_eq!(bench.cluster.log(ann).cut, b"PUB a 5\r\nhell");
     assert_eq!(bench.cluster.log(ann).ended, Some(3));
-    assert_eq!(bench.heard(bob), "");
+    assert_eq!(bench.received(bob), "");
     assert_eq!(bench.cluster.log(ann).publishes().count(), 0);
 }
 
 #[test]
-fn a_lame_duck_tells_everybody_takes_no_links_and_closes_later() {
+fn a_lame_duck_informs_all_clients_takes_no_links_and_closes_later() {
     let mut cluster = Cluster::new();
     for name in ["n1", "n2"] {
         cluster.add_server(Settings {
@@ -339,26 +342,26 @@ fn a_server_gives_up_a_client_that_does_not_answer_its_pings() {
         ..Settings::new("n1")
     });
     let peer = bench.ready(CONNECT);
-    let mut heard = String::new();
+    let mut received = String::new();
     for now in [10, 20, 30] {
         assert_eq!(bench.cluster.next_wakeup(), Some(now));
         bench.cluster.tick(now);
-        heard += &bench.heard(peer);
+        received += &bench.received(peer);
     }
-    assert_eq!(heard, "PING\r\nPING\r\n-ERR 'Stale Connection'\r\n");
+    assert_eq!(received, "PING\r\nPING\r\n-ERR 'Stale Connection'\r\n");
     assert_eq!(bench.cluster.ending(peer), Some(Ending::Close));
 }
 
 #[test]
-fn tls_first_says_nothing_before_tls_and_tls_required_takes_no_clear_connect() {
+fn tls_first_sends_nothing_before_tls_and_tls_required_takes_no_clear_connect() {
     let mut bench = Bench::new(Settings {
         tls: Tls::First,
         ..Settings::new("n1")
     });
     let peer = bench.cluster.accept(0, 0).expect("listening");
-    assert_eq!(bench.heard(peer), "");
+    assert_eq!(bench.received(peer), "");
     bench.cluster.tls_done(1, peer);
-    assert!(bench.heard(peer).starts_with("INFO {"));
+    assert!(bench.received(peer).starts_with("INFO {"));
     let mut bench = Bench::new(Settings {
         tls: Tls::Required,
         ..Settings::new("n1")

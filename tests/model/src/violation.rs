@@ -20,9 +20,9 @@ pub enum Fault {
     ConnectNotFirst(&'static str),
     /// CONNECT came a second time.
     ConnectAgain,
-    /// The operation behind CONNECT is not PING.
+    /// The operation after CONNECT is not PING.
     PingNotSecond(&'static str),
-    /// Something else than PONG came before the PING of the handshake was answered.
+    /// Something other than PONG came before the PING of the handshake was answered.
     BeforePong(&'static str),
     /// Bytes came before INFO was sent, or in clear text where TLS was demanded.
     TooEarly,
@@ -30,26 +30,26 @@ pub enum Fault {
     UnaskedPong,
     /// Not an operation: the link ends.
     Malformed(String),
-    /// An operation that servers read all the same, but not in the one spelling of a well-behaved client.
+    /// An operation that servers accept, but not in the one spelling of a well-behaved client.
     Spelling(String),
     /// The arguments of a line are longer than `max_control_line`.
     LineTooLong,
-    /// A publish is larger than every `max_payload` that this link was told.
+    /// A publish is larger than every `max_payload` that was announced on this link.
     PayloadTooLarge(u64),
-    /// An HPUB where INFO said that there are no headers.
+    /// An HPUB although INFO announced no headers.
     HeadersUnsupported,
     /// A field of CONNECT that is not on the list of allowed fields, or that has a value it must not have.
     ConnectField(String),
     /// A sid was given out twice on one link.
     SidTwice(u64),
-    /// A sid stands for something else than on an earlier link of this client.
+    /// A sid means something else than on an earlier link of this client.
     SidReused(u64),
     /// UNSUB of a sid for which this link has seen no SUB.
     UnsubWithoutSub(u64),
 }
 
 impl Fault {
-    /// Whether a real server goes on as if nothing was wrong: other clients do it, and ours must not.
+    /// Whether a real server accepts it silently: other clients do it, and ours must not.
     pub fn is_tolerated(&self) -> bool {
         match self {
             Self::Spelling(_)

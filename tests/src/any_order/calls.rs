@@ -53,7 +53,7 @@ impl Life<'_> {
         }
     }
 
-    /// What is known of it may be asked at any time, and says nothing of the past wrongly.
+    /// What is known of it may be asked at any time, and is never wrong about the past.
     pub(super) fn look(&mut self) {
         let client = &self.world.client;
         let fates = client.publish_fates();
@@ -152,7 +152,7 @@ impl Life<'_> {
         self.alone = statistics.pending_bytes;
     }
 
-    /// Somebody answers what was asked for last, with or without a payload.
+    /// Another client answers the last request, with or without a payload.
     fn answer(&mut self) {
         let frames = self
             .world

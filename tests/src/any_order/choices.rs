@@ -1,4 +1,4 @@
-//! Bytes as a source of choices: each is used once, and behind the last everything is zero.
+//! Bytes as a source of choices: each is used once, and after the last everything is zero.
 
 /// What is left of the bytes.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl<'a> Choices<'a> {
         from[self.index(from.len())]
     }
 
-    /// True for the last of so many values, so that behind the last byte it is false.
+    /// True for the last of so many values, so that after the last byte it is false.
     pub(super) fn one_in(&mut self, of: u64) -> bool {
         self.below(of) == of - 1
     }

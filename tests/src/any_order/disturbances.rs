@@ -1,4 +1,4 @@
-//! What goes wrong outside: servers, ways, clocks, and drivers that do not behave.
+//! What goes wrong outside: servers, routes, clocks, and drivers that misbehave.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use nats_conn_sm::{
 };
 
 use super::Life;
-use crate::model_server::{Deed, Step, When};
+use crate::model_server::{Reaction, Step, When};
 use crate::sim::{Cut, Dial, PipeStage};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What a server may say at any time, or what merely costs the link.
+/// What a server may send at any time, or what only ends the link.
 const HONEST: [&str; 17] = [
     "PING\r\n",
     "+OK\r\n",
@@ -69,12 +69,12 @@ impl Life<'_> {
                 self.world.crash(place);
                 self.world.cluster.restart(place);
             }
-            3 => self.tell(Deed::Close),
+            3 => self.schedule_reaction(Reaction::Close),
             4 => {
                 let text = self.choices.pick(&ERRORS);
-                self.tell(Deed::error(text));
+                self.schedule_reaction(Reaction::error(text));
                 if self.choices.one_in(2) {
-                    self.tell(Deed::Close);
+                    self.schedule_reaction(Reaction::Close);
                 }
             }
             5 => {
@@ -109,7 +109,7 @@ impl Life<'_> {
     fn leap(&mut self) {
         let seconds = self.choices.pick(&[1, 15, 61, 130, 3_600, 8 * 3_600]);
         self.world.sleep(seconds * SECOND);
-        // It is told what time it is before anything else is: only so its deadline can be held against the clock.
+        // It gets the time before anything else, so that its deadline can be compared with the clock.
         let (now, nobody) = (self.world.now(), LinkId::from_u64(0));
         self.world.client.handle_progress(now, nobody, Progress::Dialing);
         self.world.run_for(Duration::ZERO);
@@ -119,25 +119,25 @@ impl Life<'_> {
         self.world.pipes.last().is_some_and(|pipe| pipe.peer.is_some())
     }
 
-    fn tell(&mut self, deed: Deed) {
+    fn schedule_reaction(&mut self, reaction: Reaction) {
         if self.has_peer() {
-            self.world.deed(deed);
+            self.world.reaction(reaction);
         }
     }
 
     fn say_something(&mut self) {
         if self.honest || self.choices.one_in(2) {
-            let deed = match self.choices.pick(&HONEST) {
-                "PING\r\n" => Deed::Ping,
-                text => Deed::send(text),
+            let reaction = match self.choices.pick(&HONEST) {
+                "PING\r\n" => Reaction::Ping,
+                text => Reaction::send(text),
             };
-            return self.tell(deed);
+            return self.schedule_reaction(reaction);
         }
         let mut bytes = self.choices.raw(24);
         if self.choices.one_in(2) {
             bytes.extend_from_slice(b"PONG\r\n-ERR 'Maximum Payload Violation'\r\nMSG a 1 1\r\nx\r\n");
         }
-        self.tell(Deed::Send(bytes));
+        self.schedule_reaction(Reaction::Send(bytes));
     }
 
     fn cut_next(&mut self, place: usize) {
@@ -175,20 +175,22 @@ impl Life<'_> {
     }
 
     fn refuse_next(&mut self, place: usize) {
-        let (when, deeds) = match self.choices.byte() % 4 {
-            0 => (When::Accept, vec![Deed::Close]),
-            1 => (When::Accept, vec![Deed::Silence]),
+        let (when, reactions) = match self.choices.byte() % 4 {
+            0 => (When::Accept, vec![Reaction::Close]),
+            1 => (When::Accept, vec![Reaction::Silence]),
             2 => (
                 When::Connect,
-                vec![Deed::error(self.choices.pick(&ERRORS)), Deed::Close],
+                vec![Reaction::error(self.choices.pick(&ERRORS)), Reaction::Close],
             ),
-            _ => (When::Ping(1), vec![Deed::Reset]),
+            _ => (When::Ping(1), vec![Reaction::Reset]),
         };
         let settings = self.world.cluster.settings_mut(place);
-        settings.next_scripts.push_back(vec![Step::instead(when, deeds)]);
+        settings
+            .next_scripts
+            .push_back(vec![Step::instead(when, reactions)]);
     }
 
-    /// Calls that no good driver makes.
+    /// Calls that no well-behaved driver makes.
     pub(super) fn be_rude(&mut self) {
         match self.choices.byte() % 8 {
             0 => self.go_back_in_time(),
@@ -258,7 +260,7 @@ impl Life<'_> {
         assert_eq!(foreign.len(), 20, "bytes of another link are not touched");
     }
 
-    /// What no driver does that has its wits together: steps that are not due, and an end with another buffer.
+    /// What no sensible driver does: steps that are not due, and an end with another buffer.
     fn lie_about_the_link(&mut self) {
         let now = self.world.now();
         let Some(link) = self.world.client.link() else {
@@ -284,13 +286,13 @@ impl Life<'_> {
         }
     }
 
-    /// Two copies that hear the same say the same; and a copy may take the place of the machine.
+    /// Two clones given the same inputs give the same outputs; and a clone may replace the machine.
     fn compare_copies(&mut self) {
         let (mut one, mut other) = (self.world.client.clone(), self.world.client.clone());
         let mut now = self.world.now();
         for _ in 0..3 {
             now = now + Duration::from_millis(self.choices.below(20_000));
-            let told = [&mut one, &mut other].map(|client| {
+            let reported = [&mut one, &mut other].map(|client| {
                 client.handle_timeout(now);
                 let mut nothing = ReceiveBuf::new(LinkId::from_u64(0));
                 let events: Vec<_> = std::iter::from_fn(|| client.poll_event(now, &mut nothing)).collect();
@@ -300,7 +302,7 @@ impl Life<'_> {
                 let bytes: Vec<u8> = tx.chunks().flatten().copied().collect();
                 (events, actions, written, bytes, client.poll_timeout())
             });
-            assert_eq!(told[0], told[1]);
+            assert_eq!(reported[0], reported[1]);
         }
         if self.copies {
             self.world.client = self.world.client.clone();

@@ -1,4 +1,4 @@
-//! A recording as text: what went into a machine and what came of it, one line each.
+//! A recording as text: each input of a machine and its outputs, one line each.
 
 use std::fmt::Write;
 
@@ -10,11 +10,11 @@ use nats_conn_sm::{Event, Session, Timestamp};
 
 use crate::story;
 
-/// Replays a recording: one line for each of its inputs, with the time, what came of it, and the next deadline of the
-/// machine. Times count from the making of the machine.
+/// Replays a recording: one line for each of its inputs, with the time, the outputs, and the next deadline of the
+/// machine. Times count from the construction of the machine.
 ///
 /// # Errors
-/// Where the recording cannot be read, or something else came of an input than was recorded; with the lines before.
+/// If the recording cannot be read, or an input gives other outputs than were recorded; with the lines before.
 pub fn transcript(recording: impl Into<Bytes>) -> Result<String, (String, ReplayError)> {
     let recording = Recording::read(recording).map_err(|error| (String::new(), error.into()))?;
     let start = recording.start();
@@ -29,7 +29,7 @@ pub fn transcript(recording: impl Into<Bytes>) -> Result<String, (String, Replay
     Ok(text)
 }
 
-/// Where two transcripts differ for the first time, with the lines before.
+/// The first difference of two transcripts, with the lines before.
 pub fn first_difference(kept: &str, found: &str) -> Option<String> {
     const BEFORE: usize = 3;
     let (mut kept_lines, mut found_lines) = (kept.lines(), found.lines());
@@ -159,7 +159,7 @@ mod tests {
     use crate::scenario::Scenario;
 
     #[test]
-    fn a_transcript_tells_inputs_events_actions_bytes_and_deadlines() {
+    fn a_transcript_shows_inputs_events_actions_bytes_and_deadlines() {
         let mut world = Scenario::new(1).connected();
         world.publish("a", b"secret").expect("room");
         world.run_for(std::time::Duration::from_secs(1));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_of_another_life_is_told_up_to_there() {
+    fn a_transcript_ends_where_the_replay_differs() {
         let mut world = Scenario::new(1).connected();
         let mut bytes = world.recording().to_vec();
         let whole = transcript(bytes.clone()).expect("the same life");

@@ -71,7 +71,7 @@ impl Cluster {
         self.nodes.iter().position(|node| node.port() == port)
     }
 
-    /// Waits until every running node has a route to every other running one, to no other, and tells clients about all
+    /// Waits until every running node has a route to every other running one, to no other, and announces to clients all
     /// of them. Call it after a node was killed or restarted; not while one is stopped, since that cannot answer.
     ///
     /// # Panics

@@ -1,11 +1,11 @@
-//! What a server is told: a builder for its configuration file.
+//! The configuration file of a server, and a builder for it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{TlsFiles, User};
 
-/// A server's configuration. Its defaults are the server's own; ports and addresses are the harness's business.
+/// A server's configuration. Its defaults are those of the server; ports and addresses are set by the harness.
 ///
 /// Lame duck mode lasts at least 30 s by the server's rule (both supported versions refuse less), but the grace period
 /// is free, and clients are closed at most 1 s apart after it. With `lame_duck(30 s, 100 ms)` a lone client is therefore
@@ -24,7 +24,7 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// The server's own defaults: anyone may connect, plain TCP, no cluster.
+    /// The server's defaults: anyone may connect, plain TCP, no cluster.
     pub fn new() -> Self {
         Self::default()
     }
@@ -127,7 +127,7 @@ impl ServerConfig {
         self.setting("no_header_support", "true")
     }
 
-    /// `client_advertise`: the `host:port` that cluster peers tell clients about this server.
+    /// `client_advertise`: the `host:port` that cluster peers announce for this server.
     pub fn client_advertise(self, host_and_port: &str) -> Self {
         self.setting("client_advertise", &quoted(host_and_port))
     }
@@ -299,7 +299,7 @@ impl ClusterSection {
         self
     }
 
-    /// `no_advertise`: clients are not told about the other servers.
+    /// `no_advertise`: the other servers are not announced to clients.
     pub fn without_advertising(mut self) -> Self {
         self.silent = true;
         self
@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_a_user_is_told_stands_in_the_file() {
+    fn every_setting_of_a_user_is_in_the_file() {
         let user = User::with_password("a\"lice", "pass\\word")
             .allow_publish(&["a.>", "b"])
             .deny_subscribe(&["secret.*"])

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::ServerConfig;
 
-/// An operator with a system account and the accounts made by it; [`configure`](Self::configure) tells a server.
+/// An operator with a system account and the accounts made by it; [`configure`](Self::configure) sets up a server.
 ///
 /// ```
 /// use nats_conn_tests::real_server::{Operator, ServerConfig};

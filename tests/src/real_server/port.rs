@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 /// Below the range Linux, macOS and the BSDs give to outgoing connections. A port inside it could, while its server is
-/// down, become the source of somebody's connection, which keeps the server from coming back; or of a client's own
+/// down, become the source of another connection, which keeps the server from coming back; or of a client's own
 /// attempt to reach that very port, which then connects to itself.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;

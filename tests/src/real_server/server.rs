@@ -90,12 +90,12 @@ impl RealServer {
         format!("nats://{userinfo}@{}", self.address())
     }
 
-    /// Where its configuration and its log lie.
+    /// Where its configuration and its log are.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// What it was told last.
+    /// Its last configuration.
     pub fn config(&self) -> ServerConfig {
         lock(&self.config).clone()
     }
@@ -170,7 +170,7 @@ impl RealServer {
         }
     }
 
-    /// SIGSTOP: the process hangs, its sockets stay open, the kernel goes on accepting and acknowledging. Waits until
+    /// SIGSTOP: the process hangs, its sockets stay open, the kernel continues to accept and acknowledge. Waits until
     /// it hangs.
     ///
     /// # Panics
@@ -185,7 +185,7 @@ impl RealServer {
         });
     }
 
-    /// SIGCONT: a stopped process goes on where it was.
+    /// SIGCONT: a stopped process continues where it was.
     ///
     /// # Panics
     /// When the server is not running.
@@ -323,7 +323,7 @@ impl RealServer {
             });
             match outcome {
                 Some(Ok(())) => return Ok(()),
-                // A connection of somebody else's may use the port for a moment.
+                // A connection of another process may use the port for a moment.
                 Some(Err(true)) if Instant::now() < deadline => log_start = self.launch()?,
                 Some(Err(_)) => return Err(self.failed("it went at once".to_owned())),
                 None => return Err(self.failed(format!("not ready within {LIMIT:?}"))),

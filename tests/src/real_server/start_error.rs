@@ -1,4 +1,4 @@
-//! Why a server is not there.
+//! Why a server did not start.
 
 use std::fmt;
 

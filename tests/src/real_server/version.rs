@@ -1,4 +1,4 @@
-//! Which server: the versions that are supported, and where their programs lie.
+//! Which server: the versions that are supported, and where their programs are.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 /// A supported version of `nats-server`.
 ///
-/// Exhaustive on purpose: whoever tells versions apart has to decide about a new one.
+/// Exhaustive on purpose: code that distinguishes versions has to decide about a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Version {
     /// 2.9.10, as Debian 12 ships it.
@@ -78,12 +78,12 @@ impl Version {
             .arg("--version")
             .output()
             .map_err(|error| format!("no nats-server {self} at {}: {error}; {hint}", program.display()))?;
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if said.contains(&format!("v{}.", self.series())) {
+        let output_text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if output_text.contains(&format!("v{}.", self.series())) {
             Ok(program)
         } else {
             Err(format!(
-                "{} is `{said}`, not {}.x; {hint}",
+                "{} is `{output_text}`, not {}.x; {hint}",
                 program.display(),
                 self.series()
             ))

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at. Servers start within some 20 ms, so this is what a wait costs.
+/// How often a condition is checked. Servers start within some 20 ms, so this is what a wait costs.
 const INTERVAL: Duration = Duration::from_millis(3);
 
-/// Asks `probe` again and again until it gives a value; `None` when it did not within `limit`.
+/// Calls `probe` again and again until it returns a value; `None` if it does not within `limit`.
 ///
-/// The probe is asked at least once, and once more after the limit has passed, so a slow machine is not blamed.
+/// The probe is called at least once, and once more after the limit has passed, so a slow machine is not blamed.
 pub fn try_wait_for<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
@@ -20,7 +20,7 @@ pub fn try_wait_for<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) ->
     }
 }
 
-/// Asks `probe` again and again until it gives a value.
+/// Calls `probe` again and again until it returns a value.
 ///
 /// # Panics
 /// When it gave none within `limit`, naming `what` was waited for.
@@ -28,7 +28,7 @@ pub fn try_wait_for<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) ->
 pub fn wait_for<T>(what: &str, limit: Duration, probe: impl FnMut() -> Option<T>) -> T {
     match try_wait_for(limit, probe) {
         Some(value) => value,
-        None => panic!("waited {limit:?} in vain for {what}"),
+        None => panic!("waited {limit:?} for {what}"),
     }
 }
 
@@ -53,8 +53,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "in vain for the sea to part")]
-    fn says_what_it_waited_for() {
+    #[should_panic(expected = "for the sea to part")]
+    fn the_panic_names_what_was_waited_for() {
         wait_for("the sea to part", Duration::from_millis(1), || None::<()>);
     }
 }

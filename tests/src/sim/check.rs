@@ -43,7 +43,7 @@ impl World {
             || twin.poll_timeout().is_none_or(|at| at > self.now());
         assert!(
             output,
-            "a timeout is still due, and nothing comes of it; the story:\n{}",
+            "a timeout is still due, and has no effect; the story:\n{}",
             self.tale()
         );
     }
@@ -79,7 +79,7 @@ impl World {
         &self.recorded
     }
 
-    /// The recorded life, lived again, is the same: how many inputs it has. None if it is not recorded.
+    /// The recorded life replays to the same: how many inputs it has. None if it is not recorded.
     ///
     /// # Panics
     /// If it is not the same.
@@ -102,7 +102,7 @@ impl World {
             wire::check(self.cluster.log(peer), pipe, &self.ledger).map_err(fault)?;
         }
         if self.client.poll_action().is_none() {
-            self.ledger.told(&self.client.publish_fates(), self.resends)?;
+            self.ledger.reported(&self.client.publish_fates(), self.resends)?;
         }
         let fate = |number| self.client.fate(PublishSeq::from_u64(number));
         self.ledger.compare(self.cluster.logs(), self.resends, fate)?;
@@ -112,7 +112,7 @@ impl World {
         Ok(())
     }
 
-    /// Behind the end nothing comes any more.
+    /// Nothing comes after the end.
     fn verify_closed(&mut self) -> Result<(), String> {
         let left = (
             self.client.poll_timeout(),
@@ -120,7 +120,7 @@ impl World {
             self.client.wants_transmit(),
         );
         if left != (None, None, false) {
-            return Err(format!("behind closed there is still {left:?}"));
+            return Err(format!("after closed there is still {left:?}"));
         }
         let fates = self.client.publish_fates();
         if fates.queued + fates.written != 0 || fates.settled != fates.accepted {

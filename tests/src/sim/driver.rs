@@ -1,4 +1,4 @@
-//! The well-behaved driver, and the way of the bytes.
+//! The well-behaved driver, and the transport of the bytes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{World, nanos};
 use crate::model_server::Ending;
 
 impl World {
-    /// Everything that is due at this moment happens, until nothing more comes of it.
+    /// Everything that is due at this moment happens, until nothing more follows from it.
     pub fn settle(&mut self) {
         for _ in 0..100_000 {
             let steps = [
@@ -206,7 +206,7 @@ impl World {
                 .push_back((self.now + nanos(self.routes[pipe.server].latency), Err(())));
             self.link_ended(index, LinkEnd::Eof);
         } else {
-            // One read, then the machine has its say.
+            // One read, then the machine acts on it.
             self.take_events();
         }
     }
@@ -329,7 +329,7 @@ impl World {
         };
         let latency = nanos(self.routes[self.pipes[index].server].latency);
         if self.owed.iter().any(|(owed, _)| *owed == link) {
-            // It ended by itself, and the machine was not told yet.
+            // It ended by itself, and this was not reported to the machine yet.
             return;
         }
         let over = self.pipes[index].stage == PipeStage::Over;
@@ -419,7 +419,7 @@ impl World {
 }
 
 impl Pipe {
-    /// What is under way is lost; the client sees a reset.
+    /// What is in transit is lost; the client sees a reset.
     fn reset(&mut self, arrival: u64) {
         self.up.clear();
         self.down.clear();

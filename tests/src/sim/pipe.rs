@@ -1,4 +1,4 @@
-//! One link: bytes under way in both directions, and how it ends.
+//! One link: bytes in transit in both directions, and how it ends.
 
 use std::collections::VecDeque;
 
@@ -29,7 +29,7 @@ pub struct Pipe {
     pub(super) down: VecDeque<(u64, Result<Vec<u8>, LinkEnd>)>,
     /// When the last byte of the client has left, where the rate is limited.
     pub(super) busy_until: u64,
-    /// What the server has ended is under way to the client already.
+    /// The end of the link by the server is already in transit to the client.
     pub(super) server_done: bool,
     /// Bytes that the transport took from the client.
     pub taken: u64,
@@ -43,7 +43,7 @@ pub struct Pipe {
     pub handed_at_pong: Option<u64>,
     /// The subscriptions that existed then.
     pub live_at_pong: Vec<u64>,
-    /// How the driver said that it ended.
+    /// How the driver reported that it ended.
     pub end: Option<LinkEnd>,
 }
 

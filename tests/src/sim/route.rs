@@ -1,18 +1,18 @@
-//! What the way to one server is like.
+//! What the route to one server is like.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use nats_conn_sm::LinkEnd;
 
-/// The way to one server. Changes hold for links to come, but for `latency`, `rate` and the sizes, which hold at once.
+/// The route to one server. Changes hold for links to come, but for `latency`, `rate` and the sizes, which hold at once.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// How dialling ends.
     pub dial: Dial,
     /// How long dialling takes, however it ends.
     pub dial_time: Duration,
-    /// How long a byte is on its way, in either direction.
+    /// How long a byte is in transit, in either direction.
     pub latency: Duration,
     /// How many bytes of the client leave in a second. Default: all at once.
     pub rate: Option<u64>,

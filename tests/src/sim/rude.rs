@@ -1,4 +1,4 @@
-//! What a driver does that does not behave: its calls are checked all the same.
+//! What a misbehaving driver does: its calls are checked all the same.
 
 use nats_conn_sm::{ReceiveBuf, Timestamp};
 

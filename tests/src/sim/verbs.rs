@@ -1,4 +1,4 @@
-//! What the application of the world does: as the machine's own verbs, and written down in the ledger.
+//! What the application of the world does: each call of the machine, noted in the ledger.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use nats_conn_sm::{
 use nats_proto::{Headers, QueueGroup, ServerUrl, Sid, Subject, SubjectFilter};
 
 use super::World;
-use crate::model_server::Deed;
+use crate::model_server::Reaction;
 
 impl World {
     /// Publishes.
@@ -221,12 +221,12 @@ impl World {
         outcome
     }
 
-    /// Says that what was delivered has been consumed.
+    /// Reports that what was delivered has been consumed.
     pub fn finish_drain(&mut self) {
         self.give_up_unread(0);
     }
 
-    /// Says that what was delivered has been consumed, but for so many messages.
+    /// Reports that what was delivered has been consumed, but for so many messages.
     pub fn give_up_unread(&mut self, unread: u64) {
         self.client.finish_drain(self.now(), unread);
         self.check();
@@ -296,15 +296,15 @@ impl World {
     ///
     /// # Panics
     /// If there is no link.
-    pub fn deed(&mut self, deed: Deed) {
+    pub fn reaction(&mut self, reaction: Reaction) {
         let peer = self.pipe().peer.expect("the link is open");
         let now = self.nanos();
-        self.cluster.deed(now, peer, deed);
+        self.cluster.reaction(now, peer, reaction);
     }
 
     /// The server of the present link sends this.
     pub fn send(&mut self, text: &str) {
-        self.deed(Deed::send(text));
+        self.reaction(Reaction::send(text));
     }
 
     /// Nothing passes the present link any more, in either direction, and nobody notices.

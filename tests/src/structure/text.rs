@@ -1,4 +1,4 @@
-//! As much of the grammar of Rust as it takes to find the paths in a source.
+//! As much of the grammar of Rust as is needed to find the paths in a source.
 
 /// The source with blanks for comments and texts.
 pub(super) fn code_only(source: &str) -> String {
@@ -139,7 +139,7 @@ pub(super) fn paths(code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Reads a path that goes on after `parents`, and says how long it is.
+/// Reads a path that continues after `parents`, and returns how long it is.
 fn path(code: &str, parents: &[String], found: &mut Vec<Vec<String>>) -> usize {
     let mut names = parents.to_vec();
     let mut place = 0;

@@ -1,4 +1,4 @@
-//! A name with several addresses, some of which accept and are good for nothing.
+//! A name with several addresses, some of which accept and then do not work.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ impl Counted {
         }
     }
 
-    /// Accepts, says nothing, and does not close.
+    /// Accepts, sends nothing, and does not close.
     fn silent() -> Self {
         Self::start(|_, stream| {
             let _open = stream;
@@ -40,7 +40,7 @@ impl Counted {
         })
     }
 
-    /// Shakes hands, and answers no PING that follows.
+    /// Does the handshake, and answers no PING after it.
     fn freezing() -> Self {
         Self::start(|_, stream| {
             let _open = greet(stream);
@@ -74,10 +74,10 @@ async fn again(client: &Client, watch: &mut Watch) {
 
 scenarios! {
     // behaviour: 3.8
-    async fn a_silent_address_costs_one_attempt_and_comes_last_from_then_on(home) {
+    async fn a_silent_address_costs_one_attempt_and_comes_last_from_then_on(adapter) {
         let (silent, cluster) = (Counted::silent(), Model::start(1));
         let options = named([silent.address, cluster.server(0).address()]);
-        let (client, mut watch) = home.start(options.connect_timeout(Duration::from_millis(500)).ignore_discovered(true));
+        let (client, mut watch) = adapter.start(options.connect_timeout(Duration::from_millis(500)).ignore_discovered(true));
         watch.session().await;
         assert_eq!((watch.count("connect_failed"), silent.links()), (1, 1));
         let failed = watch.seen().iter().find_map(|event| match event {
@@ -92,12 +92,12 @@ scenarios! {
     }
 
     // behaviour: 3.8
-    async fn a_session_that_goes_stale_is_followed_by_one_with_another_address(home) {
+    async fn a_session_that_goes_stale_is_followed_by_one_with_another_address(adapter) {
         let (freezing, cluster) = (Counted::freezing(), Model::start(1));
         let options = named([freezing.address, cluster.server(0).address()])
             .ping_interval(Duration::from_millis(50))
             .ignore_discovered(true);
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         watch.session().await;
         assert_eq!(watch.disconnected().await, DisconnectReason::Stale);
         watch.session().await;
@@ -107,10 +107,10 @@ scenarios! {
     }
 
     // behaviour: 3.8
-    async fn addresses_that_all_failed_take_turns(home) {
+    async fn addresses_that_all_failed_take_turns(adapter) {
         let silent = [Counted::silent(), Counted::silent(), Counted::silent()];
         let options = named(silent.iter().map(|server| server.address).collect::<Vec<_>>());
-        let (_client, mut watch) = home.start(options.connect_timeout(Duration::from_millis(100)));
+        let (_client, mut watch) = adapter.start(options.connect_timeout(Duration::from_millis(100)));
         for _ in 0..6 {
             watch.until("connect_failed").await;
         }
@@ -121,11 +121,11 @@ scenarios! {
 
     /// It refused once, and is there again; so is the other one.
     // behaviour: 3.8
-    async fn an_address_that_refused_comes_last_until_it_works_again(home) {
+    async fn an_address_that_refused_comes_last_until_it_works_again(adapter) {
         let (first, second) = (Model::start(1), Model::start(1));
         let options = named([first.server(0).address(), second.server(0).address()]).ignore_discovered(true);
         first.server(0).crash();
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         watch.session().await;
         assert_eq!(watch.count("connect_failed"), 0, "the other one is tried within the attempt");
         first.server(0).restart().expect("its port");
@@ -138,9 +138,9 @@ scenarios! {
         assert_eq!((first.logs().len(), second.logs().len()), (2, 2), "it worked again, and the other one failed since");
     }
 
-    /// An attempt that is given up while nothing answers counts for what it was dialling.
+    /// An attempt that is abandoned while nothing answers counts for the address that it was dialling.
     // behaviour: 3.8
-    async fn an_address_that_does_not_accept_comes_last(home) {
+    async fn an_address_that_does_not_accept_comes_last(adapter) {
         let (hole, cluster) = (BlackHole::new(), Model::start(1));
         let hole = address_of(&hole.url());
         let asked = AtomicUsize::new(0);
@@ -151,17 +151,17 @@ scenarios! {
             let addresses = if first { vec![hole] } else { vec![hole, server] };
             std::future::ready(Ok(addresses))
         });
-        let (_client, mut watch) = home.start(options.connect_timeout(Duration::from_millis(200)));
+        let (_client, mut watch) = adapter.start(options.connect_timeout(Duration::from_millis(200)));
         watch.until("connect_failed").await;
         watch.session().await;
         assert_eq!(watch.count("connect_failed"), 1);
     }
 
-    /// Without a resolver of one's own: the addresses of `localhost` are those of this machine.
-    async fn the_resolver_of_the_system_is_asked_by_default(home) {
+    /// Without a custom resolver: the addresses of `localhost` are those of this machine.
+    async fn the_resolver_of_the_system_is_asked_by_default(adapter) {
         let cluster = Model::start(1);
         let url = format!("nats://localhost:{}", cluster.server(0).port());
-        let client = soon(home.connect(options(&url))).await.expect("a session");
+        let client = soon(adapter.connect(options(&url))).await.expect("a session");
         soon(client.flush()).await.expect("a session");
     }
 }

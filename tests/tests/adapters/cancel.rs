@@ -1,5 +1,5 @@
 //! Every future of a handle may be dropped at any poll, as `select!` does: nothing is lost, done twice or left behind,
-//! and each says in its documentation what dropping it means.
+//! and the documentation of each says what dropping it means.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::scene::*;
 
 const SUBJECT: Subject = Subject::from_static("cancel.it");
 
-/// Polls it so many times, whether it asked for that or not, and drops it then, unless it was done before.
+/// Polls it so many times, whether or not it was woken, and then drops it, unless it was done before.
 async fn cut<T>(polls: u32, future: impl IntoFuture<Output = T>) -> Option<T> {
     let mut future = pin!(future.into_future());
     let mut left = polls;
@@ -52,9 +52,9 @@ fn polls_of(round: u32) -> u32 {
 }
 
 scenarios! {
-    async fn a_message_is_not_lost_with_the_call_that_waited_for_it(home) {
+    async fn a_message_is_not_lost_with_the_call_that_waited_for_it(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut subscription = client.subscribe(&SUBJECT).expect("open");
         for number in 0..200 {
             soon(client.publish(&SUBJECT, number.to_string().as_str())).await.expect("room");
@@ -75,15 +75,15 @@ scenarios! {
         assert_eq!(subscription.try_next(), None);
     }
 
-    async fn an_event_is_not_lost_with_the_call_that_waited_for_it(home) {
+    async fn an_event_is_not_lost_with_the_call_that_waited_for_it(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let (mut patient, mut hasty) = (client.events(), client.events());
         // The first stream begins where the connection did.
         while patient.try_next().is_some() {}
         cluster.server(0).crash();
         cluster.server(0).restart().expect("the same port");
-        let (mut expected, mut told) = (Vec::new(), Vec::new());
+        let (mut expected, mut reported) = (Vec::new(), Vec::new());
         let closing = client.clone();
         while let Some(event) = soon(patient.next()).await {
             if matches!(event, ClientEvent::Connection(Event::Reconnected(_))) {
@@ -93,25 +93,25 @@ scenarios! {
         }
         for round in 0.. {
             match cut(polls_of(round % 8), hasty.next()).await {
-                Some(Some(event)) => told.push(event),
+                Some(Some(event)) => reported.push(event),
                 Some(None) => break,
                 None => {}
             }
         }
-        while told.len() > expected.len() {
-            told.remove(0);
+        while reported.len() > expected.len() {
+            reported.remove(0);
         }
-        assert_eq!(told, expected);
+        assert_eq!(reported, expected);
     }
 
-    async fn a_request_that_is_dropped_is_cancelled_and_takes_nobody_elses_reply(home) {
+    async fn a_request_that_is_dropped_is_cancelled_and_takes_no_other_reply(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
-        let service = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
+        let service = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut asked = service.subscribe(&SUBJECT).expect("open");
         soon(service.flush()).await.expect("a session");
         let answering = service.clone();
-        let _serving = home.spawn(async move {
+        let _serving = adapter.spawn(async move {
             while let Some(request) = asked.next().await {
                 answering.respond(&request, request.payload()).await.expect("open");
             }
@@ -135,14 +135,14 @@ scenarios! {
         }
     }
 
-    async fn replies_are_not_lost_with_the_calls_that_waited_for_them(home) {
+    async fn replies_are_not_lost_with_the_calls_that_waited_for_them(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
-        let service = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
+        let service = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut asked = service.subscribe(&SUBJECT).expect("open");
         soon(service.flush()).await.expect("a session");
         let answering = service.clone();
-        let _serving = home.spawn(async move {
+        let _serving = adapter.spawn(async move {
             while let Some(request) = asked.next().await {
                 for number in 0..50 {
                     let number = number.to_string();
@@ -152,25 +152,25 @@ scenarios! {
         });
         let many = RequestMany::new(LIMIT).max(50);
         let mut replies = client.request(&SUBJECT, "?").many(many).expect("room");
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         soon(async {
             for round in 0.. {
                 match cut(polls_of(round % 8), replies.next()).await {
-                    Some(Some(reply)) => told.push(String::from_utf8_lossy(reply.payload()).into_owned()),
+                    Some(Some(reply)) => reported.push(String::from_utf8_lossy(reply.payload()).into_owned()),
                     Some(None) => return,
                     None => pause(Duration::from_millis(1)).await,
                 }
             }
         })
         .await;
-        assert_eq!(told, (0..50).map(|number: u32| number.to_string()).collect::<Vec<_>>());
+        assert_eq!(reported, (0..50).map(|number: u32| number.to_string()).collect::<Vec<_>>());
         assert_eq!(replies.ended(), Some(Ok(RepliesEnd::MaxReached)));
     }
 
-    async fn a_publish_that_is_dropped_while_it_waits_for_room_was_not_published(home) {
+    async fn a_publish_that_is_dropped_while_it_waits_for_room_was_not_published(adapter) {
         let cluster = Model::start(1);
         let server = cluster.server(0);
-        let (client, mut watch) = home.start(options(&cluster.urls()).send_buffer(100));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).send_buffer(100));
         watch.until("connected").await;
         server.crash();
         watch.until("disconnected").await;
@@ -190,25 +190,25 @@ scenarios! {
         assert_eq!(arrived.collect::<Vec<_>>(), [200, 4], "each once");
     }
 
-    async fn a_dropped_publisher_does_not_take_the_room_of_one_that_waits(home) {
+    async fn a_dropped_publisher_does_not_take_the_room_of_one_that_waits(adapter) {
         let cluster = Model::start(1);
         let server = cluster.server(0);
-        let (client, mut watch) = home.start(options(&cluster.urls()).send_buffer(100));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).send_buffer(100));
         watch.until("connected").await;
         server.crash();
         watch.until("disconnected").await;
         let (subject, large) = (SUBJECT, [b'x'; 200]);
         client.try_publish(Publish::new(&subject, &large[..])).expect("nothing else is queued");
         let waiting = client.clone();
-        let patient = home.spawn(async move { waiting.publish(&SUBJECT, "patient").await });
+        let patient = adapter.spawn(async move { waiting.publish(&SUBJECT, "patient").await });
         assert_eq!(cut(3, client.publish(&SUBJECT, "hasty")).await, None);
         server.restart().expect("the same port");
         soon(patient).await.expect("there is room with a link");
     }
 
-    async fn a_flush_and_a_round_trip_that_are_dropped_leave_the_next_as_it_is(home) {
+    async fn a_flush_and_a_round_trip_that_are_dropped_leave_the_next_as_it_is(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         for number in 1..=20 {
             soon(client.publish(&SUBJECT, "x")).await.expect("room");
             until_done(|| client.flush()).await.expect("a session");
@@ -219,10 +219,10 @@ scenarios! {
         assert_eq!(client.statistics().connects, 1);
     }
 
-    async fn a_drain_goes_on_whenever_its_future_is_dropped(home) {
+    async fn a_drain_continues_whenever_its_future_is_dropped(adapter) {
         let cluster = Model::start(1);
         for polls in [0, 1, 2, 3, 5, 8] {
-            let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+            let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
             soon(client.publish(&SUBJECT, "last")).await.expect("room");
             cut(polls, client.drain().expect("open")).await;
             assert_eq!(soon(client.closed()).await, ClosedReason::Drained { complete: true, unread: 0 }, "{polls}");
@@ -230,13 +230,13 @@ scenarios! {
         }
     }
 
-    async fn a_close_goes_on_whenever_its_future_is_dropped(home) {
+    async fn a_close_continues_whenever_its_future_is_dropped(adapter) {
         let cluster = Model::start(1);
         for polls in [0, 1, 2, 3, 5, 8] {
-            let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+            let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
             soon(client.publish(&SUBJECT, "last")).await.expect("room");
             cut(polls, client.close()).await;
-            // Who only waits may stop to, and wait again.
+            // A future that only waits may be dropped and made again.
             assert_eq!(until_done(|| client.closed()).await, ClosedReason::Requested, "{polls}");
             until(|| cluster.server(0).connections() == 0).await;
         }
@@ -244,14 +244,14 @@ scenarios! {
         assert_eq!(logs.iter().flat_map(|log| log.publishes()).count(), 6, "what was queued has left");
     }
 
-    async fn connecting_stops_when_its_future_is_dropped(home) {
+    async fn connecting_stops_when_its_future_is_dropped(adapter) {
         let cluster = Model::start(1);
         for polls in [0, 1, 2, 4, 16, 64] {
-            let client = cut(polls, home.connect(options(&cluster.urls()))).await;
+            let client = cut(polls, adapter.connect(options(&cluster.urls()))).await;
             drop(client);
             until(|| cluster.server(0).connections() == 0).await;
         }
-        let client = until_done(|| home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = until_done(|| adapter.connect(options(&cluster.urls()))).await.expect("a server");
         soon(client.flush()).await.expect("a session");
         until(|| cluster.server(0).connections() == 1).await;
     }
@@ -265,7 +265,7 @@ struct Function {
 }
 
 impl Function {
-    /// Whether it gives something that is awaited: one of these types, besides what says so itself.
+    /// Whether it returns something that is awaited: one of these types, or an `async fn` or `impl Future`.
     fn gives_a_future(&self, futures: &BTreeSet<String>) -> bool {
         let Some((_, given)) = self.head.split_once("->") else {
             return self.head.contains("async fn ");
@@ -281,7 +281,7 @@ impl Function {
 /// Every function that is public, or of a public trait.
 fn functions(file: &Path, text: &str) -> Vec<Function> {
     let (mut found, mut docs, mut head, mut of_trait) = (Vec::new(), String::new(), None::<String>, false);
-    // Whatever tests define is nobody's interface.
+    // What tests define is not a public interface.
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     for line in text.lines() {
         of_trait = line.starts_with("pub trait ") || (of_trait && line != "}");
@@ -349,7 +349,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-fn every_function_that_gives_a_future_says_what_dropping_it_means() {
+fn every_function_that_returns_a_future_documents_cancellation() {
     let adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters");
     let sources: Vec<_> = ["client", "console", "tokio", "async-std", "std"]
         .iter()

@@ -1,4 +1,4 @@
-//! What a drain waits for, and for how long: those at work, those who look no more, those who await it themselves.
+//! What a drain waits for, and for how long: running handlers, idle subscriptions, and tasks that await it themselves.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ const COMPLETE: ClosedReason = ClosedReason::Drained {
 /// How long a handler takes.
 const TASK: Duration = Duration::from_millis(100);
 
-/// A subscription in whose mailbox so many messages lie.
+/// A subscription with so many messages in its mailbox.
 async fn backlog(client: &Client, cluster: &Model, messages: usize) -> Subscription {
     let subscription = client.subscribe(&WORK).expect("open");
     soon(client.flush()).await.expect("a session");
@@ -28,7 +28,7 @@ async fn backlog(client: &Client, cluster: &Model, messages: usize) -> Subscript
     subscription
 }
 
-/// Answers every message, and says how many answers were taken.
+/// Answers every message, and returns how many answers were accepted.
 async fn answer_all(client: Client, mut subscription: Subscription) -> usize {
     let mut answered = 0;
     while soon(subscription.next()).await.is_some() {
@@ -36,7 +36,7 @@ async fn answer_all(client: Client, mut subscription: Subscription) -> usize {
         let answer = format!("answer {answered}");
         soon(client.publish(&ANSWERS, answer.as_str()))
             .await
-            .expect("somebody is at work");
+            .expect("a handler is running");
         answered += 1;
     }
     answered
@@ -53,24 +53,24 @@ fn answers(cluster: &Model) -> BTreeSet<String> {
 }
 
 scenarios! {
-    async fn a_handler_that_takes_its_time_answers_all_of_a_backlog(home) {
+    async fn a_handler_that_takes_its_time_answers_all_of_a_backlog(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let subscription = backlog(&client, &cluster, 10).await;
-        let handler = home.spawn(answer_all(client.clone(), subscription));
+        let handler = adapter.spawn(answer_all(client.clone(), subscription));
         assert_eq!(soon(client.drain().expect("open")).await, COMPLETE);
         assert_eq!((soon(handler).await, answers(&cluster).len()), (10, 10));
         assert!(client.all_confirmed());
     }
 
-    async fn a_handler_answers_all_of_a_backlog_over_an_outage(home) {
+    async fn a_handler_answers_all_of_a_backlog_over_an_outage(adapter) {
         for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
             let cluster = Model::start(1);
-            let (client, mut watch) = home.start(options(&cluster.urls()).delivery(delivery));
+            let (client, mut watch) = adapter.start(options(&cluster.urls()).delivery(delivery));
             watch.until("connected").await;
             let subscription = backlog(&client, &cluster, 10).await;
-            let handler = home.spawn(answer_all(client.clone(), subscription));
+            let handler = adapter.spawn(answer_all(client.clone(), subscription));
             let drained = client.drain().expect("open");
             until(|| answers(&cluster).len() == 3).await;
             cluster.server(0).crash();
@@ -90,21 +90,21 @@ scenarios! {
         }
     }
 
-    async fn a_handler_may_ask_while_it_works(home) {
+    async fn a_handler_may_ask_while_it_works(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
-        let other = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let other = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let question = subject("drain.question");
         let mut questions = other.subscribe(&question).expect("open");
         soon(other.flush()).await.expect("a session");
         let mut subscription = backlog(&client, &cluster, 1).await;
         let (asking, asked) = (client.clone(), question.clone());
-        let handler = home.spawn(async move {
+        let handler = adapter.spawn(async move {
             message(&mut subscription).await;
             pause(TASK).await;
             let response = soon(asking.request(&asked, "?").into_future()).await.expect("a reply");
-            soon(asking.publish(&ANSWERS, response.payload())).await.expect("somebody is at work");
+            soon(asking.publish(&ANSWERS, response.payload())).await.expect("a handler is running");
             assert_eq!(soon(subscription.next()).await, None);
         });
         let mut drained = client.drain().expect("open");
@@ -116,13 +116,13 @@ scenarios! {
         assert_eq!(answers(&cluster).len(), 1);
     }
 
-    async fn a_handler_that_awaits_the_drain_itself_holds_it_up_for_a_second(home) {
+    async fn a_handler_that_awaits_the_drain_itself_holds_it_up_for_a_second(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut subscription = backlog(&client, &cluster, 3).await;
         let began = Instant::now();
-        let handler = home.spawn(async move {
+        let handler = adapter.spawn(async move {
             message(&mut subscription).await;
             let reason = soon(client.drain().expect("open")).await;
             (reason, subscription.pending())
@@ -131,23 +131,23 @@ scenarios! {
         assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     }
 
-    async fn one_task_that_reads_a_message_and_then_drains_ends_after_a_second(home) {
+    async fn one_task_that_reads_a_message_and_then_drains_ends_after_a_second(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut subscription = backlog(&client, &cluster, 3).await;
         message(&mut subscription).await;
         let began = Instant::now();
         let reason = soon(client.drain().expect("open")).await;
         assert_eq!(reason, ClosedReason::Drained { complete: true, unread: 2 });
-        assert!(began.elapsed() >= Duration::from_secs(1), "it may have been at work: {:?}", began.elapsed());
+        assert!(began.elapsed() >= Duration::from_secs(1), "a handler may have been running: {:?}", began.elapsed());
         assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
         assert_eq!(watch.closed().await, reason, "events say the same");
     }
 
-    async fn one_task_that_works_and_awaits_the_drain_at_once_loses_nothing(home) {
+    async fn one_task_that_works_and_awaits_the_drain_at_once_loses_nothing(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let subscription = backlog(&client, &cluster, 12).await;
         let mut handler = Box::pin(answer_all(client.clone(), subscription));
@@ -164,10 +164,10 @@ scenarios! {
         assert_eq!((answered, reason), (Some(12), Some(COMPLETE)));
     }
 
-    async fn a_subscription_that_nobody_reads_is_not_waited_for(home) {
+    async fn a_subscription_that_nobody_reads_is_not_waited_for(adapter) {
         let cluster = Model::start(1);
         let patience = Duration::from_millis(200);
-        let (client, mut watch) = home.start(options(&cluster.urls()).drain_patience(patience));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).drain_patience(patience));
         watch.until("connected").await;
         let subscription = backlog(&client, &cluster, 3).await;
         let began = Instant::now();
@@ -177,9 +177,9 @@ scenarios! {
         assert_eq!(subscription.pending(), 3, "they can still be read");
     }
 
-    async fn a_subscription_with_nothing_in_it_is_not_waited_for_at_all(home) {
+    async fn a_subscription_with_nothing_in_it_is_not_waited_for_at_all(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let (_never_read, mut read) = (client.subscribe(&ANSWERS).expect("open"), backlog(&client, &cluster, 1).await);
         message(&mut read).await;
         assert!(read.try_next().is_none(), "it has come back");
@@ -188,15 +188,15 @@ scenarios! {
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 
-    async fn a_message_in_a_hand_is_waited_for_so_long_and_no_longer(home) {
+    async fn a_message_in_a_hand_is_waited_for_so_long_and_no_longer(adapter) {
         let cluster = Model::start(1);
         let patience = Duration::from_millis(300);
-        let (client, mut watch) = home.start(options(&cluster.urls()).drain_hand(patience));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).drain_hand(patience));
         watch.until("connected").await;
         let mut subscription = backlog(&client, &cluster, 3).await;
         let (slow, taken) = (client.clone(), Arc::new(AtomicBool::new(false)));
         let takes = taken.clone();
-        let handler = home.spawn(async move {
+        let handler = adapter.spawn(async move {
             message(&mut subscription).await;
             takes.store(true, Ordering::Relaxed);
             soon(slow.closed()).await;
@@ -210,9 +210,9 @@ scenarios! {
         assert_eq!(soon(handler).await, Err(PublishFailure::Refused(PublishError::Closed)));
     }
 
-    async fn a_subscription_that_is_dropped_with_a_message_in_hand_is_done_with(home) {
+    async fn a_subscription_that_is_dropped_with_a_message_in_hand_is_done_with(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut subscription = backlog(&client, &cluster, 3).await;
         message(&mut subscription).await;
         let drained = client.drain().expect("open");
@@ -223,9 +223,9 @@ scenarios! {
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 
-    async fn without_a_link_a_drain_waits_for_those_at_work_though_nothing_is_queued(home) {
+    async fn without_a_link_a_drain_waits_for_running_handlers_though_nothing_is_queued(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut subscription = backlog(&client, &cluster, 1).await;
         message(&mut subscription).await;
@@ -242,9 +242,9 @@ scenarios! {
         assert_eq!(answers(&cluster).len(), 1);
     }
 
-    async fn without_a_link_a_drain_ends_with_its_last_consumer(home) {
+    async fn without_a_link_a_drain_ends_with_its_last_consumer(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut subscription = backlog(&client, &cluster, 1).await;
         message(&mut subscription).await;
@@ -257,15 +257,15 @@ scenarios! {
     }
 
     /// As the documentation shows it for handlers that are spawned one a message.
-    async fn handlers_spawned_per_message_are_safe_where_the_subscription_is_drained_first(home) {
+    async fn handlers_spawned_per_message_are_safe_where_the_subscription_is_drained_first(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut subscription = backlog(&client, &cluster, 10).await;
         subscription.drain().expect("open");
         let mut handlers = Vec::new();
         while soon(subscription.next()).await.is_some() {
             let (client, number) = (client.clone(), handlers.len());
-            handlers.push(home.spawn(async move {
+            handlers.push(adapter.spawn(async move {
                 pause(TASK).await;
                 soon(client.publish(&ANSWERS, format!("answer {number}").as_str())).await.expect("open");
             }));
@@ -277,13 +277,13 @@ scenarios! {
         assert_eq!(answers(&cluster).len(), 10);
     }
 
-    async fn requests_are_refused_once_nobody_is_at_work(home) {
+    async fn requests_are_refused_once_no_handler_is_running(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut subscription = backlog(&client, &cluster, 1).await;
         message(&mut subscription).await;
-        let other = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let other = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut questions = other.subscribe(filter("drain.question")).expect("open");
         soon(other.flush()).await.expect("a session");
         let drained = client.drain().expect("open");

@@ -1,4 +1,4 @@
-//! How a connection ends: drained, closed, let go, or with its driver.
+//! How a connection ends: drained, closed, dropped, or with its driver.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ const SUBJECT: Subject = Subject::from_static("end.one");
 /// Where the server of a program is that publishes and ends.
 const SERVER: &str = "NATS_CONN_LAST_LINE";
 
-async fn connected(home: Home, url: &str) -> Client {
-    soon(home.connect(options(url))).await.expect("a server")
+async fn connected(adapter: Adapter, url: &str) -> Client {
+    soon(adapter.connect(options(url))).await.expect("a server")
 }
 
 /// The waker of an executor that is broken.
@@ -30,11 +30,11 @@ impl Wake for Broken {
 
 scenarios! {
     /// The line that the documentation asks for is enough: nothing is lost when the process ends right after it.
-    async fn a_program_that_publishes_and_closes_before_it_ends_loses_nothing(home) {
+    async fn a_program_that_publishes_and_closes_before_it_ends_loses_nothing(adapter) {
         const MESSAGES: usize = 100;
 
         if let Ok(url) = std::env::var(SERVER) {
-            let client = connected(home, &url).await;
+            let client = connected(adapter, &url).await;
             for _ in 0..MESSAGES {
                 client.publish(&SUBJECT, "x").await.expect("room");
             }
@@ -44,15 +44,15 @@ scenarios! {
         let cluster = Model::start(1);
         let test = "ending::a_program_that_publishes_and_closes_before_it_ends_loses_nothing";
         for _ in 0..10 {
-            another_process(&format!("{test}::{}", home.name()), SERVER, cluster.urls()).await;
+            another_process(&format!("{test}::{}", adapter.name()), SERVER, cluster.urls()).await;
         }
         let arrived = || cluster.logs().iter().map(|log| log.publishes().count()).sum::<usize>();
         until(|| arrived() == 10 * MESSAGES).await;
     }
 
-    async fn a_drain_waits_until_everything_was_consumed(home) {
+    async fn a_drain_waits_until_everything_was_consumed(adapter) {
         let cluster = Model::start(1);
-        let client = connected(home, &cluster.urls()).await;
+        let client = connected(adapter, &cluster.urls()).await;
         let mut subscription = client.subscribe(filter("end.*")).expect("open");
         for _ in 0..100 {
             soon(client.publish(&SUBJECT, "x")).await.expect("room");
@@ -70,9 +70,9 @@ scenarios! {
         assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
     }
 
-    async fn a_dropped_subscription_holds_up_no_drain(home) {
+    async fn a_dropped_subscription_holds_up_no_drain(adapter) {
         let cluster = Model::start(1);
-        let client = connected(home, &cluster.urls()).await;
+        let client = connected(adapter, &cluster.urls()).await;
         let subscription = client.subscribe(filter("end.*")).expect("open");
         for _ in 0..100 {
             soon(client.publish(&SUBJECT, "x")).await.expect("room");
@@ -83,14 +83,14 @@ scenarios! {
         assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
     }
 
-    /// Somebody goes on publishing: what was received before the drain was through is consumed, without a
+    /// Another client keeps publishing: what was received before the drain had ended is consumed, without a
     /// gap, and what was published by the drained client itself is confirmed.
-    async fn a_drain_under_load_is_complete(home, version) {
+    async fn a_drain_under_load_is_complete(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (sender, client) = (connected(home, &server.url()).await, connected(home, &server.url()).await);
+        let (sender, client) = (connected(adapter, &server.url()).await, connected(adapter, &server.url()).await);
         let mut subscription = client.subscribe(&SUBJECT).expect("open");
         soon(client.flush()).await.expect("a session");
-        let publishing = home.spawn(async move {
+        let publishing = adapter.spawn(async move {
             let mut number = 0_u64;
             while soon(sender.publish(&SUBJECT, number.to_string().as_str())).await.is_ok() {
                 number += 1;
@@ -118,9 +118,9 @@ scenarios! {
         drop(publishing);
     }
 
-    async fn a_drain_without_a_link_waits_for_what_is_queued(home) {
+    async fn a_drain_without_a_link_waits_for_what_is_queued(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         cluster.server(0).crash();
         watch.until("disconnected").await;
@@ -132,9 +132,9 @@ scenarios! {
         assert_eq!(cluster.logs().last().expect("a link").publishes().count(), 1);
     }
 
-    async fn a_drain_without_a_link_and_with_nothing_queued_ends_at_once(home) {
+    async fn a_drain_without_a_link_and_with_nothing_queued_ends_at_once(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let _subscription = client.subscribe(filter("end.*")).expect("open");
         cluster.server(0).crash();
@@ -142,10 +142,10 @@ scenarios! {
         assert_eq!(soon(client.drain().expect("open")).await, ClosedReason::Drained { complete: true, unread: 0 });
     }
 
-    async fn a_drain_that_takes_too_long_is_incomplete(home) {
+    async fn a_drain_that_takes_too_long_is_incomplete(adapter) {
         let deaf = Step::instead(When::PingFrom(2), []);
         let cluster = Model::with([Settings { script: vec![deaf], ..Settings::new("n1") }]);
-        let (client, mut watch) = home.start(options(&cluster.urls()).drain_timeout(Duration::from_millis(200)));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).drain_timeout(Duration::from_millis(200)));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("end.*")).expect("open");
         let drained = client.drain().expect("open");
@@ -156,10 +156,10 @@ scenarios! {
         assert_eq!(names[names.len() - 3..], ["draining", "disconnected", "closed"]);
     }
 
-    async fn a_close_cuts_a_drain_short(home) {
+    async fn a_close_cuts_a_drain_short(adapter) {
         let deaf = Step::instead(When::PingFrom(2), []);
         let cluster = Model::with([Settings { script: vec![deaf], ..Settings::new("n1") }]);
-        let client = connected(home, &cluster.urls()).await;
+        let client = connected(adapter, &cluster.urls()).await;
         let _subscription = client.subscribe(filter("end.*")).expect("open");
         let drained = client.drain().expect("open");
         let reason = soon(client.close()).await;
@@ -167,9 +167,9 @@ scenarios! {
         assert!(matches!(reason, ClosedReason::Requested | ClosedReason::Drained { complete: false, unread: 0 }), "{reason:?}");
     }
 
-    async fn a_close_still_writes_what_was_published(home, version) {
+    async fn a_close_still_writes_what_was_published(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (sender, receiver) = (connected(home, &server.url()).await, connected(home, &server.url()).await);
+        let (sender, receiver) = (connected(adapter, &server.url()).await, connected(adapter, &server.url()).await);
         let mut subscription = receiver.subscribe(&SUBJECT).expect("open");
         soon(receiver.flush()).await.expect("a session");
         for number in 0..1000 {
@@ -181,12 +181,12 @@ scenarios! {
         }
     }
 
-    async fn a_close_does_not_wait_for_a_server_that_does_not_read(home) {
+    async fn a_close_does_not_wait_for_a_server_that_does_not_read(adapter) {
         let url = raw_server(|_, stream| {
             let _open = greet(stream);
             std::thread::park();
         });
-        let client = connected(home, &url).await;
+        let client = connected(adapter, &url).await;
         let (payload, patience) = (vec![b'x'; 1 << 20], Duration::from_millis(300));
         while soon(client.publish(&SUBJECT, &payload[..]).timeout(patience)).await.is_ok() {}
         let began = Instant::now();
@@ -197,9 +197,9 @@ scenarios! {
         assert_eq!(fates.accepted, fates.confirmed + fates.unconfirmed + fates.dropped);
     }
 
-    async fn behind_the_end_every_call_says_so(home) {
+    async fn after_the_end_every_call_is_refused(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("end.*")).expect("open");
         let flush = client.flush();
@@ -225,9 +225,9 @@ scenarios! {
         assert!(!client.why().is_empty());
     }
 
-    async fn the_last_handle_closes(home) {
+    async fn the_last_handle_closes(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let subscription = client.subscribe(filter("end.*")).expect("open");
         let clone = client.clone();
@@ -243,9 +243,9 @@ scenarios! {
         until(|| cluster.server(0).connections() == 0).await;
     }
 
-    async fn a_pending_request_keeps_the_connection_open(home) {
+    async fn a_pending_request_keeps_the_connection_open(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut service = client.subscribe(filter("end.*")).expect("open");
         let pending = client.request(&SUBJECT, "?").start().expect("room");
@@ -256,9 +256,9 @@ scenarios! {
         assert_eq!(watch.closed().await, ClosedReason::Requested);
     }
 
-    async fn the_last_handle_closes_also_while_the_link_is_down(home) {
+    async fn the_last_handle_closes_also_while_the_link_is_down(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let subscription = client.subscribe(filter("end.*")).expect("open");
         drop(client);
@@ -268,18 +268,18 @@ scenarios! {
         assert_eq!(watch.closed().await, ClosedReason::Requested);
     }
 
-    async fn the_last_handle_closes_also_before_the_first_session(home) {
+    async fn the_last_handle_closes_also_before_the_first_session(adapter) {
         let silent = Step::instead(When::Accept, []);
         let cluster = Model::with([Settings { script: vec![silent], ..Settings::new("n1") }]);
-        let (client, mut watch) = home.start(options(&cluster.urls()).connect_timeout(LIMIT * 2));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).connect_timeout(LIMIT * 2));
         watch.until("connecting").await;
         drop(client);
         assert_eq!(watch.closed().await, ClosedReason::Requested);
     }
 
-    async fn a_drain_goes_on_when_its_client_is_dropped(home) {
+    async fn a_drain_continues_when_its_client_is_dropped(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         for _ in 0..100 {
             soon(client.publish(&SUBJECT, "x")).await.expect("room");
@@ -290,9 +290,9 @@ scenarios! {
         assert_eq!(cluster.logs()[0].publishes().count(), 100);
     }
 
-    async fn a_panicking_driver_closes_visibly(home) {
+    async fn a_panicking_driver_closes_visibly(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("end.*")).expect("open");
         // What a task is woken by belongs to its executor; a broken one panics in the middle of a turn.
@@ -311,9 +311,9 @@ scenarios! {
         assert_eq!(soon(client.closed()).await, ClosedReason::DriverFailed);
     }
 
-    async fn many_subscriptions_are_drained_together(home, version) {
+    async fn many_subscriptions_are_drained_together(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = connected(home, &server.url()).await;
+        let client = connected(adapter, &server.url()).await;
         let mut subscriptions = BTreeMap::new();
         for number in 0..200_u32 {
             let to = subject(&format!("end.many.{number}"));

@@ -1,19 +1,19 @@
-//! Streams of events: everything from when it was asked for, bounded, and honest about what was missed.
+//! Streams of events: everything from the moment they are made, bounded, and with a count of what was missed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use nats_conn_client::{Backoff, ServerStatus, State};
-use nats_conn_tests::model_server::{Deed, Settings, Step, Urls, When};
+use nats_conn_tests::model_server::{Reaction, Settings, Step, Urls, When};
 
 use crate::scene::*;
 
-/// What the events so far tell of.
+/// What the events so far have reported.
 #[derive(Default)]
-struct Told {
+struct Reported {
     sessions: u64,
     ends: u64,
     unconfirmed: u64,
-    /// Links whose server has said who it is, by the number that it gave us.
+    /// Links whose server has sent INFO, by the number that it gave us.
     greeted: BTreeSet<u64>,
     max_payloads: BTreeSet<u64>,
     /// How many attempts with each server have failed.
@@ -21,7 +21,7 @@ struct Told {
     closed: bool,
 }
 
-impl Told {
+impl Reported {
     fn note(&mut self, event: &ClientEvent) {
         match event {
             ClientEvent::Connection(Event::Connected(session) | Event::Reconnected(session)) => {
@@ -45,85 +45,89 @@ impl Told {
         }
     }
 
-    /// What is shown to have failed was told. Servers themselves may be shown before: what an attempt learns is told with
+    /// What is shown to have failed was reported. Servers may be shown before: what an attempt learns is reported with
     /// the next session.
     fn knows(&self, servers: &[ServerStatus]) {
         for status in servers {
             let name = status.server.to_string();
-            let told = self.failures.get(&name).copied().unwrap_or_default();
+            let reported = self.failures.get(&name).copied().unwrap_or_default();
             assert!(
-                status.failures <= told,
-                "{} failures of {name}, {told} told",
+                status.failures <= reported,
+                "{} failures of {name}, {reported} reported",
                 status.failures
             );
-            assert!(status.last_error.is_none() || told > 0, "{name} has failed");
+            assert!(status.last_error.is_none() || reported > 0, "{name} has failed");
         }
     }
 }
 
-/// Looks again and again, and holds what it sees against the events that are there by then.
+/// Looks again and again, and compares what it sees with the events that are there by then.
 fn look_on(client: &Client, mut events: Events) {
-    let mut told = Told::default();
-    while !told.closed {
+    let mut reported = Reported::default();
+    while !reported.closed {
         // In this order: what is shown without a session was shown after the end of all sessions counted before it.
         let before = client.statistics().connects;
         let (state, health, seen) = (client.state(), client.link_health(), client.statistics());
         let (servers, info, max_payload) = (client.servers(), client.server_info(), client.max_payload());
         let (fates, why) = (client.publish_fates(), client.why());
         while let Some(event) = events.try_next() {
-            told.note(&event);
+            reported.note(&event);
         }
         assert!(
-            seen.connects <= told.sessions,
-            "{} sessions, {} told",
+            seen.connects <= reported.sessions,
+            "{} sessions, {} reported",
             seen.connects,
-            told.sessions
+            reported.sessions
         );
         for unconfirmed in [seen.publishes.unconfirmed, fates.unconfirmed] {
             assert!(
-                unconfirmed <= told.unconfirmed,
-                "{unconfirmed} unconfirmed, {} told",
-                told.unconfirmed
+                unconfirmed <= reported.unconfirmed,
+                "{unconfirmed} unconfirmed, {} reported",
+                reported.unconfirmed
             );
         }
         match state {
-            State::Reconnecting => assert!(told.ends >= before, "{before} ended, {} told", told.ends),
-            State::Closed => assert!(told.closed, "no close told"),
+            State::Reconnecting => assert!(
+                reported.ends >= before,
+                "{before} ended, {} reported",
+                reported.ends
+            ),
+            State::Closed => assert!(reported.closed, "no close reported"),
             _ => {}
         }
         assert!(
-            health.is_none() || told.sessions > 0,
-            "a session is alive, and none was told"
+            health.is_none() || reported.sessions > 0,
+            "a session is alive, and none was reported"
         );
         assert!(
-            health.is_some() || told.ends >= before,
+            health.is_some() || reported.ends >= before,
             "no health though {before} sessions began, and {} ended",
-            told.ends
+            reported.ends
         );
-        told.knows(&servers);
+        reported.knows(&servers);
         let greeted = info.and_then(|info| info.client_id);
         assert!(
-            greeted.is_none_or(|id| told.greeted.contains(&id)),
-            "greeted as {greeted:?}, not told"
+            greeted.is_none_or(|id| reported.greeted.contains(&id)),
+            "greeted as {greeted:?}, not reported"
         );
         assert!(
-            max_payload.is_none_or(|most| told.max_payloads.contains(&most)),
+            max_payload.is_none_or(|most| reported.max_payloads.contains(&most)),
             "{max_payload:?} of {:?}",
-            told.max_payloads
+            reported.max_payloads
         );
         assert!(!why.is_empty());
     }
 }
 
 scenarios! {
-    async fn nothing_is_shown_before_the_event_that_tells_of_it_is_there(home) {
+    async fn nothing_is_shown_before_the_event_that_reports_it(adapter) {
         let settings = |name, max_payload| Settings { max_payload, urls: Urls::Gossip, ..Settings::new(name) };
-        // The second is discovered, and tells of a lower limit after each handshake; nobody is where a third should be.
+        // The second is discovered, and announces a lower limit after each handshake; there is no third.
         let narrow = Settings { account_max_payload: Some(1 << 17), ..settings("n2", 1 << 18) };
         let cluster = Model::with([settings("n1", 1 << 20), narrow]);
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
         let urls = format!("{},{nobody}", cluster.server(0).url());
-        let started = home.try_start(options(&urls).backoff(Backoff::NONE).retry_initial(true));
+        let started = adapter.try_start(options(&urls).backoff(Backoff::NONE).retry_initial(true));
         let (client, events) = started.expect("usable options");
         let mut sessions = client.events();
         let looking = client.clone();
@@ -139,13 +143,13 @@ scenarios! {
         looker.join().expect("nothing was ahead");
     }
 
-    async fn what_a_call_changed_is_not_shown_before_the_event_that_tells_of_it_is_there(home) {
+    async fn what_a_call_changed_is_not_shown_before_the_event_that_reports_it(adapter) {
         for drains in [false, true] {
             let nobody = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
             let mut backoff = Backoff::default();
             (backoff.base, backoff.max) = (Duration::from_secs(60), Duration::from_secs(60));
             let options = options(&nobody().to_string()).retry_initial(true).backoff(backoff);
-            let (client, mut watch) = home.start(options);
+            let (client, mut watch) = adapter.start(options);
             watch.until("backoff_wait").await;
             // Nothing is awaited from here on: on a single thread the driver does not run in between.
             let others = vec![nobody().to_string().parse().expect("a URL")];
@@ -169,9 +173,9 @@ scenarios! {
         }
     }
 
-    async fn every_holder_has_all_events_from_when_it_asked(home) {
+    async fn every_holder_has_all_events_from_when_it_asked(adapter) {
         let cluster = Model::start(1);
-        let (client, mut first) = home.start(options(&cluster.urls()));
+        let (client, mut first) = adapter.start(options(&cluster.urls()));
         first.until("connected").await;
         assert_eq!(first.names(), ["connecting", "connected"], "from before the first attempt on");
         first.until("server_info_changed").await;
@@ -189,10 +193,10 @@ scenarios! {
         assert_eq!(soon(client.events().next()).await, None, "nothing happens any more");
     }
 
-    /// A warning that comes before the session is not lost on who asks for events when there is one.
-    async fn the_first_who_asks_behind_connect_has_all_events_from_the_beginning(home) {
+    /// A warning that comes before the session is in a stream of events that is made in the session.
+    async fn the_first_stream_made_after_connect_has_all_events_from_the_beginning(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("it is there");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("it is there");
         let (mut first, mut second) = (client.events(), client.events());
         soon(client.close()).await;
         let mut names = Vec::new();
@@ -205,8 +209,8 @@ scenarios! {
         assert_ne!(crate::watch::name_of(&begin), "connecting", "from when it asked");
     }
 
-    async fn a_failed_connect_says_what_failed_with_each_server_also_where_their_pool_ran_empty(home) {
-        let refused = Step::instead(When::Accept, [Deed::error("maximum connections exceeded"), Deed::Close]);
+    async fn a_failed_connect_reports_what_failed_with_each_server_even_if_the_pool_became_empty(adapter) {
+        let refused = Step::instead(When::Accept, [Reaction::error("maximum connections exceeded"), Reaction::Close]);
         let settings = ["n1", "n2"].map(|server| Settings {
             script: vec![refused.clone()],
             ..Settings::new(server)
@@ -214,50 +218,50 @@ scenarios! {
         let cluster = Model::with(settings);
         for retry in [false, true] {
             let options = options(&cluster.urls()).retry_initial(retry).max_reconnects(1);
-            let failure = soon(home.connect(options)).await.expect_err("nothing to connect to");
+            let failure = soon(adapter.connect(options)).await.expect_err("nothing to connect to");
             let text = failure.to_string();
             assert_eq!(text.matches("maximum connections exceeded").count(), 2, "{text}");
             assert_eq!(text.contains("pool_exhausted"), retry, "{text}");
         }
     }
 
-    async fn who_falls_behind_is_told_how_much_it_missed_and_never_misses_the_end(home) {
+    async fn a_stream_that_falls_behind_learns_how_much_it_missed_and_never_misses_the_end(adapter) {
         const CAPACITY: u64 = 4;
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         let mut all = client.events();
         watch.until("connected").await;
 
         let slow = options(&cluster.urls()).event_capacity(CAPACITY as usize);
-        let (slow_client, mut behind) = home.try_start(slow).expect("usable options");
+        let (slow_client, mut behind) = adapter.try_start(slow).expect("usable options");
         until(|| slow_client.statistics().connects == 1).await;
         for round in 2..6 {
             slow_client.force_reconnect().expect("a session");
             until(|| slow_client.statistics().connects == round).await;
         }
         soon(slow_client.close()).await;
-        let (mut told, mut missed) = (0, 0);
+        let (mut reported, mut missed) = (0, 0);
         let mut last = None;
         while let Some(event) = soon(behind.next()).await {
             if let ClientEvent::Missed { events } = event {
                 missed += events;
             } else {
-                told += 1;
+                reported += 1;
             }
             last = Some(event);
         }
         assert!(last.is_some_and(|event| event.is_closed()));
-        assert_eq!(told, CAPACITY + 1, "as many as are held, and the end");
+        assert_eq!(reported, CAPACITY + 1, "as many as are held, and the end");
         // connecting, connected, and four times disconnected, connecting, reconnected, resubscribed; at the end
-        // disconnected and closed. The server's second INFO of a link may be told, too.
-        assert!(told + missed >= 20, "{told} + {missed}");
+        // disconnected and closed. The server's second INFO of a link may be reported, too.
+        assert!(reported + missed >= 20, "{reported} + {missed}");
         soon(client.close()).await;
         while soon(all.next()).await.is_some() {}
     }
 
-    async fn events_do_not_keep_a_connection_open(home) {
+    async fn events_do_not_keep_a_connection_open(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut events = client.events();
         drop(client);
@@ -271,9 +275,9 @@ scenarios! {
     }
 
     /// Nobody takes them: the connection does not care.
-    async fn events_that_nobody_takes_hold_nothing_up(home, version) {
+    async fn events_that_nobody_takes_block_nothing(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (client, _events) = home.try_start(options(&server.url()).event_capacity(2)).expect("usable options");
+        let (client, _events) = adapter.try_start(options(&server.url()).event_capacity(2)).expect("usable options");
         let mut subscription = client.subscribe(filter("events.*")).expect("open");
         for _ in 0..3 {
             until(|| client.state() == nats_conn_client::State::Connected).await;

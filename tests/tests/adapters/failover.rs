@@ -1,4 +1,4 @@
-//! Real servers that die, hang, or announce that they go.
+//! Real servers that crash, hang, or announce lame duck mode.
 
 use nats_conn_client::{Delivery, LameDuckPolicy};
 
@@ -20,11 +20,11 @@ async fn node(watch: &mut Watch, cluster: &Cluster) -> usize {
 }
 
 scenarios! {
-    async fn a_killed_server_is_left_and_nothing_confirmed_is_lost(home, version) {
+    async fn a_killed_server_is_left_and_nothing_confirmed_is_lost(adapter, version) {
         let cluster = three(version);
-        let (client, mut watch) = home.start(options(&cluster.node(0).url()));
+        let (client, mut watch) = adapter.start(options(&cluster.node(0).url()));
         assert_eq!(node(&mut watch, &cluster).await, 0);
-        let traffic = Traffic::start(home, &client, NUMBERS);
+        let traffic = Traffic::start(adapter, &client, NUMBERS);
         traffic.flows(200).await;
         cluster.node(0).kill();
         assert!(matches!(watch.disconnected().await.code(), "eof" | "io"));
@@ -36,12 +36,12 @@ scenarios! {
         assert_eq!((book.confirmed_and_lost(), book.received_twice()), Default::default());
     }
 
-    async fn a_killed_server_costs_nothing_that_was_accepted_at_least_once(home, version) {
+    async fn a_killed_server_costs_nothing_that_was_accepted_at_least_once(adapter, version) {
         let cluster = three(version);
         let options = options(&cluster.node(0).url()).delivery(Delivery::AtLeastOnce);
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         assert_eq!(node(&mut watch, &cluster).await, 0);
-        let traffic = Traffic::start(home, &client, NUMBERS);
+        let traffic = Traffic::start(adapter, &client, NUMBERS);
         traffic.flows(200).await;
         cluster.node(0).kill();
         watch.until("resubscribed").await;
@@ -50,12 +50,12 @@ scenarios! {
         assert_eq!(client.publish_fates().unconfirmed, 0);
     }
 
-    async fn a_server_that_hangs_is_found_stale_and_left(home, version) {
+    async fn a_server_that_hangs_is_found_stale_and_left(adapter, version) {
         let cluster = three(version);
         let options = options(&cluster.node(0).url()).ping_interval(Duration::from_millis(200)).max_pings_out(2);
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         assert_eq!(node(&mut watch, &cluster).await, 0);
-        let traffic = Traffic::start(home, &client, NUMBERS);
+        let traffic = Traffic::start(adapter, &client, NUMBERS);
         traffic.flows(100).await;
         let hanging = cluster.clone();
         soon(elsewhere(move || hanging.node(0).stop())).await;
@@ -68,13 +68,13 @@ scenarios! {
         cluster.node(0).cont();
     }
 
-    async fn a_lame_duck_is_left_before_it_goes_and_nothing_is_lost(home, version) {
+    async fn a_lame_duck_is_left_before_it_goes_and_nothing_is_lost(adapter, version) {
         let cluster = three(version);
         let options = options(&cluster.node(0).url())
             .lame_duck(LameDuckPolicy::Move { within: Duration::from_millis(300) });
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         assert_eq!(node(&mut watch, &cluster).await, 0);
-        let traffic = Traffic::start(home, &client, NUMBERS);
+        let traffic = Traffic::start(adapter, &client, NUMBERS);
         traffic.flows(200).await;
         let leaving = cluster.clone();
         soon(elsewhere(move || leaving.node(0).lame_duck())).await;

@@ -1,4 +1,4 @@
-//! What takes a while and much of a machine: few of these run at a time (`.config/nextest.toml`).
+//! Scenarios that need much time and many resources: few of these run at a time (`.config/nextest.toml`).
 
 use nats_conn_client::{Delivery, LameDuckPolicy};
 
@@ -20,7 +20,7 @@ fn current(client: &Client, cluster: &Cluster) -> Option<usize> {
     cluster.index_of_url(&current.server.to_string())
 }
 
-/// Replaces one server after the other, each when numbers flow again, and once more the first.
+/// Replaces one server after the other, each when messages flow again, and the first once more.
 async fn roll(client: &Client, cluster: &Arc<Cluster>, traffic: &Traffic, announced: bool) {
     for node in [0, 1, 2, 0] {
         traffic.flows(100).await;
@@ -43,13 +43,13 @@ async fn roll(client: &Client, cluster: &Arc<Cluster>, traffic: &Traffic, announ
 }
 
 scenarios! {
-    async fn announced_replacements_of_a_whole_cluster_lose_nothing(home, version) {
+    async fn announced_replacements_of_a_whole_cluster_lose_nothing(adapter, version) {
         let cluster = three(version);
         let policy = LameDuckPolicy::Move { within: Duration::from_millis(200) };
-        let (client, mut watch) = home.start(options(&cluster.node(0).url()).lame_duck(policy));
+        let (client, mut watch) = adapter.start(options(&cluster.node(0).url()).lame_duck(policy));
         watch.until("connected").await;
         until(|| client.servers().len() == 3).await;
-        let traffic = Traffic::start(home, &client, NUMBERS);
+        let traffic = Traffic::start(adapter, &client, NUMBERS);
         roll(&client, &cluster, &traffic, true).await;
         let book = traffic.stop().await;
         watch.catch_up();
@@ -58,12 +58,12 @@ scenarios! {
         assert_eq!((book.accepted_and_lost(), book.received_twice()), Default::default());
     }
 
-    async fn crashes_of_a_whole_cluster_lose_nothing_that_was_confirmed(home, version) {
+    async fn crashes_of_a_whole_cluster_lose_nothing_that_was_confirmed(adapter, version) {
         let cluster = three(version);
-        let (client, mut watch) = home.start(options(&cluster.node(0).url()));
+        let (client, mut watch) = adapter.start(options(&cluster.node(0).url()));
         watch.until("connected").await;
         until(|| client.servers().len() == 3).await;
-        let traffic = Traffic::start(home, &client, NUMBERS);
+        let traffic = Traffic::start(adapter, &client, NUMBERS);
         roll(&client, &cluster, &traffic, false).await;
         let book = traffic.stop().await;
         watch.catch_up();
@@ -71,12 +71,12 @@ scenarios! {
         assert_eq!((book.confirmed_and_lost(), book.received_twice()), Default::default());
     }
 
-    async fn crashes_of_a_whole_cluster_lose_nothing_that_was_accepted_at_least_once(home, version) {
+    async fn crashes_of_a_whole_cluster_lose_nothing_that_was_accepted_at_least_once(adapter, version) {
         let cluster = three(version);
-        let (client, mut watch) = home.start(options(&cluster.node(0).url()).delivery(Delivery::AtLeastOnce));
+        let (client, mut watch) = adapter.start(options(&cluster.node(0).url()).delivery(Delivery::AtLeastOnce));
         watch.until("connected").await;
         until(|| client.servers().len() == 3).await;
-        let traffic = Traffic::start(home, &client, NUMBERS);
+        let traffic = Traffic::start(adapter, &client, NUMBERS);
         roll(&client, &cluster, &traffic, false).await;
         let book = traffic.stop().await;
         watch.catch_up();
@@ -85,10 +85,10 @@ scenarios! {
         assert_eq!(client.publish_fates().unconfirmed, 0);
     }
 
-    async fn ten_thousand_subscriptions_are_there_again_after_a_restart(home, version) {
+    async fn ten_thousand_subscriptions_are_there_again_after_a_restart(adapter, version) {
         const COUNT: u64 = 10_000;
         let server = real_server(version, ServerConfig::new());
-        let (client, mut watch) = home.start(options(&server.url()));
+        let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
         let to = |number: u64| subject(&format!("heavy.many.{number}"));
         let subscribe = |number| client.subscribe(to(number)).expect("open");
@@ -115,13 +115,13 @@ scenarios! {
         assert_eq!(held(), Some(0));
     }
 
-    /// To the server we are the slow consumer: it closes the link without a word, and we come back.
-    async fn a_client_that_the_server_finds_slow_comes_back(home, version) {
+    /// To the server we are the slow consumer: it closes the link without an error, and we reconnect.
+    async fn a_client_that_the_server_finds_slow_comes_back(adapter, version) {
         let config = ServerConfig::new().max_payload(100_000).max_pending(200_000).write_deadline(Duration::from_secs(1));
         let server = real_server(version, config);
         let proxy = Proxy::before(server.address());
-        let sender = soon(home.connect(options(&server.url()))).await.expect("a server");
-        let (client, mut watch) = home.start(options(&proxy.url()));
+        let sender = soon(adapter.connect(options(&server.url()))).await.expect("a server");
+        let (client, mut watch) = adapter.start(options(&proxy.url()));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("heavy.flood")).expect("open");
         soon(client.flush()).await.expect("a session");

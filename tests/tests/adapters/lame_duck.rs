@@ -1,4 +1,4 @@
-//! Servers that announce that they go.
+//! Servers in lame duck mode.
 
 use nats_conn_client::LameDuckPolicy;
 use nats_conn_tests::model_server::Urls;
@@ -19,10 +19,10 @@ fn two() -> Model {
 const LONG: Duration = Duration::from_secs(600);
 
 scenarios! {
-    async fn the_link_moves_when_everything_written_is_confirmed(home) {
+    async fn the_link_moves_when_everything_written_is_confirmed(adapter) {
         let cluster = two();
         let policy = LameDuckPolicy::Move { within: Duration::from_millis(50) };
-        let (client, mut watch) = home.start(options(&cluster.server(0).url()).lame_duck(policy));
+        let (client, mut watch) = adapter.start(options(&cluster.server(0).url()).lame_duck(policy));
         watch.until("discovered_servers").await;
         let mut subscription = client.subscribe(filter("duck.*")).expect("open");
         cluster.server(0).lame_duck(LONG);
@@ -39,9 +39,9 @@ scenarios! {
         assert_eq!((client.publish_fates().unconfirmed, watch.count("lame_duck")), (0, 1));
     }
 
-    async fn who_only_wants_to_know_stays_until_the_link_is_closed(home) {
+    async fn with_notify_the_client_stays_until_the_link_is_closed(adapter) {
         let cluster = two();
-        let (client, mut watch) = home.start(options(&cluster.server(0).url()).lame_duck(LameDuckPolicy::Notify));
+        let (client, mut watch) = adapter.start(options(&cluster.server(0).url()).lame_duck(LameDuckPolicy::Notify));
         watch.until("discovered_servers").await;
         let mut subscription = client.subscribe(filter("duck.*")).expect("open");
         cluster.server(0).lame_duck(Duration::from_millis(200));
@@ -52,10 +52,10 @@ scenarios! {
         assert_eq!(watch.session().await, cluster.server(1).url());
     }
 
-    async fn with_nowhere_to_go_the_link_stays(home) {
+    async fn with_nowhere_to_go_the_link_stays(adapter) {
         let cluster = Model::with([Settings::new("n1")]);
         let policy = LameDuckPolicy::Move { within: Duration::ZERO };
-        let (client, mut watch) = home.start(options(&cluster.urls()).lame_duck(policy));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).lame_duck(policy));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("duck.*")).expect("open");
         cluster.server(0).lame_duck(LONG);
@@ -67,11 +67,11 @@ scenarios! {
         assert_eq!(client.statistics().connects, 1);
     }
 
-    /// By the signal: SIGUSR2. The server tells, and closes the link a second later.
-    async fn a_real_lame_duck_without_a_cluster_is_told_and_found_again_when_it_is_back(home, version) {
+    /// By the signal: SIGUSR2. The server announces it, and closes the link a second later.
+    async fn a_real_lame_duck_without_a_cluster_is_reported_and_found_again_when_it_is_back(adapter, version) {
         let config = ServerConfig::new().lame_duck(Duration::from_secs(30), Duration::from_millis(100));
         let server = real_server(version, config);
-        let (client, mut watch) = home.start(options(&server.url()));
+        let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("duck.*")).expect("open");
         let going = server.clone();

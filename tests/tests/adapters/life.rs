@@ -1,4 +1,4 @@
-//! A client's days: messages, requests, a crash, and the end.
+//! Everyday use of a client: messages, requests, a crash, and the end.
 
 use nats_conn_client::{Fate, MailboxLimits, PublishFailure, RespondError, State};
 use nats_conn_tests::model_server::{Step, When};
@@ -8,9 +8,9 @@ use crate::scene::*;
 const SUBJECT: Subject = Subject::from_static("life.tick");
 
 scenarios! {
-    async fn what_is_published_is_received_and_confirmed(home) {
+    async fn what_is_published_is_received_and_confirmed(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut subscription = client.subscribe(filter("life.*")).expect("open");
         for number in 0..1000 {
             soon(client.publish(&SUBJECT, number.to_string().as_str())).await.expect("accepted");
@@ -26,9 +26,9 @@ scenarios! {
         assert_eq!(subscription.ended(), Some(EndReason::Closed));
     }
 
-    async fn a_crash_is_survived_with_subscriptions_and_publishes(home) {
+    async fn a_crash_is_survived_with_subscriptions_and_publishes(adapter) {
         let cluster = Model::start(2);
-        let (client, mut watch) = home.start(options(&cluster.server(0).url()));
+        let (client, mut watch) = adapter.start(options(&cluster.server(0).url()));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("life.*")).expect("open");
         soon(client.flush()).await.expect("a session");
@@ -44,10 +44,10 @@ scenarios! {
         assert_eq!(text(&mut subscription).await, "meanwhile");
     }
 
-    async fn a_publish_waits_for_room_until_its_timeout_or_the_end(home) {
+    async fn a_publish_waits_for_room_until_its_timeout_or_the_end(adapter) {
         let cluster = Model::start(1);
         let server = cluster.server(0);
-        let (client, mut watch) = home.start(options(&cluster.urls()).send_buffer(100));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).send_buffer(100));
         watch.until("connected").await;
         let (subject, large) = (SUBJECT, [0; 200]);
         let full = Publish::new(&subject, &large[..]);
@@ -59,7 +59,7 @@ scenarios! {
         let late = soon(client.publish(&SUBJECT, "x").timeout(patience)).await;
         assert_eq!(late, Err(PublishFailure::TimedOut(patience)));
         let publisher = client.clone();
-        let waiting = home.spawn(async move { publisher.publish(&SUBJECT, "x").await });
+        let waiting = adapter.spawn(async move { publisher.publish(&SUBJECT, "x").await });
         server.restart().expect("its port");
         soon(waiting).await.expect("room when the link is back");
 
@@ -68,14 +68,14 @@ scenarios! {
         watch.until("disconnected").await;
         client.try_publish(full.clone()).expect("accepted: nothing else is queued");
         let publisher = client.clone();
-        let waiting = home.spawn(async move { publisher.publish(&SUBJECT, "x").await });
+        let waiting = adapter.spawn(async move { publisher.publish(&SUBJECT, "x").await });
         soon(client.close()).await;
         assert!(matches!(soon(waiting).await, Err(PublishFailure::Refused(_))));
     }
 
-    async fn a_slow_consumer_is_told_once_and_costs_only_itself(home) {
+    async fn a_slow_consumer_is_reported_once_and_affects_only_itself(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()).mailbox(MailboxLimits::new(10, 1 << 20)));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).mailbox(MailboxLimits::new(10, 1 << 20)));
         watch.until("connected").await;
         let mut slow = client.subscribe(filter("life.*")).expect("open");
         for _ in 0..100 {
@@ -93,9 +93,9 @@ scenarios! {
         assert_eq!(client.state(), State::Connected);
     }
 
-    async fn what_is_published_is_received_from_a_real_server(home, version) {
+    async fn what_is_published_is_received_from_a_real_server(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = soon(home.connect(options(&server.url()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&server.url()))).await.expect("a server");
         let mut subscription = client.subscribe(filter("life.*")).expect("open");
         for number in 0..1000 {
             soon(client.publish(&SUBJECT, number.to_string().as_str())).await.expect("accepted");
@@ -107,10 +107,10 @@ scenarios! {
         assert_eq!(soon(client.close()).await, ClosedReason::Requested);
     }
 
-    async fn the_fate_of_a_publish_can_be_followed(home) {
+    async fn the_fate_of_a_publish_can_be_followed(adapter) {
         let deaf = Step::instead(When::PingFrom(2), []);
         let cluster = Model::with([Settings { next_scripts: [vec![deaf]].into(), ..Settings::new("n1") }]);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let lost = soon(client.publish(&SUBJECT, "lost")).await.expect("room");
         until(|| client.fate(lost) == Some(Fate::Written)).await;
@@ -132,15 +132,15 @@ scenarios! {
         assert_eq!((fates.accepted, fates.unconfirmed, fates.confirmed, fates.settled), (2, 1, 1, kept.as_u64()));
     }
 
-    async fn statistics_agree_with_those_of_the_server(home, version) {
+    async fn statistics_agree_with_those_of_the_server(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = soon(home.connect(options(&server.url()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&server.url()))).await.expect("a server");
         let _subscription = client.subscribe(filter("life.*")).expect("open");
         for _ in 0..100 {
             soon(client.publish(&SUBJECT, "12345")).await.expect("room");
         }
         soon(client.flush()).await.expect("a session");
-        // The PONG may be there before the thread that writes has handed its empty buffer back.
+        // The PONG may arrive before the thread that writes has returned its empty buffer.
         until(|| client.statistics().pending_bytes == 0).await;
         let statistics = client.statistics();
         let page = server.monitor("/connz").expect("it is up");
@@ -153,9 +153,9 @@ scenarios! {
         assert_eq!(info.version.as_deref(), Some(version.number()));
     }
 
-    async fn a_message_without_a_reply_subject_cannot_be_answered(home) {
+    async fn a_message_without_a_reply_subject_cannot_be_answered(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut subscription = client.subscribe(filter("life.*")).expect("open");
         soon(client.publish(&SUBJECT, "x")).await.expect("room");
         let received = message(&mut subscription).await;

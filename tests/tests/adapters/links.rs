@@ -16,7 +16,7 @@ use nats_conn_tests::real_server::{ServerTls, TlsFiles};
 use crate::raw::{greet, let_in, raw_server};
 use crate::scene::*;
 
-/// How long it takes to end a link on which nothing is on its way.
+/// How long it takes to end a link with nothing in transit.
 const BUDGET: Duration = Duration::from_millis(50);
 /// On a machine that is busy with other things the quickest of so many counts.
 const TRIES: usize = 10;
@@ -27,7 +27,7 @@ enum Kind {
     /// The adapter dials.
     Tcp,
     Tls,
-    /// A connector of the application's own makes the stream.
+    /// A custom connector makes the stream.
     MadeTcp,
     MadeTls,
     MadeUnix,
@@ -50,15 +50,15 @@ type Farewells = Receiver<(Result<(), String>, Instant)>;
 struct Peer {
     url: String,
     files: Arc<TlsFiles>,
-    told: Sender<(Result<(), String>, Instant)>,
+    reported: Sender<(Result<(), String>, Instant)>,
     farewells: Arc<Mutex<Farewells>>,
 }
 
 impl Peer {
     fn new(kind: Kind) -> Self {
-        let (told, farewells) = channel();
+        let (reported, farewells) = channel();
         let files = Arc::new(TlsFiles::new());
-        let (tell, pem) = (told.clone(), files.clone());
+        let (tell, pem) = (reported.clone(), files.clone());
         let url = raw_server(move |_, stream| match kind {
             Kind::Tls | Kind::MadeTls => await_end_of_tls(stream, &pem, &tell),
             _ => await_end(stream, &tell),
@@ -66,25 +66,25 @@ impl Peer {
         Self {
             url,
             files,
-            told,
+            reported,
             farewells: Arc::new(Mutex::new(farewells)),
         }
     }
 
     /// A session over a stream of this kind.
-    async fn connected(&self, home: Home, kind: Kind) -> Client {
+    async fn connected(&self, adapter: Adapter, kind: Kind) -> Client {
         let options = options(&self.url).tls(TlsOptions::new().with_ca_file(&self.files.ca));
-        let told = self.told.clone();
+        let reported = self.reported.clone();
         let (client, mut watch) = match kind {
-            Kind::Tcp | Kind::Tls => home.start(options),
-            Kind::MadeTcp | Kind::MadeTls => home.start_over(options, |target| {
+            Kind::Tcp | Kind::Tls => adapter.start(options),
+            Kind::MadeTcp | Kind::MadeTls => adapter.start_over(options, |target| {
                 let address = (target.server.host(), target.server.port());
                 TcpStream::connect(address).map(Made::Tcp)
             }),
-            Kind::MadeUnix => home.start_over(options, move |_| {
+            Kind::MadeUnix => adapter.start_over(options, move |_| {
                 let (near, far) = UnixStream::pair()?;
-                let told = told.clone();
-                std::thread::spawn(move || await_end(far, &told));
+                let reported = reported.clone();
+                std::thread::spawn(move || await_end(far, &reported));
                 Ok(Made::Unix(near))
             }),
         };
@@ -104,26 +104,30 @@ impl Peer {
     }
 }
 
-fn await_end(stream: impl Read + Write, told: &Sender<(Result<(), String>, Instant)>) {
+fn await_end(stream: impl Read + Write, reported: &Sender<(Result<(), String>, Instant)>) {
     let mut stream = greet(stream);
     let end = serve_to_the_end(&mut stream);
-    told.send((end, Instant::now())).expect("the test goes on");
+    reported.send((end, Instant::now())).expect("the test is running");
 }
 
-fn await_end_of_tls(mut stream: TcpStream, files: &TlsFiles, told: &Sender<(Result<(), String>, Instant)>) {
+fn await_end_of_tls(
+    mut stream: TcpStream,
+    files: &TlsFiles,
+    reported: &Sender<(Result<(), String>, Instant)>,
+) {
     let info = b"INFO {\"server_id\":\"raw\",\"max_payload\":1048576,\"tls_required\":true}\r\n";
     stream.write_all(info).expect("a client");
     let mut stream = let_in(StreamOwned::new(session(files), stream));
-    // Without the goodbye of TLS this is an error.
+    // Without close_notify this is an error.
     let goodbye = serve_to_the_end(&mut stream);
     let end = goodbye.and_then(|()| match stream.get_mut().sock.read(&mut [0]) {
         Ok(0) => Ok(()),
-        other => Err(format!("{other:?} after the goodbye")),
+        other => Err(format!("{other:?} after close_notify")),
     });
-    told.send((end, Instant::now())).expect("the test goes on");
+    reported.send((end, Instant::now())).expect("the test is running");
 }
 
-/// Answers PINGs until the client says no more.
+/// Answers PINGs until the client sends no more.
 fn serve_to_the_end<S: Read + Write>(stream: &mut std::io::BufReader<S>) -> Result<(), String> {
     use std::io::BufRead;
 
@@ -153,11 +157,11 @@ fn session(files: &TlsFiles) -> ServerConnection {
 }
 
 /// How long the quickest of some took until the link was ended on both sides.
-async fn ends_within_the_budget(home: Home, kind: Kind, end: End) {
+async fn ends_within_the_budget(adapter: Adapter, kind: Kind, end: End) {
     let peer = Peer::new(kind);
     let mut quickest = Duration::MAX;
     for _ in 0..TRIES {
-        let client = peer.connected(home, kind).await;
+        let client = peer.connected(adapter, kind).await;
         let closed = client.closed();
         let began = Instant::now();
         match end {
@@ -177,11 +181,11 @@ async fn ends_within_the_budget(home: Home, kind: Kind, end: End) {
 }
 
 scenarios! {
-    async fn a_tcp_stream_of_ones_own_writes_at_once(home) {
+    async fn a_custom_tcp_stream_writes_at_once(adapter) {
         let cluster = Model::start(1);
         let kept = Arc::new(Mutex::new(None));
         let keep = kept.clone();
-        let (client, mut watch) = home.start_over(options(&cluster.urls()), move |target| {
+        let (client, mut watch) = adapter.start_over(options(&cluster.urls()), move |target| {
             let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
             *keep.lock().expect("nobody panics") = Some(stream.try_clone()?);
             Ok(Made::Tcp(stream))
@@ -192,25 +196,25 @@ scenarios! {
         soon(client.flush()).await.expect("a session");
     }
 
-    async fn a_close_is_done_as_soon_as_the_peer_has_closed(home) {
+    async fn a_close_is_done_as_soon_as_the_peer_has_closed(adapter) {
         for kind in KINDS {
-            ends_within_the_budget(home, kind, End::Close).await;
+            ends_within_the_budget(adapter, kind, End::Close).await;
         }
     }
 
-    async fn a_drain_with_nothing_to_do_is_done_as_soon_as_the_peer_has_closed(home) {
+    async fn a_drain_with_nothing_to_do_is_done_as_soon_as_the_peer_has_closed(adapter) {
         for kind in KINDS {
-            ends_within_the_budget(home, kind, End::Drain).await;
+            ends_within_the_budget(adapter, kind, End::Drain).await;
         }
     }
 
-    async fn the_last_drop_ends_the_link_as_soon_as_the_peer_has_closed(home) {
+    async fn the_last_drop_ends_the_link_as_soon_as_the_peer_has_closed(adapter) {
         for kind in KINDS {
-            ends_within_the_budget(home, kind, End::LastDrop).await;
+            ends_within_the_budget(adapter, kind, End::LastDrop).await;
         }
     }
 
-    async fn a_close_of_an_idle_link_to_a_real_server_is_done_at_once(home, version) {
+    async fn a_close_of_an_idle_link_to_a_real_server_is_done_at_once(adapter, version) {
         let files = TlsFiles::new();
         let plain = real_server(version, ServerConfig::new());
         let tls = real_server(version, ServerConfig::new().tls(ServerTls::new(&files)));
@@ -218,7 +222,7 @@ scenarios! {
             let mut quickest = Duration::MAX;
             for _ in 0..TRIES {
                 let options = options(&url).tls(TlsOptions::new().with_ca_file(&files.ca));
-                let client = soon(home.connect(options)).await.expect("a session");
+                let client = soon(adapter.connect(options)).await.expect("a session");
                 soon(client.flush()).await.expect("a session");
                 let began = Instant::now();
                 soon(client.close()).await;
@@ -231,20 +235,20 @@ scenarios! {
         }
     }
 
-    /// The other half may still say something: it is read, and thrown away, until the peer has closed, too.
-    async fn a_peer_that_goes_on_talking_after_the_close_is_not_reset(home) {
-        let (told, farewells) = channel();
+    /// The other half may still send something: it is read, and discarded, until the peer has closed, too.
+    async fn a_peer_that_keeps_sending_after_the_close_is_not_reset(adapter) {
+        let (reported, farewells) = channel();
         let url = raw_server(move |_, stream| {
             let mut stream = greet(stream);
             let mut end = serve_to_the_end(&mut stream);
             for _ in 0..20 {
-                let said = stream.get_mut().write_all(&[b'x'; 1 << 10]);
-                end = end.and(said.map_err(|error| error.to_string()));
+                let written = stream.get_mut().write_all(&[b'x'; 1 << 10]);
+                end = end.and(written.map_err(|error| error.to_string()));
                 std::thread::sleep(Duration::from_millis(5));
             }
-            told.send(end).expect("the test goes on");
+            reported.send(end).expect("the test is running");
         });
-        let (client, mut watch) = home.start(options(&url));
+        let (client, mut watch) = adapter.start(options(&url));
         watch.until("connected").await;
         soon(client.close()).await;
         assert_eq!(client.state(), State::Closed);

@@ -1,10 +1,10 @@
-//! Whether the other side is still there.
+//! Keep-alive: whether the peer is still there.
 
 use std::io::Read;
 use std::sync::mpsc::channel;
 
 use nats_conn_client::{PublishFailure, State};
-use nats_conn_tests::model_server::{Deed, Op, Step, When, parse_transcript};
+use nats_conn_tests::model_server::{Op, Reaction, Step, When, parse_transcript};
 
 use crate::raw::{greet, raw_server};
 use crate::scene::*;
@@ -12,11 +12,11 @@ use crate::scene::*;
 const SUBJECT: Subject = Subject::from_static("pulse.one");
 
 scenarios! {
-    async fn a_server_that_falls_silent_is_left_as_stale(home) {
-        let mute = Step::instead(When::Ping(2), [Deed::Silence]);
+    async fn a_server_that_falls_silent_is_left_as_stale(adapter) {
+        let mute = Step::instead(When::Ping(2), [Reaction::Silence]);
         let cluster = Model::with([Settings { next_scripts: [vec![mute]].into(), ..Settings::new("n1") }]);
         let interval = Duration::from_millis(60);
-        let (client, mut watch) = home.start(options(&cluster.urls()).ping_interval(interval).max_pings_out(2));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()).ping_interval(interval).max_pings_out(2));
         watch.until("connected").await;
         let began = Instant::now();
         assert_eq!(watch.disconnected().await.code(), "stale");
@@ -24,13 +24,13 @@ scenarios! {
         watch.until("reconnected").await;
         soon(client.flush()).await.expect("a session");
         let pings = cluster.logs()[0].names().iter().filter(|name| **name == "PING").count();
-        assert_eq!(pings, 2, "that of the handshake, and the one behind which it heard nothing");
+        assert_eq!(pings, 2, "that of the handshake, and the one after which nothing came");
     }
 
-    async fn how_long_a_server_is_silent_and_what_it_owes_can_be_asked(home) {
-        let mute = Step::instead(When::Ping(2), [Deed::Silence]);
+    async fn how_long_a_server_is_silent_and_what_it_owes_can_be_asked(adapter) {
+        let mute = Step::instead(When::Ping(2), [Reaction::Silence]);
         let cluster = Model::with([Settings { next_scripts: [vec![mute]].into(), ..Settings::new("n1") }]);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         assert_eq!(client.link_health(), None, "no session yet");
         watch.until("connected").await;
         let began = Instant::now();
@@ -53,10 +53,10 @@ scenarios! {
         assert_eq!(client.link_health(), None, "no session any more");
     }
 
-    async fn a_server_that_asks_is_answered(home) {
+    async fn a_server_that_asks_is_answered(adapter) {
         let interval = Some(Duration::from_millis(30).as_nanos() as u64);
         let cluster = Model::with([Settings { ping_interval: interval, ..Settings::new("n1") }]);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         // It would have given up at the third.
         until(|| cluster.logs()[0].names().iter().filter(|name| **name == "PONG").count() >= 6).await;
@@ -65,10 +65,10 @@ scenarios! {
         assert_eq!(watch.count("disconnected"), 0);
     }
 
-    async fn a_real_server_that_asks_is_answered(home, version) {
+    async fn a_real_server_that_asks_is_answered(adapter, version) {
         let config = ServerConfig::new().ping_interval(Duration::from_millis(200)).ping_max(1);
         let server = real_server(version, config);
-        let (client, mut watch) = home.start(options(&server.url()));
+        let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
         let began = Instant::now();
         // Nothing is to be waited for: the server gives up after 400 ms without an answer.
@@ -80,19 +80,19 @@ scenarios! {
         assert_eq!(watch.count("disconnected"), 0);
     }
 
-    async fn a_server_that_calls_us_stale_is_believed(home) {
-        let stale = Step::also(When::Subscribe(1), [Deed::error("Stale Connection"), Deed::Close]);
+    async fn a_server_that_calls_us_stale_is_believed(adapter) {
+        let stale = Step::also(When::Subscribe(1), [Reaction::error("Stale Connection"), Reaction::Close]);
         let cluster = Model::with([Settings { next_scripts: [vec![stale]].into(), ..Settings::new("n1") }]);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         let _subscription = client.subscribe(filter("pulse.*")).expect("open");
         assert_eq!(watch.disconnected().await.code(), "stale");
         watch.until("resubscribed").await;
         assert_eq!(watch.count("disconnected"), 1);
     }
 
-    async fn a_flush_that_nobody_waits_for_takes_nothing_from_the_next(home) {
+    async fn a_flush_whose_future_is_dropped_takes_nothing_from_the_next(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a session");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a session");
         let mut subscription = client.subscribe(filter("pulse.*")).expect("open");
         for _ in 0..100 {
             drop(client.flush());
@@ -105,8 +105,8 @@ scenarios! {
         assert_eq!(client.publish_fates().confirmed, 100);
     }
 
-    /// The socket takes no more for a while: memory is bounded, publishers wait or are told, and then it goes on.
-    async fn a_server_that_does_not_read_costs_bounded_memory_and_no_message(home) {
+    /// The socket takes no more for a while: memory is bounded, publishers wait or get an error, and then it continues.
+    async fn a_server_that_does_not_read_costs_bounded_memory_and_no_message(adapter) {
         const BUFFER: usize = 4 << 20;
         let (go, gone) = channel();
         let gone = Arc::new(std::sync::Mutex::new(gone));
@@ -123,7 +123,7 @@ scenarios! {
             }
             sender.send(all).expect("a test");
         });
-        let (client, mut watch) = home.start(options(&url).send_buffer(BUFFER));
+        let (client, mut watch) = adapter.start(options(&url).send_buffer(BUFFER));
         watch.until("connected").await;
         let (payload, patience) = (vec![b'x'; 64 << 10], Duration::from_millis(300));
         let mut accepted = 0;

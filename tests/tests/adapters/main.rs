@@ -1,5 +1,5 @@
-//! One suite over all adapters: every scenario is written once and runs in every [`Home`](home::Home), over the model
-//! server or over every real server.
+//! One suite over all adapters: every scenario is written once and runs on every [`Adapter`](adapter::Adapter), over
+//! the model server or over every real server.
 //!
 //! # Writing a scenario
 //! ```ignore
@@ -7,38 +7,38 @@
 //!
 //! scenarios! {
 //!     /// What is special about it, if anything is.
-//!     async fn a_crash_is_survived(home) {
+//!     async fn a_crash_is_survived(adapter) {
 //!         let cluster = Model::start(2);
-//!         let (client, mut watch) = home.start(options(&cluster.urls()));
+//!         let (client, mut watch) = adapter.start(options(&cluster.urls()));
 //!         watch.until("connected").await;
 //!         cluster.server(0).crash();
 //!         watch.until("reconnected").await;
 //!         soon(client.flush()).await.expect("a session");
 //!     }
 //!
-//!     async fn a_password_is_checked(home, version) {
+//!     async fn a_password_is_checked(adapter, version) {
 //!         let server = real_server(version, ServerConfig::new().user(User::with_password("ann", "s3cret")));
 //!         let options = options(&server.url()).user_password("ann", "s3cret");
-//!         let client = soon(home.connect(options)).await.expect("she is let in");
+//!         let client = soon(adapter.connect(options)).await.expect("she is let in");
 //!         client.close().await;
 //!     }
 //! }
 //! ```
-//! `(home)` makes one test for each home, `(home, version)` one for each home and server, named
-//! `theme::scenario::home[::version]`. A new theme is a module here.
+//! `(adapter)` makes one test for each adapter, `(adapter, version)` one for each adapter and server, named
+//! `theme::scenario::adapter[::version]`. A new theme is a module here.
 //!
-//! * The handles are those of `nats-conn-client`, whatever the home: scenarios are not generic.
-//! * [`scene`] has what scenarios share. `soon(..)` is around everything that could hang. Nothing sleeps and hopes:
-//!   `watch.until(..)` waits for an event, `home.spawn(..)` runs beside the scenario, and what blocks, such as
-//!   killing or restarting a real server, runs on a thread of its own with `elsewhere(..)`, so that a runtime with one
-//!   thread goes on.
-//! * `Watch` holds every event against the grammar of the life of a connection, and `Model` every byte against what a
-//!   client must not do: nothing has to be called for that.
-//! * Scenarios that take a while or much of a machine are in `heavy`: `.config/nextest.toml` runs few of them at a time.
+//! * The handles are those of `nats-conn-client`, whatever the adapter: scenarios are not generic.
+//! * [`scene`] has what scenarios share. `soon(..)` is around everything that could hang. Nothing sleeps:
+//!   `watch.until(..)` waits for an event, `adapter.spawn(..)` runs beside the scenario, and what blocks, such as
+//!   killing or restarting a real server, runs on its own thread with `elsewhere(..)`, so that a runtime with one
+//!   thread is not blocked.
+//! * `Watch` checks every event with the grammar of the life of a connection, and `Model` every byte with what a
+//!   client may write: nothing has to be called for that.
+//! * Scenarios that need much time or many resources are in `heavy`: `.config/nextest.toml` runs few of them at a time.
 #![cfg(unix)]
 
 #[macro_use]
-mod home;
+mod adapter;
 pub(crate) use nats_conn_tests::clock;
 mod process;
 mod raw;

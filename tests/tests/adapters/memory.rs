@@ -13,14 +13,14 @@ const SERVER: &str = "NATS_CONN_BLAST";
 
 /// What a process may need, in MiB, this program and everything else counted. Where the consumer is a thread of its own
 /// the scheduler may let it wait until its mailbox is full, which holds 65 536 messages: some 14 MiB of these.
-fn limit(home: Home) -> u64 {
-    match home {
-        Home::TokioCurrentThread => 20,
-        Home::TokioMultiThread | Home::AsyncStd | Home::Std => 32,
+fn limit(adapter: Adapter) -> u64 {
+    match adapter {
+        Adapter::TokioCurrentThread => 20,
+        Adapter::TokioMultiThread | Adapter::AsyncStd | Adapter::Std => 32,
     }
 }
 
-/// A server that sends a million messages of 128 bytes as fast as they are taken, as soon as somebody subscribes.
+/// A server that sends a million messages of 128 bytes as fast as they are taken, as soon as there is a subscription.
 fn blasting_server() -> String {
     raw_server(|_, stream| {
         let mut reader = greet(stream);
@@ -42,30 +42,30 @@ fn blasting_server() -> String {
 }
 
 /// Runs this scenario in a process of its own, and gives the most memory that it had, in MiB.
-fn peak_of(scenario: &str, home: Home) -> u64 {
-    let test = format!("memory::{scenario}::{}", home.name());
+fn peak_of(scenario: &str, adapter: Adapter) -> u64 {
+    let test = format!("memory::{scenario}::{}", adapter.name());
     let output = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", &test, "--nocapture", "--test-threads", "1"])
         .env(SERVER, blasting_server())
         .output()
         .expect("another process");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let output_text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
-        "{said}\n{}",
+        "{output_text}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let peak = said
+    let peak = output_text
         .lines()
         .find_map(|line| line.split("peak of ").nth(1)?.strip_suffix(" KiB"));
     let peak: u64 = peak
         .and_then(|kibibytes| kibibytes.parse().ok())
         .expect("it says its peak");
-    eprintln!("{home:?}: {peak} KiB at most");
+    eprintln!("{adapter:?}: {peak} KiB at most");
     peak.div_ceil(1024)
 }
 
-/// Says the most memory that this process had so far.
+/// Prints the most memory that this process had so far.
 fn say_peak() {
     let status = std::fs::read_to_string("/proc/self/status").expect("what Linux says of a process");
     let peak = status
@@ -75,8 +75,8 @@ fn say_peak() {
 }
 
 /// Takes everything of a server, with the default settings, and does this with each message.
-async fn take_everything(home: Home, url: &str, mut take: impl FnMut(Message)) {
-    let client = soon(home.connect(Options::from_url(url).expect("a URL")))
+async fn take_everything(adapter: Adapter, url: &str, mut take: impl FnMut(Message)) {
+    let client = soon(adapter.connect(Options::from_url(url).expect("a URL")))
         .await
         .expect("a server");
     let mut subscription = client.subscribe(&SUBJECT).expect("open");
@@ -88,16 +88,16 @@ async fn take_everything(home: Home, url: &str, mut take: impl FnMut(Message)) {
 }
 
 scenarios! {
-    async fn a_million_messages_are_counted_in_little_memory(home) {
+    async fn a_million_messages_are_counted_in_little_memory(adapter) {
         if let Ok(url) = std::env::var(SERVER) {
-            return take_everything(home, &url, drop).await;
+            return take_everything(adapter, &url, drop).await;
         }
-        let peak = soon(elsewhere(move || peak_of("a_million_messages_are_counted_in_little_memory", home))).await;
-        assert!(peak <= limit(home), "{peak} MiB");
+        let peak = soon(elsewhere(move || peak_of("a_million_messages_are_counted_in_little_memory", adapter))).await;
+        assert!(peak <= limit(adapter), "{peak} MiB");
     }
 
-    /// The measure measures: a consumer that keeps one message of ten does not pass.
-    async fn what_is_kept_is_seen_by_the_measure(home) {
+    /// The measurement works: a consumer that keeps one message of ten does not pass.
+    async fn what_is_kept_is_seen_by_the_measure(adapter) {
         if let Ok(url) = std::env::var(SERVER) {
             let (mut number, mut kept) = (0, Vec::new());
             let keep = |message| {
@@ -106,9 +106,9 @@ scenarios! {
                     kept.push(message);
                 }
             };
-            return take_everything(home, &url, keep).await;
+            return take_everything(adapter, &url, keep).await;
         }
-        let peak = soon(elsewhere(move || peak_of("what_is_kept_is_seen_by_the_measure", home))).await;
-        assert!(peak > limit(home), "{peak} MiB");
+        let peak = soon(elsewhere(move || peak_of("what_is_kept_is_seen_by_the_measure", adapter))).await;
+        assert!(peak > limit(adapter), "{peak} MiB");
     }
 }

@@ -6,16 +6,16 @@ use crate::scene::*;
 
 const SUBJECT: Subject = Subject::from_static("mail.one");
 
-async fn connected(home: Home, server: &RealServer) -> Client {
-    soon(home.connect(options(&server.url())))
+async fn connected(adapter: Adapter, server: &RealServer) -> Client {
+    soon(adapter.connect(options(&server.url())))
         .await
         .expect("a server")
 }
 
 scenarios! {
-    async fn headers_reply_and_payload_arrive_as_they_were_sent(home, version) {
+    async fn headers_reply_and_payload_arrive_as_they_were_sent(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (sender, receiver) = (connected(home, &server).await, connected(home, &server).await);
+        let (sender, receiver) = (connected(adapter, &server).await, connected(adapter, &server).await);
         let mut subscription = receiver.subscribe(filter("mail.>")).expect("open");
         soon(receiver.flush()).await.expect("a session");
         let mut headers = Headers::new();
@@ -36,9 +36,9 @@ scenarios! {
         assert!(second.headers().expect("no block").is_none());
     }
 
-    async fn a_message_of_any_size_up_to_the_limit_arrives_and_no_larger_one_leaves(home, version) {
+    async fn a_message_of_any_size_up_to_the_limit_arrives_and_no_larger_one_leaves(adapter, version) {
         let server = real_server(version, ServerConfig::new().max_payload(200_000));
-        let client = connected(home, &server).await;
+        let client = connected(adapter, &server).await;
         let mut subscription = client.subscribe(&SUBJECT).expect("open");
         for size in [0, 1, 4095, 4096, 65_535, 65_536, 199_999, 200_000] {
             let payload: Vec<u8> = (0..size).map(|place: usize| (place % 251) as u8).collect();
@@ -58,9 +58,9 @@ scenarios! {
         assert_eq!(client.statistics().connects, 1);
     }
 
-    async fn headers_are_refused_where_the_server_has_none(home, version) {
+    async fn headers_are_refused_where_the_server_has_none(adapter, version) {
         let server = real_server(version, ServerConfig::new().without_headers());
-        let client = connected(home, &server).await;
+        let client = connected(adapter, &server).await;
         let mut headers = Headers::new();
         headers.append("k", "v").expect("valid");
         assert_eq!(
@@ -71,9 +71,9 @@ scenarios! {
         soon(client.flush()).await.expect("the same session");
     }
 
-    async fn a_control_line_that_would_cost_the_link_is_refused(home, version) {
+    async fn a_control_line_that_would_cost_the_link_is_refused(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = connected(home, &server).await;
+        let client = connected(adapter, &server).await;
         let long = subject(&"s".repeat(4094));
         assert!(matches!(
             client.try_publish(Publish::new(&long, "x")),
@@ -89,9 +89,9 @@ scenarios! {
         assert_eq!(client.statistics().connects, 1);
     }
 
-    async fn wildcards_match_and_other_subjects_do_not(home, version) {
+    async fn wildcards_match_and_other_subjects_do_not(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = connected(home, &server).await;
+        let client = connected(adapter, &server).await;
         let filters = ["mail.*", "mail.>", "mail.*.two", "mail.one.two", ">", "other.>"];
         let mut subscriptions = filters.map(|text| client.subscribe(filter(text)).expect("open"));
         for to in ["mail.one", "mail.one.two"] {
@@ -104,10 +104,10 @@ scenarios! {
         assert_eq!(received, [vec![8], vec![8, 12], vec![12], vec![12], vec![8, 12], vec![]]);
     }
 
-    async fn each_message_goes_to_one_member_of_a_queue_group_and_to_everybody_else(home, version) {
+    async fn each_message_goes_to_one_member_of_a_queue_group_and_to_every_plain_subscription(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let sender = connected(home, &server).await;
-        let clients = [connected(home, &server).await, connected(home, &server).await];
+        let sender = connected(adapter, &server).await;
+        let clients = [connected(adapter, &server).await, connected(adapter, &server).await];
         let group = || QueueGroup::new("workers").expect("a name");
         let mut members = Vec::new();
         for client in &clients {
@@ -136,10 +136,10 @@ scenarios! {
         assert_eq!(all, (0..200).collect::<Vec<_>>());
     }
 
-    async fn without_echo_a_client_hears_others_and_not_itself(home, version) {
+    async fn without_echo_a_client_receives_from_others_and_not_from_itself(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let other = connected(home, &server).await;
-        let client = soon(home.connect(options(&server.url()).echo(false))).await.expect("a server");
+        let other = connected(adapter, &server).await;
+        let client = soon(adapter.connect(options(&server.url()).echo(false))).await.expect("a server");
         let mut subscription = client.subscribe(&SUBJECT).expect("open");
         soon(client.publish(&SUBJECT, "my own")).await.expect("room");
         soon(client.flush()).await.expect("a session");
@@ -148,9 +148,9 @@ scenarios! {
         assert_eq!(subscription.pending(), 0);
     }
 
-    async fn an_automatic_unsubscribe_delivers_exactly_as_many(home, version) {
+    async fn an_automatic_unsubscribe_delivers_exactly_as_many(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = connected(home, &server).await;
+        let client = connected(adapter, &server).await;
         let mut few = client.subscribe(&SUBJECT).expect("open");
         few.unsubscribe_after(5).expect("alive");
         let mut none = client.subscribe(&SUBJECT).expect("open");
@@ -174,9 +174,9 @@ scenarios! {
         assert_eq!(connections["connections"][0]["subscriptions"], 0);
     }
 
-    async fn a_subscription_that_is_dropped_or_drained_is_forgotten_by_the_server(home, version) {
+    async fn a_subscription_that_is_dropped_or_drained_is_forgotten_by_the_server(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = connected(home, &server).await;
+        let client = connected(adapter, &server).await;
         let mut drained = client.subscribe(&SUBJECT).expect("open");
         let dropped = client.subscribe(&SUBJECT).expect("open");
         for _ in 0..100 {
@@ -196,31 +196,31 @@ scenarios! {
         assert_eq!(client.statistics().subscriptions, 0);
     }
 
-    async fn one_subscription_too_many_is_told_and_costs_no_other(home, version) {
+    async fn one_subscription_too_many_is_reported_and_affects_no_other(adapter, version) {
         let server = real_server(version, ServerConfig::new().max_subscriptions(2));
-        let (client, mut watch) = home.start(options(&server.url()));
+        let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
         let mut first = client.subscribe(&SUBJECT).expect("open");
         let _second = client.subscribe(filter("mail.two")).expect("open");
         let _third = client.subscribe(filter("mail.three")).expect("open");
-        let told = watch.until("server_error").await;
-        assert!(format!("{told:?}").to_lowercase().contains("maximum subscriptions exceeded"), "{told:?}");
+        let reported = watch.until("server_error").await;
+        assert!(format!("{reported:?}").to_lowercase().contains("maximum subscriptions exceeded"), "{reported:?}");
         soon(client.publish(&SUBJECT, "x")).await.expect("room");
         assert_eq!(text(&mut first).await, "x");
         assert_eq!(client.state(), State::Connected);
     }
 
-    /// Only the subscription whose holder takes nothing loses anything, and it is told how much.
-    async fn a_slow_consumer_costs_nobody_else_anything(home, version) {
+    /// Only the subscription whose holder takes nothing loses anything, and learns how much.
+    async fn a_slow_consumer_affects_no_other(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let sender = connected(home, &server).await;
-        let (client, mut watch) = home.start(options(&server.url()));
+        let sender = connected(adapter, &server).await;
+        let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
         let mut slow = client.subscribe(&SUBJECT).expect("open");
         slow.set_limits(MailboxLimits::new(1000, 64 << 20));
         let mut quick = client.subscribe(&SUBJECT).expect("open");
         soon(client.flush()).await.expect("a session");
-        let publishing = home.spawn(async move {
+        let publishing = adapter.spawn(async move {
             for number in 0..20_000_u32 {
                 soon(sender.publish(&SUBJECT, number.to_string().as_str())).await.expect("room");
             }
@@ -246,10 +246,10 @@ scenarios! {
         assert_eq!((watch.count("slow_consumer"), watch.count("disconnected")), (1, 0));
     }
 
-    async fn who_brings_no_credentials_is_the_user_that_the_server_says(home, version) {
+    async fn without_credentials_a_client_is_the_no_auth_user(adapter, version) {
         let guest = User::with_password("guest", "unused").allow_publish(&["mail.>"]).allow_subscribe(&["mail.>"]);
         let server = real_server(version, ServerConfig::new().user(guest).no_auth_user("guest"));
-        let (client, mut watch) = home.start(options(&server.url()));
+        let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
         let mut subscription = client.subscribe(&SUBJECT).expect("open");
         soon(client.publish(&SUBJECT, "x")).await.expect("room");
@@ -258,9 +258,9 @@ scenarios! {
         watch.until("permission_denied").await;
     }
 
-    async fn what_is_published_at_most_once_is_confirmed_without_a_flush(home) {
+    async fn what_is_published_at_most_once_is_confirmed_without_a_flush(adapter) {
         let cluster = Model::start(1);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let pings = || cluster.logs()[0].names().iter().filter(|name| **name == "PING").count();
         for round in 1..=2 {
             for _ in 0..10 {
@@ -272,7 +272,7 @@ scenarios! {
             assert!(pings() as u64 > round, "that of the handshake, and at least one for each ten");
         }
         let silent = options(&cluster.urls()).confirm_after(Duration::ZERO);
-        let client = soon(home.connect(silent)).await.expect("a server");
+        let client = soon(adapter.connect(silent)).await.expect("a server");
         soon(client.publish(&SUBJECT, "x")).await.expect("room");
         pause(Duration::from_millis(1_500)).await;
         assert!(!client.all_confirmed(), "it was switched off");

@@ -1,4 +1,4 @@
-//! What a real server does not allow: told by name, and at no cost for anything else.
+//! What a real server does not allow: reported by name, and without effect on anything else.
 
 use nats_conn_client::proto::PermissionOperation;
 use nats_conn_client::{QueueGroup, RequestError, RequestFailure, Sid, State};
@@ -9,8 +9,8 @@ fn ann() -> User {
     User::with_password("ann", "s3cret")
 }
 
-async fn start(home: Home, server: &RealServer) -> (Client, Watch) {
-    let (client, mut watch) = home.start(options(&server.client_url_with("ann:s3cret")));
+async fn start(adapter: Adapter, server: &RealServer) -> (Client, Watch) {
+    let (client, mut watch) = adapter.start(options(&server.client_url_with("ann:s3cret")));
     watch.until("connected").await;
     (client, watch)
 }
@@ -31,9 +31,9 @@ async fn denied(watch: &mut Watch) -> (PermissionOperation, String, Option<Strin
 }
 
 scenarios! {
-    async fn a_denied_publish_is_told_by_its_subject_and_costs_nothing_else(home, version) {
+    async fn a_denied_publish_is_reported_with_its_subject_and_affects_nothing_else(adapter, version) {
         let server = real_server(version, ServerConfig::new().user(ann().deny_publish(&["secret.>"])));
-        let (client, mut watch) = start(home, &server).await;
+        let (client, mut watch) = start(adapter, &server).await;
         let mut subscription = client.subscribe(filter("open.*")).expect("open");
         soon(client.publish(&subject("secret.plan"), "x")).await.expect("room");
         soon(client.publish(&subject("open.door"), "y")).await.expect("room");
@@ -43,10 +43,10 @@ scenarios! {
         assert_eq!((client.state(), client.statistics().connects), (State::Connected, 1));
     }
 
-    async fn a_denied_subscription_ends_and_no_other_one_does(home, version) {
+    async fn a_denied_subscription_ends_and_no_other_one_does(adapter, version) {
         let permissions = ann().deny_subscribe(&["secret.>"]).allow_subscribe(&["open.>", "team red", "_INBOX.>"]);
         let server = real_server(version, ServerConfig::new().user(permissions));
-        let (client, mut watch) = start(home, &server).await;
+        let (client, mut watch) = start(adapter, &server).await;
         let mut good = client.subscribe(filter("open.*")).expect("open");
         let mut bad = client.subscribe(filter("secret.plan")).expect("open");
         let (operation, subject, _, sub) = denied(&mut watch).await;
@@ -67,9 +67,9 @@ scenarios! {
     }
 
     /// What was refused is not asked for again.
-    async fn a_denied_subscription_is_not_restored(home, version) {
+    async fn a_denied_subscription_is_not_restored(adapter, version) {
         let server = real_server(version, ServerConfig::new().user(ann().deny_subscribe(&["secret.>"])));
-        let (client, mut watch) = start(home, &server).await;
+        let (client, mut watch) = start(adapter, &server).await;
         let _good = client.subscribe(filter("open.*")).expect("open");
         let mut bad = client.subscribe(filter("secret.plan")).expect("open");
         assert_eq!(soon(bad.next()).await, None);
@@ -83,9 +83,9 @@ scenarios! {
     }
 
     /// A permission that goes with a reload or a restart takes its subscription with it, and no other.
-    async fn a_permission_that_is_taken_away_ends_its_subscription(home, version) {
+    async fn a_permission_that_is_taken_away_ends_its_subscription(adapter, version) {
         let server = real_server(version, ServerConfig::new().user(ann()));
-        let (client, mut watch) = start(home, &server).await;
+        let (client, mut watch) = start(adapter, &server).await;
         let mut good = client.subscribe(filter("open.*")).expect("open");
         let mut first = client.subscribe(filter("team.a")).expect("open");
         let mut second = client.subscribe(filter("team.a")).expect("open");
@@ -93,14 +93,14 @@ scenarios! {
         let reloading = server.clone();
         let config = ServerConfig::new().user(ann().deny_subscribe(&["team.>"]));
         soon(elsewhere(move || reloading.reload(config))).await;
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for _ in 0..2 {
             let (operation, subject, _, sub) = denied(&mut watch).await;
             assert_eq!((operation, subject.as_str()), (PermissionOperation::Subscribe, "team.a"));
-            told.push(sub.expect("it is known which"));
+            reported.push(sub.expect("it is known which"));
         }
-        told.sort_unstable();
-        assert_eq!(told, [first.sid(), second.sid()]);
+        reported.sort_unstable();
+        assert_eq!(reported, [first.sid(), second.sid()]);
         for subscription in [&mut first, &mut second] {
             assert_eq!(soon(subscription.next()).await, None);
             assert_eq!(subscription.ended(), Some(EndReason::Refused));
@@ -110,9 +110,9 @@ scenarios! {
         assert_eq!(client.statistics().connects, 1);
     }
 
-    async fn a_subscription_that_the_next_server_refuses_is_counted_when_the_others_are_restored(home, version) {
+    async fn a_subscription_that_the_next_server_refuses_is_counted_when_the_others_are_restored(adapter, version) {
         let server = real_server(version, ServerConfig::new().user(ann()));
-        let (client, mut watch) = start(home, &server).await;
+        let (client, mut watch) = start(adapter, &server).await;
         let _good = client.subscribe(filter("open.*")).expect("open");
         let mut bad = client.subscribe(filter("secret.plan")).expect("open");
         soon(client.flush()).await.expect("a session");
@@ -128,9 +128,9 @@ scenarios! {
         assert_eq!(bad.ended(), Some(EndReason::Refused));
     }
 
-    async fn a_request_on_a_denied_subject_ends_refused(home, version) {
+    async fn a_request_on_a_denied_subject_ends_refused(adapter, version) {
         let server = real_server(version, ServerConfig::new().user(ann().deny_publish(&["secret.>"])));
-        let (client, mut watch) = start(home, &server).await;
+        let (client, mut watch) = start(adapter, &server).await;
         let refused = soon(client.request(&subject("secret.plan"), "?").into_future()).await;
         assert_eq!(refused, Err(RequestFailure::Failed(RequestError::Refused)));
         assert_eq!(denied(&mut watch).await.0, PermissionOperation::Publish);
@@ -138,9 +138,9 @@ scenarios! {
         assert_eq!(nobody, Err(RequestFailure::Failed(RequestError::NoResponders)));
     }
 
-    async fn requests_whose_inbox_is_denied_end_refused_and_work_when_it_is_allowed(home, version) {
+    async fn requests_whose_inbox_is_denied_end_refused_and_work_when_it_is_allowed(adapter, version) {
         let server = real_server(version, ServerConfig::new().user(ann().deny_subscribe(&["_INBOX.>"])));
-        let (client, mut watch) = start(home, &server).await;
+        let (client, mut watch) = start(adapter, &server).await;
         let _service = client.subscribe(filter("open.*")).expect("open");
         let door = subject("open.door");
         let (first, second) = (client.request(&door, "?").start(), client.request(&door, "?").start());

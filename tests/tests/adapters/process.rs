@@ -19,8 +19,8 @@ pub(crate) async fn another_process(test: &str, variable: &str, value: impl AsRe
         .expect("a process");
     let mut output = process.stdout.take().expect("a pipe");
     let output = elsewhere(move || {
-        let mut said = String::new();
-        output.read_to_string(&mut said).map(|_| said)
+        let mut output_text = String::new();
+        output.read_to_string(&mut output_text).map(|_| output_text)
     });
     let deadline = Instant::now() + LIMIT;
     while process.try_wait().expect("a process").is_none() {

@@ -1,4 +1,4 @@
-//! Servers that do with their sockets what no model of the protocol does.
+//! Servers that use their sockets in ways that the model server does not.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -38,7 +38,7 @@ pub(crate) fn let_in<S: Read + Write>(stream: S) -> BufReader<S> {
     reader
 }
 
-/// What lies between a client and a server, and does not pass on what the server says while it is choked.
+/// A proxy between a client and a server, which does not forward what the server sends while it is choked.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     url: String,

@@ -1,4 +1,4 @@
-//! From one link to the next: what is lost, what is kept, and who is dialled.
+//! From one link to the next: what is lost, what is kept, and which server is dialled.
 
 use std::io::{Read, Write};
 use std::sync::Barrier;
@@ -8,7 +8,7 @@ use nats_conn_client::machine::{DropReason, RemovalReason};
 use nats_conn_client::{
     Backoff, FlushError, PublishError, QueueGroup, ServerUrl, State, StateError, WhenFull,
 };
-use nats_conn_tests::model_server::{Deed, Op, Step, When, parse_transcript};
+use nats_conn_tests::model_server::{Op, Reaction, Step, When, parse_transcript};
 
 use crate::raw::{greet, raw_server};
 use crate::scene::*;
@@ -29,10 +29,10 @@ fn urls(of: &[&Model]) -> Vec<ServerUrl> {
 }
 
 scenarios! {
-    async fn half_a_message_is_forgotten_with_its_link(home) {
-        let half = Step::also(When::Subscribe(1), [Deed::send("MSG links.one 1 10\r\n12345"), Deed::Close]);
+    async fn half_a_message_is_forgotten_with_its_link(adapter) {
+        let half = Step::also(When::Subscribe(1), [Reaction::send("MSG links.one 1 10\r\n12345"), Reaction::Close]);
         let cluster = once(vec![half]);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         let mut subscription = client.subscribe(filter("links.*")).expect("open");
         assert_eq!(watch.disconnected().await.code(), "eof");
         watch.until("resubscribed").await;
@@ -41,12 +41,12 @@ scenarios! {
         assert_eq!(watch.count("disconnected"), 1);
     }
 
-    /// A message and the error behind it arrive with the end of the stream, before anybody has read.
-    async fn what_arrived_before_the_end_of_the_stream_counts(home) {
+    /// A message and the error after it arrive with the end of the stream, before anything was read.
+    async fn what_arrived_before_the_end_of_the_stream_counts(adapter) {
         let farewell = "MSG links.one 1 4\r\nlast\r\n-ERR 'Secure Connection - TLS Required'\r\n";
-        let last_words = Step::also(When::Subscribe(1), [Deed::send(farewell), Deed::Close]);
+        let last_words = Step::also(When::Subscribe(1), [Reaction::send(farewell), Reaction::Close]);
         let cluster = once(vec![last_words]);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         let mut subscription = client.subscribe(filter("links.*")).expect("open");
         let reason = watch.disconnected().await;
         assert_eq!((reason.code(), watch.count("server_error")), ("server_error", 1), "{reason}");
@@ -54,7 +54,7 @@ scenarios! {
     }
 
     /// What was cut off by the end of one link is sent again whole, and its rest never reaches the next one.
-    async fn a_frame_that_was_cut_is_sent_whole_to_the_next_link(home) {
+    async fn a_frame_that_was_cut_is_sent_whole_to_the_next_link(adapter) {
         const MEBIBYTE: usize = 1 << 20;
         let (sender, transcript) = std::sync::mpsc::channel();
         let published = Arc::new(Barrier::new(2));
@@ -78,7 +78,7 @@ scenarios! {
             }
             sender.send(all).expect("a test");
         });
-        let (client, mut watch) = home.start(options(&url).send_buffer(64 * MEBIBYTE));
+        let (client, mut watch) = adapter.start(options(&url).send_buffer(64 * MEBIBYTE));
         watch.until("connected").await;
         for number in 0..16_u8 {
             let payload = vec![number; MEBIBYTE - 1];
@@ -108,10 +108,10 @@ scenarios! {
         assert_eq!(published, expected, "in order, and none twice");
     }
 
-    async fn a_flush_fails_with_its_link_and_the_next_one_does_not_complete_it(home) {
+    async fn a_flush_fails_with_its_link_and_the_next_one_does_not_complete_it(adapter) {
         let deaf = Step::instead(When::PingFrom(2), []);
         let cluster = once(vec![deaf]);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let (flush, rtt) = (client.flush(), client.rtt());
         until(|| cluster.logs()[0].names().iter().filter(|name| **name == "PING").count() >= 2).await;
@@ -123,9 +123,9 @@ scenarios! {
         assert_eq!(watch.count("disconnected"), 1);
     }
 
-    async fn what_is_done_without_a_link_is_on_the_next_one_once_and_in_order(home) {
+    async fn what_is_done_without_a_link_is_on_the_next_one_once_and_in_order(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let kept = client.queue_subscribe(filter("links.kept"), QueueGroup::new("workers").expect("a name"));
         let kept = kept.expect("open");
@@ -164,15 +164,15 @@ scenarios! {
             publish(2),
             Op::Ping,
         ];
-        assert_eq!(ops[2..], expected, "behind CONNECT and PING");
+        assert_eq!(ops[2..], expected, "after CONNECT and PING");
     }
 
-    async fn a_forced_reconnect_leaves_the_session_the_attempt_or_the_wait(home) {
+    async fn a_forced_reconnect_leaves_the_session_the_attempt_or_the_wait(adapter) {
         let (first, second) = (Model::start(1), Model::start(1));
         let list = format!("{},{}", first.urls(), second.urls());
         let mut backoff = Backoff::default();
         (backoff.base, backoff.max) = (LIMIT * 2, LIMIT * 2);
-        let (client, mut watch) = home.start(options(&list).randomize(false).backoff(backoff));
+        let (client, mut watch) = adapter.start(options(&list).randomize(false).backoff(backoff));
         assert_eq!(watch.session().await, first.urls());
         client.force_reconnect().expect("a session");
         assert_eq!(watch.disconnected().await.code(), "forced");
@@ -190,9 +190,9 @@ scenarios! {
         assert_eq!(client.force_reconnect(), Err(StateError::Closed));
     }
 
-    async fn without_reconnecting_the_first_loss_is_the_end(home) {
+    async fn without_reconnecting_the_first_loss_is_the_end(adapter) {
         let cluster = Model::start(2);
-        let (client, mut watch) = home.start(options(&cluster.server(0).url()).reconnect(false));
+        let (client, mut watch) = adapter.start(options(&cluster.server(0).url()).reconnect(false));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("links.*")).expect("open");
         cluster.server(0).crash();
@@ -204,12 +204,12 @@ scenarios! {
         assert!(matches!(soon(client.publish(&SUBJECT, "x")).await, Err(failure) if failure == PublishError::Closed.into()));
     }
 
-    async fn a_server_that_fails_too_often_leaves_the_pool_and_the_last_one_is_the_end(home) {
+    async fn a_server_that_fails_too_often_leaves_the_pool_and_the_last_one_is_the_end(adapter) {
         let cluster = Model::start(1);
         let mut backoff = Backoff::default();
         (backoff.base, backoff.max, backoff.jitter) =
             (Duration::from_millis(10), Duration::from_millis(10), Some(Duration::ZERO));
-        let (_client, mut watch) = home.start(options(&cluster.urls()).max_reconnects(3).backoff(backoff));
+        let (_client, mut watch) = adapter.start(options(&cluster.urls()).max_reconnects(3).backoff(backoff));
         watch.until("connected").await;
         cluster.server(0).crash();
         let removed = watch.until("server_removed").await;
@@ -221,9 +221,9 @@ scenarios! {
         assert_eq!(watch.count("connect_failed"), 3);
     }
 
-    async fn another_pool_is_used_when_the_link_is_lost(home) {
+    async fn another_pool_is_used_when_the_link_is_lost(adapter) {
         let (first, second) = (Model::start(1), Model::start(1));
-        let (client, mut watch) = home.start(options(&first.urls()));
+        let (client, mut watch) = adapter.start(options(&first.urls()));
         watch.until("connected").await;
         assert_eq!(client.set_servers(Vec::new()), Err(StateError::NoServers));
         client.set_servers(urls(&[&second])).expect("open");
@@ -235,11 +235,11 @@ scenarios! {
         assert!(pool[0].current && pool[0].server.to_string() == second.urls());
     }
 
-    async fn another_pool_ends_a_wait(home) {
+    async fn another_pool_ends_a_wait(adapter) {
         let (first, second) = (Model::start(1), Model::start(1));
         let mut backoff = Backoff::default();
         (backoff.base, backoff.max) = (LIMIT * 2, LIMIT * 2);
-        let (client, mut watch) = home.start(options(&first.urls()).backoff(backoff));
+        let (client, mut watch) = adapter.start(options(&first.urls()).backoff(backoff));
         watch.until("connected").await;
         first.server(0).crash();
         watch.until("backoff_wait").await;
@@ -247,7 +247,7 @@ scenarios! {
         assert_eq!(watch.session().await, second.urls());
     }
 
-    async fn who_chooses_servers_is_asked_at_every_attempt(home) {
+    async fn a_selector_is_asked_at_every_attempt(adapter) {
         let (first, second) = (Model::start(1), Model::start(1));
         let list = format!("{},{}", first.urls(), second.urls());
         let asked = Arc::new(AtomicUsize::new(0));
@@ -256,16 +256,16 @@ scenarios! {
             counter.fetch_add(1, Ordering::Relaxed);
             (choice.servers[1].server.id(), Duration::ZERO)
         });
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         assert_eq!(watch.session().await, second.urls());
         client.force_reconnect().expect("a session");
         assert_eq!(watch.session().await, second.urls());
         assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 
-    async fn what_a_lesser_server_cannot_take_is_dropped_and_told(home) {
+    async fn what_an_older_server_cannot_take_is_dropped_and_reported(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         cluster.server(0).crash();
         watch.until("disconnected").await;
@@ -292,9 +292,9 @@ scenarios! {
         assert_eq!(client.publish_fates().dropped, 2);
     }
 
-    async fn a_full_buffer_says_so_as_it_was_asked_to(home) {
+    async fn a_full_buffer_is_reported_as_configured(adapter) {
         let cluster = Model::start(1);
-        let start = |when_full| home.start(options(&cluster.urls()).send_buffer(1000).when_full(when_full));
+        let start = |when_full| adapter.start(options(&cluster.urls()).send_buffer(1000).when_full(when_full));
         let (refusing, mut first) = start(WhenFull::Error);
         let (dropping, mut second) = start(WhenFull::DropOldest);
         let (off, mut third) = start(WhenFull::Off);
@@ -317,9 +317,9 @@ scenarios! {
         second.until("publish_dropped").await;
     }
 
-    async fn an_automatic_unsubscribe_is_exact_across_a_restart(home, version) {
+    async fn an_automatic_unsubscribe_is_exact_across_a_restart(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (client, mut watch) = home.start(options(&server.url()));
+        let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("links.*")).expect("open");
         subscription.unsubscribe_after(10).expect("alive");
@@ -344,9 +344,9 @@ scenarios! {
         assert_eq!(connections["connections"][0]["subscriptions"], 0, "the server has forgotten it too");
     }
 
-    async fn a_message_too_large_for_the_next_server_does_not_cost_its_link(home, version) {
+    async fn a_message_too_large_for_the_next_server_does_not_cost_its_link(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (client, mut watch) = home.start(options(&server.url()));
+        let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
         server.kill();
         watch.until("disconnected").await;
@@ -362,12 +362,12 @@ scenarios! {
         assert_eq!(watch.count("disconnected"), 1);
     }
 
-    async fn servers_that_join_and_leave_a_cluster_are_told(home, version) {
+    async fn servers_that_join_and_leave_a_cluster_are_reported(adapter, version) {
         let cluster = Arc::new(Cluster::start(version, 3, ServerConfig::new()));
         cluster.node(2).kill();
         let settled = cluster.clone();
         soon(elsewhere(move || settled.wait_until_formed())).await;
-        let (client, mut watch) = home.start(options(&cluster.node(0).url()));
+        let (client, mut watch) = adapter.start(options(&cluster.node(0).url()));
         watch.until("connected").await;
         let known = |node: usize| {
             let url = cluster.node(node).url();
@@ -391,16 +391,16 @@ scenarios! {
         assert!(!known(2));
     }
 
-    async fn announced_servers_are_ignored_where_that_is_asked(home, version) {
+    async fn announced_servers_are_ignored_where_that_is_asked(adapter, version) {
         let cluster = Cluster::start(version, 2, ServerConfig::new());
-        let client = soon(home.connect(options(&cluster.node(0).url()).ignore_discovered(true))).await.expect("a server");
+        let client = soon(adapter.connect(options(&cluster.node(0).url()).ignore_discovered(true))).await.expect("a server");
         soon(client.flush()).await.expect("a session");
         assert_eq!(client.servers().len(), 1);
     }
 
-    /// The server says why and tears the link down while we are writing: what it said counts, not that we could not
+    /// The server sends why and tears the link down while we are writing: its reason counts, not that we could not
     /// write any more.
-    async fn an_error_before_a_reset_is_the_reason(home) {
+    async fn an_error_before_a_reset_is_the_reason(adapter) {
         let url = raw_server(|number, stream| {
             let mut reader = greet(stream);
             if number == 0 {
@@ -413,10 +413,10 @@ scenarios! {
             }
             let _ = reader.read_to_end(&mut Vec::new());
         });
-        let (client, mut watch) = home.start(options(&url));
+        let (client, mut watch) = adapter.start(options(&url));
         watch.until("connected").await;
         let publisher = client.clone();
-        let publishing = home.spawn(async move {
+        let publishing = adapter.spawn(async move {
             while soon(publisher.publish(&SUBJECT, &[b'x'; 1000][..])).await.is_ok() {
                 pause(Duration::from_micros(100)).await;
             }
@@ -428,16 +428,16 @@ scenarios! {
         soon(publishing).await;
     }
 
-    /// A server whose limit was lowered says so only to new links.
-    async fn a_limit_that_was_lowered_meanwhile_costs_one_link_and_the_message(home, version) {
+    /// A server whose limit was lowered announces it only on new links.
+    async fn a_lowered_payload_limit_costs_one_link_and_the_message(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (client, mut watch) = home.start(options(&server.url()));
+        let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("links.*")).expect("open");
         soon(client.flush()).await.expect("a session");
         let reloading = server.clone();
         soon(elsewhere(move || reloading.reload(ServerConfig::new().max_payload(1000)))).await;
-        // Whether the server has told by then is its business.
+        // The server may or may not have announced it by then.
         let accepted = soon(client.publish(&SUBJECT, &[b'x'; 5000][..])).await;
         if accepted.is_ok() {
             watch.until("publish_dropped").await;
@@ -450,9 +450,9 @@ scenarios! {
         assert_eq!(client.max_payload(), Some(1000));
     }
 
-    async fn what_went_wrong_with_a_server_is_remembered_until_it_works(home) {
+    async fn what_went_wrong_with_a_server_is_remembered_until_it_works(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         cluster.server(0).crash();
         watch.until("connect_failed").await;

@@ -1,4 +1,4 @@
-//! Requests: their one end, whatever it is.
+//! Requests: each ends exactly once, however it ends.
 
 use nats_conn_client::{
     Headers, QueueGroup, RepliesEnd, RequestError, RequestFailure, RequestMany, RequestStartError,
@@ -14,28 +14,28 @@ fn failed(error: RequestError) -> Result<Message, RequestFailure> {
 }
 
 /// Answers what comes to a subject with what came, until the connection closes.
-fn echo(home: Home, client: &Client) -> Task<()> {
+fn echo(adapter: Adapter, client: &Client) -> Task<()> {
     let mut requests = client.subscribe(&SERVICE).expect("open");
     let client = client.clone();
-    home.spawn(async move {
+    adapter.spawn(async move {
         while let Some(request) = requests.next().await {
             client.respond(&request, request.payload()).await.expect("open");
         }
     })
 }
 
-async fn connected(home: Home, server: &RealServer) -> Client {
-    soon(home.connect(options(&server.url())))
+async fn connected(adapter: Adapter, server: &RealServer) -> Client {
+    soon(adapter.connect(options(&server.url())))
         .await
         .expect("a server")
 }
 
 scenarios! {
-    async fn a_request_has_its_reply_or_is_told_that_nobody_listens(home, version) {
+    async fn a_request_gets_its_reply_or_no_responders(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (client, service) = (connected(home, &server).await, connected(home, &server).await);
+        let (client, service) = (connected(adapter, &server).await, connected(adapter, &server).await);
         assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
-        let serving = echo(home, &service);
+        let serving = echo(adapter, &service);
         soon(service.flush()).await.expect("a session");
         for number in 0..100 {
             let question = number.to_string();
@@ -49,10 +49,10 @@ scenarios! {
         assert_eq!(client.statistics().requests, 0);
     }
 
-    async fn a_thousand_requests_at_once_have_each_their_own_reply(home, version) {
+    async fn a_thousand_requests_at_once_each_get_their_own_reply(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (client, service) = (connected(home, &server).await, connected(home, &server).await);
-        let _serving = echo(home, &service);
+        let (client, service) = (connected(adapter, &server).await, connected(adapter, &server).await);
+        let _serving = echo(adapter, &service);
         soon(service.flush()).await.expect("a session");
         let pending: Vec<_> = (0..1000)
             .map(|number: u32| (number, client.request(&SERVICE, number.to_string().as_str()).start().expect("room")))
@@ -68,9 +68,9 @@ scenarios! {
         assert_eq!(subscriptions, 2, "the service's, and one inbox for all requests");
     }
 
-    async fn a_request_that_is_not_answered_times_out_and_a_late_reply_is_nobodys(home, version) {
+    async fn a_request_that_is_not_answered_times_out_and_a_late_reply_is_nobodys(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = connected(home, &server).await;
+        let client = connected(adapter, &server).await;
         let mut requests = client.subscribe(&SERVICE).expect("open");
         let patience = Duration::from_millis(50);
         let late = soon(client.request(&SERVICE, "?").timeout(patience).into_future()).await;
@@ -86,9 +86,9 @@ scenarios! {
         assert_eq!(client.statistics().requests, 0);
     }
 
-    async fn a_request_that_is_dropped_is_taken_back(home) {
+    async fn a_request_that_is_dropped_is_taken_back(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         cluster.server(0).crash();
         watch.until("disconnected").await;
@@ -100,12 +100,12 @@ scenarios! {
         assert_eq!(cluster.logs().last().expect("a link").publishes().count(), 0);
     }
 
-    async fn many_replies_end_as_they_were_asked_to(home, version) {
+    async fn many_replies_end_as_they_were_asked_to(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = connected(home, &server).await;
+        let client = connected(adapter, &server).await;
         let mut requests = client.subscribe(&SERVICE).expect("open");
         let answering = client.clone();
-        let _serving = home.spawn(async move {
+        let _serving = adapter.spawn(async move {
             while let Some(request) = requests.next().await {
                 for reply in ["one", "two", "", "three"] {
                     answering.respond(&request, reply).await.expect("open");
@@ -133,11 +133,11 @@ scenarios! {
         assert_eq!(replies.ended(), Some(Err(RequestError::NoResponders)));
     }
 
-    async fn a_lost_link_fails_what_was_written_and_keeps_what_was_not(home) {
+    async fn a_lost_link_fails_what_was_written_and_keeps_what_was_not(adapter) {
         let cluster = Model::start(1);
-        let (client, mut watch) = home.start(options(&cluster.urls()));
+        let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
-        // Somebody has to listen.
+        // There has to be a responder.
         let mut requests = client.subscribe(&SERVICE).expect("open");
         let written = client.request(&SERVICE, "written").start().expect("room");
         message(&mut requests).await;
@@ -152,9 +152,9 @@ scenarios! {
         assert_eq!(soon(queued).await.expect("a reply").payload(), b"here");
     }
 
-    async fn requests_survive_where_they_may(home, version) {
+    async fn requests_survive_where_they_may(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (client, mut watch) = home.start(options(&server.url()).requests_survive(true));
+        let (client, mut watch) = adapter.start(options(&server.url()).requests_survive(true));
         watch.until("connected").await;
         let mut requests = client.subscribe(&SERVICE).expect("open");
         let pending = client.request(&SERVICE, "?").timeout(LIMIT).start().expect("room");
@@ -166,10 +166,10 @@ scenarios! {
         assert_eq!(soon(pending).await.expect("a reply").payload(), b"on another link");
     }
 
-    async fn a_close_ends_every_request_and_no_new_one_begins(home) {
+    async fn a_close_ends_every_request_and_no_new_one_begins(adapter) {
         let silent = Step::instead(When::Publish(1), []);
         let cluster = Model::with([Settings { script: vec![silent], ..Settings::new("n1") }]);
-        let client = soon(home.connect(options(&cluster.urls()))).await.expect("a session");
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a session");
         let pending = client.request(&SERVICE, "?").start().expect("room");
         let mut replies = client.request(&SERVICE, "?").many(RequestMany::new(LIMIT)).expect("room");
         soon(client.close()).await;
@@ -179,14 +179,14 @@ scenarios! {
         assert!(matches!(client.request(&SERVICE, "?").start(), Err(RequestStartError::Publish(_))));
     }
 
-    async fn headers_go_both_ways_and_one_member_of_a_group_answers(home, version) {
+    async fn headers_go_both_ways_and_one_member_of_a_group_answers(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let (client, service) = (connected(home, &server).await, connected(home, &server).await);
+        let (client, service) = (connected(adapter, &server).await, connected(adapter, &server).await);
         for _ in 0..3 {
             let group = QueueGroup::new("echoes").expect("a name");
             let mut requests = service.queue_subscribe(&SERVICE, group).expect("open");
             let answering = service.clone();
-            let _serving = home.spawn(async move {
+            let _serving = adapter.spawn(async move {
                 while let Some(request) = requests.next().await {
                     let headers = request.headers().expect("a good block").expect("headers");
                     let reply = subject(request.reply_str().expect("text").expect("a reply subject"));
@@ -207,18 +207,18 @@ scenarios! {
         assert_eq!(soon(replies.next()).await, None, "one member answers");
     }
 
-    /// The only interest is our own, and the server does not send our own messages back.
-    async fn without_echo_ones_own_service_is_nobody(home, version) {
+    /// The only interest is that of this client, and the server does not send its messages back.
+    async fn without_echo_a_service_of_the_same_client_does_not_respond(adapter, version) {
         let server = real_server(version, ServerConfig::new());
-        let client = soon(home.connect(options(&server.url()).echo(false))).await.expect("a server");
+        let client = soon(adapter.connect(options(&server.url()).echo(false))).await.expect("a server");
         let _own = client.subscribe(&SERVICE).expect("open");
         assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
     }
 
-    async fn the_inbox_begins_as_it_was_asked_to(home) {
+    async fn the_inbox_begins_as_it_was_asked_to(adapter) {
         let cluster = Model::start(1);
         let options = options(&cluster.urls()).inbox_prefix(subject("_INBOX_ann"));
-        let client = soon(home.connect(options)).await.expect("a session");
+        let client = soon(adapter.connect(options)).await.expect("a session");
         assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
         let logs = cluster.logs();
         let filters: Vec<&str> = logs[0].frames.iter()

@@ -1,4 +1,4 @@
-//! Finding the addresses of a name: with a resolver of one's own, and with one that hangs.
+//! Finding the addresses of a name: with a custom resolver, and with one that hangs.
 
 use std::io;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use nats_conn_client::machine::{ConnectError, LinkEnd, Phase};
 
 use crate::scene::*;
 
-/// What one attempt at a name failed with.
+/// Why one attempt at a name failed.
 async fn failure(watch: &mut Watch) -> (Phase, ConnectError) {
     watch
         .find("connect_failed", |event| match event {
@@ -20,7 +20,7 @@ async fn failure(watch: &mut Watch) -> (Phase, ConnectError) {
 }
 
 scenarios! {
-    async fn a_resolver_of_ones_own_is_asked_for_names_at_every_attempt_and_for_nothing_else(home) {
+    async fn a_custom_resolver_is_asked_for_names_at_every_attempt_and_for_nothing_else(adapter) {
         let cluster = Model::start(1);
         let (asked, address) = (Arc::new(Mutex::new(Vec::new())), cluster.server(0).address());
         let ask = asked.clone();
@@ -30,7 +30,7 @@ scenarios! {
                 ask.lock().expect("nobody panics").push(format!("{host}:{port}"));
                 async move { Ok(vec![address]) }
             });
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         assert_eq!(watch.session().await, "nats://user.test:4333");
         client.force_reconnect().expect("open");
         assert_eq!(watch.session().await, cluster.urls());
@@ -39,21 +39,21 @@ scenarios! {
         assert_eq!(*asked.lock().expect("nobody panics"), ["user.test:4333", "user.test:4333"]);
     }
 
-    async fn what_a_resolver_of_ones_own_says_is_told_with_the_phase(home) {
+    async fn the_error_of_a_custom_resolver_is_reported_with_the_phase(adapter) {
         let options = options("nats://user.test")
             .resolver(|_, _| async { Err(io::Error::other("the registry is down")) });
-        let (_client, mut watch) = home.start(options);
+        let (_client, mut watch) = adapter.start(options);
         let (phase, error) = failure(&mut watch).await;
         let said = matches!(&error, ConnectError::Link(LinkEnd::Resolve { detail }) if &**detail == "the registry is down");
         assert!(phase == Phase::Resolve && said, "{phase:?} {error:?}");
     }
 
-    async fn a_resolver_that_hangs_costs_its_attempt_and_holds_up_no_close(home) {
+    async fn a_resolver_that_hangs_costs_its_attempt_and_holds_up_no_close(adapter) {
         let options = options("nats://user.test")
             .retry_initial(true)
             .connect_timeout(Duration::from_millis(100))
             .resolver(|_, _| std::future::pending());
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         assert_eq!(failure(&mut watch).await, (Phase::Resolve, ConnectError::TimedOut));
         watch.until("connecting").await;
         let began = Instant::now();
@@ -93,7 +93,7 @@ mod hanging {
     }
 
     /// Runs one scenario in a process whose resolver hangs.
-    async fn where_it_hangs(home: Home, scenario: &str) {
+    async fn where_it_hangs(adapter: Adapter, scenario: &str) {
         let folder = TestFolder::new("resolver").expect("a folder");
         let pipe = folder.path().join("aliases");
         assert!(
@@ -103,51 +103,51 @@ mod hanging {
                 .expect("mkfifo")
                 .success()
         );
-        let test = format!("resolving::hanging::{scenario}::{}", home.name());
+        let test = format!("resolving::hanging::{scenario}::{}", adapter.name());
         let output = another_process(&test, ALIASES, &pipe).await;
         assert!(output.contains("1 passed"), "{output}");
     }
 
     scenarios! {
         /// The scenario returns while a name is being resolved: its runtime is dropped, and the process ends.
-        async fn a_runtime_is_dropped_and_a_process_ends_while_a_name_is_resolved(home) {
+        async fn a_runtime_is_dropped_and_a_process_ends_while_a_name_is_resolved(adapter) {
             if std::env::var_os(ALIASES).is_none() {
-                return where_it_hangs(home, "a_runtime_is_dropped_and_a_process_ends_while_a_name_is_resolved").await;
+                return where_it_hangs(adapter, "a_runtime_is_dropped_and_a_process_ends_while_a_name_is_resolved").await;
             }
             if !hangs() {
                 return eprintln!("NOT RUN: this machine asks no name server");
             }
-            let (_client, mut watch) = home.start(options("nats://hanging"));
+            let (_client, mut watch) = adapter.start(options("nats://hanging"));
             watch.until("connecting").await;
             until(|| threads() > 0).await;
         }
 
-        async fn attempts_at_one_name_share_a_thread_and_all_names_eight(home) {
+        async fn attempts_at_one_name_share_a_thread_and_all_names_eight(adapter) {
             if std::env::var_os(ALIASES).is_none() {
-                return where_it_hangs(home, "attempts_at_one_name_share_a_thread_and_all_names_eight").await;
+                return where_it_hangs(adapter, "attempts_at_one_name_share_a_thread_and_all_names_eight").await;
             }
             if !hangs() {
                 return eprintln!("NOT RUN: this machine asks no name server");
             }
             let patient = |urls: &str| options(urls).retry_initial(true).connect_timeout(Duration::from_millis(50));
-            let (first, mut watch) = home.start(patient("nats://hanging"));
-            let (_second, mut other) = home.start(patient("nats://Hanging:1"));
+            let (first, mut watch) = adapter.start(patient("nats://hanging"));
+            let (_second, mut other) = adapter.start(patient("nats://Hanging:1"));
             for _ in 0..3 {
                 watch.until("connect_failed").await;
                 other.until("connect_failed").await;
             }
             assert_eq!(threads(), 1, "whatever the case and the port, and however many attempts");
             let urls: Vec<String> = (0..20).map(|name| format!("nats://hanging{name}")).collect();
-            let (_third, mut many) = home.start(patient(&urls.join(",")));
+            let (_third, mut many) = adapter.start(patient(&urls.join(",")));
             for _ in 0..40 {
                 many.until("connect_failed").await;
             }
             assert_eq!(threads(), 8);
             soon(first.close()).await;
 
-            // The others still go on.
+            // The others still continue.
             let cluster = Model::start(1);
-            let client = soon(home.connect(options(&cluster.urls()))).await.expect("an address needs no resolver");
+            let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("an address needs no resolver");
             soon(client.flush()).await.expect("a session");
         }
     }

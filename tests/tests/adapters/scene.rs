@@ -16,15 +16,15 @@ pub(crate) use nats_conn_tests::model_server::Settings;
 pub(crate) use nats_conn_tests::real_server::{Cluster, RealServer, ServerConfig, User, Version};
 use nats_conn_tests::tcp_server::TcpCluster;
 
+pub(crate) use crate::adapter::{Adapter, Made, Options, Task, elsewhere};
 pub(crate) use crate::clock::{LIMIT, pause, soon, within};
-pub(crate) use crate::home::{Home, Made, Options, Task, elsewhere};
 pub(crate) use crate::watch::Watch;
 
 /// The default settings for the servers of this URL, or of a comma-separated list.
 #[track_caller]
 pub(crate) fn options(urls: &str) -> Options {
     match Options::from_url(urls) {
-        // How long a busy machine takes for a handshake is no part of any scenario that does not say so.
+        // How long a busy machine takes for a handshake does not matter to a scenario that sets no timeout.
         Ok(options) => options.connect_timeout(Duration::from_secs(20)),
         Err(error) => panic!("{urls}: {error}"),
     }
@@ -52,7 +52,7 @@ pub(crate) async fn text(subscription: &mut Subscription) -> String {
     String::from_utf8_lossy(message(subscription).await.payload()).into_owned()
 }
 
-/// Waits for what can only be looked at.
+/// Waits for what can only be polled.
 #[track_caller]
 pub(crate) fn until(mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
     soon(async move {
@@ -68,7 +68,7 @@ pub(crate) fn real_server(version: Version, config: ServerConfig) -> Arc<RealSer
     Arc::new(RealServer::start(version, config))
 }
 
-/// Model servers. At the end of a scenario that went well they say whether a client did what it must not do.
+/// Model servers. At the end of a scenario that passed they report whether a client did what it must not do.
 pub(crate) struct Model(TcpCluster);
 
 impl Model {

@@ -1,5 +1,5 @@
-//! No secret is printed anywhere: not in logs at their most talkative, events, errors, or what things print of
-//! themselves.
+//! No secret is printed anywhere: not in logs at their most verbose level, in events, in errors, or in the `Debug`
+//! output of anything.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -33,9 +33,9 @@ fn log_everything() {
     log::set_max_level(log::LevelFilter::Trace);
 }
 
-/// What was said, and what must not be in it.
+/// What was printed, and what must not be in it.
 struct Book {
-    said: String,
+    printed: String,
     secrets: Vec<String>,
 }
 
@@ -43,19 +43,19 @@ impl Book {
     fn new<const N: usize>(secrets: [&str; N]) -> Self {
         log_everything();
         Self {
-            said: String::new(),
+            printed: String::new(),
             secrets: secrets.map(str::to_owned).to_vec(),
         }
     }
 
     fn note(&mut self, what: &impl Debug) {
-        let _ = writeln!(self.said, "{what:?} {what:#?}");
+        let _ = writeln!(self.printed, "{what:?} {what:#?}");
     }
 
     /// A session with a reconnect, an attempt with what is wrong, and everything that can be printed of them.
-    async fn keep(mut self, home: Home, right: Options, wrong: Options) {
+    async fn keep(mut self, adapter: Adapter, right: Options, wrong: Options) {
         self.note(&right);
-        let (client, mut watch) = home.start(right.retry_initial(true));
+        let (client, mut watch) = adapter.start(right.retry_initial(true));
         watch.until("connected").await;
         let mut subscription = client.subscribe(subject("a")).expect("open");
         soon(client.publish(&subject("a"), "x")).await.expect("open");
@@ -72,11 +72,11 @@ impl Book {
         ));
         self.note(&soon(client.close()).await);
         for event in watch.catch_up() {
-            let _ = writeln!(self.said, "{event:?} {event:#?}");
+            let _ = writeln!(self.printed, "{event:?} {event:#?}");
         }
         self.note(&wrong);
-        let failure = soon(home.connect(wrong)).await.expect_err("it is wrong");
-        let _ = writeln!(self.said, "{failure} {failure:?}");
+        let failure = soon(adapter.connect(wrong)).await.expect_err("it is wrong");
+        let _ = writeln!(self.printed, "{failure} {failure:?}");
         if let ConnectFailure::Unreachable { failures } = &failure {
             self.note(failures);
         }
@@ -86,7 +86,7 @@ impl Book {
     fn find(&self) {
         let logged = LOGGED.0.lock().unwrap_or_else(PoisonError::into_inner);
         for secret in &self.secrets {
-            for (place, text) in [("what was printed", &self.said), ("the log", &*logged)] {
+            for (place, text) in [("what was printed", &self.printed), ("the log", &*logged)] {
                 let lines: Vec<&str> = text.lines().filter(|line| line.contains(secret)).collect();
                 assert!(lines.is_empty(), "{secret} in {place}: {lines:?}");
             }
@@ -109,32 +109,32 @@ fn with_userinfo(server: &RealServer, files: &TlsFiles, userinfo: &str) -> Optio
 }
 
 scenarios! {
-    async fn passwords_print_nowhere(home, version) {
+    async fn passwords_print_nowhere(adapter, version) {
         let files = TlsFiles::new();
         let user = User::with_password("MarkerName", "MarkerPassword");
         let server = server(version, &files, ServerConfig::new().user(user));
         let book = || Book::new(["MarkerName", "MarkerPassword", "MarkerWrong"]);
         let right = options_for(&server, &files).user_password("MarkerName", "MarkerPassword");
         let wrong = options_for(&server, &files).user_password("MarkerName", "MarkerWrong");
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
         let right = with_userinfo(&server, &files, "MarkerName:MarkerPassword");
         let wrong = with_userinfo(&server, &files, "MarkerName:MarkerWrong");
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
     }
 
-    async fn tokens_print_nowhere(home, version) {
+    async fn tokens_print_nowhere(adapter, version) {
         let files = TlsFiles::new();
         let server = server(version, &files, ServerConfig::new().token("MarkerToken"));
         let book = || Book::new(["MarkerToken", "MarkerWrong"]);
         let right = options_for(&server, &files).token("MarkerToken");
         let wrong = options_for(&server, &files).token("MarkerWrong");
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
         let right = with_userinfo(&server, &files, "MarkerToken");
         let wrong = with_userinfo(&server, &files, "MarkerWrong");
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
     }
 
-    async fn seeds_print_nowhere(home, version) {
+    async fn seeds_print_nowhere(adapter, version) {
         let files = TlsFiles::new();
         let (user, other) = (AccountUser::nkey_only(), AccountUser::nkey_only());
         let config = ServerConfig::new().user(User::with_nkey(&user.public_key()));
@@ -143,16 +143,16 @@ scenarios! {
         let book = || Book::new([&seed, &other.seed(), &cut]);
         let right = options_for(&server, &files).nkey_seed(user.seed());
         let wrong = options_for(&server, &files).nkey_seed(other.seed());
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
         let folder = TestFolder::new("seed").expect("a folder");
         let right = folder.write("right.nk", user.seed()).expect("a file");
         let wrong = folder.write("wrong.nk", &cut).expect("a file");
         let right = options_for(&server, &files).nkey_seed_file(right);
         let wrong = options_for(&server, &files).nkey_seed_file(wrong);
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
     }
 
-    async fn creds_and_signatures_print_nowhere(home, version) {
+    async fn creds_and_signatures_print_nowhere(adapter, version) {
         let files = TlsFiles::new();
         let mut operator = Operator::new();
         let user = operator.account("orders").user("ann");
@@ -161,20 +161,20 @@ scenarios! {
         let book = || Book::new([user.jwt(), &user.seed(), other.jwt(), &other.seed(), "MarkerSignature"]);
         let right = options_for(&server, &files).creds(user.creds());
         let wrong = options_for(&server, &files).creds(other.creds());
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
         let folder = TestFolder::new("creds").expect("a folder");
         let right = folder.write("right.creds", user.creds()).expect("a file");
         let right = options_for(&server, &files).creds_file(right);
         let wrong = options_for(&server, &files).credentials(Credentials::jwt(other.jwt(), "MarkerSignature"));
-        book().keep(home, right, wrong).await;
+        book().keep(adapter, right, wrong).await;
     }
 
-    /// Else the scenarios above would prove nothing.
-    async fn the_log_is_kept(home, version) {
+    /// Otherwise the scenarios above would prove nothing.
+    async fn the_log_is_kept(adapter, version) {
         let files = TlsFiles::new();
         let server = server(version, &files, ServerConfig::new());
         log_everything();
-        let client = soon(home.connect(options_for(&server, &files))).await.expect("a session");
+        let client = soon(adapter.connect(options_for(&server, &files))).await.expect("a session");
         soon(client.close()).await;
         let logged = LOGGED.0.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(logged.contains("rustls"), "{logged}");

@@ -16,15 +16,15 @@ use crate::scene::*;
 const SERVER: &str = "NATS_CONN_TRUSTED";
 
 /// Connects, and has the server confirm it.
-async fn enters(home: Home, options: Options) {
-    let client = soon(home.connect(options)).await.expect("a session");
+async fn is_accepted(adapter: Adapter, options: Options) {
+    let client = soon(adapter.connect(options)).await.expect("a session");
     soon(client.flush()).await.expect("a session");
     soon(client.close()).await;
 }
 
 /// Why the one attempt with one server failed.
-async fn refusal(home: Home, options: Options) -> AttemptFailure {
-    match soon(home.connect(options)).await {
+async fn refusal(adapter: Adapter, options: Options) -> AttemptFailure {
+    match soon(adapter.connect(options)).await {
         Err(ConnectFailure::Unreachable { failures }) => {
             assert_eq!(failures.len(), 1, "{failures:?}");
             failures[0].clone()
@@ -34,8 +34,8 @@ async fn refusal(home: Home, options: Options) -> AttemptFailure {
 }
 
 /// The handshake failed here, and why.
-async fn mistrust(home: Home, options: Options) -> String {
-    let failure = refusal(home, options).await;
+async fn mistrust(adapter: Adapter, options: Options) -> String {
+    let failure = refusal(adapter, options).await;
     assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
     match failure.error {
         ConnectError::Tls { detail } | ConnectError::Link(LinkEnd::Tls { detail }) => detail.into(),
@@ -66,95 +66,95 @@ fn trusting(ca: &Path) -> TlsOptions {
 }
 
 scenarios! {
-    async fn a_url_or_a_server_may_ask_for_it(home, version) {
+    async fn a_url_or_a_server_may_ask_for_it(adapter, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
-        enters(home, options(&server.tls_url()).tls(trusting(&files.ca))).await;
-        enters(home, options(&server.url()).tls(trusting(&files.ca))).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
+        is_accepted(adapter, options(&server.url()).tls(trusting(&files.ca))).await;
         let other = TlsFiles::new();
         let both = trusting(&other.ca).with_ca_file(&files.ca);
-        enters(home, options(&server.tls_url()).tls(both)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(both)).await;
     }
 
-    async fn the_application_may_ask_for_what_is_only_offered(home, version) {
+    async fn the_application_may_ask_for_what_is_only_offered(adapter, version) {
         let files = TlsFiles::new();
         let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).allow_plain()));
-        // Nobody is trusted, so this is a plain connection.
-        enters(home, options(&server.url())).await;
-        enters(home, options(&server.url()).tls_required(true).tls(trusting(&files.ca))).await;
-        enters(home, options(&server.tls_url()).tls(trusting(&files.ca))).await;
-        mistrust(home, options(&server.url()).tls_required(true)).await;
+        // No authority is trusted, so this is a plain connection.
+        is_accepted(adapter, options(&server.url())).await;
+        is_accepted(adapter, options(&server.url()).tls_required(true).tls(trusting(&files.ca))).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
+        mistrust(adapter, options(&server.url()).tls_required(true)).await;
     }
 
-    async fn a_server_without_it_is_not_used_where_it_is_required(home, version) {
+    async fn a_server_without_it_is_not_used_where_it_is_required(adapter, version) {
         let files = TlsFiles::new();
         let server = real_server(version, ServerConfig::new());
         let by_url = options(&server.tls_url()).tls(trusting(&files.ca));
         let by_option = options(&server.url()).tls(trusting(&files.ca)).tls_required(true);
         for options in [by_url, by_option] {
-            let failure = refusal(home, options).await;
+            let failure = refusal(adapter, options).await;
             assert_eq!((failure.phase, failure.error), (Phase::Tls, ConnectError::TlsNotOffered));
         }
     }
 
-    async fn who_is_not_trusted_is_not_told_anything(home, version) {
+    async fn nothing_is_sent_to_a_server_that_is_not_trusted(adapter, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
         let other = TlsFiles::new();
-        let why = mistrust(home, options(&server.tls_url()).tls(trusting(&other.ca))).await;
+        let why = mistrust(adapter, options(&server.tls_url()).tls(trusting(&other.ca))).await;
         assert!(why.contains("UnknownIssuer") || why.contains("BadSignature"), "{why}");
-        let why = mistrust(home, options(&server.tls_url())).await;
+        let why = mistrust(adapter, options(&server.tls_url())).await;
         assert!(why.contains("no authority is trusted"), "{why}");
-        let why = mistrust(home, options(&server.tls_url()).tls(trusting(Path::new("/nowhere/ca.pem")))).await;
+        let why = mistrust(adapter, options(&server.tls_url()).tls(trusting(Path::new("/nowhere/ca.pem")))).await;
         assert!(why.contains("cannot read /nowhere/ca.pem"), "{why}");
-        let why = mistrust(home, options(&server.tls_url()).tls(trusting(&files.key))).await;
+        let why = mistrust(adapter, options(&server.tls_url()).tls(trusting(&files.key))).await;
         assert!(why.contains("no PEM certificate"), "{why}");
     }
 
-    async fn a_certificate_has_to_be_for_the_name_that_was_dialled(home, version) {
+    async fn a_certificate_has_to_be_for_the_name_that_was_dialled(adapter, version) {
         let files = TlsFiles::for_hosts(&["elsewhere.example"]);
         let server = tls_server(version, &files);
-        let why = mistrust(home, options(&server.tls_url()).tls(trusting(&files.ca))).await;
+        let why = mistrust(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
         assert!(why.contains("not valid for name"), "{why}");
     }
 
-    async fn a_certificate_that_expired_is_refused(home, version) {
+    async fn a_certificate_that_expired_is_refused(adapter, version) {
         let files = TlsFiles::expired();
         let server = tls_server(version, &files);
-        let why = mistrust(home, options(&server.tls_url()).tls(trusting(&files.ca))).await;
+        let why = mistrust(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
         assert!(why.to_lowercase().contains("expired"), "{why}");
     }
 
-    async fn an_authority_that_was_replaced_is_read_at_the_next_attempt(home, version) {
+    async fn an_authority_that_was_replaced_is_read_at_the_next_attempt(adapter, version) {
         let (files, other) = (TlsFiles::new(), TlsFiles::new());
         let server = tls_server(version, &files);
         let options = options(&server.tls_url()).tls(trusting(&other.ca)).retry_initial(true);
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         watch.until("connect_failed").await;
         std::fs::copy(&files.ca, &other.ca).expect("a file");
         watch.until("connected").await;
         soon(client.flush()).await.expect("a session");
     }
 
-    async fn a_client_shows_its_certificate_where_one_is_wanted(home, version) {
+    async fn a_client_sends_its_certificate_where_one_is_required(adapter, version) {
         let files = TlsFiles::new();
         let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).verify_clients()));
         let showing = trusting(&files.ca).with_client_certificate(&files.client_cert, &files.client_key);
-        enters(home, options(&server.tls_url()).tls(showing)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(showing)).await;
 
-        // A server says no after the client's part of the handshake, when CONNECT has left.
+        // A server refuses after the client's part of the handshake, when CONNECT has left.
         let of_another = TlsFiles::new();
         let wrong = trusting(&files.ca).with_client_certificate(&of_another.client_cert, &of_another.client_key);
-        let failure = refusal(home, options(&server.tls_url()).tls(wrong)).await;
+        let failure = refusal(adapter, options(&server.tls_url()).tls(wrong)).await;
         assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
         let text = failure.error.to_string();
         assert!(text.contains("ertificate") || text.contains("UnknownCA"), "{text}");
         let mismatched = trusting(&files.ca).with_client_certificate(&files.client_cert, &of_another.client_key);
-        let why = mistrust(home, options(&server.tls_url()).tls(mismatched)).await;
+        let why = mistrust(adapter, options(&server.tls_url()).tls(mismatched)).await;
         assert!(why.contains("client certificate"), "{why}");
     }
 
-    async fn a_server_that_is_not_shown_a_certificate_fails_in_tls_and_is_asked_whether_it_wants_one(home, version) {
+    async fn a_server_that_is_not_shown_a_certificate_fails_in_tls_and_is_asked_whether_it_wants_one(adapter, version) {
         let files = TlsFiles::new();
         let upgraded = ServerTls::new(&files).verify_clients();
         let first = version.has_tls_first().then(|| (upgraded.clone().handshake_first(), true));
@@ -163,17 +163,17 @@ scenarios! {
             // Whether its alert or its end arrives first is a matter of luck.
             for _ in 0..5 {
                 let options = options(&server.tls_url()).tls(trusting(&files.ca)).tls_first(tls_first);
-                let failure = refusal(home, options).await;
+                let failure = refusal(adapter, options).await;
                 assert_eq!((failure.phase, &failure.error), (Phase::Tls, &ConnectError::ClosedAfterTls));
                 assert_eq!(
                     failure.error.to_string(),
                     "the peer closed right after the TLS handshake: does it want a client certificate?"
                 );
             }
-            // TLS 1.2 asks within the handshake; newer servers say of a missing certificate no more than that it failed.
+            // TLS 1.2 asks within the handshake; newer servers report a missing certificate only as a failure.
             let old = tls_1_2(&files);
             let options = options(&server.tls_url()).tls(TlsOptions::new().with_config(old)).tls_first(tls_first);
-            let failure = refusal(home, options).await;
+            let failure = refusal(adapter, options).await;
             assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
             let text = failure.error.to_string();
             let alerts = ["HandshakeFailure", "BadCertificate: does the peer want a client certificate?"];
@@ -181,11 +181,11 @@ scenarios! {
         }
     }
 
-    /// However a peer ends a link with TLS, with or without the goodbye, it reads the same everywhere.
-    async fn the_end_of_a_peer_is_reported_without_words_of_the_library(home, version) {
+    /// However a peer ends a link with TLS, with or without close_notify, every adapter reports the same.
+    async fn the_end_of_a_peer_is_reported_without_the_text_of_the_tls_library(adapter, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
-        let (client, mut watch) = home.start(options(&server.tls_url()).tls(trusting(&files.ca)));
+        let (client, mut watch) = adapter.start(options(&server.tls_url()).tls(trusting(&files.ca)));
         watch.until("connected").await;
         soon(client.flush()).await.expect("a session");
         let gone = server.clone();
@@ -200,14 +200,14 @@ scenarios! {
             stream.write_all(b"INFO {\"tls_required\":true}\r\n").expect("a client");
             let _ = stream.read(&mut [0; 16]);
         });
-        let failure = refusal(home, options(&url).tls(trusting(&files.ca))).await;
+        let failure = refusal(adapter, options(&url).tls(trusting(&files.ca))).await;
         assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
         assert_eq!(failure.error.code(), "tls_failed");
         let text = failure.error.to_string();
         assert!(text.starts_with("TLS handshake failed: ") && !text.contains("://"), "{text}");
     }
 
-    async fn byte_order_marks_are_skipped_in_certificates_and_keys(home, version) {
+    async fn byte_order_marks_are_skipped_in_certificates_and_keys(adapter, version) {
         let files = TlsFiles::new();
         let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).verify_clients()));
         let with_marks = files.clone();
@@ -219,10 +219,10 @@ scenarios! {
             std::fs::write(path, format!("{first}\u{feff}{text}")).expect("a file");
         }
         let showing = trusting(&files.ca).with_client_certificate(&files.client_cert, &files.client_key);
-        enters(home, options(&server.tls_url()).tls(showing)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(showing)).await;
     }
 
-    async fn the_expected_name_may_be_set_for_one_server(home, version) {
+    async fn the_expected_name_may_be_set_for_one_server(adapter, version) {
         let files = TlsFiles::for_hosts(&["elsewhere.example"]);
         let server = tls_server(version, &files);
         let url = |name: Option<&str>| {
@@ -233,13 +233,13 @@ scenarios! {
             }
         };
         let with = |url: ServerUrl| Options::new(vec![url]).tls(trusting(&files.ca));
-        enters(home, with(url(Some("elsewhere.example")))).await;
-        mistrust(home, with(url(None))).await;
-        let why = mistrust(home, with(url(Some("not a name")))).await;
+        is_accepted(adapter, with(url(Some("elsewhere.example")))).await;
+        mistrust(adapter, with(url(None))).await;
+        let why = mistrust(adapter, with(url(Some("not a name")))).await;
         assert!(why.contains("cannot be in a certificate"), "{why}");
         // A new pool may have it as well.
         let plain = real_server(version, ServerConfig::new());
-        let (client, mut watch) = home.start(options(&plain.url()).tls(trusting(&files.ca)));
+        let (client, mut watch) = adapter.start(options(&plain.url()).tls(trusting(&files.ca)));
         watch.until("connected").await;
         client.set_servers(vec![url(Some("elsewhere.example"))]).expect("open");
         client.force_reconnect().expect("open");
@@ -247,7 +247,7 @@ scenarios! {
         soon(client.flush()).await.expect("a session");
     }
 
-    async fn tls_may_come_first_with_one_server_and_later_with_another(home, version) {
+    async fn tls_may_come_first_with_one_server_and_later_with_another(adapter, version) {
         if !version.has_tls_first() {
             return;
         }
@@ -258,7 +258,7 @@ scenarios! {
             first.url().parse::<ServerUrl>().expect("a URL").with_tls_first(true),
             later.tls_url().parse().expect("a URL"),
         ];
-        let (client, mut watch) = home.start(Options::new(servers).tls(trusting(&files.ca)).randomize(false));
+        let (client, mut watch) = adapter.start(Options::new(servers).tls(trusting(&files.ca)).randomize(false));
         assert!(watch.session().await.starts_with("tls://"));
         client.force_reconnect().expect("open");
         let second = watch.session().await;
@@ -267,7 +267,7 @@ scenarios! {
         assert_eq!(watch.count("connect_failed"), 0);
     }
 
-    async fn a_provider_is_asked_for_the_configuration_of_each_attempt(home, version) {
+    async fn a_provider_is_asked_for_the_configuration_of_each_attempt(adapter, version) {
         let (files, other) = (TlsFiles::new(), TlsFiles::new());
         let server = tls_server(version, &files);
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -284,7 +284,7 @@ scenarios! {
                 _ => trusting(&right).client_config(),
             }
         });
-        let (client, mut watch) = home.start(options(&server.tls_url()).tls(tls).retry_initial(true));
+        let (client, mut watch) = adapter.start(options(&server.tls_url()).tls(tls).retry_initial(true));
         for expected in ["failed: the vault is sealed", "panicked: the vault is on fire", ""] {
             let ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) = watch.until("connect_failed").await else {
                 unreachable!()
@@ -299,15 +299,15 @@ scenarios! {
         assert_eq!(*asked.lock().expect("nobody panics"), vec![server.tls_url(); 5]);
     }
 
-    /// The server takes both, so that nothing but our list says which.
-    async fn a_server_that_is_listed_with_and_without_tls_is_spoken_to_with_it(home, version) {
+    /// The server takes both, so that only our list decides.
+    async fn a_server_that_is_listed_with_and_without_tls_is_spoken_to_with_it(adapter, version) {
         let (files, other) = (TlsFiles::new(), TlsFiles::new());
         let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).allow_plain()));
         let plain = server.client_url_with("ann:s3cret");
         let with_tls = format!("tls://{}", server.host_and_port());
         for list in [[plain.clone(), with_tls.clone()], [with_tls.clone(), plain.clone()]] {
             let list = list.join(",");
-            let (client, mut watch) = home.start(options(&list).tls(trusting(&files.ca)));
+            let (client, mut watch) = adapter.start(options(&list).tls(trusting(&files.ca)));
             let ClientEvent::Connection(Event::ServerTlsRaised { server: raised }) = watch.until("tls_raised").await else {
                 unreachable!()
             };
@@ -316,10 +316,10 @@ scenarios! {
             assert_eq!(watch.names()[..2], ["tls_raised", "connecting"]);
             soon(client.close()).await;
             // Without trust there is no session: it is TLS.
-            mistrust(home, options(&list).tls(trusting(&other.ca))).await;
+            mistrust(adapter, options(&list).tls(trusting(&other.ca))).await;
         }
         // The present link stays; the next one is encrypted.
-        let (client, mut watch) = home.start(options(&plain).tls(trusting(&files.ca)));
+        let (client, mut watch) = adapter.start(options(&plain).tls(trusting(&files.ca)));
         watch.until("connected").await;
         client.set_servers(vec![with_tls.parse().expect("a URL")]).expect("open");
         watch.until("tls_raised").await;
@@ -329,32 +329,32 @@ scenarios! {
         assert_eq!(watch.session().await, with_tls);
     }
 
-    async fn a_certificate_may_be_the_user(home, version) {
+    async fn a_certificate_may_be_the_user(adapter, version) {
         let files = TlsFiles::new();
         let config = ServerConfig::new().user(User::with_certificate("client@localhost"));
         let server = real_server(version, config.tls(ServerTls::new(&files).verify_and_map()));
         let showing = trusting(&files.ca).with_client_certificate(&files.client_cert, &files.client_key);
-        enters(home, options(&server.tls_url()).tls(showing)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(showing)).await;
     }
 
-    async fn it_may_come_before_anything_is_said(home, version) {
+    async fn tls_may_come_before_info(adapter, version) {
         let files = TlsFiles::new();
         let plain = real_server(version, ServerConfig::new());
-        let failure = refusal(home, options(&plain.tls_url()).tls(trusting(&files.ca)).tls_first(true)).await;
+        let failure = refusal(adapter, options(&plain.tls_url()).tls(trusting(&files.ca)).tls_first(true)).await;
         // INFO comes before or within the handshake.
         assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
         if version.has_tls_first() {
             let tls = ServerTls::new(&files).handshake_first();
             let server = real_server(version, ServerConfig::new().tls(tls));
-            enters(home, options(&server.tls_url()).tls(trusting(&files.ca)).tls_first(true)).await;
+            is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca)).tls_first(true)).await;
             let waiting = options(&server.tls_url()).tls(trusting(&files.ca));
-            let failure = refusal(home, waiting.connect_timeout(Duration::from_secs(1))).await;
+            let failure = refusal(adapter, waiting.connect_timeout(Duration::from_secs(1))).await;
             assert_eq!((failure.phase, failure.error), (Phase::Info, ConnectError::TimedOut));
         }
     }
 
     /// The certificate is for the name alone, and servers announce each other by address.
-    async fn an_announced_address_is_trusted_by_the_name_of_who_announced_it(home, version) {
+    async fn an_announced_address_is_verified_by_the_name_of_the_server_that_announced_it(adapter, version) {
         let files = TlsFiles::for_hosts(&["localhost"]);
         let cluster = elsewhere({
             let files = files.clone();
@@ -362,7 +362,7 @@ scenarios! {
         });
         let cluster = Arc::new(soon(cluster).await);
         let options = options(&cluster.node(0).tls_url()).tls(trusting(&files.ca));
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         watch.until("connected").await;
         let other = cluster.node(1).host_and_port();
         until(|| client.servers().iter().any(|status| status.server.to_string().contains(&other))).await;
@@ -373,25 +373,25 @@ scenarios! {
         soon(client.flush()).await.expect("a session");
     }
 
-    async fn a_ready_configuration_goes_before_everything_else(home, version) {
+    async fn a_complete_tls_configuration_overrides_all_other_options(adapter, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
         let ready = trusting(&files.ca).client_config().expect("a configuration");
         let tls = trusting(Path::new("/nowhere/ca.pem")).with_config(ready);
-        enters(home, options(&server.tls_url()).tls(tls)).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(tls)).await;
     }
 
-    /// What another process takes for the system's certificates can be said; in this one it cannot be changed.
-    async fn the_system_is_trusted_when_that_is_asked_for(home, version) {
+    /// The system's certificates can be chosen for another process; in this one they cannot be changed.
+    async fn the_systems_authorities_are_trusted_if_that_is_configured(adapter, version) {
         if let Ok(url) = std::env::var(SERVER) {
-            mistrust(home, options(&url)).await;
-            return enters(home, options(&url).tls(TlsOptions::new().with_system_roots())).await;
+            mistrust(adapter, options(&url)).await;
+            return is_accepted(adapter, options(&url).tls(TlsOptions::new().with_system_roots())).await;
         }
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
-        mistrust(home, options(&server.tls_url()).tls(TlsOptions::new().with_system_roots())).await;
+        mistrust(adapter, options(&server.tls_url()).tls(TlsOptions::new().with_system_roots())).await;
         let version = if version == Version::V2_9 { "v2_9" } else { "v2_15" };
-        let test = format!("tls::the_system_is_trusted_when_that_is_asked_for::{}::{version}", home.name());
+        let test = format!("tls::the_systems_authorities_are_trusted_if_that_is_configured::{}::{version}", adapter.name());
         let output = elsewhere(move || {
             Command::new(std::env::current_exe().expect("this program"))
                 .args(["--exact", &test, "--nocapture"])
@@ -402,28 +402,28 @@ scenarios! {
                 .expect("another process")
         });
         let output = soon(output).await;
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+        let output_text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && output_text.contains("1 passed"), "{output:?}");
     }
 
-    async fn nothing_is_read_for_a_plain_connection(home, version) {
+    async fn nothing_is_read_for_a_plain_connection(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let nowhere = Path::new("/nowhere/file.pem");
         let tls = trusting(nowhere).with_client_certificate(nowhere, nowhere);
-        enters(home, options(&server.url()).tls(tls)).await;
+        is_accepted(adapter, options(&server.url()).tls(tls)).await;
     }
 
-    async fn the_provider_of_the_process_is_neither_used_nor_set(home, version) {
+    async fn the_provider_of_the_process_is_neither_used_nor_set(adapter, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
-        enters(home, options(&server.tls_url()).tls(trusting(&files.ca))).await;
+        is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca))).await;
         assert!(rustls::crypto::CryptoProvider::get_default().is_none());
     }
 
-    async fn large_messages_pass_in_both_directions_at_once(home, version) {
+    async fn large_messages_pass_in_both_directions_at_once(adapter, version) {
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
-        let client = soon(home.connect(options(&server.tls_url()).tls(trusting(&files.ca)))).await.expect("a session");
+        let client = soon(adapter.connect(options(&server.tls_url()).tls(trusting(&files.ca)))).await.expect("a session");
         let large = subject("large");
         let mut subscription = client.subscribe(&large).expect("open");
         let payload = vec![7_u8; 1 << 20];
@@ -435,13 +435,13 @@ scenarios! {
         }
     }
 
-    async fn a_server_that_comes_back_is_shown_everything_again(home, version) {
+    async fn a_server_that_comes_back_is_shown_everything_again(adapter, version) {
         let files = TlsFiles::new();
         let config = ServerConfig::new().user(User::with_password("ann", "s3cret"));
         let server = real_server(version, config.tls(ServerTls::new(&files).verify_clients()));
         let showing = trusting(&files.ca).with_client_certificate(&files.client_cert, &files.client_key);
         let options = options(&server.tls_url()).tls(showing).user_password("ann", "s3cret");
-        let (client, mut watch) = home.start(options);
+        let (client, mut watch) = adapter.start(options);
         watch.until("connected").await;
         let again = server.clone();
         soon(elsewhere(move || again.restart())).await;

@@ -1,4 +1,4 @@
-//! A client that publishes numbers and hears itself, and keeps book of both.
+//! A client that publishes numbers to itself, and a tally of what was published and received.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use nats_conn_client::{PublishSeq, SeqRanges};
 
 use crate::scene::*;
 
-/// Numbers on their way, until they are stopped.
+/// Numbers that are published and received, until it is stopped.
 pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
     received: Arc<AtomicU64>,
@@ -27,7 +27,7 @@ pub(crate) struct Book {
 impl Traffic {
     /// Publishes some numbers every millisecond, and takes them from a subscription of the same connection: what a
     /// server has confirmed it has sent back before.
-    pub(crate) fn start(home: Home, client: &Client, to: &str) -> Self {
+    pub(crate) fn start(adapter: Adapter, client: &Client, to: &str) -> Self {
         let (stop, received) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let subscription = client.subscribe(filter(to)).expect("open");
         let book = Book {
@@ -37,7 +37,7 @@ impl Traffic {
             published: BTreeMap::new(),
             received: BTreeMap::new(),
         };
-        let running = home.spawn(book.keep(subject(to), subscription, stop.clone(), received.clone()));
+        let running = adapter.spawn(book.keep(subject(to), subscription, stop.clone(), received.clone()));
         Self {
             stop,
             received,
@@ -57,7 +57,7 @@ impl Traffic {
     }
 
     /// Publishes no more, waits until every number that was published has met its fate and everything that comes back
-    /// has come, and closes the books.
+    /// has come, and returns the tally.
     pub(crate) async fn stop(self) -> Book {
         self.stop.store(true, Ordering::Relaxed);
         soon(self.running).await
@@ -146,9 +146,13 @@ impl Book {
                 _ => {}
             }
         }
-        let told: u64 = self.unconfirmed.iter().map(SeqRanges::count).sum();
+        let reported: u64 = self.unconfirmed.iter().map(SeqRanges::count).sum();
         let fates = self.client.publish_fates();
-        assert_eq!(told, fates.unconfirmed + fates.dropped, "told as it is counted");
+        assert_eq!(
+            reported,
+            fates.unconfirmed + fates.dropped,
+            "reported as it is counted"
+        );
     }
 
     fn take(&mut self, subscription: &mut Subscription) {

@@ -1,5 +1,5 @@
-//! Everything that waits, and everything that could settle it: each pair of them once. Who waits is settled by its
-//! waker alone: nobody looks again.
+//! Everything that waits, and everything that could settle it: each pair of them once. A waiter is settled by its
+//! waker alone: it is not polled otherwise.
 
 mod begin;
 mod puppet;
@@ -60,10 +60,10 @@ impl Waiter {
     }
 }
 
-/// Where a connection lives and how it is waited for.
+/// Which adapter runs a connection, and how it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    Futures(Home),
+    Futures(Adapter),
     #[cfg(target_os = "linux")]
     Calls,
 }
@@ -77,7 +77,7 @@ struct Cell {
     blocking: Option<nats_conn_std::Client>,
     /// What a drain waits for, or what is given up while its holder waits for a message.
     subscription: Option<begin::Held>,
-    /// Where a runtime of its own waits for its end.
+    /// Where a separate runtime waits for its end.
     runtime: Option<Arc<AtomicBool>>,
     /// What tasks of a broken executor wait for.
     watched: Option<(Events, nats_conn_client::driver::Closed)>,
@@ -94,12 +94,12 @@ impl Cell {
         let mut runtime = None;
         let mut blocking = None;
         let (client, events) = match way {
-            Way::Futures(home) if change == RuntimeDropped => {
+            Way::Futures(adapter) if change == RuntimeDropped => {
                 let over = Arc::new(AtomicBool::new(false));
                 runtime = Some(over.clone());
-                in_a_runtime_of_its_own(home, options, over).await
+                in_its_own_runtime(adapter, options, over).await
             }
-            Way::Futures(home) => home.try_start(options).expect("usable options"),
+            Way::Futures(adapter) => adapter.try_start(options).expect("usable options"),
             #[cfg(target_os = "linux")]
             Way::Calls => {
                 let started = options.adapter(nats_conn_std::Std::default()).start();
@@ -130,13 +130,13 @@ impl Cell {
             LIMIT * 2
         };
         let outcome = match way {
-            Way::Futures(home) => {
+            Way::Futures(adapter) => {
                 let waits = Arc::new(AtomicBool::new(false));
                 let waiting = match taken {
                     Some(held) => begin::next_of(held),
                     None => begin::future(waiter, client.clone(), events, limit),
                 };
-                let outcome = home.spawn(begin::noting(waiting, waits.clone()));
+                let outcome = adapter.spawn(begin::noting(waiting, waits.clone()));
                 until(|| waits.load(Ordering::SeqCst)).await;
                 outcome
             }
@@ -232,7 +232,7 @@ impl Cell {
                     nats_conn_client::driver::Closed::new(client.shared()),
                 );
                 assert!(events.poll_event(cx).is_pending() && Pin::new(&mut closed).poll(cx).is_pending());
-                // Whoever drains or closes cannot be forced: it learns something that makes an event.
+                // A connection that drains or closes cannot be forced: it learns something that makes an event.
                 if client.force_reconnect().is_err() {
                     self.puppet.say(&format!("INFO {{{NARROW}}}\r\n"));
                 }
@@ -256,11 +256,11 @@ impl Wake for Broken {
 }
 
 /// Starts a connection in another runtime of the same kind, which is dropped when it is over.
-async fn in_a_runtime_of_its_own(home: Home, options: Options, over: Arc<AtomicBool>) -> (Client, Events) {
-    let (said, started) = std::sync::mpsc::channel();
+async fn in_its_own_runtime(adapter: Adapter, options: Options, over: Arc<AtomicBool>) -> (Client, Events) {
+    let (sender, started) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        home.run(async move {
-            let _ = said.send(home.try_start(options).expect("usable options"));
+        adapter.run(async move {
+            let _ = sender.send(adapter.try_start(options).expect("usable options"));
             while !over.load(Ordering::SeqCst) {
                 pause(Duration::from_millis(1)).await;
             }
@@ -269,12 +269,12 @@ async fn in_a_runtime_of_its_own(home: Home, options: Options, over: Arc<AtomicB
     started.recv_timeout(LIMIT).expect("it is started")
 }
 
-/// Runs a call that blocks on a thread of its own, and waits until that thread sleeps.
+/// Runs a call that blocks on its own thread, and waits until that thread sleeps.
 #[cfg(target_os = "linux")]
 async fn parked(call: Box<dyn FnOnce() -> String + Send>) -> Task<String> {
-    let (said, started) = std::sync::mpsc::channel();
+    let (sender, started) = std::sync::mpsc::channel();
     let outcome = elsewhere(move || {
-        let _ = said.send(std::fs::read_link("/proc/thread-self").expect("Linux"));
+        let _ = sender.send(std::fs::read_link("/proc/thread-self").expect("Linux"));
         call()
     });
     let thread = started.recv_timeout(LIMIT).expect("it is started");
@@ -285,7 +285,7 @@ async fn parked(call: Box<dyn FnOnce() -> String + Send>) -> Task<String> {
             .next()
             .is_some_and(|state| state.starts_with('S'))
     };
-    // A lock that is held for a moment is no sleep. Whose time is up soon may be done already.
+    // Waiting for a lock is not such a sleep. A call with a short timeout may have ended already.
     let mut times = 0;
     until(|| {
         times = if sleeps() { times + 1 } else { 0 };
@@ -302,7 +302,7 @@ impl Row {
         for change in CHANGES {
             let has_runtime = matches!(
                 way,
-                Way::Futures(Home::TokioCurrentThread | Home::TokioMultiThread)
+                Way::Futures(Adapter::TokioCurrentThread | Adapter::TokioMultiThread)
             );
             if change != RuntimeDropped || has_runtime {
                 cells.push(Cell::begin(way, self.waiter, change).await);
@@ -319,7 +319,7 @@ impl Row {
                 }
             }
         }
-        // Long enough that who has lost nothing would have been woken in vain.
+        // Long enough for a needless wake-up to be noticed.
         pause(Duration::from_millis(50)).await;
         for cell in &mut cells {
             let Some(how) = within(Duration::ZERO, &mut cell.outcome).await else {
@@ -349,10 +349,10 @@ impl Row {
 
 scenarios! {
     // behaviour: 6.3, 6.6, 7.1, 7.3, 7.5, 11.1, 11.2, 11.3, 11.4
-    async fn who_waits_is_settled_by_each_change_that_settles_it_and_by_no_other(home) {
+    async fn every_waiting_call_is_settled_by_each_change_that_settles_it_and_by_no_other(adapter) {
         let mut wrong = String::new();
         for row in TABLE {
-            wrong += &row.run(Way::Futures(home)).await;
+            wrong += &row.run(Way::Futures(adapter)).await;
         }
         assert!(wrong.is_empty(), "{wrong}");
     }
@@ -360,8 +360,8 @@ scenarios! {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_call_that_blocks_is_settled_by_each_change_that_settles_it_and_by_no_other() {
-    Home::Std.run(async {
+fn a_blocking_call_is_settled_by_each_change_that_settles_it_and_by_no_other() {
+    Adapter::Std.run(async {
         let mut wrong = String::new();
         for row in TABLE.iter().filter(|row| row.waiter != Connect) {
             wrong += &row.run(Way::Calls).await;

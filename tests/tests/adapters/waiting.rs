@@ -1,4 +1,4 @@
-//! A publisher that waits for room is looked at again at every change that could settle it.
+//! A publisher that waits for room is woken by every change that could settle it.
 
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,11 +14,11 @@ use crate::scene::*;
 
 static SUBJECT: Subject = Subject::from_static("wait.one");
 
-/// A server that shakes hands and then reads nothing any more.
+/// A server that does the handshake and then reads nothing any more.
 struct Deaf {
     address: String,
     links: Arc<Mutex<Vec<TcpStream>>>,
-    /// Links are accepted, and nobody shakes hands.
+    /// Links are accepted, and get no handshake.
     silent: Arc<AtomicBool>,
 }
 
@@ -32,7 +32,7 @@ impl Deaf {
         let is_silent = silent.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Whoever leaves in the middle of the handshake is no link.
+                // A link that ends in the middle of the handshake is not counted.
                 if is_silent.load(Ordering::SeqCst) || shake_hands(&stream).is_ok() {
                     accepted.lock().expect("no panic").push(stream);
                 }
@@ -52,7 +52,7 @@ impl Deaf {
     }
 
     /// Reads the first link to its end: whether these bytes came.
-    fn hears(&self, wanted: &[u8]) -> bool {
+    fn receives(&self, wanted: &[u8]) -> bool {
         let mut link = self.links.lock().expect("no panic").remove(0);
         let mut bytes = Vec::new();
         // What is cut off by an abort counts as far as it came.
@@ -86,15 +86,15 @@ enum Change {
 
 use Change::{Close, Drain, ForcedReconnect, LinkLost, NewPool, TimeIsUp};
 
-/// How it is settled; not at all where it goes on waiting.
+/// How it is settled; not at all if it keeps waiting.
 fn expected(when_full: WhenFull, change: Change) -> Option<&'static str> {
     match change {
         LinkLost | ForcedReconnect if when_full == WhenFull::Off => Some("not_connected"),
-        // What is queued goes on to the next link, and so does the wait for room.
+        // What is queued stays for the next link, and the wait for room continues.
         LinkLost | ForcedReconnect => None,
         // The link stays.
         NewPool => None,
-        // There is nobody at work, so that it has come to its last stage at once.
+        // No handler is running, so that it reaches its last stage at once.
         Drain => Some("draining"),
         Close => Some("closed"),
         TimeIsUp => Some("timed_out"),
@@ -115,14 +115,14 @@ scenarios! {
     /// Ten buffers full: were each of them to wait for the confirmation that comes by itself, they would take 900 ms and
     /// more, whatever the machine. A busy one may be slow, so that it has several tries.
     // behaviour: 6.5
-    async fn at_least_once_a_small_buffer_is_emptied_as_fast_as_the_server_confirms(home) {
+    async fn at_least_once_a_small_buffer_is_emptied_as_fast_as_the_server_confirms(adapter) {
         const MESSAGES: usize = 100;
         let cluster = Model::start(1);
         let mut times = Vec::new();
         while times.iter().all(|time| *time > Duration::from_millis(450)) {
             assert!(times.len() < 10, "{times:?}");
             let options = options(&cluster.urls()).delivery(Delivery::AtLeastOnce).send_buffer(10_000);
-            let client = soon(home.connect(options)).await.expect("it is there");
+            let client = soon(adapter.connect(options)).await.expect("it is there");
             let mut subscription = client.subscribe(&SUBJECT).expect("open");
             soon(client.flush()).await.expect("a session");
             let begun = Instant::now();
@@ -138,13 +138,13 @@ scenarios! {
     }
 
     // behaviour: 7.3, 11.2
-    async fn a_request_that_is_still_queued_when_the_connection_closes_is_not_sent(home) {
+    async fn a_request_that_is_still_queued_when_the_connection_closes_is_not_sent(adapter) {
         let deaf = Deaf::start();
-        let (client, mut watch) = home.start(options(&deaf.address).close_timeout(LIMIT).send_buffer(64 << 20));
+        let (client, mut watch) = adapter.start(options(&deaf.address).close_timeout(LIMIT).send_buffer(64 << 20));
         watch.until("connected").await;
         soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("room");
         soon(client.publish(&Subject::from_static("wait.last"), "y")).await.expect("nothing is queued");
-        let asking = home.spawn({
+        let asking = adapter.spawn({
             let client = client.clone();
             async move { client.request(&Subject::from_static("wait.ask"), "?").await.map(drop) }
         });
@@ -152,15 +152,15 @@ scenarios! {
         let closing = client.close();
         let failure = soon(asking).await.expect_err("nobody answers");
         assert_eq!(failure, RequestFailure::Failed(RequestError::Closed));
-        assert!(!elsewhere(move || deaf.hears(b"PUB wait.ask")).await);
+        assert!(!elsewhere(move || deaf.receives(b"PUB wait.ask")).await);
         assert_eq!(soon(closing).await, ClosedReason::Requested);
     }
 
     // behaviour: 7.5
-    async fn a_refused_inbox_is_not_tried_again_with_every_request(home, version) {
+    async fn a_refused_inbox_is_not_tried_again_with_every_request(adapter, version) {
         let user = User::with_password("ann", "p").deny_subscribe(&["_INBOX.>"]);
         let server = real_server(version, ServerConfig::new().user(user));
-        let (client, mut watch) = home.start(options(&server.client_url_with("ann:p")));
+        let (client, mut watch) = adapter.start(options(&server.client_url_with("ann:p")));
         watch.until("connected").await;
         for _ in 0..50 {
             let failure = soon(client.request(&SUBJECT, "?").into_future()).await.expect_err("it is refused");
@@ -173,19 +173,19 @@ scenarios! {
     }
 
     // behaviour: 6.6
-    async fn a_publisher_that_waits_for_room_is_settled_by_each_change_that_settles_it_and_by_no_other(home) {
+    async fn a_publisher_that_waits_for_room_is_settled_by_each_change_that_settles_it_and_by_no_other(adapter) {
         for when_full in [WhenFull::Error, WhenFull::Off] {
             for change in [LinkLost, ForcedReconnect, NewPool, Drain, Close, TimeIsUp] {
                 let deaf = Deaf::start();
                 let options = options(&deaf.address).send_buffer(1000).when_full(when_full);
-                let (client, mut watch) = home.start(options);
+                let (client, mut watch) = adapter.start(options);
                 watch.until("connected").await;
                 // It is more than the sockets hold, and accepted because nothing else is held.
                 soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("nothing is queued");
                 let limit = if matches!(change, TimeIsUp) { Duration::from_millis(50) } else { LIMIT * 2 };
-                // A task of its own: were it polled here, the end of our patience would look again in place of its waker.
+                // A separate task: were it polled here, the timeout of the test would poll it again in place of its waker.
                 let waits = Arc::new(AtomicBool::new(false));
-                let publishing = home.spawn({
+                let publishing = adapter.spawn({
                     let (client, waits) = (client.clone(), waits.clone());
                     async move {
                         let mut publishing = pin!(client.publish(&SUBJECT, "y").timeout(limit));

@@ -6,7 +6,7 @@ use nats_conn_tests::story;
 
 use crate::clock::{LIMIT, within};
 
-/// Takes events one by one, remembers them, and holds each against the grammar of the life of a connection.
+/// Takes events one by one, remembers them, and checks each with the grammar of the life of a connection.
 pub(crate) struct Watch {
     events: Events,
     grammar: Grammar,
@@ -27,7 +27,7 @@ impl Watch {
         }
     }
 
-    /// The next event; `None` behind `Closed`.
+    /// The next event; `None` after `Closed`.
     pub(crate) async fn next(&mut self) -> Option<ClientEvent> {
         let event = self.events.next().await?;
         self.note(&event);
@@ -44,7 +44,7 @@ impl Watch {
             .await
     }
 
-    /// Waits for the first event of which `find` makes something.
+    /// Waits for the first event for which `find` returns something.
     ///
     /// # Panics
     /// If it does not come.
@@ -64,7 +64,7 @@ impl Watch {
         }
     }
 
-    /// Waits for the end of a session, and says why it ended.
+    /// Waits for the end of a session, and returns why it ended.
     pub(crate) async fn disconnected(&mut self) -> DisconnectReason {
         self.find("disconnected", |event| match event {
             ClientEvent::Connection(Event::Disconnected { reason, .. }) => Some((**reason).clone()),
@@ -73,7 +73,7 @@ impl Watch {
         .await
     }
 
-    /// Waits for a session, and says with which server: its host and port.
+    /// Waits for a session, and returns the host and port of its server.
     pub(crate) async fn session(&mut self) -> String {
         self.find("session", |event| match event {
             ClientEvent::Connection(Event::Connected(session) | Event::Reconnected(session)) => {
@@ -95,7 +95,7 @@ impl Watch {
         assert_eq!(
             within(LIMIT, self.events.next()).await,
             Some(None),
-            "behind closed"
+            "after closed"
         );
         reason
     }

@@ -1,23 +1,23 @@
-//! Every command, what it writes to the server, and what is printed of it.
+//! Every command, what it writes to the server, and what it prints.
 
 use crate::scene::*;
 
 consoles! {
     fn escapes_stand_for_bytes_in_every_part_of_every_command(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell(r"pub a\x2eb reply=r\x2Es hdr=K\x31:v\sw\\ hdr=K1:a\t2 hdr=e: -- one\r\n\ttwo\sthree\\\x00\xfF -- four");
+        console.send(r"pub a\x2eb reply=r\x2Es hdr=K\x31:v\sw\\ hdr=K1:a\t2 hdr=e: -- one\r\n\ttwo\sthree\\\x00\xfF -- four");
         let block = b"NATS/1.0\r\nK1:v w\\\r\nK1:a\t2\r\ne:\r\n\r\n";
         let payload = b"one\r\n\ttwo three\\\x00\xff -- four";
         let (line, bytes) = link.publish();
-        // How blanks around a value are written is the encoder's affair, as long as they are read back the same.
+        // The encoder decides how blanks around a value are written, as long as they are read back the same.
         let text = String::from_utf8_lossy(&bytes).replace(": ", ":");
         assert_eq!(text, String::from_utf8_lossy(&[&block[..], payload].concat()));
         assert!(line.starts_with("HPUB a.b r.s "), "{line}");
-        console.tell(r"sub s c\x2e* \x71g");
+        console.send(r"sub s c\x2e* \x71g");
         link.expect("SUB c.* qg 1");
-        console.tell(r"pubn d\x2ee 1 3");
+        console.send(r"pubn d\x2ee 1 3");
         link.expect_publish("PUB d.e 3", "1 .");
-        console.tell(r"req r f\x2eg 5000 -- \x41\\");
+        console.send(r"req r f\x2eg 5000 -- \x41\\");
         let inbox = link.line();
         let reply = inbox.split(' ').nth(1).unwrap().replace('*', "");
         assert!(inbox.starts_with("SUB _INBOX.") && inbox.ends_with(".* 2"), "{inbox}");
@@ -27,7 +27,7 @@ consoles! {
         console.close();
     }
 
-    fn a_payload_is_what_stands_behind_the_mark_to_the_end_of_the_line(adapter) {
+    fn a_payload_is_what_follows_the_mark_to_the_end_of_the_line(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         for (command, line, payload) in [
             (&b"pub a"[..], "PUB a 0", &b""[..]),
@@ -38,7 +38,7 @@ consoles! {
             (b"pub a -- x\r", "PUB a 1", b"x"),
             ("pub grün -- ä".as_bytes(), "PUB grün 2", "ä".as_bytes()),
         ] {
-            console.tell_bytes(command);
+            console.send_bytes(command);
             link.expect_publish(line, payload);
         }
         console.close();
@@ -91,22 +91,22 @@ consoles! {
         }
         let stats = console.ask("stats");
         assert_eq!((&stats["published"], &stats["subscriptions"]), (&json!(0), &json!(0)), "{stats}");
-        console.tell("pub still -- there");
+        console.send("pub still -- there");
         link.expect_publish("PUB still 5", "there");
         console.close();
     }
 
     fn blank_lines_are_no_commands(adapter) {
         let (_fake, _link, mut console) = connected(adapter, "");
-        console.tell("");
-        console.tell("  \t ");
+        console.send("");
+        console.send("  \t ");
         console.nothing_of("error");
         console.close();
     }
 
     fn a_message_is_printed_as_it_came(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub first a.>");
+        console.send("sub first a.>");
         link.expect("SUB a.> 1");
         link.send("MSG a.b 1 5\r\nhello\r\n");
         let message = console.until("message");
@@ -126,25 +126,25 @@ consoles! {
 
     fn numbered_publishes_begin_with_their_number(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("pubn n 12 16");
+        console.send("pubn n 12 16");
         for number in 1..=12 {
             let (line, payload) = link.publish();
             let text = String::from_utf8(payload).unwrap();
             let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
             assert_eq!((line.as_str(), digits.as_str()), ("PUB n 16", number.to_string().as_str()));
         }
-        console.tell("pubn n 1 0");
+        console.send("pubn n 1 0");
         link.expect_publish("PUB n 0", "");
-        console.tell("pubn n 0 9");
+        console.send("pubn n 0 9");
         console.refused("pubn n 1 2000000", "too_large");
         console.close();
     }
 
     fn a_flush_is_a_ping_and_its_pong(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("pub a -- x");
-        console.tell("flush one");
-        console.tell("flush two");
+        console.send("pub a -- x");
+        console.send("flush one");
+        console.send("flush two");
         link.expect_publish("PUB a 1", "x");
         link.expect("PING");
         link.expect("PING");
@@ -154,7 +154,7 @@ consoles! {
             let flushed = console.until("flushed");
             assert_eq!((&flushed["id"], &flushed["ok"]), (&json!(id), &json!(true)));
         }
-        console.tell("rtt");
+        console.send("rtt");
         link.expect("PING");
         std::thread::sleep(ms(30));
         link.send("PONG\r\n");
@@ -163,7 +163,7 @@ consoles! {
         console.close();
     }
 
-    fn state_info_and_servers_tell_what_is(adapter) {
+    fn state_info_and_servers_show_the_present_state(adapter) {
         let fake = Fake::new();
         let mut console = adapter.start(&format!("--server {} {QUICK}", fake.url()));
         assert_eq!(console.until("connecting")["attempt"], 1);
@@ -173,8 +173,8 @@ consoles! {
         let mut link = fake.shake_with(json!({"server_id": "NONE", "server_name": "n", "cluster": "c", "unknown": {"a": [1]}, "nonce": "abc"}));
         let connected = console.until("connected");
         assert_eq!(connected["server"], fake.url());
-        let told = ["server_id", "server_name", "version", "max_payload"].map(|field| connected[field].clone());
-        assert_eq!(told, [json!("NONE"), json!("n"), json!("2.12.0"), json!(1_048_576)]);
+        let reported = ["server_id", "server_name", "version", "max_payload"].map(|field| connected[field].clone());
+        assert_eq!(reported, [json!("NONE"), json!("n"), json!("2.12.0"), json!(1_048_576)]);
         assert_eq!(console.ask("state")["state"], "connected");
         let info = console.ask("info")["info"].clone();
         assert_eq!((&info["server_id"], &info["cluster"], &info["headers"]), (&json!("NONE"), &json!("c"), &json!(true)));
@@ -189,11 +189,11 @@ consoles! {
         drop((fake, link));
         console.until("backoff_wait");
         assert_eq!(console.ask("state")["state"], "reconnecting");
-        console.tell("flush f");
+        console.send("flush f");
         let flushed = console.until("flushed");
         assert_eq!((&flushed["ok"], &flushed["error"]), (&json!(false), &json!("disconnected")));
         assert_eq!(console.ask("rtt")["error"], "disconnected");
-        console.tell("pub a -- kept");
+        console.send("pub a -- kept");
         let stats = console.ask("stats");
         assert_eq!((&stats["published"], &stats["queued"]), (&json!(1), &json!(1)));
         let servers = console.ask("servers")["servers"].clone();
@@ -203,14 +203,14 @@ consoles! {
 
     fn names_of_subscriptions_are_free_again_when_they_have_ended(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
         console.refused("sub s b", "name_in_use");
-        console.tell("unsub s");
+        console.send("unsub s");
         link.expect("UNSUB 1");
         let ended = console.until("sub_ended");
         assert_eq!((&ended["sub"], &ended["reason"]), (&json!("s"), &json!("unsubscribed")));
-        console.tell("sub s b");
+        console.send("sub s b");
         link.expect("SUB b 2");
         console.close();
     }

@@ -5,11 +5,11 @@ use crate::scene::*;
 consoles! {
     fn a_drain_loses_nothing(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
-        console.tell("sub t b");
+        console.send("sub s a");
+        console.send("sub t b");
         link.expect("SUB a 1");
         link.expect("SUB b 2");
-        console.tell("drain");
+        console.send("drain");
         console.until("draining");
         for line in ["UNSUB 1", "UNSUB 2", "PING"] {
             link.expect(line);
@@ -18,7 +18,7 @@ consoles! {
         console.refused("sub u c", "draining");
         console.refused("reconnect", "draining");
         console.refused("drain", "draining");
-        console.tell("pub c -- still");
+        console.send("pub c -- still");
         link.expect_publish("PUB c 5", "still");
         link.send("MSG a 1 4\r\nlate\r\nPONG\r\n");
         console.until_where("what was on its way", |line| line["payload"] == "late");
@@ -39,11 +39,11 @@ consoles! {
 
     fn a_drain_waits_for_requests(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("req r a 60000 -- x");
+        console.send("req r a 60000 -- x");
         link.line();
         let (line, _) = link.publish();
         let reply = line.split(' ').nth(2).unwrap().to_owned();
-        console.tell("drain");
+        console.send("drain");
         console.until("draining");
         link.expect_silence(ms(50));
         link.send(format!("MSG {reply} 1 2\r\nok\r\n"));
@@ -55,10 +55,10 @@ consoles! {
 
     fn without_a_link_a_drain_with_nothing_queued_ends_at_once(adapter) {
         let (_fake, link, mut console) = connected(adapter, "--reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --min-stable-ms 60000");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.close();
         console.until("backoff_wait");
-        console.tell("drain");
+        console.send("drain");
         let end = console.end();
         let closed = end.lines.last().unwrap();
         assert_eq!((end.status, &closed["reason"], &closed["complete"]), (0, &json!("drained"), &json!(true)));
@@ -66,13 +66,13 @@ consoles! {
         assert_eq!(ended["reason"], "drained");
     }
 
-    fn without_a_link_a_drain_goes_on_until_what_is_queued_is_confirmed(adapter) {
+    fn without_a_link_a_drain_continues_until_what_is_queued_is_confirmed(adapter) {
         let (fake, link, mut console) = connected(adapter, "--reconnect-wait-ms 200 --min-stable-ms 60000");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.close();
         console.until("disconnected");
-        console.tell("pub b -- queued");
-        console.tell("drain");
+        console.send("pub b -- queued");
+        console.send("drain");
         console.until("draining");
         let mut link = fake.shake();
         link.expect_publish("PUB b 6", "queued");
@@ -84,11 +84,11 @@ consoles! {
 
     fn a_drain_that_takes_too_long_is_incomplete(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "--drain-timeout-ms 200");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
-        console.tell("req r b 60000");
+        console.send("req r b 60000");
         let begun = Instant::now();
-        console.tell("drain");
+        console.send("drain");
         console.until("draining");
         let end = console.end();
         assert!(begun.elapsed() >= ms(190), "{:?}", begun.elapsed());
@@ -102,8 +102,8 @@ consoles! {
         let (fake, link, mut console) = connected(adapter, "--drain-timeout-ms 300");
         drop((fake, link));
         console.until("connect_failed");
-        console.tell("pubn a 2 3");
-        console.tell("drain");
+        console.send("pubn a 2 3");
+        console.send("drain");
         let end = console.end();
         let closed = end.lines.last().unwrap();
         assert_eq!((end.status, &closed["complete"]), (1, &json!(false)));
@@ -113,11 +113,11 @@ consoles! {
 
     fn a_link_that_is_lost_while_draining_leaves_the_drain_incomplete_if_something_was_lost(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "--reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --min-stable-ms 60000");
-        console.tell("pub a -- x");
+        console.send("pub a -- x");
         link.publish();
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
-        console.tell("drain");
+        console.send("drain");
         link.expect("UNSUB 1");
         link.close();
         let end = console.end();
@@ -127,17 +127,17 @@ consoles! {
 
     fn a_drain_waits_for_a_consumer_that_is_paused(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
-        console.tell("pause s");
+        console.send("pause s");
         console.nothing_of("error");
         link.send("MSG a 1 2\r\nhi\r\nPING\r\n");
         link.expect("PONG");
-        console.tell("drain");
+        console.send("drain");
         link.expect("UNSUB 1");
         link.pong();
         link.expect_silence(ms(100));
-        console.tell("resume s");
+        console.send("resume s");
         console.until("message");
         assert_eq!(console.until("sub_ended")["reason"], "drained");
         link.pong();
@@ -146,14 +146,14 @@ consoles! {
 
     fn a_subscription_that_stays_paused_is_left_unread_and_that_is_a_failure(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "--drain-patience-ms 200");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
-        console.tell("pause s");
+        console.send("pause s");
         console.nothing_of("error");
         link.send("MSG a 1 2\r\nhi\r\nMSG a 1 2\r\nho\r\nPING\r\n");
         link.expect("PONG");
         let begun = Instant::now();
-        console.tell("drain");
+        console.send("drain");
         link.expect("UNSUB 1");
         link.pong();
         link.pong();
@@ -163,21 +163,21 @@ consoles! {
         assert_eq!((end.status, &closed["complete"], &closed["unread"]), (1, &json!(true), &json!(2)));
     }
 
-    fn during_an_outage_a_drain_takes_answers_and_questions_of_those_at_work(adapter) {
+    fn during_an_outage_a_drain_takes_replies_and_requests_of_running_handlers(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "--reconnect-wait-ms 200 --min-stable-ms 60000");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
-        console.tell("pause s");
+        console.send("pause s");
         console.nothing_of("error");
         link.send("MSG a 1 2\r\nhi\r\nPING\r\n");
         link.expect("PONG");
-        console.tell("drain");
+        console.send("drain");
         link.expect("UNSUB 1");
         link.close();
         console.until("disconnected");
-        console.tell("pub b -- answer");
-        console.tell("req r c 60000 -- x");
-        console.tell("resume s");
+        console.send("pub b -- answer");
+        console.send("req r c 60000 -- x");
+        console.send("resume s");
         assert_eq!(console.until("message")["payload"], "hi");
         assert_eq!(console.until("sub_ended")["reason"], "drained");
         let mut link = fake.shake();
@@ -197,19 +197,19 @@ consoles! {
 
     fn close_cuts_a_drain_short(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
-        console.tell("drain");
+        console.send("sub s a");
+        console.send("drain");
         link.expect("SUB a 1");
         link.expect("UNSUB 1");
-        console.tell("close");
+        console.send("close");
         let end = console.end();
         assert_eq!((end.status, &end.lines.last().unwrap()["reason"]), (0, &json!("requested")));
     }
 
     fn the_end_of_input_lets_a_drain_end(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
-        console.tell("drain");
+        console.send("sub s a");
+        console.send("drain");
         console.end_input();
         for line in ["SUB a 1", "UNSUB 1"] {
             link.expect(line);

@@ -14,7 +14,7 @@ consoles! {
 
     fn quit_ends_at_once_with_status_0(adapter) {
         let (_fake, _link, mut console) = connected(adapter, "");
-        console.tell("quit");
+        console.send("quit");
         let end = console.end();
         assert_eq!((end.status, end.errors.as_str()), (0, ""));
     }
@@ -23,14 +23,14 @@ consoles! {
         let fake = Fake::new();
         let mut console = adapter.start(&format!("--server {}", fake.url()));
         console.until("connecting");
-        console.tell("quit");
+        console.send("quit");
         assert_eq!(console.end().status, 0);
     }
 
     fn what_was_published_before_the_end_of_input_still_leaves(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("pub a -- one");
-        console.tell("pubn b 3 2");
+        console.send("pub a -- one");
+        console.send("pubn b 3 2");
         console.end_input();
         link.expect_publish("PUB a 3", "one");
         for payload in ["1 ", "2 ", "3 "] {
@@ -43,7 +43,7 @@ consoles! {
 
     fn the_last_command_needs_no_line_end(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell_raw(b"pub a -- x");
+        console.send_raw(b"pub a -- x");
         console.end_input();
         link.expect_publish("PUB a 1", "x");
         assert_eq!(console.end().status, 0);
@@ -52,7 +52,7 @@ consoles! {
     fn the_end_of_input_awaits_the_first_connect(adapter) {
         let fake = Fake::new();
         let mut console = adapter.start(&format!("--server {}", fake.url()));
-        console.tell("pub a -- early");
+        console.send("pub a -- early");
         console.end_input();
         let mut link = fake.accept();
         std::thread::sleep(ms(100));
@@ -84,11 +84,11 @@ consoles! {
         let (fake, link, mut console) = connected(adapter, "");
         drop((fake, link));
         console.until("connect_failed");
-        console.tell("pub a -- lost");
+        console.send("pub a -- lost");
         console.end_input();
         let end = console.end();
         assert_eq!((end.status, &end.lines.last().unwrap()["reason"]), (0, &json!("requested")));
-        let dropped = end.lines.iter().find(|line| line["ev"] == "publish_dropped").expect("told");
+        let dropped = end.lines.iter().find(|line| line["ev"] == "publish_dropped").expect("reported");
         assert_eq!((&dropped["count"], &dropped["reason"]), (&json!(1), &json!("closed")));
         assert!(dropped["bytes"].as_u64().unwrap() > 0);
     }
@@ -121,11 +121,11 @@ consoles! {
 
     fn without_reconnecting_a_forced_reconnect_still_works(adapter) {
         let (fake, _link, mut console) = connected(adapter, "--no-reconnect");
-        console.tell("reconnect");
+        console.send("reconnect");
         assert_eq!(console.until("disconnected")["reason"], "forced");
         let mut link = fake.shake_with(json!({}));
         console.until("reconnected");
-        console.tell("reconnect");
+        console.send("reconnect");
         link.rest();
         drop(fake);
         let end = console.end();
@@ -134,9 +134,9 @@ consoles! {
 
     fn close_ends_everything_that_waits(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
-        console.tell("flush f");
-        console.tell("req r b 60000 -- x");
+        console.send("sub s a");
+        console.send("flush f");
+        console.send("req r b 60000 -- x");
         link.expect("SUB a 1");
         link.expect("PING");
         let end = console.close();
@@ -167,10 +167,10 @@ consoles! {
     fn close_hands_over_what_is_queued_and_reports_the_rest(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         // More than the sockets hold, and the server does not read.
-        console.tell("pubn a 12 1000000");
-        console.tell("pubn b 1 3");
+        console.send("pubn a 12 1000000");
+        console.send("pubn b 1 3");
         let began = Instant::now();
-        console.tell("close");
+        console.send("close");
         let end = console.end();
         assert!(began.elapsed() >= ms(400) && began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
         assert_eq!(end.status, 0);
@@ -190,8 +190,8 @@ consoles! {
 
     fn close_hands_over_what_is_queued(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("pubn a 4 1000000");
-        console.tell("close");
+        console.send("pubn a 4 1000000");
+        console.send("close");
         for _ in 0..4 {
             link.publish();
         }

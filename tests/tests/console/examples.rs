@@ -1,5 +1,5 @@
 //! The other examples of every adapter as processes of their own: documentation that is copied. Whatever is wrong with
-//! what they are given or with their server, they end, and say why in a line for people.
+//! their arguments or with their server, they end, and report why in one readable line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +22,7 @@ struct Running {
     errors: Option<thread::JoinHandle<String>>,
 }
 
-/// What one left behind.
+/// The output and exit status of one.
 struct Ended {
     name: String,
     status: Option<i32>,
@@ -40,11 +40,11 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        let (said, lines) = channel();
+        let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("piped");
         thread::spawn(move || {
             let lines = BufReader::new(stdout).lines().map_while(Result::ok);
-            lines.into_iter().for_each(|line| drop(said.send(line)));
+            lines.into_iter().for_each(|line| drop(sender.send(line)));
         });
         let mut stderr = child.stderr.take().expect("piped");
         let errors = thread::spawn(move || {
@@ -102,7 +102,7 @@ impl Drop for Running {
 }
 
 impl Ended {
-    /// It has done what it is for.
+    /// It has succeeded.
     fn went_well(&self) {
         assert_eq!(
             (self.status, self.errors.as_str()),
@@ -113,7 +113,7 @@ impl Ended {
         );
     }
 
-    /// It has failed, with a line in which this stands.
+    /// It has failed, with a line that contains this.
     fn failed(&self, why: &str) {
         let Self { name, errors, .. } = self;
         assert_eq!(self.status, Some(1), "{name}: {errors}");
@@ -135,7 +135,7 @@ impl Ended {
     }
 }
 
-/// An example, its arguments before the URL, and whether it goes on without a server.
+/// An example, its arguments before the URL, and whether it continues without a server.
 const ALL: [(&str, &[&str]); 5] = [
     ("publish", &["ex.a", "x"]),
     ("request", &["ex.a", "x"]),
@@ -156,7 +156,7 @@ fn cluster(settings: Settings) -> TcpCluster {
 fn until(mut ready: impl FnMut() -> bool) {
     let end = Instant::now() + LIMIT;
     while !ready() {
-        assert!(Instant::now() < end, "in vain");
+        assert!(Instant::now() < end, "timed out");
         thread::sleep(ms(5));
     }
 }
@@ -214,7 +214,7 @@ consoles! {
         }
     }
 
-    fn each_says_what_is_wrong_with_its_arguments(adapter) {
+    fn each_example_reports_what_is_wrong_with_its_arguments(adapter) {
         for arguments in [&["--nonsense"][..], &["--server"]] {
             let tour = Running::start(adapter, "tour", arguments).end();
             assert_eq!((tour.status, tour.errors.as_str()), (Some(2), "usage: tour [--server URL…]\n"));
@@ -238,7 +238,7 @@ consoles! {
         }
     }
 
-    fn each_says_what_is_wrong_with_its_server(adapter) {
+    fn each_example_reports_what_is_wrong_with_its_server(adapter) {
         let auth = Auth::Password { user: "ann".into(), password: "other".into() };
         let strict = cluster(Settings { auth, ..Settings::new("n1") });
         let clear = cluster(Settings::new("n1"));

@@ -98,17 +98,17 @@ impl Fake {
 impl Link {
     /// Sends.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        // A peer that has gone is told by what it prints.
+        // Whether the peer has gone is seen from what it prints.
         let _ = self.stream.write_all(bytes.as_ref());
     }
 
-    /// Sends INFO with these fields besides the usual ones.
+    /// Sends INFO with these fields in addition to the usual ones.
     pub(crate) fn info(&mut self, fields: Value) {
         let text = info(self.port, fields);
         self.send(text);
     }
 
-    /// Takes CONNECT and the PING behind it, and gives what CONNECT says.
+    /// Takes CONNECT and the PING after it, and returns the fields of CONNECT.
     #[track_caller]
     pub(crate) fn connect(&mut self) -> Value {
         let line = self.line();
@@ -120,7 +120,7 @@ impl Link {
         connect
     }
 
-    /// The whole handshake. Gives what CONNECT says.
+    /// The whole handshake. Returns the fields of CONNECT.
     pub(crate) fn shake(&mut self, fields: Value) -> Value {
         self.info(fields);
         let connect = self.connect();
@@ -136,7 +136,7 @@ impl Link {
     }
 
     /// The next line that is not a PING; each PING is answered.
-    pub(crate) fn line_behind_pings(&mut self) -> String {
+    pub(crate) fn line_after_pings(&mut self) -> String {
         loop {
             let line = self.line();
             if line != "PING" {
@@ -229,12 +229,12 @@ impl Link {
         text
     }
 
-    /// Says that nothing more will come, and goes.
+    /// Ends its direction of writing, and closes.
     pub(crate) fn close(self) {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Goes without a farewell: what the peer does not have yet is lost.
+    /// Aborts the link: what the peer does not have yet is lost.
     pub(crate) fn reset(self) {
         let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
     }

@@ -64,24 +64,24 @@ consoles! {
     }
 
     fn unusable_flags_say_what_to_do(adapter) {
-        let told = unusable(adapter, &["--max-reconnects", "0"]);
-        assert!(told.contains("--no-reconnect"), "{told}");
-        let told = unusable(adapter, &["--server", "ws://a"]);
-        assert!(told.contains("not supported"), "{told}");
-        let told = unusable(adapter, &["--server", "wss://a"]);
-        assert!(told.contains("not supported"), "{told}");
-        let told = unusable(adapter, &["--server", "gopher://a"]);
-        assert!(told.contains("gopher"), "{told}");
-        let told = unusable(adapter, &["--delivery", "at-least-once", "--when-full", "drop-oldest"]);
-        assert!(told.contains("at-least-once") && told.contains("drop-oldest"), "{told}");
-        let told = unusable(adapter, &["--when-full", "never"]);
-        assert!(told.contains("--when-full") && told.contains("drop-oldest"), "{told}");
+        let reported = unusable(adapter, &["--max-reconnects", "0"]);
+        assert!(reported.contains("--no-reconnect"), "{reported}");
+        let reported = unusable(adapter, &["--server", "ws://a"]);
+        assert!(reported.contains("not supported"), "{reported}");
+        let reported = unusable(adapter, &["--server", "wss://a"]);
+        assert!(reported.contains("not supported"), "{reported}");
+        let reported = unusable(adapter, &["--server", "gopher://a"]);
+        assert!(reported.contains("gopher"), "{reported}");
+        let reported = unusable(adapter, &["--delivery", "at-least-once", "--when-full", "drop-oldest"]);
+        assert!(reported.contains("at-least-once") && reported.contains("drop-oldest"), "{reported}");
+        let reported = unusable(adapter, &["--when-full", "never"]);
+        assert!(reported.contains("--when-full") && reported.contains("drop-oldest"), "{reported}");
     }
 
     fn unusable_urls_keep_their_secrets(adapter) {
         for url in ["nats://ann:hunter2@a:99999", "nats://hunter2@a:x", "ws://ann:hunter2@a", "gopher://ann:hunter2@a"] {
-            let told = unusable(adapter, &["--server", url]);
-            assert!(!told.contains("hunter2"), "{told}");
+            let reported = unusable(adapter, &["--server", url]);
+            assert!(!reported.contains("hunter2"), "{reported}");
         }
     }
 
@@ -110,13 +110,13 @@ consoles! {
         }
         assert!(connect["lang"].is_string() && connect["version"].is_string(), "{connect}");
         console.until("connected");
-        console.tell("req r a 5000");
+        console.send("req r a 5000");
         let inbox = link.line();
         assert!(inbox.starts_with("SUB MY.box."), "{inbox}");
         console.close();
     }
 
-    fn without_flags_connect_says_no_more_than_it_must(adapter) {
+    fn without_flags_connect_holds_only_the_required_fields(adapter) {
         let fake = Fake::new();
         let mut console = adapter.start(&format!("--server {}", fake.url()));
         let mut link = fake.accept();
@@ -193,17 +193,17 @@ consoles! {
         assert!((8..12).any(|seed| order(seed) != first), "seeds make no difference");
         let inbox = |seed: u32| {
             let (_fake, mut link, mut console) = connected(adapter, &format!("--seed {seed}"));
-            console.tell("req r a 5000");
+            console.send("req r a 5000");
             link.line()
         };
         assert_eq!(inbox(1), inbox(1));
         assert_ne!(inbox(1), inbox(2));
     }
 
-    fn without_a_seed_nobody_can_guess(adapter) {
+    fn without_a_seed_inboxes_cannot_be_guessed(adapter) {
         let inbox = || {
             let (_fake, mut link, mut console) = connected(adapter, "");
-            console.tell("req r a 5000");
+            console.send("req r a 5000");
             link.line()
         };
         assert_ne!(inbox(), inbox());
@@ -238,7 +238,7 @@ consoles! {
         for (flags, nonce, expected) in [
             ("--token t --nkey-seed", json!({"nonce": "abc"}), [true, false, false, true, true]),
             ("--user u --password p --creds", json!({"nonce": "abc"}), [false, true, true, false, true]),
-            // Without a nonce the JWT goes all the same.
+            // Without a nonce the JWT is sent anyway.
             ("--token t --creds", json!({}), [true, false, true, false, true]),
         ] {
             let mut console = adapter.start(&format!("{flags} {} --server {}", file.display(), fake.url()));

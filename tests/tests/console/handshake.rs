@@ -2,7 +2,7 @@
 
 use crate::scene::*;
 
-/// The one attempt fails: what is told of it.
+/// The one attempt fails: what is reported of it.
 fn failure(adapter: Adapter, flags: &str, serve: impl FnOnce(&Fake)) -> Value {
     let fake = Fake::new();
     let mut console = adapter.start(&format!("--server {} {flags}", fake.url()));
@@ -17,9 +17,13 @@ fn failure(adapter: Adapter, flags: &str, serve: impl FnOnce(&Fake)) -> Value {
 }
 
 fn fails(adapter: Adapter, flags: &str, serve: impl FnOnce(&Fake), phase: &str, code: &str) -> String {
-    let told = failure(adapter, flags, serve);
-    assert_eq!((&told[0], &told[1]), (&json!(phase), &json!(code)), "{told}");
-    told[2].as_str().unwrap().to_owned()
+    let reported = failure(adapter, flags, serve);
+    assert_eq!(
+        (&reported[0], &reported[1]),
+        (&json!(phase), &json!(code)),
+        "{reported}"
+    );
+    reported[2].as_str().unwrap().to_owned()
 }
 
 consoles! {
@@ -46,7 +50,7 @@ consoles! {
         fails(adapter, "", |fake| fake.accept().send("INFO {\"a\""), "info", "eof");
     }
 
-    fn one_deadline_stands_over_all_phases(adapter) {
+    fn one_deadline_covers_all_phases(adapter) {
         let began = Instant::now();
         let stall = |fake: &Fake| {
             let mut link = fake.accept();
@@ -66,7 +70,7 @@ consoles! {
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     }
 
-    fn an_error_behind_info_is_told_by_its_text_also_before_tls(adapter) {
+    fn an_error_after_info_is_reported_with_its_text_even_before_tls(adapter) {
         for (flags, fields) in [("", json!({})), ("", json!({"tls_required": true})), ("--tls-required", json!({"tls_available": true}))] {
             let throttle = |fake: &Fake| {
                 let mut link = fake.accept();
@@ -75,9 +79,9 @@ consoles! {
                 link.send(text);
                 link.close();
             };
-            let told = failure(adapter, flags, throttle);
-            assert_eq!(told[1], "connection_throttling", "{told}");
-            assert!(told[2].as_str().unwrap().contains("throttling"), "{told}");
+            let reported = failure(adapter, flags, throttle);
+            assert_eq!(reported[1], "connection_throttling", "{reported}");
+            assert!(reported[2].as_str().unwrap().contains("throttling"), "{reported}");
         }
     }
 
@@ -93,7 +97,7 @@ consoles! {
         fails(adapter, "", inject, "tls", "plaintext_before_tls");
     }
 
-    fn tls_that_cannot_be_had_fails_in_tls(adapter) {
+    fn required_tls_that_the_server_lacks_fails_in_tls(adapter) {
         let plain = |fake: &Fake| {
             let mut link = fake.accept();
             link.info(json!({}));
@@ -148,10 +152,10 @@ consoles! {
     fn only_the_pong_is_success(adapter) {
         let fake = Fake::new();
         let mut console = adapter.start(&format!("--verbose --server {}", fake.url()));
-        console.tell("sub s a");
-        console.tell("pub b -- x");
+        console.send("sub s a");
+        console.send("pub b -- x");
         let mut link = fake.accept();
-        // Before CONNECT: answered right behind CONNECT and PING, never before.
+        // Before CONNECT: answered right after CONNECT and PING, never before.
         let mut text = crate::fake::info(fake.port, json!({}));
         text.push_str("PING\r\n");
         link.send(text);
@@ -172,10 +176,10 @@ consoles! {
         console.close();
     }
 
-    fn what_comes_with_the_pong_counts_behind_connected(adapter) {
+    fn what_arrives_with_the_pong_counts_after_connected(adapter) {
         let fake = Fake::new();
         let mut console = adapter.start(&format!("--server {}", fake.url()));
-        console.tell("sub s a");
+        console.send("sub s a");
         let mut link = fake.accept();
         link.info(json!({}));
         link.connect();
@@ -185,10 +189,10 @@ consoles! {
         console.until("connected");
         assert_eq!(console.next()["ev"], "discovered_servers");
         console.refused("pub a -- 12345678901", "too_large");
-        console.tell("pub a -- 1234567890");
-        let line = link.line_behind_pings();
+        console.send("pub a -- 1234567890");
+        let line = link.line_after_pings();
         assert_eq!(line, "SUB a 1");
-        assert_eq!(link.line_behind_pings(), "PUB a 10");
+        assert_eq!(link.line_after_pings(), "PUB a 10");
         console.close();
     }
 
@@ -207,7 +211,7 @@ consoles! {
         let connected = console.until("connected");
         assert_eq!((&connected["max_payload"], connected.get("server_id")), (&json!(100), None));
         console.refused("pub a hdr=A:b -- x", "headers_unsupported");
-        console.tell("req r a 5000 -- x");
+        console.send("req r a 5000 -- x");
         assert!(link.line().starts_with("SUB _INBOX."));
         assert!(link.line().starts_with("PUB a _INBOX."));
         console.close();
@@ -237,7 +241,7 @@ consoles! {
         let warned = console.next();
         assert_eq!((&warned["ev"], &warned["server"]), (&json!("cleartext_credentials"), &json!(url)));
         assert_eq!(console.next()["ev"], "connected");
-        console.tell("reconnect");
+        console.send("reconnect");
         link.rest();
         let _link = fake.shake();
         console.until("reconnected");

@@ -1,9 +1,9 @@
-//! Servers that announce that they go.
+//! Servers in lame duck mode.
 
 use crate::scene::*;
 
 consoles! {
-    fn a_lame_duck_is_told_once_a_link_and_stays_where_that_is_asked_for(adapter) {
+    fn a_lame_duck_is_reported_once_a_link_and_with_notify_the_client_stays(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "--lame-duck notify");
         link.info(json!({"ldm": true}));
         let duck = console.until("lame_duck");
@@ -11,7 +11,7 @@ consoles! {
         link.info(json!({"ldm": true}));
         link.info(json!({}));
         link.info(json!({"ldm": true}));
-        console.tell("rtt");
+        console.send("rtt");
         link.pong();
         console.until("rtt");
         assert_eq!(console.count("lame_duck"), 1);
@@ -53,9 +53,9 @@ consoles! {
         let mut console = adapter.start(&format!("--no-randomize --seed 38 {QUICK} --server {},{}", one.url(), two.url()));
         let mut link = one.shake();
         console.until("connected");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
-        console.tell("pub b -- before");
+        console.send("pub b -- before");
         link.publish();
         link.info(json!({"ldm": true}));
         console.until("lame_duck");
@@ -63,7 +63,7 @@ consoles! {
         // is answered yet.
         link.expect("PING");
         link.expect("PING");
-        console.tell("pub b -- held");
+        console.send("pub b -- held");
         link.expect_silence(ms(50));
         link.send("PONG\r\nPONG\r\n");
         let moved = console.until("disconnected");

@@ -1,4 +1,4 @@
-//! What every line must be: its fields and their types, and the grammar of the life of a connection.
+//! What every line must contain: its fields and their types, and the grammar of the life of a connection.
 
 use serde_json::{Map, Value};
 
@@ -114,7 +114,7 @@ pub(crate) fn check(lines: &[Value], cuts: usize) -> Result<(), String> {
         check_line(line)?;
         let at = line["t"]
             .as_u64()
-            .ok_or_else(|| format!("t is no number: {line}"))?;
+            .ok_or_else(|| format!("t is not a number: {line}"))?;
         if at < time {
             return Err(format!("time runs backwards: {line}"));
         }
@@ -123,7 +123,7 @@ pub(crate) fn check(lines: &[Value], cuts: usize) -> Result<(), String> {
     check_life(lines, cuts)
 }
 
-/// The lines of a console that has ended: `closed` is the last, once. Behind `quit` it may be missing.
+/// The lines of a console that has ended: `closed` is the last, once. After `quit` it may be missing.
 pub(crate) fn check_end(lines: &[Value], quit: bool) -> Result<(), String> {
     let closed = lines.iter().filter(|line| line["ev"] == "closed").count();
     let last = lines.last().is_some_and(|line| line["ev"] == "closed");

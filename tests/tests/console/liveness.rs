@@ -30,10 +30,10 @@ consoles! {
             link.send("+OK\r\n");
         }
         assert!(link.try_line(ms(20)).is_none() || begun.elapsed() > ms(700), "a PING in spite of what arrives");
-        // Our own writing does not.
+        // What we write does not.
         let begun = Instant::now();
         loop {
-            console.tell("pub a");
+            console.send("pub a");
             let line = link.line();
             if line == "PING" {
                 break;
@@ -52,10 +52,10 @@ consoles! {
         for _ in 0..3 {
             link.expect("PONG");
         }
-        // Answers that nobody asked for; the PING behind them shows when they were read.
+        // Unsolicited answers; the PING after them shows when they were read.
         link.send("PONG\r\nPONG\r\nPING\r\n");
         link.expect("PONG");
-        console.tell("flush f");
+        console.send("flush f");
         link.expect("PING");
         console.nothing_of("flushed");
         link.send("PONG\r\n");
@@ -65,7 +65,7 @@ consoles! {
 
     fn a_server_that_reads_nothing_is_stale(adapter) {
         let (_fake, link, mut console) = connected(adapter, "--ping-interval-ms 100");
-        console.tell("pubn a 7 1000000");
+        console.send("pubn a 7 1000000");
         let lost = console.until("disconnected");
         assert_eq!(lost["reason"], "stale");
         let sum = lost["queued"].as_u64().unwrap() + lost["unconfirmed"].as_u64().unwrap();

@@ -1,12 +1,12 @@
 //! The console of every adapter as a process of its own, from outside: flags, commands, lines and exit statuses, and
 //! what a server sees of it.
 //!
-//! A scenario is a function of an [`Adapter`](process::Adapter), written once and run for every adapter. It talks to
+//! A scenario is a function of an [`Adapter`](process::Adapter), written once and run for every adapter. It uses
 //! [`Fake`](fake::Fake) servers, whose every byte it writes itself, or to real ones. Time is real here, so that
-//! scenarios set short timers, wait for lines rather than sleep, and hold times only against lower limits that are
+//! scenarios set short timers, wait for lines rather than sleep, and compare times only with lower limits that are
 //! exact and upper limits that are generous.
 //!
-//! Whatever a console prints is held against [`lines`]: the fields of each line, their types, and the grammar of the
+//! Everything a console prints is checked with [`lines`]: the fields of each line, their types, and the grammar of the
 //! life of a connection.
 #![cfg(unix)]
 

@@ -51,7 +51,7 @@ consoles! {
     fn announced_servers_may_be_ignored(adapter) {
         let (_fake, mut link, mut console) = connected_with(adapter, "--ignore-discovered", json!({"connect_urls": ["127.0.0.1:1"]}));
         link.info(json!({"connect_urls": ["127.0.0.1:2"]}));
-        console.tell("rtt");
+        console.send("rtt");
         link.pong();
         console.until("rtt");
         assert_eq!(console.count("discovered_servers"), 0);
@@ -165,7 +165,7 @@ consoles! {
         let mut console = adapter.start(&format!("--server {} {QUICK}", one.url()));
         let link = one.shake_with(json!({"connect_urls": ["127.0.0.1:1"]}));
         console.until("discovered_servers");
-        console.tell(&format!("set-servers {} nats://127.0.0.1:2,127.0.0.1:3", two.url()));
+        console.send(&format!("set-servers {} nats://127.0.0.1:2,127.0.0.1:3", two.url()));
         let mut removed = Vec::new();
         for _ in 0..2 {
             let line = console.until("server_removed");
@@ -205,17 +205,17 @@ consoles! {
     fn a_new_pool_and_an_announcement_raise_servers_and_the_link_stays(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "--no-randomize");
         let tls = format!("tls://{}", fake.address());
-        console.tell(&format!("set-servers {tls} nats://127.0.0.1:2"));
+        console.send(&format!("set-servers {tls} nats://127.0.0.1:2"));
         assert_eq!(console.until("tls_raised")["server"], tls);
         assert_eq!(console.ask("state")["state"], "connected");
         assert_eq!(console.ask("servers")["servers"][0]["url"], tls);
         // The way back is none.
-        console.tell(&format!("set-servers {} nats://127.0.0.1:2", fake.url()));
+        console.send(&format!("set-servers {} nats://127.0.0.1:2", fake.url()));
         assert_eq!(console.until("tls_raised")["server"], tls);
         link.info(json!({"connect_urls": ["tls://127.0.0.1:2"]}));
         assert_eq!(console.until("tls_raised")["server"], "tls://127.0.0.1:2");
         link.info(json!({"connect_urls": ["tls://127.0.0.1:2"]}));
-        console.tell("rtt");
+        console.send("rtt");
         link.pong();
         console.until("rtt");
         assert_eq!((console.count("tls_raised"), console.count("disconnected")), (3, 0));
@@ -226,7 +226,7 @@ consoles! {
         let mut console = adapter.start(&format!("--retry-initial --reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --server {}", dead_url()));
         console.until("backoff_wait");
         let fake = Fake::new();
-        console.tell(&format!("set-servers {}", fake.url()));
+        console.send(&format!("set-servers {}", fake.url()));
         let _link = fake.shake();
         console.until("connected");
         console.close();
@@ -252,7 +252,7 @@ consoles! {
         while console.ask("info")["info"]["max_payload"] != 4 {}
         link.close();
         console.until("backoff_wait");
-        console.tell("pub a -- 1234");
+        console.send("pub a -- 1234");
         console.ask("state");
         let mut link = fake.shake();
         assert_eq!(console.until("reconnected")["max_payload"], 4);
@@ -260,7 +260,7 @@ consoles! {
         console.refused("pub a -- 12345", "too_large");
         link.info(json!({"max_payload": 100, "connect_info": true}));
         while console.ask("info")["info"]["max_payload"] != 100 {}
-        console.tell("pub a -- 12345");
+        console.send("pub a -- 12345");
         link.expect_publish("PUB a 5", "12345");
         console.close();
     }

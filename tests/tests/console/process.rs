@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::lines;
 
-/// How long a line, or the end, may take where nothing else is said.
+/// How long a line, or the end, may take by default.
 const SOON: Duration = Duration::from_secs(15);
 
 /// Whose console.
@@ -55,7 +55,7 @@ impl Adapter {
     }
 
     /// This example of it, which is built if it never was. All adapters call theirs by the same names, so that only the
-    /// files that say what a program was built of tell them apart.
+    /// files that list what a program was built from distinguish them.
     pub(crate) fn program(self, example: &str) -> PathBuf {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,11 +123,11 @@ impl Adapter {
             .spawn()
             .expect("the console starts");
         let stdout = child.stdout.take().expect("piped");
-        let (said, lines) = channel();
+        let (sender, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8(line).expect("lines are UTF-8");
-                if said.send(line).is_err() {
+                if sender.send(line).is_err() {
                     return;
                 }
             }
@@ -144,7 +144,7 @@ impl Adapter {
     }
 }
 
-/// A console that runs. Dropped, it is killed; what it printed is held against [`lines`] in any case.
+/// A running console. Dropped, it is killed; what it printed is checked with [`lines`] in any case.
 pub(crate) struct Console {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -155,7 +155,7 @@ pub(crate) struct Console {
     commands: Vec<String>,
 }
 
-/// What a console left behind.
+/// The output and exit status of a console.
 #[derive(Debug)]
 pub(crate) struct End {
     /// The exit status.
@@ -168,22 +168,22 @@ pub(crate) struct End {
 
 impl Console {
     /// Gives a command.
-    pub(crate) fn tell(&mut self, command: &str) {
-        self.tell_bytes(command.as_bytes());
+    pub(crate) fn send(&mut self, command: &str) {
+        self.send_bytes(command.as_bytes());
     }
 
     /// Gives a command that need not be UTF-8.
-    pub(crate) fn tell_bytes(&mut self, command: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, command: &[u8]) {
         self.commands.push(String::from_utf8_lossy(command).into_owned());
         let stdin = self.stdin.as_mut().expect("input has not ended");
         let mut line = command.to_vec();
         line.push(b'\n');
-        // A console that has ended takes no commands; the lines will tell.
+        // A console that has ended takes no commands; the lines show that.
         let _ = stdin.write_all(&line).and_then(|()| stdin.flush());
     }
 
     /// Gives these bytes, without the end of a line.
-    pub(crate) fn tell_raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         self.commands.push(String::from_utf8_lossy(bytes).into_owned());
         let stdin = self.stdin.as_mut().expect("input has not ended");
         let _ = stdin.write_all(bytes).and_then(|()| stdin.flush());
@@ -206,7 +206,7 @@ impl Console {
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
     }
 
-    /// The next line as it was printed; `None` behind the last one, or if it takes longer.
+    /// The next line as it was printed; `None` after the last one, or if it takes longer.
     pub(crate) fn next_text(&mut self, limit: Duration) -> Option<String> {
         match self.output.recv_timeout(limit) {
             Ok(line) => {
@@ -217,7 +217,7 @@ impl Console {
         }
     }
 
-    /// The next line of this name; others before it are passed over.
+    /// The next line of this name; others before it are skipped.
     pub(crate) fn until(&mut self, ev: &str) -> Value {
         self.until_where(ev, |line| line["ev"] == ev)
     }
@@ -237,7 +237,7 @@ impl Console {
 
     /// What a command makes it print: the next line of the same name, or that the command was refused.
     pub(crate) fn ask(&mut self, command: &str) -> Value {
-        self.tell(command);
+        self.send(command);
         let name = command.split(' ').next().expect("a word").to_owned();
         self.until_where(command, |line| {
             line["ev"] == name || (line["ev"] == "error" && line["command"] == name)
@@ -246,15 +246,15 @@ impl Console {
 
     /// A command that is refused with this code.
     pub(crate) fn refused(&mut self, command: &str, code: &str) -> Value {
-        self.tell(command);
+        self.send(command);
         let line = self.until("error");
         assert_eq!(line["error"], code, "{command}: {line}");
         line
     }
 
-    /// Everything that was said so far is executed: no line of this name came of it, nor was one left unread.
+    /// Every command so far is executed: none of them printed a line of this name, nor was one left unread.
     pub(crate) fn nothing_of(&mut self, ev: &str) {
-        self.tell("state");
+        self.send("state");
         let line = self.until_where("state", |line| line["ev"] == "state" || line["ev"] == ev);
         assert_eq!(line["ev"], "state", "{line}\n{}", self.story());
     }
@@ -305,9 +305,9 @@ impl Console {
         }
     }
 
-    /// Tells it to close, and waits for its end.
+    /// Asks it to close, and waits for its end.
     pub(crate) fn close(mut self) -> End {
-        self.tell("close");
+        self.send("close");
         let story = self.story();
         let end = self.end();
         assert_eq!(end.status, 0, "{}\n{story}", end.errors);
@@ -322,7 +322,7 @@ impl Console {
 
     fn story(&self) -> String {
         format!(
-            "told: {}\nprinted:\n{}",
+            "commands: {}\nprinted:\n{}",
             self.commands.join(" | "),
             self.seen.join("\n")
         )
@@ -344,7 +344,7 @@ impl Drop for Console {
         while let Ok(line) = self.output.recv_timeout(Duration::from_secs(1)) {
             self.seen.push(line);
         }
-        // A line that was cut off by the kill is no line.
+        // A line that was cut off by the kill does not count.
         if self.seen.last().is_some_and(|line| !line.ends_with('}')) {
             self.seen.pop();
         }

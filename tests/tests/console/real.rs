@@ -14,19 +14,19 @@ consoles! {
         let mut console = adapter.start(&format!("--server {} --name day {QUICK}", server.url()));
         let connected = console.until("connected");
         assert_eq!(connected["version"], version.number());
-        console.tell("sub all day.>");
-        console.tell("sub q day.work workers");
-        console.tell(r"pub day.one reply=back hdr=K:a\sb hdr=K:c -- \x00\xff");
+        console.send("sub all day.>");
+        console.send("sub q day.work workers");
+        console.send(r"pub day.one reply=back hdr=K:a\sb hdr=K:c -- \x00\xff");
         let message = console.until("message");
         assert_eq!((&message["sub"], &message["subject"], &message["reply"]), (&json!("all"), &json!("day.one"), &json!("back")));
         assert_eq!((&message["headers"], &message["len"]), (&json!([["K", "a b"], ["K", "c"]]), &json!(2)));
-        console.tell("req nobody nowhere 5000 -- x");
+        console.send("req nobody nowhere 5000 -- x");
         assert_eq!(console.until("response")["error"], "no_responders");
-        console.tell("req late day.x 100 -- x");
+        console.send("req late day.x 100 -- x");
         let response = console.until("response");
         assert_eq!((&response["error"], &response["written"]), (&json!("timed_out"), &json!(true)));
-        console.tell("pubn day.work 100 20");
-        console.tell("flush f");
+        console.send("pubn day.work 100 20");
+        console.send("flush f");
         // What came before the PONG is printed before it.
         console.until("flushed");
         assert_eq!(console.seen_messages("q").len(), 100);
@@ -35,11 +35,11 @@ consoles! {
         assert_eq!(console.ask("info")["info"]["server_id"], connected["server_id"]);
         let stats = console.ask("stats");
         assert_eq!((&stats["published"], &stats["confirmed"], &stats["in_msgs"]), (&json!(103), &json!(103), &json!(203)), "{stats}");
-        console.tell("unsub all 103");
-        console.tell("pubn day.more 3 1");
+        console.send("unsub all 103");
+        console.send("pubn day.more 3 1");
         let ended = console.until("sub_ended");
         assert_eq!((&ended["sub"], &ended["reason"]), (&json!("all"), &json!("max_reached")));
-        console.tell("drain");
+        console.send("drain");
         let end = console.end();
         let closed = end.lines.last().unwrap();
         assert_eq!((end.status, &closed["complete"]), (0, &json!(true)));
@@ -49,12 +49,12 @@ consoles! {
         let server = start(version, ServerConfig::new());
         let mut console = adapter.start(&format!("--server {} {QUICK}", server.url()));
         console.until("connected");
-        console.tell("sub s a");
-        console.tell("flush f");
+        console.send("sub s a");
+        console.send("flush f");
         console.until("flushed");
         server.kill();
         console.until("disconnected");
-        console.tell("pub a -- kept");
+        console.send("pub a -- kept");
         server.restart();
         console.until("reconnected");
         assert_eq!(console.until("resubscribed")["subscriptions"], 1);
@@ -80,20 +80,20 @@ consoles! {
         let server = start(version, ServerConfig::new().user(user));
         let mut console = adapter.start(&format!("--server {}", server.client_url_with("ann:p")));
         console.until("connected");
-        console.tell("sub bad no.sub");
+        console.send("sub bad no.sub");
         let denied = console.until("permission_denied");
         assert_eq!((&denied["operation"], &denied["subject"], &denied["sub"]), (&json!("subscribe"), &json!("no.sub"), &json!("bad")));
         let ended = console.until("sub_ended");
         assert_eq!((&ended["sub"], &ended["reason"]), (&json!("bad"), &json!("refused")));
-        console.tell("sub queued no.queue workers");
+        console.send("sub queued no.queue workers");
         let denied = console.until("permission_denied");
         assert_eq!((&denied["queue"], &denied["sub"]), (&json!("workers"), &json!("queued")));
-        console.tell("pub no.pub -- x");
-        console.tell("flush f");
+        console.send("pub no.pub -- x");
+        console.send("flush f");
         let denied = console.until("permission_denied");
         assert_eq!((&denied["operation"], &denied["subject"]), (&json!("publish"), &json!("no.pub")));
         assert_eq!(console.until("flushed")["ok"], true);
-        console.tell("req r no.pub 5000 -- x");
+        console.send("req r no.pub 5000 -- x");
         assert_eq!(console.until("response")["error"], "refused");
         console.close();
     }
@@ -105,8 +105,8 @@ consoles! {
         for url in [server.url(), server.tls_url()] {
             let mut console = adapter.start(&format!("--server {url} --tls-ca {ca} {QUICK}"));
             assert_eq!(console.until("connected")["server"], url);
-            console.tell("sub s a");
-            console.tell("pub a -- secret");
+            console.send("sub s a");
+            console.send("pub a -- secret");
             assert_eq!(console.until("message")["payload"], "secret");
             console.close();
         }
@@ -119,7 +119,7 @@ consoles! {
         assert!(failed["detail"].as_str().unwrap().contains("/nowhere/ca.pem"), "{failed}");
     }
 
-    fn tls_comes_first_where_that_is_asked_for(adapter, version) {
+    fn tls_comes_first_if_that_is_configured(adapter, version) {
         if !version.has_tls_first() {
             return;
         }
@@ -167,7 +167,7 @@ consoles! {
         console.until("connected");
         // Read again at every attempt.
         std::fs::remove_file(&creds).expect("it is there");
-        console.tell("reconnect");
+        console.send("reconnect");
         let failed = console.until("connect_failed");
         assert_eq!(failed["phase"], "auth", "{failed}");
         std::fs::write(&creds, user.creds()).expect("a file");
@@ -177,7 +177,7 @@ consoles! {
         let _ = (std::fs::remove_file(&creds), std::fs::remove_file(&seed));
     }
 
-    fn a_lame_duck_is_told(adapter, version) {
+    fn a_lame_duck_is_reported(adapter, version) {
         let server = start(version, ServerConfig::new().lame_duck(Duration::from_secs(30), Duration::from_secs(20)));
         let mut console = adapter.start(&format!("--server {} --lame-duck notify", server.url()));
         console.until("connected");
@@ -191,8 +191,8 @@ consoles! {
         let mut console = adapter.start(&format!("--server {}", server.url()));
         assert_eq!(console.until("connected")["max_payload"], 1000);
         console.refused("pubn a 1 1001", "too_large");
-        console.tell("sub s a");
-        console.tell("pubn a 1 1000");
+        console.send("sub s a");
+        console.send("pubn a 1 1000");
         assert_eq!(console.until("message")["len"], 1000);
         console.close();
     }

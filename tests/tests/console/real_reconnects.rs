@@ -24,9 +24,9 @@ fn recorded(adapter: Adapter, version: Version, scenario: &str, flags: &str) -> 
     (console, tape)
 }
 
-/// All that was said so far has been processed by the server.
+/// The server has processed every command so far.
 fn flush(console: &mut Console) {
-    console.tell("flush f");
+    console.send("flush f");
     assert_eq!(console.until("flushed")["ok"], true);
 }
 
@@ -37,17 +37,17 @@ consoles! {
         let two = start(version, ServerConfig::new());
         let servers = format!("--server {},{}", one.url(), two.url());
         let (mut console, tape) = recorded(adapter, version, "lame_duck_move", &servers);
-        console.tell("sub s day.>");
-        console.tell("pub day.one -- before");
+        console.send("sub s day.>");
+        console.send("pub day.one -- before");
         assert_eq!(console.until("message")["payload"], "before");
-        console.tell("pub day.two -- written");
+        console.send("pub day.two -- written");
         one.lame_duck();
         console.until("lame_duck");
         let moved = console.until("disconnected");
         assert_eq!((&moved["reason"], &moved["unconfirmed"]), (&json!("lame_duck"), &json!(0)));
         assert_eq!(console.until("reconnected")["server"], two.url());
         assert_eq!(console.until("resubscribed")["subscriptions"], 1);
-        console.tell("pub day.three -- after");
+        console.send("pub day.three -- after");
         console.until_where("after", |line| line["payload"] == "after");
         tape.close(console, &["before", "after"]);
     }
@@ -57,12 +57,12 @@ consoles! {
         let server = start(version, ServerConfig::new().lame_duck(whole, grace));
         let servers = format!("--server {}", server.url());
         let (mut console, tape) = recorded(adapter, version, "lame_duck_alone", &servers);
-        console.tell("sub s a");
+        console.send("sub s a");
         flush(&mut console);
         server.lame_duck();
         console.until("lame_duck");
         console.until("disconnected");
-        console.tell("pub a -- queued");
+        console.send("pub a -- queued");
         server.wait_until_gone(Duration::from_secs(40));
         server.restart();
         console.until("reconnected");
@@ -74,18 +74,18 @@ consoles! {
         let server = start(version, ServerConfig::new());
         let flags = format!("--server {} --delivery at-least-once", server.url());
         let (mut console, tape) = recorded(adapter, version, "at_least_once", &flags);
-        console.tell("sub s kept.>");
+        console.send("sub s kept.>");
         flush(&mut console);
         for round in 0..2 {
             // The server does not read any more what is written now.
             server.stop();
             for number in 0..10 {
-                console.tell(&format!("pub kept.{round} -- secret-{round}-{number}"));
+                console.send(&format!("pub kept.{round} -- secret-{round}-{number}"));
             }
             console.ask("state");
             server.kill();
             console.until("disconnected");
-            console.tell(&format!("pub kept.{round} -- secret-{round}-10"));
+            console.send(&format!("pub kept.{round} -- secret-{round}-10"));
             server.restart();
             console.until("resubscribed");
             flush(&mut console);
@@ -99,18 +99,18 @@ consoles! {
         tape.close(console, &["secret-0", "secret-1"]);
     }
 
-    fn a_drain_goes_on_over_a_lost_link(adapter, version) {
+    fn a_drain_survives_a_lost_link(adapter, version) {
         let server = start(version, ServerConfig::new());
         let servers = format!("--server {}", server.url());
         let (mut console, tape) = recorded(adapter, version, "drain_over_a_lost_link", &servers);
-        console.tell("sub s a");
-        console.tell("sub t b workers");
+        console.send("sub s a");
+        console.send("sub t b workers");
         flush(&mut console);
         server.kill();
         console.until("disconnected");
-        console.tell("pub a -- queued");
-        console.tell("pubn b 20 10");
-        console.tell("drain");
+        console.send("pub a -- queued");
+        console.send("pubn b 20 10");
+        console.send("drain");
         console.until("draining");
         server.restart();
         let closed = console.until("closed");
@@ -123,16 +123,16 @@ consoles! {
         let server = start(version, ServerConfig::new());
         let servers = format!("--server {}", server.url());
         let (mut console, tape) = recorded(adapter, version, "drain", &servers);
-        console.tell("sub s a.>");
-        console.tell("sub t a.b workers");
-        console.tell("req r a.r 60000 -- question");
+        console.send("sub s a.>");
+        console.send("sub t a.b workers");
+        console.send("req r a.r 60000 -- question");
         console.until("message");
-        console.tell("pubn a.b 25 16");
-        console.tell("drain-sub t");
-        console.tell("drain");
+        console.send("pubn a.b 25 16");
+        console.send("drain-sub t");
+        console.send("drain");
         console.until("draining");
         console.until_where("a drained subscription", |line| line["ev"] == "sub_ended" && line["sub"] == "s");
-        console.tell("close");
+        console.send("close");
         let end = console.end();
         let messages = end.lines.iter().filter(|line| line["ev"] == "message" && line["sub"] == "s");
         assert_eq!(messages.count(), 26);
@@ -144,7 +144,7 @@ consoles! {
         let server = start(version, with("hunter2"));
         let flags = format!("--server {} --user annika --password hunter2 --auth-strike-gap-ms 0", server.url());
         let (mut console, tape) = recorded(adapter, version, "auth_strikes", &flags);
-        console.tell("sub s a");
+        console.send("sub s a");
         flush(&mut console);
         server.restart_with(with("changed"));
         console.until("disconnected");
@@ -163,12 +163,12 @@ consoles! {
         let server = start(version, ServerConfig::new());
         let servers = format!("--server {} --ping-interval-ms 60000", server.url());
         let (mut console, tape) = recorded(adapter, version, "forced", &servers);
-        console.tell("sub s a");
-        console.tell("sub q a workers");
+        console.send("sub s a");
+        console.send("sub q a workers");
         flush(&mut console);
         for number in 1..=3 {
-            console.tell("reconnect");
-            console.tell(&format!("pub a -- secret-{number}"));
+            console.send("reconnect");
+            console.send(&format!("pub a -- secret-{number}"));
             assert_eq!(console.until("disconnected")["reason"], "forced");
             console.until("reconnected");
             assert_eq!(console.until("resubscribed")["subscriptions"], 2);
@@ -185,12 +185,12 @@ consoles! {
         let server = start(version, config);
         let flags = format!("--server {} --token t0kenly --tls-ca {}", server.url(), files.ca.display());
         let (mut console, tape) = recorded(adapter, version, "tls", &flags);
-        console.tell("sub s a");
-        console.tell("pub a -- secret-1");
+        console.send("sub s a");
+        console.send("pub a -- secret-1");
         console.until("message");
         server.restart();
         console.until("reconnected");
-        console.tell("pub a -- secret-2");
+        console.send("pub a -- secret-2");
         console.until_where("the second", |line| line["payload"] == "secret-2");
         tape.close(console, &["t0kenly", "secret-"]);
     }
@@ -199,12 +199,12 @@ consoles! {
         let server = start(version, ServerConfig::new());
         let servers = format!("--server {}", server.url());
         let (mut console, tape) = recorded(adapter, version, "requests", &servers);
-        console.tell("req nobody nowhere 5000 -- question");
+        console.send("req nobody nowhere 5000 -- question");
         assert_eq!(console.until("response")["error"], "no_responders");
-        // Somebody listens and does not answer.
-        console.tell("sub service work");
+        // There is a responder that does not answer.
+        console.send("sub service work");
         for id in ["one", "two"] {
-            console.tell(&format!("req {id} work 60000 -- question"));
+            console.send(&format!("req {id} work 60000 -- question"));
             console.until("message");
         }
         server.kill();
@@ -212,7 +212,7 @@ consoles! {
             let response = console.until("response");
             assert_eq!((&response["error"], &response["written"]), (&json!("disconnected"), &json!(true)));
         }
-        console.tell("req queued work 2000 -- question");
+        console.send("req queued work 2000 -- question");
         server.restart();
         console.until("reconnected");
         console.until("message");
@@ -225,14 +225,14 @@ consoles! {
         let (one, two) = (start(version, ServerConfig::new()), start(version, ServerConfig::new()));
         let flags = format!("--server {},{} --ping-interval-ms 150", one.url(), two.url());
         let (mut console, tape) = recorded(adapter, version, "stale", &flags);
-        console.tell("sub s a");
+        console.send("sub s a");
         flush(&mut console);
         one.stop();
         assert_eq!(console.until("disconnected")["reason"], "stale");
         assert_eq!(console.until("reconnected")["server"], two.url());
         console.until("resubscribed");
         one.cont();
-        console.tell("pub a -- question");
+        console.send("pub a -- question");
         console.until("message");
         tape.close(console, &["question"]);
     }
@@ -241,7 +241,7 @@ consoles! {
         let cluster = Cluster::start(version, 3, ServerConfig::new());
         let servers = format!("--server {}", cluster.node(0).url());
         let (mut console, tape) = recorded(adapter, version, "cluster", &servers);
-        console.tell("sub s a");
+        console.send("sub s a");
         flush(&mut console);
         wait_for("all servers to be known", Duration::from_secs(10), || {
             let servers = console.ask("servers")["servers"].as_array().map(Vec::len);
@@ -252,12 +252,12 @@ consoles! {
         let place = reconnected["server"].as_str().and_then(|url| cluster.index_of_url(url));
         assert!(matches!(place, Some(1 | 2)), "{reconnected}");
         console.until("resubscribed");
-        console.tell("pub a -- question");
+        console.send("pub a -- question");
         console.until("message");
         tape.close(console, &["question"]);
     }
 
-    fn what_the_next_server_does_not_take_is_dropped_and_refusals_are_told(adapter, version) {
+    fn what_the_next_server_does_not_take_is_dropped_and_refusals_are_reported(adapter, version) {
         let config = || {
             let user = User::with_password("annika", "hunter2").deny_publish(&["no.pub"]).deny_subscribe(&["no.sub"]);
             ServerConfig::new().user(user)
@@ -265,17 +265,17 @@ consoles! {
         let server = start(version, config());
         let flags = format!("--server {} --user annika --password hunter2", server.url());
         let (mut console, tape) = recorded(adapter, version, "refusals", &flags);
-        console.tell("sub bad no.sub");
+        console.send("sub bad no.sub");
         assert_eq!(console.until("sub_ended")["reason"], "refused");
-        console.tell("sub good a");
-        console.tell("pub no.pub -- question");
+        console.send("sub good a");
+        console.send("pub no.pub -- question");
         console.until("permission_denied");
-        console.tell("req r no.pub 5000 -- question");
+        console.send("req r no.pub 5000 -- question");
         assert_eq!(console.until("response")["error"], "refused");
         server.kill();
         console.until("disconnected");
-        console.tell("pubn a 1 1001");
-        console.tell("pubn a 1 1000");
+        console.send("pubn a 1 1001");
+        console.send("pubn a 1 1000");
         server.restart_with(config().max_payload(1000));
         let dropped = console.until("publish_dropped");
         assert_eq!(dropped["reason"], "too_large", "{dropped}");
@@ -288,13 +288,13 @@ consoles! {
         let (one, two) = (start(version, ServerConfig::new()), start(version, ServerConfig::new()));
         let servers = format!("--server {}", one.url());
         let (mut console, tape) = recorded(adapter, version, "pool", &servers);
-        console.tell("sub s a");
+        console.send("sub s a");
         flush(&mut console);
-        console.tell(&format!("set-servers {}", two.url()));
+        console.send(&format!("set-servers {}", two.url()));
         console.ask("servers");
         one.kill();
         assert_eq!(console.until("reconnected")["server"], two.url());
-        console.tell("pub a -- question");
+        console.send("pub a -- question");
         console.until("message");
         two.kill();
         console.until("backoff_wait");

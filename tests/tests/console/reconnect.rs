@@ -70,14 +70,14 @@ consoles! {
 
     fn interest_is_restored_before_what_was_queued(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "--reconnect-wait-ms 300 --min-stable-ms 60000");
-        console.tell("sub plain a.>");
-        console.tell("sub queue b workers");
-        console.tell("sub limited c");
-        console.tell("unsub limited 5");
-        console.tell("sub spent d");
-        console.tell("unsub spent 1");
-        console.tell("sub gone e");
-        console.tell("unsub gone");
+        console.send("sub plain a.>");
+        console.send("sub queue b workers");
+        console.send("sub limited c");
+        console.send("unsub limited 5");
+        console.send("sub spent d");
+        console.send("unsub spent 1");
+        console.send("sub gone e");
+        console.send("unsub gone");
         for line in ["SUB a.> 1", "SUB b workers 2", "SUB c 3", "UNSUB 3 5", "SUB d 4", "UNSUB 4 1", "SUB e 5", "UNSUB 5"] {
             link.expect(line);
         }
@@ -85,10 +85,10 @@ consoles! {
         console.until_where("the end of spent", |line| line["ev"] == "sub_ended" && line["sub"] == "spent");
         link.close();
         console.until("disconnected");
-        console.tell("pub p -- one");
-        console.tell("sub late f");
-        console.tell("unsub plain");
-        console.tell("pub p -- two");
+        console.send("pub p -- one");
+        console.send("sub late f");
+        console.send("unsub plain");
+        console.send("pub p -- two");
         console.ask("state");
         let mut link = fake.shake();
         let reconnected = console.until("reconnected");
@@ -111,7 +111,7 @@ consoles! {
         console.close();
     }
 
-    fn without_anything_to_restore_it_is_told_at_once(adapter) {
+    fn without_anything_to_restore_resubscribed_comes_at_once(adapter) {
         let (fake, link, mut console) = connected(adapter, "");
         link.close();
         let mut link = fake.shake();
@@ -124,8 +124,8 @@ consoles! {
 
     fn a_refused_subscription_counts_as_refused_and_is_not_restored_again(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub good a");
-        console.tell("sub bad b");
+        console.send("sub good a");
+        console.send("sub bad b");
         link.expect("SUB a 1");
         link.expect("SUB b 2");
         link.close();
@@ -148,12 +148,12 @@ consoles! {
 
     fn a_frame_that_was_cut_leaves_whole_and_first_on_the_next_link(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "--send-buffer-bytes 20000000");
-        console.tell("pub before -- x");
+        console.send("pub before -- x");
         link.expect_publish("PUB before 1", "x");
         // More than the sockets hold: the writer is in the middle of it.
-        console.tell("pubn big 12 1000000");
-        console.tell("pub after -- y");
-        // Told behind them: all are accepted.
+        console.send("pubn big 12 1000000");
+        console.send("pub after -- y");
+        // Printed after them: all are accepted.
         assert_eq!(console.ask("stats")["published"], 14);
         let (line, _) = link.publish();
         assert_eq!(line, "PUB big 1000000");
@@ -176,7 +176,7 @@ consoles! {
         // The one before may be among what was written and not read.
         assert_eq!(lost["queued"], 12 - first + 2, "{lost}");
         assert_eq!(lost["unconfirmed"], first, "{lost}");
-        console.tell("flush f");
+        console.send("flush f");
         link.pong();
         console.until("flushed");
         let stats = console.ask("stats");
@@ -186,8 +186,8 @@ consoles! {
 
     fn flushes_and_measurements_go_with_their_link(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "");
-        console.tell("flush f");
-        console.tell("rtt");
+        console.send("flush f");
+        console.send("rtt");
         link.expect("PING");
         link.expect("PING");
         link.close();
@@ -204,7 +204,7 @@ consoles! {
 
     fn a_forced_reconnect_drops_the_link_and_dials_at_once(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "--reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --min-stable-ms 60000");
-        console.tell("reconnect");
+        console.send("reconnect");
         link.expect_end();
         assert_eq!(console.until("disconnected")["reason"], "forced");
         let link = fake.shake();
@@ -214,7 +214,7 @@ consoles! {
         drop(fake);
         link.close();
         console.until("backoff_wait");
-        console.tell("reconnect");
+        console.send("reconnect");
         console.until("connecting");
         console.close();
     }
@@ -224,7 +224,7 @@ consoles! {
         let mut console = adapter.start(&format!("--no-randomize --server {},{} {QUICK}", one.url(), two.url()));
         assert_eq!(console.until("connecting")["server"], one.url());
         let mut link = one.accept();
-        console.tell("reconnect");
+        console.send("reconnect");
         assert_eq!(link.rest(), "");
         assert_eq!(console.until("connecting")["server"], two.url());
         let _link = two.shake();
@@ -232,13 +232,13 @@ consoles! {
         console.close();
     }
 
-    fn retry_initial_goes_on_and_keeps_what_was_asked_for_meanwhile(adapter) {
+    fn retry_initial_continues_and_keeps_publishes_and_subscriptions(adapter) {
         let url = dead_url();
         let mut console = adapter.start(&format!("--retry-initial {QUICK} --server {url}"));
-        console.tell("sub s a");
-        console.tell("pub b hdr=K:v -- headers");
-        console.tell("pub b -- 123456");
-        console.tell("pub b -- 12345");
+        console.send("sub s a");
+        console.send("pub b hdr=K:v -- headers");
+        console.send("pub b -- 123456");
+        console.send("pub b -- 12345");
         console.until("backoff_wait");
         console.ask("state");
         let fake = Fake::on(url.rsplit(':').next().unwrap().parse().unwrap());
@@ -256,7 +256,7 @@ consoles! {
         }
         reasons.sort();
         assert_eq!(reasons, ["headers_unsupported", "too_large"]);
-        console.tell("flush f");
+        console.send("flush f");
         link.pong();
         console.until("flushed");
         let stats = console.ask("stats");
@@ -280,7 +280,7 @@ consoles! {
             link.send(format!("-ERR '{text}'\r\n"));
             let error = console.until("server_error");
             assert_eq!((&error["kind"], &error["text"]), (&json!(kind), &json!(text)));
-            console.tell("rtt");
+            console.send("rtt");
             link.pong();
             console.until("rtt");
             link.close();
@@ -294,7 +294,7 @@ consoles! {
     fn what_is_no_protocol_ends_the_link(adapter) {
         for bytes in ["NONSENSE\r\n", "INFO x\r\n", "MSG a 1 x\r\n", "MSG a 1 99999999999999999999999\r\n", "MSG a 1 1\r\nxy\r\n"] {
             let (fake, mut link, mut console) = connected(adapter, "");
-            console.tell("sub s a");
+            console.send("sub s a");
             link.expect("SUB a 1");
             link.send(bytes);
             assert_eq!(console.until("disconnected")["reason"], "protocol", "{bytes}");
@@ -306,7 +306,7 @@ consoles! {
 
     fn a_message_that_was_cut_is_not_delivered(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
         link.send("MSG a 1 2\r\nok\r\nMSG a 1 10\r\nhalf");
         link.close();
@@ -321,13 +321,13 @@ consoles! {
 
     fn bytes_that_have_arrived_count_before_the_end(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
         let many: String = (0..500).map(|n| format!("MSG a 1 {}\r\n{n}\r\n", n.to_string().len())).collect();
         link.send(many + "-ERR 'User Authentication Expired'\r\n");
         link.close();
         assert_eq!(console.until("disconnected")["reason"], "server_error");
-        console.tell("unsub s");
+        console.send("unsub s");
         console.until("sub_ended");
         assert_eq!(console.seen_messages("s").len(), 500);
         console.close();

@@ -1,4 +1,4 @@
-//! Recordings that consoles write, lived again.
+//! Recordings that consoles write, replayed.
 
 use nats_conn_sm::recording::{Output, Recording, Replayer};
 use nats_conn_tests::real_server::{RealServer, ServerConfig, User};
@@ -6,7 +6,7 @@ use nats_conn_tests::story;
 
 use crate::scene::*;
 
-/// The names of the events that a replay of this file tells.
+/// The names of the events that a replay of this file emits.
 fn replayed(bytes: Vec<u8>) -> Vec<&'static str> {
     let mut replayer = Replayer::new(Recording::read(bytes).expect("a recording")).expect("usable settings");
     let mut names = Vec::new();
@@ -34,14 +34,14 @@ consoles! {
         );
         let mut console = adapter.start(&flags);
         console.until("connected");
-        console.tell("sub s day.>");
-        console.tell("pub day.one -- payloadsecret");
+        console.send("sub s day.>");
+        console.send("pub day.one -- payloadsecret");
         console.until("message");
-        console.tell("flush f");
+        console.send("flush f");
         console.until("flushed");
         server.kill();
         console.until("disconnected");
-        console.tell("pub day.two -- payloadsecret");
+        console.send("pub day.two -- payloadsecret");
         server.restart();
         console.until("resubscribed");
         console.until("message");
@@ -50,8 +50,8 @@ consoles! {
         let names = replayed(bytes.clone());
         for name in ["connected", "disconnected", "reconnected", "resubscribed", "message", "closed"] {
             let printed = end.lines.iter().filter(|line| line["ev"] == name).count();
-            let told = names.iter().filter(|other| **other == name).count();
-            assert_eq!(told, printed, "{name}: {names:?}");
+            let reported = names.iter().filter(|other| **other == name).count();
+            assert_eq!(reported, printed, "{name}: {names:?}");
         }
         for secret in ["hunter2", "annika", "payloadsecret"] {
             assert!(!contains(&bytes, secret), "{secret} is recorded");
@@ -59,7 +59,7 @@ consoles! {
         assert!(contains(&bytes, "day.one"));
     }
 
-    fn a_file_that_cannot_be_written_is_told_in_one_line(adapter) {
+    fn a_file_that_cannot_be_written_is_reported_in_one_line(adapter) {
         let end = adapter.start("--record /nowhere/at/all.rec").end();
         assert_eq!(end.status, 2);
         assert!(end.errors.starts_with("console: --record /nowhere/at/all.rec: "), "{}", end.errors);

@@ -17,8 +17,8 @@ fn request(link: &mut Link) -> String {
 consoles! {
     fn the_first_reply_wins(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("req one a 60000 -- x");
-        console.tell("req two a 60000 -- y");
+        console.send("req one a 60000 -- x");
+        console.send("req two a 60000 -- y");
         let one = request(&mut link);
         let two = request(&mut link);
         assert_ne!(one, two);
@@ -34,15 +34,15 @@ consoles! {
         console.close();
     }
 
-    fn nobody_who_responds_is_told_at_once(adapter) {
+    fn no_responders_is_reported_at_once(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("req r a 60000 -- x");
+        console.send("req r a 60000 -- x");
         let reply = request(&mut link);
         link.send(format!("HMSG {reply} 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n"));
         let response = console.until("response");
         assert_eq!((&response["id"], &response["ok"], &response["error"]), (&json!("r"), &json!(false), &json!("no_responders")));
         assert_eq!(response["written"], true);
-        console.tell("req s a 60000 -- x");
+        console.send("req s a 60000 -- x");
         let reply = request(&mut link);
         link.send(format!("HMSG {reply} 1 16 18\r\nNATS/1.0 503\r\n\r\nhi\r\n"));
         let response = console.until("response");
@@ -52,7 +52,7 @@ consoles! {
 
     fn a_request_times_out_whether_it_was_written_or_not(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "--reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --min-stable-ms 60000");
-        console.tell("req r a 100 -- x");
+        console.send("req r a 100 -- x");
         let reply = request(&mut link);
         let response = console.until("response");
         assert_eq!((&response["error"], &response["written"]), (&json!("timed_out"), &json!(true)));
@@ -60,7 +60,7 @@ consoles! {
         link.close();
         console.until("disconnected");
         let begun = Instant::now();
-        console.tell("req s a 100 -- x");
+        console.send("req s a 100 -- x");
         let response = console.until("response");
         assert_eq!((&response["id"], &response["error"], &response["written"]), (&json!("s"), &json!("timed_out"), &json!(false)));
         assert!(begun.elapsed() >= ms(100));
@@ -72,14 +72,14 @@ consoles! {
 
     fn a_request_that_was_written_fails_with_its_link(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "");
-        console.tell("req r a 60000 -- x");
+        console.send("req r a 60000 -- x");
         request(&mut link);
         link.close();
         let response = console.until("response");
         assert_eq!((&response["error"], &response["written"]), (&json!("disconnected"), &json!(true)));
         let mut link = fake.shake();
         assert!(link.line().starts_with("SUB _INBOX."));
-        console.tell("req s a 60000 -- x");
+        console.send("req s a 60000 -- x");
         link.pong();
         let reply = request(&mut link);
         link.send(format!("MSG {reply} 1 2\r\nok\r\n"));
@@ -93,12 +93,12 @@ consoles! {
         let (fake, link, mut console) = connected(adapter, "--reconnect-wait-ms 200 --min-stable-ms 60000");
         link.close();
         console.until("disconnected");
-        console.tell("req r a 60000 -- x");
+        console.send("req r a 60000 -- x");
         console.ask("state");
         let mut link = fake.shake();
-        let mut line = link.line_behind_pings();
+        let mut line = link.line_after_pings();
         assert!(line.starts_with("SUB _INBOX."), "{line}");
-        line = link.line_behind_pings();
+        line = link.line_after_pings();
         assert!(line.starts_with("PUB a _INBOX."), "{line}");
         let reply = line.split(' ').nth(2).unwrap().to_owned();
         link.send(format!("MSG {reply} 1 2\r\nok\r\n"));
@@ -106,22 +106,22 @@ consoles! {
         console.close();
     }
 
-    fn a_request_that_was_dropped_is_told(adapter) {
+    fn a_request_that_was_dropped_is_reported(adapter) {
         let flags = "--reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --min-stable-ms 60000 --send-buffer-bytes 60 --when-full drop-oldest";
         let (_fake, link, mut console) = connected(adapter, flags);
         link.close();
         console.until("backoff_wait");
-        console.tell("req r a 60000");
-        console.tell("pubn b 3 20");
+        console.send("req r a 60000");
+        console.send("pubn b 3 20");
         let response = console.until("response");
         assert_eq!((&response["ok"], &response["error"], &response["written"]), (&json!(false), &json!("refused"), &json!(false)), "{response}");
         console.close();
     }
 
-    fn an_inbox_that_is_refused_fails_all_requests_and_is_made_anew_after_a_wait(adapter) {
+    fn a_refused_inbox_fails_all_requests_and_is_subscribed_again_after_a_wait(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("req r a 60000");
-        console.tell("req s a 60000");
+        console.send("req r a 60000");
+        console.send("req s a 60000");
         let inbox = link.line().split(' ').nth(1).unwrap().to_owned();
         request(&mut link);
         request(&mut link);
@@ -130,13 +130,13 @@ consoles! {
             let response = console.until("response");
             assert_eq!((&response["id"], &response["error"]), (&json!(id), &json!("refused")));
         }
-        console.tell("req early a 60000");
+        console.send("req early a 60000");
         let response = console.until("response");
         assert_eq!((&response["id"], &response["error"]), (&json!("early"), &json!("refused")));
-        // The publishes of the first two are asked about, and no SUB comes.
+        // A PING asks about the publishes of the first two, and no SUB comes.
         link.pong();
         link.expect_silence(ms(1_050));
-        console.tell("req t a 60000");
+        console.send("req t a 60000");
         assert!(link.line().starts_with("SUB _INBOX."));
         console.close();
     }

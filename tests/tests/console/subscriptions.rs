@@ -10,31 +10,31 @@ fn ended(console: &mut Console, name: &str, reason: &str) {
 consoles! {
     fn unsubscribe_after_counts_all_messages(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
         link.send("MSG a 1 1\r\n1\r\nMSG a 1 1\r\n2\r\n");
         console.until_where("the second", |line| line["payload"] == "2");
-        console.tell("unsub s 4");
+        console.send("unsub s 4");
         link.expect("UNSUB 1 4");
         link.send("MSG a 1 1\r\n3\r\nMSG a 1 1\r\n4\r\nMSG a 1 1\r\n5\r\n");
         ended(&mut console, "s", "max_reached");
         assert_eq!(console.seen_messages("s"), ["1", "2", "3", "4"]);
-        console.tell("sub t b");
+        console.send("sub t b");
         link.expect("SUB b 2");
         link.send("MSG b 2 1\r\n1\r\nMSG b 2 1\r\n2\r\n");
         console.until_where("the second", |line| line["sub"] == "t" && line["payload"] == "2");
-        console.tell("unsub t 2");
+        console.send("unsub t 2");
         ended(&mut console, "t", "max_reached");
-        // The server still knows of it, and has to be told.
+        // The server still has it, and needs an UNSUB.
         assert!(link.line().starts_with("UNSUB 2"));
         console.close();
     }
 
     fn a_later_limit_takes_the_place_of_the_earlier(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
-        console.tell("unsub s 10");
-        console.tell("unsub s 2");
+        console.send("sub s a");
+        console.send("unsub s 10");
+        console.send("unsub s 2");
         for line in ["SUB a 1", "UNSUB 1 10", "UNSUB 1 2"] {
             link.expect(line);
         }
@@ -43,15 +43,15 @@ consoles! {
         console.close();
     }
 
-    fn messages_for_nobody_are_passed_over(adapter) {
+    fn messages_without_a_subscription_are_skipped(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
-        console.tell("unsub s");
+        console.send("sub s a");
+        console.send("unsub s");
         link.expect("SUB a 1");
         link.expect("UNSUB 1");
         ended(&mut console, "s", "unsubscribed");
         link.send("MSG a 1 7\r\nPING\r\n\r\r\nMSG b 99 2\r\nhi\r\n");
-        console.tell("rtt");
+        console.send("rtt");
         link.pong();
         console.until("rtt");
         assert_eq!(console.count("message"), 0);
@@ -60,8 +60,8 @@ consoles! {
 
     fn a_drained_subscription_ends_at_its_pong(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
-        console.tell("drain-sub s");
+        console.send("sub s a");
+        console.send("drain-sub s");
         for line in ["SUB a 1", "UNSUB 1", "PING"] {
             link.expect(line);
         }
@@ -75,25 +75,25 @@ consoles! {
 
     fn without_a_link_a_drained_subscription_ends_at_once(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "--reconnect-wait-ms 60000 --reconnect-wait-max-ms 60000 --min-stable-ms 60000");
-        console.tell("sub s a");
-        console.tell("sub t b");
+        console.send("sub s a");
+        console.send("sub t b");
         link.expect("SUB a 1");
         link.expect("SUB b 2");
-        console.tell("drain-sub t");
+        console.send("drain-sub t");
         link.expect("UNSUB 2");
         link.close();
         console.until("disconnected");
         ended(&mut console, "t", "drained");
-        console.tell("drain-sub s");
+        console.send("drain-sub s");
         ended(&mut console, "s", "drained");
         console.close();
     }
 
     fn a_refused_subscription_ends(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a.>");
-        console.tell("sub q b workers");
-        console.tell("sub t a.>");
+        console.send("sub s a.>");
+        console.send("sub q b workers");
+        console.send("sub t a.>");
         for line in ["SUB a.> 1", "SUB b workers 2", "SUB a.> 3"] {
             link.expect(line);
         }
@@ -115,13 +115,13 @@ consoles! {
         console.close();
     }
 
-    fn a_consumer_that_is_slow_loses_the_newest_and_is_told_once(adapter) {
+    fn a_slow_consumer_loses_the_newest_messages_and_is_reported_once(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "--pending-msgs 4");
-        console.tell("sub s a");
-        console.tell("sub t b");
+        console.send("sub s a");
+        console.send("sub t b");
         link.expect("SUB a 1");
         link.expect("SUB b 2");
-        console.tell("pause s");
+        console.send("pause s");
         console.nothing_of("error");
         let burst: String = (1..=9).map(|n| format!("MSG a 1 1\r\n{n}\r\n")).collect();
         link.send(burst + "MSG b 2 5\r\nother\r\nPING\r\n");
@@ -129,13 +129,13 @@ consoles! {
         assert!(slow["sub"] == "s" && (1..=5).contains(&slow["dropped"].as_u64().unwrap()), "{slow}");
         link.expect("PONG");
         console.until_where("the other", |line| line["sub"] == "t" && line["payload"] == "other");
-        console.tell("resume s");
+        console.send("resume s");
         console.until_where("the fourth", |line| line["sub"] == "s" && line["payload"] == "4");
         link.send("MSG a 1 3\r\nnew\r\n");
         console.until_where("the new one", |line| line["payload"] == "new");
         assert_eq!(console.seen_messages("s"), ["1", "2", "3", "4", "new"]);
         assert_eq!(console.count("slow_consumer"), 1);
-        console.tell("pause s");
+        console.send("pause s");
         console.nothing_of("error");
         let burst: String = (1..=9).map(|n| format!("MSG a 1 1\r\n{n}\r\n")).collect();
         link.send(burst);
@@ -147,31 +147,31 @@ consoles! {
 
     fn bytes_have_a_limit_too(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "--pending-bytes 20000");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
-        console.tell("pause s");
+        console.send("pause s");
         console.nothing_of("error");
         let payload = "x".repeat(9000);
         for _ in 0..4 {
             link.send(format!("MSG a 1 9000\r\n{payload}\r\n"));
         }
         assert_eq!(console.until("slow_consumer")["sub"], "s");
-        console.tell("resume s");
+        console.send("resume s");
         console.until("message");
         console.close();
     }
 
     fn an_exhausted_subscription_that_was_paused_ends_when_it_is_taken_up_again(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
-        console.tell("pause s");
-        console.tell("unsub s 2");
+        console.send("sub s a");
+        console.send("pause s");
+        console.send("unsub s 2");
         link.expect("SUB a 1");
         link.expect("UNSUB 1 2");
         link.send("MSG a 1 1\r\n1\r\nMSG a 1 1\r\n2\r\nPING\r\n");
         link.expect("PONG");
         console.nothing_of("sub_ended");
-        console.tell("resume s");
+        console.send("resume s");
         ended(&mut console, "s", "max_reached");
         assert_eq!(console.seen_messages("s"), ["1", "2"]);
         console.close();
@@ -179,7 +179,7 @@ consoles! {
 
     fn a_message_with_headers_that_are_none_is_delivered(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
         link.send("HMSG a 1 12 14\r\nNONSENSE\r\n\r\nhi\r\n");
         assert_eq!(console.until("message")["payload"], "hi");
@@ -193,9 +193,9 @@ consoles! {
 
     fn a_great_many_messages_all_come(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
-        console.tell("sub s a");
+        console.send("sub s a");
         link.expect("SUB a 1");
-        console.tell("unsub s 5000");
+        console.send("unsub s 5000");
         let many: String = (0..5000).map(|n| format!("MSG a 1 4\r\n{n:04}\r\n")).collect();
         link.send(many);
         ended(&mut console, "s", "max_reached");

@@ -1,4 +1,4 @@
-//! What people read.
+//! The console's output for people.
 
 use crate::scene::*;
 
@@ -19,8 +19,8 @@ consoles! {
         assert!(next("connecting").contains(&fake.url()));
         let line = next("connected");
         assert!(line.contains("version=2.12.0") && !line.contains('{'), "{line}");
-        console.tell("sub s a");
-        console.tell(r"sub s b");
+        console.send("sub s a");
+        console.send(r"sub s b");
         link.expect("SUB a 1");
         link.send("MSG a 1 12\r\ntwo\nlines ä\r\n");
         let mut seen = Vec::new();
@@ -30,11 +30,11 @@ consoles! {
         let all = seen.join("\n");
         assert!(all.contains(r#"payload="two\nlines ä""#), "{all}");
         assert!(all.contains("name_in_use"), "{all}");
-        console.tell("servers");
+        console.send("servers");
         assert!(console.next_text(Duration::from_secs(15)).expect("a line").contains("servers"));
         let line = console.next_text(Duration::from_secs(15)).expect("a line");
         assert!(line.contains(&fake.url()) && line.contains("current"), "{line}");
-        console.tell("close");
+        console.send("close");
         let end = console.end();
         assert_eq!((end.status, end.errors.as_str()), (0, ""));
     }

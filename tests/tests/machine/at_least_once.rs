@@ -1,10 +1,13 @@
-//! What is not confirmed is sent again, where that is asked for (behaviour 6.5).
+//! What is not confirmed is sent again if `AtLeastOnce` is set (behaviour 6.5).
 
 use std::time::Duration;
 
-use nats_conn_sm::{ConfigError, Connection, Delivery, Timestamp, WhenFull};
+use nats_conn_sm::{ConfigError, Connection, Delivery, DropReason, Event, Timestamp, WhenFull};
+use nats_conn_tests::by_hand::START;
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::{Scenario, url};
+
+use super::support::{connected, dropped, end, publish};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -40,7 +43,7 @@ fn at_least_once_confirms_by_itself_100_ms_after_something_was_handed_out() {
 
 // behaviour: 6.5
 #[test]
-fn at_least_once_asks_at_once_when_a_publish_is_refused_for_want_of_room() {
+fn at_least_once_asks_at_once_when_a_publish_is_refused_for_lack_of_room() {
     let mut world = Scenario::new(1)
         .config(|config| {
             config.delivery = Delivery::AtLeastOnce;
@@ -64,7 +67,7 @@ fn at_least_once_asks_at_once_when_a_publish_is_refused_for_want_of_room() {
 
 // behaviour: 6.5
 #[test]
-fn at_least_once_adds_a_ping_behind_every_64_kib() {
+fn at_least_once_adds_a_ping_after_every_64_kib() {
     let mut world = Scenario::new(1)
         .config(|config| config.delivery = Delivery::AtLeastOnce)
         .connected();
@@ -95,7 +98,7 @@ fn confirming_pings_do_not_count_as_unanswered_keep_alives() {
         })
         .connected();
     world.run_for(SECOND);
-    let last_heard = world.now();
+    let last_received = world.now();
     world.freeze();
     world.skip_past();
     for _ in 0..25 {
@@ -104,7 +107,11 @@ fn confirming_pings_do_not_count_as_unanswered_keep_alives() {
     }
     assert_eq!(world.count("disconnected"), 0, "only the third interval ends it");
     let (at, _) = world.wait("disconnected");
-    assert!(at.since(last_heard) > 28 * SECOND, "{:?}", at.since(last_heard));
+    assert!(
+        at.since(last_received) > 28 * SECOND,
+        "{:?}",
+        at.since(last_received)
+    );
 }
 
 // behaviour: 6.5
@@ -202,4 +209,37 @@ fn of_the_pings_that_ask_after_100_ms_one_is_outstanding_at_a_time() {
     }
     assert!(asked.len() >= 5, "{asked:?}");
     assert_eq!(world.client.publish_fates().confirmed, 81);
+}
+
+// behaviour: 6.2, 6.5, 11.2
+#[test]
+fn at_least_once_what_was_written_is_unconfirmed_and_not_dropped_where_no_link_follows() {
+    for closes in [true, false] {
+        let mut hand = connected(|config| {
+            config.delivery = Delivery::AtLeastOnce;
+            config.reconnect = closes;
+        });
+        for _ in 0..3 {
+            publish(&mut hand, 1);
+        }
+        hand.write(START);
+        publish(&mut hand, 2);
+        assert!(hand.client.poll_transmit(START, &mut hand.tx));
+        if closes {
+            hand.client.close(START);
+        }
+        let reported = end(&mut hand);
+        assert_eq!(dropped(&reported), [(DropReason::Closed, vec![4..=4])]);
+        let settles_some = reported
+            .iter()
+            .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if !unconfirmed.is_empty()));
+        assert!(settles_some);
+        let unconfirmed = reported.iter().find_map(|event| match event {
+            Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
+            _ => None,
+        });
+        assert_eq!(unconfirmed, Some(vec![1..=3]));
+        let fates = hand.client.publish_fates();
+        assert_eq!((fates.unconfirmed, fates.dropped, fates.settled), (3, 1, 4));
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{AuthError, ClosedReason, ConnectError, Credentials, Event, LinkEnd, Phase};
-use nats_conn_tests::model_server::{Auth, Deed, Step, Tls, Urls, When};
+use nats_conn_tests::model_server::{Auth, Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::{Dial, World};
 
@@ -17,8 +17,8 @@ fn refused() -> Dial {
 }
 
 /// A world with one server that does this at the start of a link, instead of what is usual.
-pub(super) fn greeting_with(deeds: impl Into<Vec<Deed>>) -> Scenario {
-    let step = Step::instead(When::Accept, deeds);
+pub(super) fn greeting_with(reactions: impl Into<Vec<Reaction>>) -> Scenario {
+    let step = Step::instead(When::Accept, reactions);
     Scenario::new(1).server(0, |server| server.script = vec![step])
 }
 
@@ -38,7 +38,7 @@ pub(super) fn first_failure(world: &mut World) -> (Phase, ConnectError, Duration
 // behaviour: 2.1; edge: 35
 #[test]
 fn one_deadline_over_all_phases_is_counted_from_the_dial() {
-    let partial = Deed::send("INFO {\"server_id\":");
+    let partial = Reaction::send("INFO {\"server_id\":");
     let mut world = greeting_with([partial])
         .route(0, |route| route.dial_time = 2 * SECOND)
         .begin();
@@ -94,7 +94,7 @@ fn a_deadline_while_a_name_is_resolved_is_of_the_phase_that_the_driver_reported(
 
 // behaviour: 2.1; edge: 101
 #[test]
-fn each_failure_of_the_driver_is_told_with_its_phase_and_cause() {
+fn each_failure_of_the_driver_is_reported_with_its_phase_and_cause() {
     let ends = [
         (
             LinkEnd::Resolve {
@@ -125,7 +125,7 @@ fn each_failure_of_the_driver_is_told_with_its_phase_and_cause() {
 // behaviour: 2.1; edge: 34
 #[test]
 fn a_server_that_closes_without_a_byte_is_a_failed_attempt_and_the_next_is_tried() {
-    let step = Step::instead(When::Accept, [Deed::Close]);
+    let step = Step::instead(When::Accept, [Reaction::Close]);
     let mut world = Scenario::new(2)
         .server(0, |server| server.script = vec![step])
         .begin();
@@ -143,7 +143,7 @@ fn a_server_that_closes_without_a_byte_is_a_failed_attempt_and_the_next_is_tried
 
 // behaviour: 2.5; edge: 59
 #[test]
-fn the_initial_connect_tries_every_server_once_without_waits_and_tells_the_error_of_each() {
+fn the_initial_connect_tries_every_server_once_without_waits_and_reports_the_error_of_each() {
     let mut world = Scenario::new(3)
         .route(0, |route| route.dial = refused())
         .server(1, |server| server.auth = Auth::Token("secret".into()))
@@ -156,12 +156,12 @@ fn the_initial_connect_tries_every_server_once_without_waits_and_tells_the_error
     else {
         panic!("{event:?}")
     };
-    let told: Vec<_> = failures
+    let reported: Vec<_> = failures
         .iter()
         .map(|f| (f.server.as_str(), f.phase, f.error.code()))
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("nats://n1.test:4222", Phase::Dial, "connection_refused"),
             ("nats://n2.test:4222", Phase::Auth, "authorization_violation"),
@@ -185,7 +185,7 @@ fn authentication_that_fails_on_the_first_server_and_works_on_the_second_connect
 
 // behaviour: 2.5; edge: 56, 57
 #[test]
-fn with_retry_initial_it_goes_on_and_what_was_done_meanwhile_is_sent_once_connected() {
+fn with_retry_initial_attempts_continue_and_what_was_queued_is_sent_once_connected() {
     let mut world = Scenario::new(1)
         .config(|config| config.retry_initial = true)
         .server(0, |server| server.max_payload = 100)
@@ -209,8 +209,8 @@ fn with_retry_initial_it_goes_on_and_what_was_done_meanwhile_is_sent_once_connec
 
 // behaviour: 2.3, 3.2
 #[test]
-fn what_info_taught_in_a_failed_attempt_stays_and_is_told_with_the_next_connect() {
-    let step = Step::instead(When::Ping(1), [Deed::Close]);
+fn what_info_announced_in_a_failed_attempt_is_kept_and_reported_with_the_next_connect() {
+    let step = Step::instead(When::Ping(1), [Reaction::Close]);
     let mut world = Scenario::new(2)
         .knowing(&["n1"])
         .server(0, |server| {
@@ -240,7 +240,7 @@ fn close_is_prompt_in_every_phase_of_an_attempt_and_closed_comes_once() {
             "dial",
             Scenario::new(1).route(0, |route| route.dial = Dial::Hangs),
         ),
-        ("info", greeting_with([Deed::Silence])),
+        ("info", greeting_with([Reaction::Silence])),
         (
             "tls",
             Scenario::new(1)

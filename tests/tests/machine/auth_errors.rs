@@ -1,9 +1,9 @@
-//! Errors of authentication that come again (behaviour 9.2).
+//! Repeated authentication errors (behaviour 9.2).
 
 use std::time::Duration;
 
 use nats_conn_sm::{Event, LinkEnd, RemovalReason};
-use nats_conn_tests::model_server::{Auth, Deed};
+use nats_conn_tests::model_server::{Auth, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::Dial;
 
@@ -37,7 +37,7 @@ fn the_same_authentication_error_twice_over_ten_seconds_takes_the_server_out() {
 
 // behaviour: 9.2
 #[test]
-fn within_the_gap_it_is_an_ordinary_failure_and_a_success_begins_the_row_anew() {
+fn within_the_gap_it_is_an_ordinary_failure_and_a_success_ends_the_row() {
     let mut world = Scenario::new(1).connected();
     for _ in 0..4 {
         world.run_for(9 * SECOND);
@@ -54,11 +54,11 @@ fn within_the_gap_it_is_an_ordinary_failure_and_a_success_begins_the_row_anew() 
 
 // behaviour: 9.2; edge: 48, 49
 #[test]
-fn two_different_authentication_errors_and_two_servers_are_no_row() {
+fn two_different_authentication_errors_or_two_servers_are_not_a_row() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
-    world.deed(Deed::error("User Authentication Expired"));
-    world.deed(Deed::Close);
+    world.reaction(Reaction::error("User Authentication Expired"));
+    world.reaction(Reaction::Close);
     world.run_for(20 * SECOND);
     assert_eq!(world.count("reconnected"), 1);
     let mut world = Scenario::new(2)
@@ -147,4 +147,27 @@ fn an_empty_pool_is_auth_only_if_every_removal_was_for_authentication() {
         .begin();
     world.wait("closed");
     assert_eq!(world.story().last(), Some(&"closed pool_exhausted".into()));
+}
+
+// behaviour: 9.2; edge: 48
+#[test]
+fn another_answer_between_two_equal_authentication_errors_ends_their_row() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.auth_strike_gap = SECOND)
+        .connected();
+    world.run_for(5 * SECOND);
+    for round in 0..12 {
+        let text = if round % 2 == 0 {
+            "Authorization Violation"
+        } else {
+            "maximum connections exceeded"
+        };
+        let step = Step::instead(When::Connect, [Reaction::error(text), Reaction::Close]);
+        world.cluster.settings_mut(0).next_scripts.push_back(vec![step]);
+    }
+    world.crash(0);
+    world.restart(0);
+    world.wait("reconnected");
+    assert_eq!(world.count("connect_failed"), 12);
+    assert_eq!(world.count("server_removed"), 0, "{:?}", world.story());
 }

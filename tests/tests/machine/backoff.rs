@@ -1,9 +1,9 @@
-//! How long it waits before it dials again (behaviour 4).
+//! How long the client waits before it dials again (behaviour 4).
 
 use std::time::Duration;
 
 use nats_conn_sm::{Event, LinkEnd, WaitReason};
-use nats_conn_tests::model_server::{Deed, Step, When};
+use nats_conn_tests::model_server::{Reaction, Step, Tls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Dial, World};
 
@@ -27,7 +27,7 @@ fn delays(world: &World) -> Vec<Duration> {
 #[test]
 fn a_server_that_shakes_hands_and_closes_is_dialled_at_most_40_times_in_60_s() {
     for seed in 0..20 {
-        let script = Step::instead(When::Ping(1), [Deed::Pong, Deed::Close]);
+        let script = Step::instead(When::Ping(1), [Reaction::Pong, Reaction::Close]);
         let mut world = Scenario::new(1)
             .seed(seed)
             .server(0, |server| server.script = vec![script])
@@ -38,7 +38,7 @@ fn a_server_that_shakes_hands_and_closes_is_dialled_at_most_40_times_in_60_s() {
         assert_eq!(
             world.count("connected") + world.count("reconnected"),
             dials,
-            "it shakes hands every time"
+            "the handshake succeeds every time"
         );
     }
 }
@@ -48,7 +48,7 @@ fn a_server_that_shakes_hands_and_closes_is_dialled_at_most_40_times_in_60_s() {
 fn a_link_that_lived_shorter_than_min_stable_counts_as_a_failed_round_but_not_for_max_reconnects() {
     let script = Step::instead(
         When::Ping(1),
-        [Deed::Pong, Deed::later(1_900_000_000, Deed::Close)],
+        [Reaction::Pong, Reaction::later(1_900_000_000, Reaction::Close)],
     );
     let mut world = Scenario::new(1)
         .config(|config| config.max_reconnects = Some(2))
@@ -79,7 +79,7 @@ fn a_link_that_lived_shorter_than_min_stable_counts_as_a_failed_round_but_not_fo
 
 // behaviour: 4.1; edge: 81, 82
 #[test]
-fn behind_a_stable_link_the_first_attempt_is_at_once_also_with_one_server() {
+fn after_a_stable_link_the_first_attempt_is_at_once_even_with_one_server() {
     for servers in [1, 3] {
         let mut world = Scenario::new(servers).connected();
         world.run_for(2 * SECOND);
@@ -234,7 +234,7 @@ fn a_wait_ends_early_on_close_on_a_forced_reconnect_and_on_a_new_pool() {
 
 // behaviour: 4.2
 #[test]
-fn a_wait_is_told_with_its_server_its_length_and_the_number_of_the_attempt() {
+fn a_wait_is_reported_with_its_server_its_length_and_the_number_of_the_attempt() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.crash(0);
@@ -289,4 +289,39 @@ fn without_waits_a_failing_name_is_still_no_busy_loop_within_a_round() {
         "{:?}",
         world.story()[1]
     );
+}
+
+// behaviour: 4.1
+#[test]
+fn jitter_is_up_to_a_second_where_the_server_demanded_tls_too_or_the_settings_do() {
+    for by_settings in [false, true] {
+        let mut widest = Duration::ZERO;
+        for seed in 0..20 {
+            let scenario = Scenario::new(1).seed(seed);
+            let scenario = if by_settings {
+                scenario.config(|config| {
+                    config.tls_required = true;
+                    config.retry_initial = true;
+                })
+            } else {
+                scenario.server(0, |server| server.tls = Tls::Required)
+            };
+            let mut world = scenario.begin();
+            if by_settings {
+                // Before its first INFO only the settings require TLS.
+                world.crash(0);
+            } else {
+                world.wait("connected");
+                world.run_for(5 * SECOND);
+                world.crash(0);
+            }
+            let (_, event) = world.wait("backoff_wait");
+            let Event::BackoffWait { delay, .. } = event else {
+                panic!("{event:?}")
+            };
+            assert!(delay <= Duration::from_millis(1_100), "{delay:?}");
+            widest = widest.max(delay);
+        }
+        assert!(widest > Duration::from_millis(600), "{widest:?}");
+    }
 }

@@ -1,8 +1,8 @@
-//! However the bytes are cut on their way, the story is the same (design rule 17).
+//! However the bytes are split in transit, the story is the same (design rule 17).
 
 use std::time::Duration;
 
-use nats_conn_tests::model_server::{Deed, Op, Urls};
+use nats_conn_tests::model_server::{Op, Reaction, Urls};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 use nats_proto::Headers;
@@ -10,7 +10,7 @@ use nats_proto::Headers;
 const SECOND: Duration = Duration::from_secs(1);
 const SIZES: [usize; 7] = [1, 2, 3, 5, 7, 64, 1000];
 
-/// A life with everything in it, over a way that takes and gives so many bytes at once.
+/// A life with everything in it, over a route that takes and gives so many bytes at once.
 fn life(read_max: usize, write_max: usize) -> World {
     let mut world = Scenario::new(2)
         .every_server(|server| server.urls = Urls::Gossip)
@@ -35,7 +35,7 @@ fn life(read_max: usize, write_max: usize) -> World {
     world.flush().expect("a session");
     world.run_for(3 * SECOND);
     world.send("-ERR 'Permissions Violation for Publish to \"all.z\"'\r\n+OK\r\n");
-    world.deed(Deed::Ping);
+    world.reaction(Reaction::Ping);
     for _ in 0..4 {
         world.cluster.publish("counted", Some("reply.to"), &[b'c'; 300]);
     }
@@ -50,7 +50,7 @@ fn life(read_max: usize, write_max: usize) -> World {
     world
 }
 
-fn told(world: &World) -> Vec<String> {
+fn reported(world: &World) -> Vec<String> {
     world
         .events
         .iter()
@@ -58,7 +58,7 @@ fn told(world: &World) -> Vec<String> {
         .collect()
 }
 
-fn said(world: &World) -> Vec<Op> {
+fn operations(world: &World) -> Vec<Op> {
     world
         .cluster
         .logs()
@@ -76,11 +76,11 @@ fn the_story_is_the_same_however_few_bytes_a_read_gives() {
         "{:?}",
         whole.story()
     );
-    assert!(told(&whole).len() > 15);
+    assert!(reported(&whole).len() > 15);
     for size in SIZES {
         let cut = life(size, usize::MAX);
-        assert_eq!(told(&cut), told(&whole), "reads of {size} bytes");
-        assert_eq!(said(&cut), said(&whole), "reads of {size} bytes");
+        assert_eq!(reported(&cut), reported(&whole), "reads of {size} bytes");
+        assert_eq!(operations(&cut), operations(&whole), "reads of {size} bytes");
     }
 }
 
@@ -90,8 +90,8 @@ fn the_story_is_the_same_however_few_bytes_a_write_takes() {
     let whole = life(usize::MAX, usize::MAX);
     for size in SIZES {
         let cut = life(usize::MAX, size);
-        assert_eq!(told(&cut), told(&whole), "writes of {size} bytes");
-        assert_eq!(said(&cut), said(&whole), "writes of {size} bytes");
+        assert_eq!(reported(&cut), reported(&whole), "writes of {size} bytes");
+        assert_eq!(operations(&cut), operations(&whole), "writes of {size} bytes");
     }
 }
 
@@ -100,7 +100,10 @@ fn the_story_is_the_same_however_few_bytes_a_write_takes() {
 fn one_byte_at_a_time_in_both_directions_changes_nothing() {
     let whole = life(usize::MAX, usize::MAX);
     let cut = life(1, 1);
-    assert_eq!((told(&cut), said(&cut)), (told(&whole), said(&whole)));
+    assert_eq!(
+        (reported(&cut), operations(&cut)),
+        (reported(&whole), operations(&whole))
+    );
 }
 
 // behaviour: 1.5, 5.1; edge: 61
@@ -123,11 +126,11 @@ fn a_stream_of_the_server_cut_at_any_byte_is_survived() {
             .connected();
         session(&mut world);
         world.run_for(10 * SECOND);
-        assert!(world.cluster.logs().len() >= 2, "cut behind {position} bytes");
+        assert!(world.cluster.logs().len() >= 2, "cut after {position} bytes");
         assert_eq!(
             world.client.state(),
             nats_conn_sm::State::Connected,
-            "cut behind {position} bytes"
+            "cut after {position} bytes"
         );
     }
 }

@@ -67,9 +67,9 @@ fn the_table_of_the_readme_is_complete_and_names_tests_that_exist() {
     let readme = fs::read_to_string(&path).expect("a README");
     let named = named_by_tests();
     let (before, rest) = readme.split_once(BEGIN).expect("a table begins");
-    let (table, behind) = rest.split_once(END).expect("a table ends");
+    let (table, rest) = rest.split_once(END).expect("a table ends");
     if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, format!("{before}{BEGIN}{}{END}{behind}", rendered(&named))).expect("written");
+        fs::write(&path, format!("{before}{BEGIN}{}{END}{rest}", rendered(&named))).expect("written");
         return;
     }
     let rows: Vec<(String, Vec<&str>)> = table.lines().skip(2).map(row).collect();

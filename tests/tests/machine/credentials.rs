@@ -1,9 +1,9 @@
-//! Who we say we are, and to whom (behaviour 9.3, 13.2).
+//! Which credentials are sent, and to which servers (behaviour 9.3, 13.2).
 
 use std::time::Duration;
 
 use nats_conn_sm::{Action, AuthError, CleartextPolicy, ConnectError, Credentials, Phase};
-use nats_conn_tests::model_server::{Auth, Deed, Step, Tls, When};
+use nats_conn_tests::model_server::{Auth, Reaction, Step, Tls, When};
 use nats_conn_tests::scenario::Scenario;
 use serde_json::json;
 
@@ -47,7 +47,7 @@ fn credentials_are_asked_for_at_every_attempt_with_its_nonce() {
 
 // behaviour: 9.3, 2.3; edge: 46
 #[test]
-fn credentials_that_cannot_be_had_fail_the_attempt_in_auth_and_the_next_goes_on() {
+fn credentials_that_cannot_be_obtained_fail_the_attempt_in_auth_and_the_next_continues() {
     let mut world = Scenario::new(1)
         .config(|config| {
             config.ask_credentials = true;
@@ -107,7 +107,11 @@ fn a_late_answer_about_credentials_is_ignored_and_the_attempt_has_timed_out_in_a
 // behaviour: 9.3, 2.3; edge: 55
 #[test]
 fn a_server_that_does_not_wait_for_the_credentials_fails_the_attempt_in_auth() {
-    let impatient = [Deed::Info, Deed::error("Authentication Timeout"), Deed::Close];
+    let impatient = [
+        Reaction::Info,
+        Reaction::error("Authentication Timeout"),
+        Reaction::Close,
+    ];
     let mut world = Scenario::new(1)
         .config(|config| {
             config.ask_credentials = true;
@@ -127,11 +131,11 @@ fn a_server_that_does_not_wait_for_the_credentials_fails_the_attempt_in_auth() {
 #[test]
 fn an_authentication_timeout_says_how_long_our_answer_took() {
     let impatient = || {
-        let deeds = [Deed::error("Authentication Timeout"), Deed::Close];
+        let reactions = [Reaction::error("Authentication Timeout"), Reaction::Close];
         Scenario::new(1)
             .config(|config| config.ask_credentials = true)
             .server(0, |server| {
-                server.script = vec![Step::instead(When::Connect, deeds)]
+                server.script = vec![Step::instead(When::Connect, reactions)]
             })
     };
     // The answer came, and too late for this server.
@@ -154,11 +158,11 @@ fn an_authentication_timeout_says_how_long_our_answer_took() {
         "{error}"
     );
     // None had come.
-    let timeout = Deed::later(1_500_000_000, Deed::error("Authentication Timeout"));
+    let timeout = Reaction::later(1_500_000_000, Reaction::error("Authentication Timeout"));
     let mut world = Scenario::new(1)
         .config(|config| config.ask_credentials = true)
         .server(0, |server| {
-            server.script = vec![Step::instead(When::Accept, [Deed::Info, timeout.clone()])]
+            server.script = vec![Step::instead(When::Accept, [Reaction::Info, timeout.clone()])]
         })
         .begin();
     world.driver.answers.push_back((None, Ok(Credentials::default())));
@@ -185,7 +189,7 @@ fn a_password_or_token_beside_an_nkey_or_a_jwt_goes_into_connect_with_it() {
     (user.user, user.password) = (Some("ann".into()), Some("pw".into()));
     let mut token = Credentials::nkey("UKEY", "sig");
     token.token = Some("t0ken".into());
-    for (url, said, expected) in [
+    for (url, cases, expected) in [
         ("n1", user, json!(["ann", "pw", null, "jwt", null, "sig"])),
         ("n1", token, json!([null, null, "t0ken", null, "UKEY", "sig"])),
         // That of a URL as well.
@@ -204,7 +208,7 @@ fn a_password_or_token_beside_an_nkey_or_a_jwt_goes_into_connect_with_it() {
             .knowing(&[url])
             .config(|config| config.ask_credentials = true)
             .begin();
-        world.driver.answers.push_back((Some(Duration::ZERO), Ok(said)));
+        world.driver.answers.push_back((Some(Duration::ZERO), Ok(cases)));
         world.wait("connected");
         let connect = world.log().connect().expect("sent");
         let fields = ["user", "pass", "auth_token", "jwt", "nkey", "sig"].map(|key| connect[key].clone());
@@ -214,7 +218,7 @@ fn a_password_or_token_beside_an_nkey_or_a_jwt_goes_into_connect_with_it() {
 
 // behaviour: 9.3; edge: 58
 #[test]
-fn the_user_information_of_a_url_is_sent_also_where_info_does_not_ask_for_it() {
+fn the_userinfo_of_a_url_is_sent_even_if_info_does_not_ask_for_it() {
     let mut world = Scenario::new(1)
         .knowing(&["nats://u%20ser:pa%22ss@n1.test:4222"])
         .connected();
@@ -280,12 +284,12 @@ fn loopback_and_tls_are_no_clear_text() {
 
 // behaviour: 9.3
 #[test]
-fn the_user_information_of_a_url_goes_in_place_of_what_the_driver_says_of_user_and_token() {
-    let said = [
+fn the_userinfo_of_a_url_replaces_the_user_and_token_that_the_driver_gives() {
+    let cases = [
         ("nats://tok@n1.test:4222", Credentials::user_password("u", "p")),
         ("nats://u:p@n1.test:4222", Credentials::token("tok")),
     ];
-    for (url, other) in said {
+    for (url, other) in cases {
         let mut world = Scenario::new(1)
             .knowing(&[url])
             .config(|config| config.ask_credentials = true)
@@ -298,4 +302,14 @@ fn the_user_information_of_a_url_goes_in_place_of_what_the_driver_says_of_user_a
         let by_token = url.contains("tok");
         assert_eq!(is_there, [by_token, !by_token, !by_token], "{connect}");
     }
+}
+
+// behaviour: 9.3
+#[test]
+fn constructors_of_credentials_set_their_fields() {
+    let both = Credentials::user_password("sally", "hunter2");
+    let text = |secret: &Option<nats_proto::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    assert_eq!(text(&both.user), Some("sally".into()));
+    assert_eq!(text(&both.password), Some("hunter2".into()));
+    assert_eq!(text(&Credentials::token("t0ken").token), Some("t0ken".into()));
 }

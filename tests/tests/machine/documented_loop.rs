@@ -11,7 +11,7 @@ use nats_conn_sm::{
     LameDuckPolicy, LinkEnd, Publish, RecordingOptions, RequestError, Server, Timestamp, WhenFull,
 };
 use nats_conn_tests::golden;
-use nats_conn_tests::model_server::{Auth, Cluster, Deed, Ending, PeerId, Settings, Tls};
+use nats_conn_tests::model_server::{Auth, Cluster, Ending, PeerId, Reaction, Settings, Tls};
 use nats_conn_tests::pump::{News, Outside, pump};
 use nats_conn_tests::scenario::{seed_bytes, url};
 use nats_proto::{ServerUrl, Subject, SubjectFilter};
@@ -40,7 +40,7 @@ enum Mishap {
     Eof,
     /// Reading fails in the session.
     ReadError,
-    /// Writing fails in the session, and what the server said before lies in the socket.
+    /// Writing fails in the session, and what the server sent before is in the socket.
     WriteError,
     /// The server does nothing any more, and the socket stays.
     Silence,
@@ -232,7 +232,7 @@ fn the_loop_of_the_documentation_holds_with_every_setting_and_whatever_goes_wron
             let mut config = Config::new(vec![url("nats://n1.test")]);
             set(&mut config);
             let life = Life::lived(config.clone(), *serve, mishap);
-            let story = format!("{name} and {mishap:?}:\n{:#?}", life.told);
+            let story = format!("{name} and {mishap:?}:\n{:#?}", life.reported);
             let at_first = matches!(mishap, Mishap::Refused | Mishap::Unanswered | Mishap::NoHandshake);
             let another = config.servers.len() > 1 && mishap != Mishap::Refused;
             let in_session = !at_first && !matches!(mishap, Mishap::None | Mishap::Drained);
@@ -249,7 +249,7 @@ fn the_loop_of_the_documentation_holds_with_every_setting_and_whatever_goes_wron
             assert_eq!(
                 life.messages,
                 expected.1 + last_words,
-                "what was said is heard; {story}"
+                "what was sent is received; {story}"
             );
             life.each_link_has_one_last_answer(&story);
             if let Some(asked) = life.ended_at {
@@ -269,7 +269,7 @@ fn the_loop_of_the_documentation_sleeps_over_no_deadline() {
     );
     let silent = life.silent_since.expect("it was silent");
     let at = |wanted: fn(&Event) -> bool| {
-        let found = life.told.iter().find(|(_, event)| wanted(event));
+        let found = life.reported.iter().find(|(_, event)| wanted(event));
         found.map(|(at, _)| at.since(silent))
     };
     let timed_out = |event: &Event| {
@@ -277,7 +277,7 @@ fn the_loop_of_the_documentation_sleeps_over_no_deadline() {
         matches!(event, Event::Response { result, .. } if *result == outcome)
     };
     assert_eq!(at(timed_out), Some(3 * SECOND));
-    // Two keep-alives unanswered, and the third due: the verdict is not slept over either.
+    // Two keep-alives unanswered, and the third due: the loop does not sleep past that verdict either.
     assert_eq!(
         at(|event| matches!(event, Event::Disconnected { .. })),
         Some(360 * SECOND)
@@ -291,9 +291,9 @@ struct Life {
     now: u64,
     turns: u32,
     peer: Option<PeerId>,
-    /// What `wait` tells next.
+    /// What `wait` returns next.
     news: Option<News>,
-    /// What the server has said, and was not read yet.
+    /// What the server has sent, and was not read yet.
     arrived: Vec<u8>,
     dials: u64,
     upgrades: u64,
@@ -305,7 +305,7 @@ struct Life {
     /// When the application asked for the end.
     ended_at: Option<Timestamp>,
     messages: usize,
-    told: Vec<(Timestamp, Event)>,
+    reported: Vec<(Timestamp, Event)>,
     recorded: Vec<u8>,
 }
 
@@ -332,7 +332,7 @@ impl Life {
             silent_since: None,
             ended_at: None,
             messages: 0,
-            told: Vec::new(),
+            reported: Vec::new(),
             recorded: Vec::new(),
         };
         let options = RecordingOptions::default();
@@ -359,7 +359,7 @@ impl Life {
     }
 
     fn reason(&self) -> &'static str {
-        match self.told.last() {
+        match self.reported.last() {
             Some((_, Event::Closed { reason })) => ClosedReason::code(reason),
             _ => "still open",
         }
@@ -367,7 +367,7 @@ impl Life {
 
     fn sessions(&self) -> usize {
         let begins = |event: &Event| matches!(event, Event::Connected(_) | Event::Reconnected(_));
-        self.told.iter().filter(|(_, event)| begins(event)).count()
+        self.reported.iter().filter(|(_, event)| begins(event)).count()
     }
 
     fn each_link_has_one_last_answer(&self, story: &str) {
@@ -389,7 +389,7 @@ impl Life {
                 self.cluster.crash(self.now, 0);
                 self.back_at = Some(self.now + 1_000_000_000);
             }
-            Mishap::Eof => self.cluster.deed(self.now, peer, Deed::Close),
+            Mishap::Eof => self.cluster.reaction(self.now, peer, Reaction::Close),
             Mishap::ReadError => self.reading_fails = true,
             Mishap::WriteError => {
                 self.writing_fails = true;
@@ -398,7 +398,7 @@ impl Life {
             }
             Mishap::Silence => {
                 self.silent_since = Some(self.now());
-                self.cluster.deed(self.now, peer, Deed::Silence);
+                self.cluster.reaction(self.now, peer, Reaction::Silence);
                 connection
                     .request(self.now(), Publish::new(&OURS, "?"), 3 * SECOND)
                     .expect("made");
@@ -439,7 +439,7 @@ impl Outside for Life {
     }
 
     fn event(&mut self, connection: &mut Connection, event: Event) {
-        self.told.push((Life::now(self), event.clone()));
+        self.reported.push((Life::now(self), event.clone()));
         match event {
             Event::Connected(_) | Event::Reconnected(_) => {
                 connection.publish(Publish::new(&OURS, "hello")).expect("room");
@@ -485,7 +485,7 @@ impl Outside for Life {
                     let tls = self.cluster.settings(0).tls;
                     if self.mishap == Mishap::NoHandshake && self.dials == 1 && tls == Tls::None {
                         self.cluster.take_output(peer);
-                        self.cluster.deed(self.now, peer, Deed::Close);
+                        self.cluster.reaction(self.now, peer, Reaction::Close);
                     }
                     Some(News::Connected)
                 }
@@ -558,8 +558,12 @@ impl Outside for Life {
 
     fn wait(&mut self, until: Option<Timestamp>, writing: bool) -> News {
         self.turns += 1;
-        let last = self.told.len().saturating_sub(9);
-        assert!(self.turns < TURNS, "the loop spins: {:#?}", &self.told[last..]);
+        let last = self.reported.len().saturating_sub(9);
+        assert!(
+            self.turns < TURNS,
+            "the loop spins: {:#?}",
+            &self.reported[last..]
+        );
         if let Some(news) = self.news.take() {
             return news;
         }
@@ -573,7 +577,7 @@ impl Outside for Life {
                 .flatten()
                 .min();
             let Some(next) = next else {
-                panic!("it waits for nothing: {:#?}", self.told);
+                panic!("it waits for nothing: {:#?}", self.reported);
             };
             self.now = self.now.max(next);
             if self.back_at.is_some_and(|at| at <= self.now) {

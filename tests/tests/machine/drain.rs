@@ -5,13 +5,13 @@ use std::time::Duration;
 use nats_conn_sm::{
     Action, Delivery, EndReason, Event, PublishError, RequestStartError, State, StateError, SubscribeError,
 };
-use nats_conn_tests::model_server::{Deed, Op, Step, When};
+use nats_conn_tests::model_server::{Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Dial, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn connected() -> World {
+pub(super) fn connected() -> World {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.skip_past();
@@ -82,32 +82,6 @@ fn new_subscriptions_are_refused_from_the_start_of_a_drain_and_requests_once_all
     assert_eq!(world.try_subscribe("a", None), Err(SubscribeError::Closed));
 }
 
-// behaviour: 11.1; edge: 131
-#[test]
-fn a_drain_waits_for_pending_requests_and_their_inbox_goes_last() {
-    let mut world = connected();
-    world.subscribe("q");
-    world.run_for(SECOND);
-    world.request("q", b"?", 20 * SECOND).expect("made");
-    world.run_for(SECOND);
-    let reply = world.log().frames.iter().find_map(|frame| match &frame.op {
-        Op::Publish { reply, .. } => reply.clone(),
-        _ => None,
-    });
-    world.drain().expect("open");
-    world.finish_drain();
-    world.run_for(5 * SECOND);
-    assert_eq!(world.count("closed"), 0);
-    world.cluster.publish(&reply.expect("sent"), None, b"!");
-    world.wait("closed");
-    let answered = world
-        .events
-        .iter()
-        .any(|(_, event)| matches!(event, Event::Response { result: Ok(_), .. }));
-    assert!(answered);
-    assert_eq!(world.story().last(), Some(&"closed drained true".into()));
-}
-
 // behaviour: 11.1
 #[test]
 fn finish_drain_before_the_subscriptions_have_ended_waits_for_both() {
@@ -139,7 +113,7 @@ fn a_drain_without_a_link_and_with_nothing_queued_closes_at_once() {
 
 // behaviour: 11.1; edge: 132
 #[test]
-fn a_drain_without_a_link_goes_on_reconnecting_until_what_is_queued_is_confirmed() {
+fn a_drain_without_a_link_keeps_reconnecting_until_what_is_queued_is_confirmed() {
     let mut world = connected();
     let sid = world.subscribe("a");
     world.run_for(SECOND);
@@ -217,7 +191,7 @@ fn with_at_least_once_a_drain_over_a_lost_link_is_complete() {
 
 // behaviour: 11.1; edge: 134
 #[test]
-fn a_drain_takes_25_seconds_at_most_and_tells_what_was_left() {
+fn a_drain_takes_25_seconds_at_most_and_reports_what_was_left() {
     let mut world = connected();
     let sid = world.subscribe("a");
     world.run_for(SECOND);
@@ -231,7 +205,7 @@ fn a_drain_takes_25_seconds_at_most_and_tells_what_was_left() {
     assert_eq!(at.since(begun), 25 * SECOND);
     let story = world.story();
     assert_eq!(story.last(), Some(&"closed drained false".into()));
-    // Of the request nobody is told: its frame was taken back with it.
+    // The request is not reported: its frame was taken back with it.
     assert!(story.contains(&"publish_dropped 1 closed".into()), "{story:?}");
     assert_eq!(world.ledger.end(sid), Some(EndReason::Drained));
     let closed = |event: &Event| matches!(event, Event::Response { request: r, result: Err(nats_conn_sm::RequestError::Closed) } if *r == request);
@@ -277,7 +251,7 @@ fn draining_twice_is_once_and_closing_while_draining_closes() {
 
 // behaviour: 11.2; edge: 136, 138
 #[test]
-fn close_hands_over_what_is_queued_and_tells_disconnected_before_closed() {
+fn close_hands_over_what_is_queued_and_reports_disconnected_before_closed() {
     let mut world = connected();
     world.subscribe("a");
     for _ in 0..100 {
@@ -298,7 +272,7 @@ fn close_hands_over_what_is_queued_and_tells_disconnected_before_closed() {
 
 // behaviour: 11.2; edge: 136
 #[test]
-fn close_writes_for_half_a_second_at_most_and_tells_the_rest_as_dropped() {
+fn close_writes_for_half_a_second_at_most_and_reports_the_rest_as_dropped() {
     let mut world = connected();
     world.pipe().deaf = true;
     world.routes[0].send_room = 5_000;
@@ -340,7 +314,7 @@ fn abort_skips_the_writing() {
 
 // behaviour: 11.2; edge: 137
 #[test]
-fn close_ends_everything_that_is_open_with_closed_and_nothing_comes_behind_it() {
+fn close_ends_everything_that_is_open_with_closed_and_nothing_comes_after_it() {
     let mut world = connected();
     let sid = world.subscribe("a");
     world.freeze();
@@ -417,7 +391,7 @@ fn a_close_whose_last_answer_never_comes_still_closes() {
 
 // behaviour: 14, 11.2; edge: 98, 152
 #[test]
-fn closing_at_any_event_of_a_stormy_life_keeps_the_grammar() {
+fn closing_at_any_event_of_an_eventful_life_keeps_the_grammar() {
     let stormy = |close_at: usize| {
         let mut world = Scenario::new(2)
             .config(|config| {
@@ -427,7 +401,7 @@ fn closing_at_any_event_of_a_stormy_life_keeps_the_grammar() {
             .server(0, |server| {
                 server
                     .next_scripts
-                    .push_back(vec![Step::instead(When::Accept, [Deed::Close])])
+                    .push_back(vec![Step::instead(When::Accept, [Reaction::Close])])
             })
             .begin();
         world.subscribe("a");
@@ -463,37 +437,13 @@ fn closing_at_any_event_of_a_stormy_life_keeps_the_grammar() {
 
 // behaviour: 11.4; edge: 153
 #[test]
-fn an_aborted_connection_owes_nothing() {
+fn an_aborted_connection_needs_no_last_answer() {
     let mut world = connected();
     world.subscribe("a");
     world.abort();
     world.wait("closed");
     world.verify();
     assert_eq!(world.client.statistics().subscriptions, 0);
-}
-
-// behaviour: 11.1
-#[test]
-fn the_request_inbox_is_restored_in_a_drain_only_while_requests_are_pending() {
-    for pending in [true, false] {
-        let mut world = connected();
-        world.request("nobody", b"?", SECOND).expect("made");
-        world.run_for(5 * SECOND);
-        world.crash(0);
-        world.wait("disconnected");
-        if pending {
-            world.request("q", b"?", 20 * SECOND).expect("made");
-        }
-        world.publish("p", b"queued").expect("room");
-        world.drain().expect("open");
-        world.restart(0);
-        world.wait("reconnected");
-        world.run_for(SECOND);
-        world.finish_drain();
-        world.wait("closed");
-        assert_eq!(world.log().names().contains(&"SUB"), pending);
-        assert_eq!(world.story().last(), Some(&"closed drained true".into()));
-    }
 }
 
 // behaviour: 11.1, 4.4; edge: 96, 133

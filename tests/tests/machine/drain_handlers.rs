@@ -1,4 +1,4 @@
-//! Drains while handlers are at work, with and without a link (behaviour 11.1).
+//! Drains while handlers are running, with and without a link (behaviour 11.1).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn ten_answers(mut world: World, outage: bool) -> World {
         let answer = format!("answer {number}");
         world
             .publish("answers", answer.as_bytes())
-            .expect("a drain takes the answers of those at work");
+            .expect("a drain takes the answers of running handlers");
         assert_eq!(world.client.state(), State::Draining);
     }
     world.finish_drain();
@@ -73,7 +73,7 @@ fn a_handler_that_takes_its_time_answers_all_of_a_backlog() {
 // behaviour: 11.1, 6.5; edge: 132, 133
 #[test]
 fn a_handler_answers_all_of_a_backlog_over_an_outage() {
-    // At most once, what was written is not sent again: nobody knows then whether all of it arrived.
+    // At most once, what was written is not sent again: it is not known whether all of it arrived.
     for (delivery, complete) in [(Delivery::AtMostOnce, false), (Delivery::AtLeastOnce, true)] {
         let scenario = Scenario::new(1).config(|config| config.delivery = delivery);
         let world = ten_answers(settled(scenario), true);
@@ -106,14 +106,14 @@ fn without_a_link_publishes_are_taken_until_there_is_one_and_all_is_consumed() {
 
 // behaviour: 11.1; edge: 132
 #[test]
-fn without_a_link_and_with_nothing_queued_a_drain_waits_for_those_at_work() {
+fn without_a_link_and_with_nothing_queued_a_drain_waits_for_running_handlers() {
     let mut world = connected();
     world.crash(0);
     world.wait("disconnected");
     world.drain().expect("open");
     world.run_for(2 * SECOND);
     assert_eq!(world.count("closed"), 0, "{:?}", world.story());
-    world.publish("p", b"an answer").expect("somebody is at work");
+    world.publish("p", b"an answer").expect("a handler is running");
     world.finish_drain();
     world.run_for(2 * SECOND);
     assert_eq!(world.count("closed"), 0, "something is queued");
@@ -136,7 +136,9 @@ fn without_a_link_a_drain_is_over_with_the_last_of_consumer_queue_and_request() 
             world.run_for(SECOND);
         }
         world.drain().expect("open");
-        let request = world.request("q", b"?", 2 * SECOND).expect("somebody is at work");
+        let request = world
+            .request("q", b"?", 2 * SECOND)
+            .expect("a handler is running");
         world.run_for(SECOND);
         world.finish_drain();
         assert_eq!(world.count("closed"), 0);
@@ -150,7 +152,7 @@ fn without_a_link_a_drain_is_over_with_the_last_of_consumer_queue_and_request() 
 #[test]
 fn requests_are_taken_while_something_is_being_consumed_and_answered() {
     for outage in [false, true] {
-        // Servers that do not know whether somebody will answer.
+        // Servers that do not know whether there will be an answer.
         let scenario = Scenario::new(1).every_server(|server| server.headers = false);
         let mut world = settled(scenario);
         let sid = world.subscribe("work");
@@ -167,7 +169,7 @@ fn requests_are_taken_while_something_is_being_consumed_and_answered() {
         assert_eq!(world.try_subscribe("new", None), Err(SubscribeError::Draining));
         world
             .request("q", b"?", 20 * SECOND)
-            .expect("somebody is at work");
+            .expect("a handler is running");
         if outage {
             world.restart(0);
             world.wait("reconnected");
@@ -216,7 +218,7 @@ fn a_link_that_goes_while_the_last_is_written_is_followed_by_another_and_nothing
 
 // behaviour: 11.1
 #[test]
-fn what_is_left_unread_is_told_and_does_not_make_a_drain_incomplete() {
+fn what_is_left_unread_is_reported_and_does_not_make_a_drain_incomplete() {
     let mut world = connected();
     world.subscribe("work");
     world.run_for(SECOND);
@@ -248,7 +250,7 @@ fn a_drain_whose_consumers_never_come_to_an_end_is_over_after_its_time() {
 
 // behaviour: 11.1, 4.4; edge: 133
 #[test]
-fn where_no_link_can_follow_a_drain_does_not_wait_for_those_at_work() {
+fn where_no_link_can_follow_a_drain_does_not_wait_for_running_handlers() {
     for (queued, complete) in [(false, "true"), (true, "false")] {
         let mut world = settled(Scenario::new(1).config(|config| config.reconnect = false));
         world.subscribe("work");
@@ -257,7 +259,7 @@ fn where_no_link_can_follow_a_drain_does_not_wait_for_those_at_work() {
         world.run_for(SECOND);
         if queued {
             world.pipe().deaf = true;
-            world.publish("p", b"left").expect("somebody is at work");
+            world.publish("p", b"left").expect("a handler is running");
         }
         let now = world.now();
         world.crash(0);

@@ -6,6 +6,8 @@ use nats_conn_sm::{Action, ConnectError, Event, Fate, LinkEnd, Phase, Publish, P
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::Subject;
 
+use super::support;
+
 const SECOND: Duration = Duration::from_secs(1);
 const INFO: &str = "{\"headers\":true,\"max_payload\":1048576,\"connect_urls\":[\"n9.test:4222\"]}";
 
@@ -15,7 +17,7 @@ fn connected() -> ByHand {
 
 // behaviour: 1.1
 #[test]
-fn the_deadline_is_now_while_something_waits_to_be_polled_and_later_else() {
+fn the_deadline_is_now_only_while_something_waits_to_be_polled() {
     let mut hand = connected();
     assert_eq!(hand.client.poll_timeout(), Some(START + 120 * SECOND));
     hand.client.drain(START).expect("open");
@@ -26,7 +28,7 @@ fn the_deadline_is_now_while_something_waits_to_be_polled_and_later_else() {
     assert_eq!(
         hand.client.poll_timeout(),
         Some(START + SECOND),
-        "an action waits, whatever time is told next"
+        "an action waits, whatever time is given next"
     );
     assert!(hand.client.poll_action().is_some());
     assert_eq!(
@@ -64,29 +66,30 @@ fn another_empty_buffer_of_the_same_link_does_not_count_as_written() {
 
 // behaviour: 1.5, 2.3; edge: 2, 148
 #[test]
-fn an_error_behind_info_has_the_same_phase_whether_the_end_of_the_link_was_told_before_or_behind_the_bytes() {
+fn an_error_after_info_has_the_same_phase_whether_the_end_of_the_link_was_reported_before_or_after_the_bytes()
+{
     for text in ["maximum connections exceeded", "Authorization Violation"] {
-        let told = [false, true].map(|end_first| {
+        let reported = [false, true].map(|end_first| {
             let mut hand = ByHand::dialled(ByHand::config());
             let link = hand.rx.link();
             hand.read(format!("INFO {INFO}\r\n").as_bytes());
             hand.read(format!("-ERR '{text}'\r\n").as_bytes());
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             if !end_first {
-                told.extend(hand.events(START));
+                reported.extend(hand.events(START));
             }
             hand.client
                 .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
-            told.extend(hand.events(START));
-            let failed = told.into_iter().find_map(|event| match event {
+            reported.extend(hand.events(START));
+            let failed = reported.into_iter().find_map(|event| match event {
                 Event::ConnectFailed { phase, error, .. } => Some((phase, *error)),
                 _ => None,
             });
             let known = hand.client.servers();
             (failed.expect("it fails"), known.len())
         });
-        assert_eq!(told[0], told[1], "{text}");
-        let ((phase, error), servers) = &told[0];
+        assert_eq!(reported[0], reported[1], "{text}");
+        let ((phase, error), servers) = &reported[0];
         assert!(matches!(error, ConnectError::Server(_)));
         let expected = if text.starts_with('A') {
             Phase::Auth
@@ -99,7 +102,7 @@ fn an_error_behind_info_has_the_same_phase_whether_the_end_of_the_link_was_told_
 
 // behaviour: 5.4, 11.2
 #[test]
-fn a_link_that_was_answered_for_is_not_to_be_disconnected_any_more_also_behind_the_end() {
+fn a_link_whose_end_was_reported_is_never_asked_to_disconnect_even_after_the_end() {
     let mut hand = ByHand::dialled(ByHand::config());
     let link = hand.rx.link();
     hand.client.close(START);
@@ -107,6 +110,30 @@ fn a_link_that_was_answered_for_is_not_to_be_disconnected_any_more_also_behind_t
         .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
     assert_eq!(hand.client.poll_action(), None);
     assert!(matches!(hand.events(START).last(), Some(Event::Closed { .. })));
+}
+
+// behaviour: 1.4
+#[test]
+fn what_was_read_and_not_parsed_can_be_taken_back() {
+    let mut hand = support::connected(|_| {});
+    hand.read(b"PING\r\nMSG a 1");
+    hand.events(START);
+    assert_eq!(hand.rx.into_bytes(), &b"MSG a 1"[..]);
+}
+
+// behaviour: 12.1
+#[test]
+fn the_next_read_has_room_for_a_payload_but_for_no_more_than_a_mebibyte() {
+    let mut hand = support::connected(|_| {});
+    assert_eq!(hand.client.link(), Some(hand.rx.link()));
+    assert_eq!(hand.client.read_hint(), 8 * 1024);
+    hand.read(b"MSG a 1 100000\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.read_hint(), 100_002);
+    let mut hand = support::connected(|_| {});
+    hand.read(b"MSG a 1 8000000\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.read_hint(), 1024 * 1024);
 }
 
 // behaviour: 1.4

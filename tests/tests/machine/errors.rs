@@ -1,9 +1,9 @@
-//! What servers and strangers do wrong, and what becomes of it (behaviour 9.1, 9.4, 12).
+//! What servers and other clients do wrong, and what follows from it (behaviour 9.1, 9.4, 12).
 
 use std::time::Duration;
 
 use nats_conn_sm::{DisconnectReason, Event};
-use nats_conn_tests::model_server::Deed;
+use nats_conn_tests::model_server::Reaction;
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
@@ -26,7 +26,7 @@ fn reason(world: &mut World) -> DisconnectReason {
 
 // behaviour: 9.1, 9.4; edge: 118
 #[test]
-fn no_error_closes_the_connection_by_itself_and_each_is_told_with_its_kind_and_text() {
+fn no_error_closes_the_connection_by_itself_and_each_is_reported_with_its_kind_and_text() {
     let mut world = connected();
     let cases = [
         ("Unknown Protocol Operation", "unknown_protocol_operation"),
@@ -38,11 +38,11 @@ fn no_error_closes_the_connection_by_itself_and_each_is_told_with_its_kind_and_t
         ("Something that no server says yet", "other"),
     ];
     for (text, _) in cases {
-        world.deed(Deed::error(text));
+        world.reaction(Reaction::error(text));
     }
     world.send("-err\r\n-ERR ''\r\n-ERR 'it''s \"quoted\"'\r\n");
     world.run_for(60 * SECOND);
-    let told: Vec<(String, &str)> = world
+    let reported: Vec<(String, &str)> = world
         .all("server_error")
         .into_iter()
         .map(|(_, event)| match event {
@@ -50,12 +50,12 @@ fn no_error_closes_the_connection_by_itself_and_each_is_told_with_its_kind_and_t
             other => panic!("{other:?}"),
         })
         .collect();
-    for ((text, code), (seen_text, seen_code)) in cases.iter().zip(&told) {
+    for ((text, code), (seen_text, seen_code)) in cases.iter().zip(&reported) {
         assert_eq!((text, code), (&seen_text.as_str(), seen_code));
     }
-    assert_eq!(told.len(), cases.len() + 3);
+    assert_eq!(reported.len(), cases.len() + 3);
     assert_eq!(
-        told.last().map(|(text, _)| text.as_str()),
+        reported.last().map(|(text, _)| text.as_str()),
         Some("it''s \"quoted\"")
     );
     assert_eq!(world.count("disconnected"), 0);
@@ -63,30 +63,30 @@ fn no_error_closes_the_connection_by_itself_and_each_is_told_with_its_kind_and_t
 
 // behaviour: 9.1; edge: 103, 107, 149
 #[test]
-fn the_reason_of_a_disconnect_is_the_last_error_that_closes_else_what_the_transport_says() {
-    let cases: [(&[&str], Deed, &str); 7] = [
-        (&[], Deed::Close, "eof"),
-        (&[], Deed::Reset, "io"),
-        (&["Unknown Protocol Operation"], Deed::Close, "server_error"),
-        (&["maximum connections exceeded"], Deed::Close, "server_error"),
-        (&["Stale Connection"], Deed::Close, "stale"),
-        (&["Invalid Subject"], Deed::Close, "eof"),
+fn the_reason_of_a_disconnect_is_the_last_error_that_closes_or_what_the_transport_reports() {
+    let cases: [(&[&str], Reaction, &str); 7] = [
+        (&[], Reaction::Close, "eof"),
+        (&[], Reaction::Reset, "io"),
+        (&["Unknown Protocol Operation"], Reaction::Close, "server_error"),
+        (&["maximum connections exceeded"], Reaction::Close, "server_error"),
+        (&["Stale Connection"], Reaction::Close, "stale"),
+        (&["Invalid Subject"], Reaction::Close, "eof"),
         (
             &[
                 "Unknown Protocol Operation",
                 "Permissions Violation for Publish to \"a\"",
             ],
-            Deed::Close,
+            Reaction::Close,
             "eof",
         ),
     ];
     for (errors, end, code) in cases {
         let mut world = connected();
         for text in errors {
-            world.deed(Deed::error(text));
+            world.reaction(Reaction::error(text));
         }
         world.run_for(SECOND);
-        world.deed(end);
+        world.reaction(end);
         let reason = reason(&mut world);
         assert_eq!(reason.code(), code, "{errors:?}");
         if let DisconnectReason::ServerError(error) = reason {
@@ -98,11 +98,11 @@ fn the_reason_of_a_disconnect_is_the_last_error_that_closes_else_what_the_transp
 
 // behaviour: 9.1; edge: 149
 #[test]
-fn a_reset_behind_an_error_that_closes_does_not_mask_it() {
+fn a_reset_after_an_error_that_closes_does_not_mask_it() {
     let mut world = connected();
-    world.deed(Deed::error("User Authentication Expired"));
+    world.reaction(Reaction::error("User Authentication Expired"));
     world.run_for(SECOND);
-    world.deed(Deed::Reset);
+    world.reaction(Reaction::Reset);
     assert_eq!(reason(&mut world).code(), "server_error");
 }
 
@@ -246,9 +246,9 @@ fn what_another_client_puts_into_a_message_never_costs_the_link() {
     ];
     for block in blocks {
         let head = format!("HMSG a {sid} {} {}\r\n", block.len(), block.len() + 2);
-        world.deed(Deed::Send([head.as_bytes(), block, b"hi\r\n"].concat()));
+        world.reaction(Reaction::Send([head.as_bytes(), block, b"hi\r\n"].concat()));
     }
-    world.deed(Deed::Send(
+    world.reaction(Reaction::Send(
         [
             "MSG a.\u{ff}".as_bytes(),
             b"\xff\xfe ",
@@ -303,7 +303,7 @@ fn headers_arrive_as_they_were_written_and_names_match_exactly() {
 
 // edge: 13
 #[test]
-fn ok_that_nobody_asked_for_is_ignored() {
+fn an_unsolicited_ok_is_ignored() {
     let mut world = connected();
     world.send("+OK\r\n+OK\r\n");
     let flush = world.flush().expect("a session");
@@ -320,7 +320,7 @@ fn ok_that_nobody_asked_for_is_ignored() {
 fn a_server_that_closes_its_side_only_is_gone_all_the_same() {
     let mut world = connected();
     world.publish("a", b"x").expect("room");
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     assert_eq!(reason(&mut world).code(), "eof");
     world.wait("reconnected");
     world.run_for(SECOND);
@@ -361,7 +361,7 @@ fn the_inbound_limit_follows_what_info_says_not_what_is_remembered_of_earlier_se
     let sid = world.subscribe("a");
     world.run_for(5 * SECOND);
     world.cluster.settings_mut(0).connect_info = false;
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     world.run_for(SECOND);
     assert_eq!(world.client.max_payload(), Some(500));

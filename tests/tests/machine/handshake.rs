@@ -1,9 +1,9 @@
-//! What is said before a session begins, and what INFO makes of it (behaviour 2.2 to 2.4, 2.6).
+//! What is sent before a session begins, and how INFO changes it (behaviour 2.2 to 2.4, 2.6).
 
 use std::time::Duration;
 
 use nats_conn_sm::{ConnectError, Phase, PublishError};
-use nats_conn_tests::model_server::{Deed, Settings, Step, When};
+use nats_conn_tests::model_server::{Reaction, Settings, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use serde_json::{Value, json};
 
@@ -16,7 +16,10 @@ const SECOND: Duration = Duration::from_secs(1);
 fn connect_and_ping_leave_together_and_only_the_pong_is_success() {
     let script = Step::instead(
         When::Ping(1),
-        [Deed::send("+OK\r\n"), Deed::later(1_000_000_000, Deed::Pong)],
+        [
+            Reaction::send("+OK\r\n"),
+            Reaction::later(1_000_000_000, Reaction::Pong),
+        ],
     );
     let mut world = Scenario::new(1)
         .server(0, |server| server.script = vec![script])
@@ -36,11 +39,15 @@ fn connect_and_ping_leave_together_and_only_the_pong_is_success() {
 // behaviour: 2.3; edge: 64
 #[test]
 fn nothing_but_pongs_leaves_before_the_pong() {
-    let deeds = [Deed::Ping, Deed::Ping, Deed::later(100_000_000, Deed::Pong)];
+    let reactions = [
+        Reaction::Ping,
+        Reaction::Ping,
+        Reaction::later(100_000_000, Reaction::Pong),
+    ];
     let mut world = Scenario::new(1)
         .config(|config| config.retry_initial = true)
         .server(0, |server| {
-            server.script = vec![Step::instead(When::Ping(1), deeds)]
+            server.script = vec![Step::instead(When::Ping(1), reactions)]
         })
         .begin();
     world.subscribe("a");
@@ -57,8 +64,8 @@ fn nothing_but_pongs_leaves_before_the_pong() {
 
 // behaviour: 2.2; edge: 39, 109
 #[test]
-fn a_server_ping_before_connect_is_answered_right_behind_connect_and_ping() {
-    let step = Step::instead(When::Accept, [Deed::Info, Deed::Ping]);
+fn a_server_ping_before_connect_is_answered_right_after_connect_and_ping() {
+    let step = Step::instead(When::Accept, [Reaction::Info, Reaction::Ping]);
     let mut world = Scenario::new(1)
         .server(0, |server| server.script = vec![step])
         .begin();
@@ -70,8 +77,8 @@ fn a_server_ping_before_connect_is_answered_right_behind_connect_and_ping() {
 // behaviour: 2.3; edge: 39
 #[test]
 fn a_server_ping_before_the_pong_is_answered_and_the_connect_succeeds() {
-    let deeds = [Deed::Ping, Deed::Pong];
-    let step = Step::instead(When::Ping(1), deeds);
+    let reactions = [Reaction::Ping, Reaction::Pong];
+    let step = Step::instead(When::Ping(1), reactions);
     let mut world = Scenario::new(1)
         .server(0, |server| server.script = vec![step])
         .begin();
@@ -85,7 +92,7 @@ fn a_server_ping_before_the_pong_is_answered_and_the_connect_succeeds() {
 fn an_info_between_connect_and_pong_is_merged_and_makes_no_second_connect() {
     let step = Step::also(
         When::Ping(1),
-        [Deed::send(
+        [Reaction::send(
             "INFO {\"connect_urls\":[\"n2.test:4222\"],\"max_payload\":77} \r\n",
         )],
     );
@@ -107,7 +114,7 @@ fn an_info_between_connect_and_pong_is_merged_and_makes_no_second_connect() {
 
 // behaviour: 2.6; edge: 3
 #[test]
-fn an_info_behind_the_pong_in_the_same_read_is_normal_and_may_lower_max_payload() {
+fn an_info_after_the_pong_in_the_same_read_is_normal_and_may_lower_max_payload() {
     let mut world = Scenario::new(1)
         .server(0, |server| server.account_max_payload = Some(64))
         .connected();
@@ -134,7 +141,7 @@ fn unknown_missing_and_null_fields_of_info_are_fine() {
         "info\t{\"headers\":false}\n",
     ];
     for info in infos {
-        let mut world = greeting_with([Deed::send(info)])
+        let mut world = greeting_with([Reaction::send(info)])
             .server(0, |server| server.headers = false)
             .begin();
         world.wait("connected");
@@ -163,14 +170,14 @@ fn a_later_info_is_merged_and_the_nonce_and_what_was_negotiated_stay() {
     assert_eq!(
         info.server_name.as_deref(),
         Some("n1"),
-        "what is not told again stays"
+        "what is not repeated stays"
     );
 }
 
 // behaviour: 2.2, 2.3; edge: 37, 38
 #[test]
 fn an_error_in_place_of_info_is_reported_by_its_text() {
-    let mut world = greeting_with([Deed::error("maximum connections exceeded"), Deed::Close]).begin();
+    let mut world = greeting_with([Reaction::error("maximum connections exceeded"), Reaction::Close]).begin();
     let (phase, error, _) = first_failure(&mut world);
     let ConnectError::Server(error) = error else {
         panic!("{error:?}")
@@ -192,7 +199,7 @@ fn anything_else_in_place_of_info_does_not_look_like_a_nats_server() {
         ("SSH-2.0-OpenSSH_9.6\r\n", true),
         ("INFO {no json\r\n", true),
     ] {
-        let mut world = greeting_with([Deed::send(greeting)]).begin();
+        let mut world = greeting_with([Reaction::send(greeting)]).begin();
         let (phase, error, _) = first_failure(&mut world);
         assert_eq!(phase, Phase::Info, "{greeting:?}");
         assert_eq!(
@@ -204,7 +211,7 @@ fn anything_else_in_place_of_info_does_not_look_like_a_nats_server() {
             error.to_string().contains("not look like a NATS server"),
             "{error}"
         );
-        assert_eq!(world.log().bytes, 0, "nothing is said to it");
+        assert_eq!(world.log().bytes, 0, "nothing is sent to it");
     }
 }
 
@@ -218,7 +225,7 @@ fn an_error_before_the_pong_fails_the_attempt_with_a_typed_error_and_its_phase()
         ("maximum connections exceeded", Phase::Connect),
         ("something new", Phase::Connect),
     ] {
-        let step = Step::instead(When::Connect, [Deed::error(text), Deed::Close]);
+        let step = Step::instead(When::Connect, [Reaction::error(text), Reaction::Close]);
         let mut world = Scenario::new(1)
             .server(0, |server| server.script = vec![step])
             .begin();
@@ -247,9 +254,9 @@ fn a_verbose_handshake_is_ok_and_pong_or_ok_and_an_error() {
     let step = Step::instead(
         When::Connect,
         [
-            Deed::send("+OK\r\n"),
-            Deed::error("Authorization Violation"),
-            Deed::Close,
+            Reaction::send("+OK\r\n"),
+            Reaction::error("Authorization Violation"),
+            Reaction::Close,
         ],
     );
     let mut world = verbose(Some(step)).begin();
@@ -318,7 +325,7 @@ fn headers_and_no_responders_follow_info() {
 
 // edge: 53
 #[test]
-fn no_echo_is_asked_for_whatever_the_server_says_of_its_protocol() {
+fn no_echo_is_sent_whatever_protocol_the_server_announces() {
     let mut world = Scenario::new(1)
         .config(|config| config.echo = false)
         .server(0, |server| *server = Settings::new("n1").with_info("proto", 0))

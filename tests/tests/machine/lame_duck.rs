@@ -1,67 +1,22 @@
-//! A server announces that it goes (behaviour 10).
+//! A server announces lame duck mode: the event, the mark, and its end (behaviour 10).
 
 use std::time::Duration;
 
-use nats_conn_sm::{Event, LameDuckPolicy};
-use nats_conn_tests::model_server::{Deed, Op, Urls};
+use nats_conn_sm::Event;
+use nats_conn_tests::model_server::{Reaction, Step, Urls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Servers that announce each other, with a client connected to the first for a while.
-fn cluster(servers: usize) -> World {
+pub(super) fn cluster(servers: usize) -> World {
     let mut world = Scenario::new(servers)
         .every_server(|server| server.urls = Urls::Gossip)
         .connected();
     world.run_for(5 * SECOND);
     world.skip_past();
     world
-}
-
-// behaviour: 10.1; edge: 139, 145
-#[test]
-fn move_leaves_for_another_server_within_ten_seconds_and_loses_nothing() {
-    let mut begun = Vec::new();
-    for seed in 0..20 {
-        let mut world = Scenario::new(3)
-            .seed(seed)
-            .every_server(|server| server.urls = Urls::Gossip)
-            .connected();
-        let sid = world.subscribe("a");
-        world.run_for(5 * SECOND);
-        world.skip_past();
-        let announced = world.now();
-        world.cluster.lame_duck(0, None);
-        let mut published = 0;
-        while world.count("reconnected") == 0 {
-            world.publish_numbered("a", 20).expect("room");
-            published += 1;
-            world.run_for(Duration::from_millis(10));
-            assert!(published < 2_000, "it moves");
-        }
-        let (left, event) = world.wait("disconnected");
-        assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "lame_duck"));
-        assert!(left.since(announced) <= 10 * SECOND + Duration::from_millis(10));
-        begun.push(left.since(announced));
-        world.run_for(SECOND);
-        world.flush().expect("a session");
-        world.wait("flushed");
-        let fates = world.client.publish_fates();
-        assert_eq!((fates.confirmed, fates.unconfirmed), (published, 0), "{fates:?}");
-        assert_eq!(world.ledger.messages(sid), published, "every one came back once");
-        assert!(
-            world.story().contains(&"reconnected n2".into()),
-            "{:?}",
-            world.story()
-        );
-        assert_eq!(world.count("backoff_wait") + world.count("connect_failed"), 0);
-    }
-    begun.sort();
-    assert!(
-        begun[19] - begun[0] > 4 * SECOND,
-        "a random moment within 10 s: {begun:?}"
-    );
 }
 
 // behaviour: 10.1, 10.2
@@ -134,7 +89,7 @@ fn the_event_comes_once_a_link_whatever_further_infos_say() {
 
 // behaviour: 10.1; edge: 144
 #[test]
-fn an_initial_info_with_ldm_is_told_behind_connected() {
+fn an_initial_info_with_ldm_is_reported_after_connected() {
     let mut world = Scenario::new(2)
         .notify_only()
         .server(0, |server| {
@@ -154,7 +109,7 @@ fn a_lame_duck_goes_last_in_the_pool_whatever_the_others_failures_are() {
     world.cluster.lame_duck(0, None);
     world.run_for(SECOND);
     world.cluster.restart(0);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     let dialled: Vec<_> = world
         .story()
@@ -235,7 +190,7 @@ fn a_server_that_was_named_all_along_keeps_its_mark() {
     for _ in 0..2 {
         world.send("INFO {\"connect_urls\":[\"n1.test:4222\",\"n2.test:4222\"]}\r\n");
         world.run_for(SECOND);
-        assert!(is_marked(&world), "its being named is no news");
+        assert!(is_marked(&world), "it was named before");
     }
     world.send("INFO {\"connect_urls\":[\"n2.test:4222\"]}\r\n");
     world.send("INFO {\"connect_urls\":[\"n1.test:4222\",\"n2.test:4222\"]}\r\n");
@@ -243,106 +198,11 @@ fn a_server_that_was_named_all_along_keeps_its_mark() {
     assert!(!is_marked(&world), "it was missing, and is back");
 }
 
-// behaviour: 10.2
-#[test]
-fn move_is_as_notify_without_another_server_with_reconnecting_off_and_while_draining() {
-    let mut alone = cluster(1);
-    let mut no_reconnect = Scenario::new(2)
-        .config(|config| config.reconnect = false)
-        .connected();
-    no_reconnect.run_for(5 * SECOND);
-    let mut draining = Scenario::new(2)
-        .config(|config| config.drain_timeout = 100 * SECOND)
-        .connected();
-    draining.subscribe("a");
-    draining.run_for(5 * SECOND);
-    draining.drain().expect("open");
-    for world in [&mut alone, &mut no_reconnect, &mut draining] {
-        world.cluster.lame_duck(0, None);
-        world.run_for(30 * SECOND);
-        assert_eq!(world.count("lame_duck"), 1);
-        assert_eq!(world.count("disconnected"), 0, "{:?}", world.story());
-    }
-}
-
-// behaviour: 10.2
-#[test]
-fn move_is_as_notify_where_all_others_are_marked_too() {
-    let mut world = cluster(2);
-    world.cluster.lame_duck(0, None);
-    world.wait("reconnected");
-    world.run_for(SECOND);
-    world.cluster.lame_duck(1, None);
-    world.run_for(30 * SECOND);
-    assert_eq!(world.count("lame_duck"), 2);
-    assert_eq!(world.count("disconnected"), 1);
-}
-
-// behaviour: 10.2
-#[test]
-fn a_move_waits_for_written_requests_ten_seconds_at_most() {
-    for (answered, most) in [(true, 14), (false, 21)] {
-        let mut world = cluster(2);
-        world.subscribe("q");
-        world.run_for(SECOND);
-        let request = world.request("q", b"?", 60 * SECOND).expect("made");
-        world.run_for(SECOND);
-        let reply = world.log().frames.iter().find_map(|frame| match &frame.op {
-            Op::Publish { reply, .. } => reply.clone(),
-            _ => None,
-        });
-        world.skip_past();
-        let announced = world.now();
-        world.cluster.lame_duck(0, None);
-        world.run_for(SECOND * 99 / 10);
-        assert_eq!(world.count("disconnected"), 0, "the request is pending");
-        if answered {
-            world.cluster.publish(&reply.expect("sent"), None, b"!");
-        }
-        let (left, _) = world.wait("disconnected");
-        let time = left.since(announced);
-        assert!(
-            time > 9 * SECOND && time <= most * SECOND && (answered || time >= 10 * SECOND),
-            "{time:?}, {request:?}"
-        );
-        world.wait("reconnected");
-        world.run_for(60 * SECOND);
-        let answered_well = world
-            .events
-            .iter()
-            .any(|(_, event)| matches!(event, Event::Response { result: Ok(_), .. }));
-        assert_eq!(answered_well, answered);
-    }
-}
-
-// behaviour: 10.2
-#[test]
-fn the_window_of_a_move_can_be_set_and_a_crash_in_it_is_an_ordinary_disconnect() {
-    let policy = LameDuckPolicy::Move {
-        within: Duration::from_millis(100),
-    };
-    let mut world = Scenario::new(2)
-        .config(|config| config.lame_duck = policy)
-        .connected();
-    world.run_for(5 * SECOND);
-    let announced = world.now();
-    world.cluster.lame_duck(0, None);
-    let (left, _) = world.wait("disconnected");
-    assert!(left.since(announced) <= Duration::from_millis(110));
-    let mut world = cluster(2);
-    world.cluster.lame_duck(0, None);
-    world.wait("lame_duck");
-    world.crash(0);
-    let (_, event) = world.wait("disconnected");
-    assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "io"));
-    world.wait("reconnected");
-}
-
 // edge: 142
 #[test]
-fn a_lame_duck_that_says_nothing_and_closes_is_an_ordinary_disconnect() {
+fn a_lame_duck_that_closes_without_an_announcement_is_an_ordinary_disconnect() {
     let mut world = cluster(2);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     let (_, event) = world.wait("disconnected");
     assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "eof"));
     world.wait("reconnected");
@@ -368,172 +228,39 @@ fn a_full_second_server_is_a_failed_attempt_and_the_lame_duck_is_tried_last() {
     assert!(world.story().contains(&"reconnected n3".into()));
 }
 
-// behaviour: 10.2
+// behaviour: 10.1, 2.3; edge: 144
 #[test]
-fn a_move_is_called_off_when_the_only_better_server_goes_too() {
-    let mut world = cluster(2);
-    let request = world.request("nobody-answers", b"?", 60 * SECOND);
-    assert!(request.is_ok());
-    world.run_for(SECOND);
-    world.skip_past();
-    let listener = world.subscribe("q");
-    world.run_for(SECOND);
-    world.request("q", b"?", 60 * SECOND).expect("made");
-    world.run_for(SECOND);
-    world.cluster.lame_duck(0, None);
-    // Wait until publishes are held for the next link, because a written request has no reply yet.
-    let mut held = false;
-    for _ in 0..200 {
-        world.publish_numbered("p", 10).expect("room");
-        world.run_for(Duration::from_millis(100));
-        if world.client.queued() > 0 {
-            held = true;
-            break;
-        }
-    }
-    assert!(held, "{:?}", world.story());
-    world.set_servers(&["n1"]).expect("open");
-    world.run_for(60 * SECOND);
-    assert_eq!(world.count("disconnected"), 0, "{:?}", world.story());
-    let fates = world.client.publish_fates();
-    assert_eq!(
-        (fates.queued, fates.written),
-        (0, fates.written),
-        "held publishes leave after all"
-    );
-    assert_eq!(world.ledger.end(listener), None);
-}
-
-/// A world whose client holds publishes back for the next link, because a written request has no reply yet.
-fn holding() -> World {
-    let mut world = cluster(2);
-    world.subscribe("q");
-    world.request("q", b"?", 60 * SECOND).expect("made");
-    world.run_for(SECOND);
-    world.cluster.lame_duck(0, None);
-    for _ in 0..200 {
-        world.publish_numbered("p", 10).expect("room");
-        world.run_for(Duration::from_millis(50));
-        if world.client.queued() > 0 {
-            world.skip_past();
-            return world;
-        }
-    }
-    panic!("it never holds back: {:?}", world.story());
-}
-
-/// What the last server got on its link behind this many frames, without keep-alives.
-fn sent_behind(world: &World, frames: usize) -> Vec<String> {
-    let line = |op: &Op| match op {
-        Op::Subscribe { filter, .. } => format!("SUB {filter}"),
-        Op::Unsubscribe { max, .. } => format!("UNSUB {max:?}"),
-        other => other.name().to_owned(),
+fn a_server_that_announced_ldm_in_a_failed_attempt_goes_last() {
+    let mut world = Scenario::new(2)
+        .server(0, |server| {
+            server.info.insert("ldm".into(), true.into());
+            server.script.push(Step::also(When::Connect, [Reaction::Close]));
+        })
+        .connected();
+    let marked = |world: &World| {
+        world
+            .client
+            .servers()
+            .iter()
+            .map(|status| status.lame_duck)
+            .collect::<Vec<_>>()
     };
-    world.log().frames[frames..]
-        .iter()
-        .map(|frame| line(&frame.op))
-        .collect()
+    assert_eq!(marked(&world), [true, false]);
+    assert_eq!(world.count("lame_duck"), 0, "the event is one of a session");
+    world.run_for(121 * SECOND);
+    assert_eq!(marked(&world), [false, false]);
 }
 
-// behaviour: 10.2
+// behaviour: 10.1
 #[test]
-fn while_a_move_holds_publishes_back_subscriptions_are_made_heard_and_ended_on_the_old_link() {
-    let mut world = holding();
-    let (before, published) = (world.log().frames.len(), world.log().publishes().count());
-    let sid = world.subscribe("news");
-    let counted = world.subscribe("counted");
-    world.unsubscribe_after(counted, 2).expect("known");
-    world.publish_numbered("p", 10).expect("room");
-    world.run_for(SECOND);
-    assert_eq!(
-        sent_behind(&world, before),
-        ["SUB news", "SUB counted", "UNSUB Some(2)"]
-    );
-    assert_eq!(world.log().publishes().count(), published, "publishes are held");
-    world.cluster.publish("news", None, b"from the server that goes");
-    world.run_for(SECOND);
-    assert_eq!(world.ledger.messages(sid), 1);
-    world.unsubscribe(sid).expect("known");
-    world.drain_subscription(counted).expect("known");
-    world.run_for(SECOND);
-    assert_eq!(sent_behind(&world, before + 3), ["UNSUB None", "UNSUB None"]);
-    assert_eq!(world.count("disconnected"), 0, "{:?}", world.story());
-    world.wait("reconnected");
+fn a_repeated_ldm_does_not_restart_the_two_minutes() {
+    let mut world = Scenario::new(2).notify_only().connected();
     world.run_for(5 * SECOND);
-    let fates = world.client.publish_fates();
-    assert_eq!(
-        (fates.queued, fates.unconfirmed, fates.dropped),
-        (0, 0, 0),
-        "{fates:?}"
-    );
-}
-
-// behaviour: 10.2, 6.3
-#[test]
-fn while_a_move_holds_publishes_back_a_flush_is_answered_unless_it_is_behind_one() {
-    let mut world = holding();
-    let flushed = |world: &World| -> Vec<bool> {
-        let flushed = world.all("flushed").into_iter();
-        flushed
-            .map(|(_, event)| matches!(event, Event::Flushed { result: Ok(()), .. }))
-            .collect()
-    };
-    world.flush().expect("a session");
-    world.run_for(SECOND);
-    assert!(flushed(&world).is_empty(), "a publish in front of it is held");
-    world.wait("reconnected");
-    assert_eq!(flushed(&world), [false], "the link went before it was answered");
-
-    let mut world = cluster(2);
-    world.subscribe("q");
-    world.request("q", b"?", 60 * SECOND).expect("made");
-    world.run_for(SECOND);
-    world.cluster.lame_duck(0, None);
-    let published = world.log().publishes().count();
-    world.run_for(11 * SECOND);
-    world.flush().expect("a session");
-    world.publish_numbered("p", 10).expect("room");
-    let sid = world.subscribe("news");
-    world.run_for(SECOND);
-    assert_eq!(
-        world.client.publish_fates().queued,
-        1,
-        "it holds back: {:?}",
-        world.story()
-    );
-    assert_eq!(flushed(&world), [true], "nothing in front of it is held");
-    assert_eq!(world.log().publishes().count(), published);
-    world.cluster.publish("news", None, b"x");
-    world.run_for(SECOND);
-    assert_eq!(
-        world.ledger.messages(sid),
-        1,
-        "what lies behind a held publish goes past it"
-    );
-}
-
-// behaviour: 10.2
-#[test]
-fn while_a_move_holds_blocks_of_publishes_back_every_subscription_between_them_leaves() {
-    let mut world = holding();
-    let before = world.log().frames.len();
-    for number in 0..3_000 {
-        world.publish_numbered("p", 600).expect("room");
-        world.subscribe(&format!("news.{number}"));
+    world.reaction(Reaction::send("INFO {\"ldm\":true}\r\n"));
+    for _ in 0..10 {
+        world.run_for(15 * SECOND);
+        world.reaction(Reaction::send("INFO {\"ldm\":true}\r\n"));
     }
-    world.run_for(SECOND);
-    let sent = sent_behind(&world, before);
-    assert_eq!(sent.len(), 3_000);
-    for (number, line) in sent.iter().enumerate() {
-        assert_eq!(*line, format!("SUB news.{number}"));
-    }
-    assert_eq!(world.client.publish_fates().queued, 3_001);
-    world.wait("reconnected");
-    world.run_for(5 * SECOND);
-    let fates = world.client.publish_fates();
-    assert_eq!(
-        (fates.queued, fates.unconfirmed, fates.dropped),
-        (0, 0, 0),
-        "{fates:?}"
-    );
+    assert_eq!(world.count("lame_duck"), 1);
+    assert!(!world.client.servers()[0].lame_duck);
 }

@@ -1,17 +1,17 @@
-//! Is the peer still there (behaviour 8), and what late ticks and jumping clocks do to that (1.1, 1.3).
+//! Whether the peer is still there (behaviour 8), and the effect of late ticks and jumping clocks (1.1, 1.3).
 
 use std::time::Duration;
 
 use nats_conn_sm::{Action, Event, LinkEnd, Timestamp};
 use nats_conn_tests::by_hand::{ByHand, START};
-use nats_conn_tests::model_server::{Deed, Op, Step, When};
+use nats_conn_tests::model_server::{Op, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// When the PINGs behind that of the handshake were executed.
+/// When the PINGs after that of the handshake were executed.
 fn pings(world: &World) -> Vec<Timestamp> {
     let frames = world
         .log()
@@ -22,12 +22,12 @@ fn pings(world: &World) -> Vec<Timestamp> {
     frames.map(|frame| Timestamp::from_nanos(frame.at)).collect()
 }
 
-/// A connected world some moments behind the last byte that the server sent, and the time of that byte.
-fn heard_last() -> (World, Timestamp) {
-    heard_last_of(Scenario::new(1))
+/// A connected world some moments after the last byte that the server sent, and the time of that byte.
+fn quiet_since() -> (World, Timestamp) {
+    quiet_since_in(Scenario::new(1))
 }
 
-fn heard_last_of(scenario: Scenario) -> (World, Timestamp) {
+fn quiet_since_in(scenario: Scenario) -> (World, Timestamp) {
     let mut world = scenario.connected();
     let heard = world.now();
     world.run_for(Duration::from_millis(1));
@@ -37,7 +37,7 @@ fn heard_last_of(scenario: Scenario) -> (World, Timestamp) {
 // behaviour: 8.1; edge: 104
 #[test]
 fn a_dead_peer_is_found_when_the_third_ping_is_due_and_its_socket_is_aborted() {
-    let (mut world, heard) = heard_last();
+    let (mut world, heard) = quiet_since();
     world.freeze();
     let (at, event) = world.wait("disconnected");
     assert_eq!(at.since(heard), 6 * MINUTE);
@@ -73,8 +73,8 @@ fn a_dead_peer_is_found_at_the_promised_instant_while_the_application_publishes_
 
 // behaviour: 8.1
 #[test]
-fn a_ping_leaves_after_two_minutes_of_silence_and_its_pong_starts_the_interval_anew() {
-    let (mut world, heard) = heard_last();
+fn a_ping_leaves_after_two_minutes_of_silence_and_its_pong_restarts_the_interval() {
+    let (mut world, heard) = quiet_since();
     world.run_for(10 * MINUTE);
     let latency = Duration::from_millis(1);
     let times: Vec<Duration> = pings(&world).into_iter().map(|at| at.since(heard)).collect();
@@ -88,7 +88,7 @@ fn a_ping_leaves_after_two_minutes_of_silence_and_its_pong_starts_the_interval_a
 // behaviour: 8.1; edge: 105
 #[test]
 fn inbound_bytes_of_any_kind_push_the_ping_back_and_our_own_writing_does_not() {
-    let (mut world, _) = heard_last();
+    let (mut world, _) = quiet_since();
     let sid = world.subscribe("a");
     for _ in 0..20 {
         world.run_for(MINUTE);
@@ -97,7 +97,7 @@ fn inbound_bytes_of_any_kind_push_the_ping_back_and_our_own_writing_does_not() {
     assert_eq!(pings(&world).len(), 0);
     assert_eq!(world.ledger.messages(sid), 19);
     // The PONGs of confirmations are inbound bytes, too.
-    let (mut world, heard) = heard_last_of(Scenario::new(1).config(|config| config.confirm_after = None));
+    let (mut world, heard) = quiet_since_in(Scenario::new(1).config(|config| config.confirm_after = None));
     for _ in 0..150 {
         world.run_for(SECOND);
         world.publish("a", b"x").expect("room");
@@ -111,7 +111,7 @@ fn inbound_bytes_of_any_kind_push_the_ping_back_and_our_own_writing_does_not() {
 // behaviour: 8.1; edge: 104
 #[test]
 fn two_unanswered_pings_are_not_yet_stale_and_an_answer_sets_the_count_back() {
-    let (mut world, heard) = heard_last();
+    let (mut world, heard) = quiet_since();
     world.pipe().mute = true;
     world.run_for(6 * MINUTE - SECOND);
     assert_eq!(pings(&world).len(), 2);
@@ -159,8 +159,8 @@ fn pings_of_flushes_do_not_count_as_unanswered() {
 
 // behaviour: 8.2; edge: 23
 #[test]
-fn a_pong_that_nobody_asked_for_is_ignored() {
-    let (mut world, _) = heard_last();
+fn an_unsolicited_pong_is_ignored() {
+    let (mut world, _) = quiet_since();
     world.send("PONG\r\nPONG\r\n");
     world.run_for(SECOND);
     let flush = world.flush().expect("a session");
@@ -227,10 +227,10 @@ fn a_server_ping_is_answered_while_idle_draining_and_with_the_mailbox_full() {
 // behaviour: 8.2, 9.1; edge: 107
 #[test]
 fn stale_connection_from_the_server_is_one_disconnect_with_the_reason_stale() {
-    let (mut world, _) = heard_last();
+    let (mut world, _) = quiet_since();
     world.run_for(5 * SECOND);
-    world.deed(Deed::error("Stale Connection"));
-    world.deed(Deed::Close);
+    world.reaction(Reaction::error("Stale Connection"));
+    world.reaction(Reaction::Close);
     world.wait("disconnected");
     world.wait("reconnected");
     let story: Vec<_> = world
@@ -244,7 +244,7 @@ fn stale_connection_from_the_server_is_one_disconnect_with_the_reason_stale() {
 // behaviour: 1.3; edge: 102
 #[test]
 fn after_a_sleep_of_eight_hours_one_ping_leaves_and_nothing_is_stale() {
-    let (mut world, _) = heard_last();
+    let (mut world, _) = quiet_since();
     world.run_for(MINUTE);
     world.sleep(Duration::from_secs(8 * 3600));
     let woken = world.now();
@@ -253,13 +253,13 @@ fn after_a_sleep_of_eight_hours_one_ping_leaves_and_nothing_is_stale() {
     assert!(pings(&world)[0].since(woken) <= Duration::from_millis(1));
     world.run_for(MINUTE);
     assert_eq!(world.count("disconnected"), 0);
-    assert_eq!(pings(&world).len(), 1, "the interval starts anew");
+    assert_eq!(pings(&world).len(), 1, "the interval restarts");
 }
 
 // behaviour: 1.3; edge: 102
 #[test]
 fn a_peer_that_died_during_the_sleep_is_found_two_intervals_after_waking() {
-    let (mut world, _) = heard_last();
+    let (mut world, _) = quiet_since();
     world.freeze();
     world.run_for(3 * MINUTE);
     world.sleep(Duration::from_secs(8 * 3600));
@@ -277,12 +277,12 @@ fn a_peer_that_died_during_the_sleep_is_found_two_intervals_after_waking() {
 // behaviour: 1.5, 8.1
 #[test]
 fn bytes_that_arrived_before_the_verdict_count() {
-    let (mut world, heard) = heard_last();
+    let (mut world, heard) = quiet_since();
     let sid = world.subscribe("a");
     world.run_for(SECOND);
     world.pipe().mute = true;
     world.run_for(5 * MINUTE);
-    // A message lies in the socket, and the driver looks at the clock first.
+    // A message is in the socket, and the driver looks at the clock first.
     world.cluster.publish("a", None, b"alive");
     let late = 6 * MINUTE + SECOND;
     let peer = world.pipe().peer.expect("open");
@@ -336,7 +336,7 @@ fn the_end_of_time_is_survived() {
 // behaviour: 8.1, 2.3; edge: 109
 #[test]
 fn pings_of_the_handshake_are_no_keep_alives() {
-    let slow = Step::instead(When::Ping(1), [Deed::later(4_000_000_000, Deed::Pong)]);
+    let slow = Step::instead(When::Ping(1), [Reaction::later(4_000_000_000, Reaction::Pong)]);
     let mut world = Scenario::new(1)
         .config(|config| config.ping_interval = SECOND)
         .server(0, |server| server.script = vec![slow])
@@ -368,7 +368,7 @@ fn unanswered_pings_of_one_link_do_not_count_on_the_next() {
 // behaviour: 8.1, 8.2
 #[test]
 fn how_long_the_server_is_silent_and_how_many_pings_it_has_not_answered_can_be_asked() {
-    let (mut world, heard) = heard_last();
+    let (mut world, heard) = quiet_since();
     let health = |world: &World| {
         let health = world.client.link_health(world.now()).expect("a session");
         (health.silence, health.pings_out)
@@ -393,10 +393,14 @@ fn how_long_the_server_is_silent_and_how_many_pings_it_has_not_answered_can_be_a
         (None, 0)
     );
     world.wait("reconnected");
-    assert_eq!(health(&world), (Duration::ZERO, 0), "another session begins anew");
+    assert_eq!(
+        health(&world),
+        (Duration::ZERO, 0),
+        "another session starts from zero"
+    );
     world.run_for(SECOND);
-    // A peer that says something is heard, whatever it is.
-    world.deed(Deed::send("+OK\r\n"));
+    // Any bytes from the peer count.
+    world.reaction(Reaction::send("+OK\r\n"));
     world.run_for(SECOND);
     assert!(health(&world).0 < SECOND);
 }

@@ -1,32 +1,16 @@
-//! Which servers there are, and which is next (behaviour 3); authentication errors (9.2).
+//! Which servers are in the pool, when they leave it, and which is next (behaviour 3).
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ClosedReason, Event, LinkEnd, RemovalReason, StateError, WaitReason};
-use nats_conn_tests::model_server::{Auth, Deed, Step, Tls, Urls, When};
+use nats_conn_sm::{Action, ClosedReason, Event, LinkEnd, RemovalReason, SendBuf, StateError};
+use nats_conn_tests::by_hand::{ByHand, START};
+use nats_conn_tests::model_server::{Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::{Scenario, url};
-use nats_conn_tests::sim::{Dial, World};
+use nats_conn_tests::sim::Dial;
+
+use super::support::{INFO, dialled, fails_once, gossip, hosts};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn hosts(world: &World) -> Vec<String> {
-    let servers = world.client.servers().into_iter();
-    servers
-        .map(|status| status.server.host().trim_end_matches(".test").to_owned())
-        .collect()
-}
-
-fn dialled(world: &World) -> Vec<String> {
-    let hosts = world.actions.iter().filter_map(|(_, action)| match action {
-        Action::Connect { server, .. } => Some(server.host().trim_end_matches(".test").to_owned()),
-        _ => None,
-    });
-    hosts.collect()
-}
-
-fn gossip(names: &[&str]) -> Urls {
-    Urls::Fixed(names.iter().map(|name| format!("{name}.test:4222")).collect())
-}
 
 // behaviour: 3.1
 #[test]
@@ -100,136 +84,6 @@ fn the_clients_of_a_dead_server_spread_over_the_others() {
     assert!(next.values().all(|count| *count >= 8), "{next:?}");
 }
 
-// behaviour: 3.2; edge: 7, 85, 89
-#[test]
-fn connect_urls_add_servers_behind_the_explicit_ones_and_what_is_known_adds_nothing() {
-    let mut world = Scenario::new(3)
-        .knowing(&["n1", "n2"])
-        .server(0, |server| server.urls = gossip(&["n1", "N2", "n3", "n3"]))
-        .connected();
-    world.run_for(SECOND);
-    assert_eq!(hosts(&world), ["n1", "n2", "n3"]);
-    assert_eq!(world.story()[2..], ["discovered_servers +n3 -"]);
-    world.cluster.announce(0);
-    world.run_for(SECOND);
-    assert_eq!(
-        world.count("discovered_servers"),
-        1,
-        "only when something changed"
-    );
-    let discovered: Vec<bool> = world
-        .client
-        .servers()
-        .iter()
-        .map(|status| status.discovered)
-        .collect();
-    assert_eq!(discovered, [false, false, true]);
-}
-
-// behaviour: 3.2; edge: 87, 88
-#[test]
-fn discovered_servers_that_are_no_longer_named_leave_but_not_the_current_nor_explicit_ones() {
-    let mut world = Scenario::new(4)
-        .knowing(&["n1", "n2"])
-        .every_server(|server| server.urls = gossip(&["n1", "n3", "n4"]))
-        .connected();
-    world.run_for(5 * SECOND);
-    assert_eq!(hosts(&world), ["n1", "n2", "n3", "n4"]);
-    (0..2).for_each(|place| world.crash(place));
-    world.wait("reconnected");
-    world.run_for(SECOND);
-    assert_eq!(dialled(&world).pop(), Some("n3".into()));
-    world.cluster.settings_mut(2).urls = gossip(&["n9"]);
-    world.cluster.announce(2);
-    world.run_for(SECOND);
-    assert_eq!(hosts(&world), ["n1", "n2", "n3", "n9"], "the current one stays");
-    world.cluster.settings_mut(2).urls = Urls::None;
-    world.cluster.announce(2);
-    world.run_for(SECOND);
-    world.send("INFO {\"connect_urls\":[]}\r\n");
-    world.run_for(SECOND);
-    assert_eq!(
-        hosts(&world),
-        ["n1", "n2", "n3", "n9"],
-        "an empty list changes nothing"
-    );
-    assert!(
-        world.story().contains(&"discovered_servers +n9 -n4".into()),
-        "{:?}",
-        world.story()
-    );
-}
-
-// behaviour: 3.2; edge: 89
-#[test]
-fn discovered_servers_are_ignored_if_asked() {
-    let mut world = Scenario::new(2)
-        .knowing(&["n1"])
-        .config(|config| config.ignore_discovered = true)
-        .server(0, |server| server.urls = gossip(&["n1", "n2"]))
-        .connected();
-    world.run_for(SECOND);
-    assert_eq!(
-        (hosts(&world), world.count("discovered_servers")),
-        (vec!["n1".to_owned()], 0)
-    );
-}
-
-// behaviour: 3.2
-#[test]
-fn an_announced_url_that_cannot_be_used_is_skipped_and_told() {
-    let mut world = Scenario::new(2)
-        .knowing(&["n1"])
-        .server(0, |server| {
-            server.urls = Urls::Fixed(vec!["bad host:x".into(), "n2.test:4222".into(), "".into()])
-        })
-        .connected();
-    world.run_for(SECOND);
-    assert_eq!(hosts(&world), ["n1", "n2"]);
-    assert!(
-        world.story().contains(&"server_skipped bad host:x".into()),
-        "{:?}",
-        world.story()
-    );
-}
-
-// behaviour: 3.2; edge: 90
-#[test]
-fn discovered_servers_inherit_tls_its_name_and_the_user_information() {
-    let mut world = Scenario::new(2)
-        .knowing(&["tls://ann:secret@n1.test:4222"])
-        .every_server(|server| {
-            server.tls = Tls::Required;
-            server.auth = Auth::Password {
-                user: "ann".into(),
-                password: "secret".into(),
-            };
-            server.urls = Urls::Fixed(vec!["10.0.0.2:4222".into()]);
-        })
-        .server(1, |server| server.host = "10.0.0.2".into())
-        .connected();
-    world.run_for(5 * SECOND);
-    world.crash(0);
-    world.wait("reconnected");
-    let (_, upgrade) = world
-        .actions
-        .iter()
-        .rfind(|(_, action)| matches!(action, Action::UpgradeTls { .. }))
-        .expect("TLS again");
-    let Action::UpgradeTls { server, .. } = upgrade else {
-        panic!()
-    };
-    assert_eq!(
-        (server.host(), server.tls_name()),
-        ("10.0.0.2", "n1.test"),
-        "the name that we dialled first"
-    );
-    assert_eq!(
-        world.log().connect().expect("sent")["user"],
-        serde_json::json!("ann")
-    );
-}
-
 // behaviour: 3.7; edge: 90
 #[test]
 fn the_tls_name_is_the_host_that_we_dialled_never_that_of_info() {
@@ -252,27 +106,27 @@ fn the_tls_name_is_the_host_that_we_dialled_never_that_of_info() {
 fn the_next_server_has_the_fewest_failures_and_the_one_just_lost_goes_last_among_equals() {
     let mut world = Scenario::new(3).connected();
     world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     assert_eq!(
         dialled(&world),
         ["n1", "n2", "n1"],
         "pool order, but for the one just lost"
     );
-    // n2 fails once: it goes behind n3.
+    // n2 fails once: it goes after n3.
     world.run_for(5 * SECOND);
     world
         .cluster
         .settings_mut(1)
         .next_scripts
-        .push_back(vec![Step::instead(When::Accept, [Deed::Close])]);
-    world.deed(Deed::Close);
+        .push_back(vec![Step::instead(When::Accept, [Reaction::Close])]);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("reconnected");
     assert_eq!(dialled(&world)[3..], ["n2", "n3", "n1"]);
 }
@@ -325,7 +179,7 @@ fn a_success_sets_the_count_of_failures_back() {
 
 // behaviour: 3.4
 #[test]
-fn a_removed_server_comes_back_afresh_when_an_info_names_it() {
+fn a_removed_server_comes_back_with_a_clean_record_when_an_info_names_it() {
     let mut world = Scenario::new(2)
         .config(|config| config.max_reconnects = Some(2))
         .every_server(|server| server.urls = Urls::Gossip)
@@ -340,8 +194,8 @@ fn a_removed_server_comes_back_afresh_when_an_info_names_it() {
         .cluster
         .settings_mut(1)
         .next_scripts
-        .push_back(vec![Step::instead(When::Accept, [Deed::Close])]);
-    world.deed(Deed::Close);
+        .push_back(vec![Step::instead(When::Accept, [Reaction::Close])]);
+    world.reaction(Reaction::Close);
     world.wait_for("n1 to be removed", |event| {
         matches!(event, Event::ServerRemoved { .. })
     });
@@ -368,7 +222,7 @@ fn the_initial_round_counts_only_with_retry_initial() {
         .server(0, |server| {
             server
                 .next_scripts
-                .push_back(vec![Step::instead(When::Accept, [Deed::Close])])
+                .push_back(vec![Step::instead(When::Accept, [Reaction::Close])])
         })
         .begin();
     world.wait("closed");
@@ -388,7 +242,7 @@ fn the_initial_round_counts_only_with_retry_initial() {
         .server(0, |server| {
             server
                 .next_scripts
-                .push_back(vec![Step::instead(When::Accept, [Deed::Close])])
+                .push_back(vec![Step::instead(When::Accept, [Reaction::Close])])
         })
         .begin();
     world.wait("closed");
@@ -431,7 +285,7 @@ fn a_new_pool_leaves_the_present_link_until_it_is_lost_and_replaces_all_others()
 
 // behaviour: 3.5, 4.2; edge: 92
 #[test]
-fn a_new_pool_while_reconnecting_starts_failures_and_rounds_anew() {
+fn a_new_pool_while_reconnecting_resets_failures_and_rounds() {
     let mut world = Scenario::new(2).knowing(&["n1"]).connected();
     world.run_for(5 * SECOND);
     (0..2).for_each(|place| world.crash(place));
@@ -444,68 +298,6 @@ fn a_new_pool_while_reconnecting_starts_failures_and_rounds_anew() {
     };
     assert!(delay <= Duration::from_millis(200), "{delay:?}");
     assert!(attempt <= 3, "{attempt}");
-}
-
-// behaviour: 3.6, 4.2; edge: 91
-#[test]
-fn a_custom_choice_names_a_server_and_a_delay_for_every_attempt() {
-    let mut world = Scenario::new(3)
-        .config(|config| config.custom_selection = true)
-        .begin();
-    let mut delay = Duration::ZERO;
-    world.driver.chooser = Some(Box::new(move |servers, _, _| {
-        let chosen = Some((servers[2].server.id(), delay));
-        delay += SECOND;
-        chosen
-    }));
-    world.wait("connected");
-    world.run_for(5 * SECOND);
-    world.deed(Deed::Close);
-    let (lost, _) = world.wait("disconnected");
-    let (_, event) = world.wait("backoff_wait");
-    assert!(
-        matches!(
-            event,
-            Event::BackoffWait {
-                reason: WaitReason::Chosen,
-                delay: SECOND,
-                ..
-            }
-        ),
-        "{event:?}"
-    );
-    let (dialled_at, _) = world.wait("connecting");
-    assert_eq!(dialled_at.since(lost), SECOND);
-    world.wait("reconnected");
-    assert_eq!(dialled(&world), ["n3", "n3"]);
-    let asked: Vec<_> = world
-        .actions
-        .iter()
-        .filter_map(|(_, action)| match action {
-            Action::ChooseServer {
-                servers,
-                default_delay,
-                ..
-            } => Some((servers.len(), *default_delay)),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(asked, [(3, Duration::ZERO); 2]);
-}
-
-// behaviour: 3.6; edge: 91
-#[test]
-fn a_foreign_choice_is_told_and_the_default_is_taken() {
-    let mut world = Scenario::new(2)
-        .config(|config| config.custom_selection = true)
-        .begin();
-    world.driver.chooser = Some(Box::new(|_, _, _| {
-        Some((nats_conn_sm::ServerId::from_u64(77), SECOND))
-    }));
-    world.wait("connected");
-    world.run_for(SECOND);
-    assert_eq!(world.count("server_choice_rejected"), 1);
-    assert_eq!(dialled(&world), ["n1"]);
 }
 
 // behaviour: 3.4, 3.5
@@ -525,5 +317,106 @@ fn unusable_settings_are_configuration_errors_that_say_what_to_do() {
     assert!(
         zero.to_string().contains("reconnect = false"),
         "it names the switch: {zero}"
+    );
+}
+
+// behaviour: 3.4
+#[test]
+fn failures_of_the_initial_round_do_not_count_for_max_reconnects_later() {
+    let mut world = Scenario::new(2)
+        .config(|config| config.max_reconnects = Some(2))
+        .server(0, |server| {
+            server.next_scripts.push_back(fails_once(Reaction::Close));
+        })
+        .connected();
+    assert_eq!(world.story()[3], "connected n2");
+    world.run_for(5 * SECOND);
+    (0..2).for_each(|place| world.crash(place));
+    world.wait("closed");
+    for name in ["n1.test", "n2.test"] {
+        let dials = world.actions.iter().filter(|(_, action)| match action {
+            Action::Connect { server, .. } => server.host() == name,
+            _ => false,
+        });
+        assert_eq!(
+            dials.count(),
+            3,
+            "{name}: once at first, and twice after the loss"
+        );
+    }
+}
+
+// behaviour: 3.5, 3.1
+#[test]
+fn a_server_that_is_also_in_the_new_pool_keeps_its_identity_whatever_else_its_url_holds() {
+    let mut world = Scenario::new(2).knowing(&["n1"]).connected();
+    world.run_for(5 * SECOND);
+    let before = world.client.servers().remove(0).server.id();
+    let servers = vec![url("nats://ann:secret@N1.test:4222"), url("nats://n2.test:4222")];
+    world.client.set_servers(world.now(), servers).expect("open");
+    let status = world.client.servers();
+    assert_eq!(status[0].server.id(), before);
+    assert!(status[0].current && !status[1].current);
+    assert_eq!(
+        world.client.poll_timeout(),
+        Some(world.now() + 115 * SECOND),
+        "nothing is reported"
+    );
+    // The one just lost goes last among equals.
+    world.reaction(Reaction::Close);
+    world.wait("reconnected");
+    assert_eq!(world.story().last(), Some(&"resubscribed 0 0".into()));
+    assert!(world.story().contains(&"reconnected n2".into()));
+}
+
+// behaviour: 4.4, 3.4
+#[test]
+fn an_empty_pool_is_the_reason_even_if_reconnecting_is_off() {
+    let mut config = ByHand::config();
+    config.reconnect = false;
+    config.max_reconnects = Some(1);
+    let mut hand = ByHand::connected(config, INFO);
+    hand.client.force_reconnect(START).expect("open");
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+    hand.events(START);
+    let next = std::iter::from_fn(|| hand.client.poll_action()).find_map(|action| match action {
+        Action::Connect { link, .. } => Some(link),
+        _ => None,
+    });
+    let next = next.expect("it dials");
+    hand.client
+        .handle_link_closed(START, next, LinkEnd::Eof, &mut SendBuf::new(next));
+    let reported = hand.events(START);
+    assert!(
+        matches!(
+            reported.last(),
+            Some(Event::Closed {
+                reason: ClosedReason::PoolExhausted
+            })
+        ),
+        "{reported:?}"
+    );
+}
+
+// behaviour: 3.5
+#[test]
+fn a_new_pool_ends_an_attempt_at_a_server_that_is_not_in_it() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    let link = hand.rx.link();
+    let servers = vec![url("nats://n2.test:4222")];
+    hand.client.set_servers(START, servers).expect("open");
+    assert_eq!(
+        hand.client.poll_action(),
+        Some(nats_conn_sm::Action::Disconnect { link, abort: true })
+    );
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+    hand.events(START);
+    let next = hand.client.poll_action();
+    assert!(
+        matches!(&next, Some(nats_conn_sm::Action::Connect { server, .. }) if server.host() == "n2.test"),
+        "{next:?}"
     );
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats_conn_sm::{Delivery, Event, Fate, Publish, PublishError, PublishSeq};
-use nats_conn_tests::model_server::{Deed, Step, When};
+use nats_conn_tests::model_server::{Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Cut, World};
 use nats_proto::{Headers, Subject};
@@ -88,7 +88,7 @@ fn a_publish_is_queued_then_written_then_confirmed_by_the_pong_of_any_later_ping
     world.publish("a", b"x").expect("room");
     assert_eq!(fate(&world, 1), Some(Fate::Queued));
     world.run_for(SECOND);
-    assert_eq!(fate(&world, 1), Some(Fate::Written), "no PING was behind it");
+    assert_eq!(fate(&world, 1), Some(Fate::Written), "no PING followed it");
     assert_eq!(world.client.publish_fates().settled, 0);
     world.rtt().expect("a session");
     world.run_for(SECOND);
@@ -100,12 +100,12 @@ fn a_publish_is_queued_then_written_then_confirmed_by_the_pong_of_any_later_ping
 
 // behaviour: 6.2
 #[test]
-fn a_pong_marks_what_went_before_its_ping_as_written_also_where_the_driver_has_not_said_so() {
+fn a_pong_marks_what_preceded_its_ping_as_written_even_if_the_driver_has_not_reported_it() {
     let mut world = Scenario::new(1).connected();
     world.run_for(SECOND);
     world.publish("a", b"x").expect("room");
     world.client.flush(world.now()).expect("a session");
-    // The driver takes the block and never hands it back; its bytes reach the server all the same.
+    // The driver takes the block and never hands it back; its bytes reach the server anyway.
     let link = world.pipe().link;
     let mut held = nats_conn_sm::SendBuf::new(link);
     assert!(world.client.poll_transmit(world.now(), &mut held));
@@ -204,7 +204,7 @@ fn flush_and_rtt_fail_without_a_link_and_at_its_end() {
 
 // behaviour: 6.2
 #[test]
-fn disconnected_tells_which_are_unconfirmed_and_how_many_go_on() {
+fn disconnected_reports_which_are_unconfirmed_and_how_many_stay_queued() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.pipe().deaf = true;
@@ -428,7 +428,7 @@ fn confirmed_is_not_permitted() {
 
 // edge: 151; behaviour: 11.2
 #[test]
-fn a_publish_behind_the_end_is_a_typed_error() {
+fn a_publish_after_the_end_is_a_typed_error() {
     let mut world = Scenario::new(1).connected();
     world.close();
     world.wait("closed");
@@ -438,7 +438,7 @@ fn a_publish_behind_the_end_is_a_typed_error() {
 // behaviour: 6.6, 5.1
 #[test]
 fn a_script_that_answers_late_changes_no_order() {
-    let late = Step::instead(When::PingFrom(2), [Deed::later(50_000_000, Deed::Pong)]);
+    let late = Step::instead(When::PingFrom(2), [Reaction::later(50_000_000, Reaction::Pong)]);
     let mut world = Scenario::new(1)
         .server(0, |server| server.script = vec![late])
         .connected();

@@ -1,9 +1,9 @@
-//! From one link to the next: what leaves on it, in which order, and what is not lost on the way (behaviour 5, 6.4).
+//! From one link to the next: what is sent on it, in which order, and what is not lost in between (behaviour 5, 6.4).
 
 use std::time::Duration;
 
 use nats_conn_sm::{Delivery, Event};
-use nats_conn_tests::model_server::{Cluster, Deed};
+use nats_conn_tests::model_server::{Cluster, Reaction};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Cut, World};
 
@@ -89,12 +89,12 @@ fn after_a_cut_at_any_byte_the_next_link_carries_handshake_interest_and_whole_fr
         assert_eq!(
             world.cluster.logs().len(),
             2,
-            "cut behind {position} bytes: one more link"
+            "cut after {position} bytes: one more link"
         );
         assert_eq!(
             executed(&world),
             ALL,
-            "cut behind {position} bytes: each exactly once, in order"
+            "cut after {position} bytes: each exactly once, in order"
         );
         let during_handshake = world.count("connect_failed") == 1;
         let subscriptions = if world.pipes[0].handed_at_pong.is_none() && during_handshake {
@@ -115,13 +115,13 @@ fn a_cut_at_any_byte_is_survived_when_every_write_takes_one_byte() {
     let length = session(Cut::Never, Delivery::AtMostOnce, true).pipe().taken;
     for position in (0..length).step_by(7) {
         let world = session(Cut::AfterTaking(position), Delivery::AtMostOnce, true);
-        assert_eq!(executed(&world), ALL, "cut behind {position} bytes");
+        assert_eq!(executed(&world), ALL, "cut after {position} bytes");
     }
 }
 
 // behaviour: 6.2, 6.4
 #[test]
-fn what_was_handed_over_and_lost_on_the_way_is_told_as_unconfirmed_and_nothing_else_is_missing() {
+fn what_was_handed_over_and_lost_in_transit_is_reported_as_unconfirmed_and_nothing_else_is_missing() {
     let length = session(Cut::Never, Delivery::AtMostOnce, false).pipe().taken;
     for position in 0..length {
         let world = session(Cut::AfterArriving(position), Delivery::AtMostOnce, false);
@@ -167,13 +167,13 @@ fn at_least_once_brings_everything_to_the_server_whatever_byte_the_link_is_cut_a
 // behaviour: 6.5
 #[test]
 fn at_least_once_sends_again_what_arrived_when_only_the_answer_was_lost() {
-    let said = session(Cut::Never, Delivery::AtLeastOnce, false).log().said;
-    for position in (0..said).step_by(5) {
+    let sent = session(Cut::Never, Delivery::AtLeastOnce, false).log().sent;
+    for position in (0..sent).step_by(5) {
         let world = session(Cut::AfterReading(position), Delivery::AtLeastOnce, false);
         assert_eq!(
             world.client.publish_fates().confirmed,
             5,
-            "cut behind {position} bytes read"
+            "cut after {position} bytes read"
         );
     }
 }
@@ -233,7 +233,7 @@ fn where_the_driver_cannot_know_what_was_taken_the_block_is_unconfirmed_and_neve
 
 // behaviour: 5.3, 2.6; edge: 78, 79
 #[test]
-fn queued_messages_that_the_new_server_cannot_take_are_dropped_and_told() {
+fn queued_messages_that_the_new_server_cannot_take_are_dropped_and_reported() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.crash(0);
@@ -275,7 +275,7 @@ fn queued_messages_that_the_new_server_cannot_take_are_dropped_and_told() {
 #[test]
 fn a_message_that_ended_a_link_with_maximum_payload_violation_does_not_end_the_next() {
     for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
-        // The limit is lower than INFO says, as behind a reload: the server tells nobody.
+        // The limit is lower than INFO says, as after a reload: the server does not announce it.
         let mut world = Scenario::new(1)
             .config(|config| config.delivery = delivery)
             .server(0, |server| {
@@ -303,7 +303,7 @@ fn a_message_that_ended_a_link_with_maximum_payload_violation_does_not_end_the_n
 // behaviour: 2.6; edge: 78
 #[test]
 fn the_lowest_payload_limit_of_a_session_holds_for_the_next_link_from_its_start() {
-    // Only the INFO behind the first PONG tells the limit of the account.
+    // Only the INFO after the first PONG announces the limit of the account.
     let mut world = Scenario::new(1)
         .server(0, |server| server.account_max_payload = Some(100))
         .connected();
@@ -323,7 +323,7 @@ fn the_lowest_payload_limit_of_a_session_holds_for_the_next_link_from_its_start(
 
 // behaviour: 2.6
 #[test]
-fn an_info_behind_the_pong_that_says_something_else_ends_the_lower_payload_limit() {
+fn an_info_after_the_pong_with_another_limit_ends_the_lower_payload_limit() {
     let mut world = Scenario::new(1)
         .server(0, |server| server.account_max_payload = Some(100))
         .connected();
@@ -343,7 +343,7 @@ fn a_link_that_ends_within_a_message_leaves_nothing_behind_for_the_next() {
     let sid = world.subscribe("a");
     world.run_for(5 * SECOND);
     world.send(&format!("MSG a {sid} 5\r\nwhole\r\nMSG a {sid} 100\r\nhalf"));
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("disconnected");
     assert_eq!(world.ledger.messages(sid), 1);
     world.wait("reconnected");
@@ -364,7 +364,7 @@ fn everything_that_arrived_counts_before_the_end_of_its_link() {
     world.send(&format!(
         "MSG a {sid} 2\r\nhi\r\n-ERR 'User Authentication Expired'\r\n"
     ));
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("disconnected");
     let names: Vec<_> = world
         .names()

@@ -1,15 +1,21 @@
-//! A recorded life can be lived again, shows nothing that is secret, and is bounded (behaviour 13.1, 1.2).
+//! A recording can be replayed, holds no secrets, and is bounded (behaviour 13.1, 1.2).
 //!
 //! Every other story is recorded and replayed as well: see `verify_recording` of the world.
 
 use std::time::Duration;
 
 use nats_conn_sm::recording::{Input, Output, Recording, RecordingError, ReplayError, Replayer};
-use nats_conn_sm::{Config, Connection, Credentials, Event, Publish, RecordingOptions, Timestamp};
+use nats_conn_sm::{
+    Action, Config, Connection, Credentials, Event, LinkEnd, Publish, ReceiveBuf, RecordingOptions, SendBuf,
+    Timestamp,
+};
+use nats_conn_tests::by_hand::{ByHand, START, after};
 use nats_conn_tests::scenario::{Scenario, seed_bytes, url};
 use nats_conn_tests::sim::World;
 use nats_conn_tests::story;
-use nats_proto::{Headers, Subject};
+use nats_proto::{Headers, Subject, SubjectFilter};
+
+use super::support::INFO;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,24 +49,24 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 
 // behaviour: 1.2, 13.1
 #[test]
-fn a_replay_tells_the_same_events_at_the_same_times() {
+fn a_replay_emits_the_same_events_at_the_same_times() {
     for scenario in [Scenario::new(2), Scenario::new(2).record_payloads()] {
         let mut world = a_life(scenario);
         let recording = Recording::read(recorded(&mut world)).expect("a recording");
         let mut replayer = Replayer::new(recording).expect("usable settings");
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         while let Some(step) = replayer.step() {
             let step = step.expect("the same came of it");
             if let Output::Event(event) = step.output {
-                told.push((step.at, event));
+                reported.push((step.at, event));
             }
         }
         let short = |events: &[(Timestamp, Event)]| -> Vec<String> {
             let line = |(at, event): &(Timestamp, Event)| format!("{at:?} {} {event:?}", story::name(event));
             events.iter().map(line).collect()
         };
-        assert!(told.len() > 8);
-        assert_eq!(short(&told), short(&world.events));
+        assert!(reported.len() > 8);
+        assert_eq!(short(&reported), short(&world.events));
         assert_eq!(
             replayer.connection().statistics(),
             world.client.statistics(),
@@ -75,7 +81,7 @@ fn a_replay_tells_the_same_events_at_the_same_times() {
 
 // behaviour: 13.1
 #[test]
-fn payloads_and_the_values_of_headers_are_recorded_only_where_they_are_asked_for() {
+fn payloads_and_the_values_of_headers_are_recorded_only_if_requested() {
     let mut world = a_life(Scenario::new(2));
     let bytes = recorded(&mut world);
     assert!(!contains(&bytes, "payloadsecret") && !contains(&bytes, "headersecret"));
@@ -110,7 +116,7 @@ fn no_secret_is_in_a_recording_with_payloads_either() {
 }
 
 #[test]
-fn a_recording_that_breaks_off_is_good_up_to_there() {
+fn a_truncated_recording_is_good_up_to_its_end() {
     let mut world = a_life(Scenario::new(2));
     let bytes = recorded(&mut world);
     let whole = Recording::read(bytes.clone()).expect("a recording").count();
@@ -135,7 +141,7 @@ fn a_recording_that_breaks_off_is_good_up_to_there() {
 }
 
 #[test]
-fn what_is_no_recording_or_has_another_version_is_a_typed_error() {
+fn an_invalid_recording_or_another_version_is_a_typed_error() {
     let read = |bytes: &[u8]| Recording::read(bytes.to_vec()).map(|_| ());
     assert_eq!(read(b""), Err(RecordingError::NotARecording));
     assert_eq!(read(b"INFO {}\r\n and more"), Err(RecordingError::NotARecording));
@@ -151,7 +157,7 @@ fn what_is_no_recording_or_has_another_version_is_a_typed_error() {
 }
 
 #[test]
-fn a_recording_that_tells_another_life_is_noticed_at_the_record() {
+fn a_replay_that_differs_is_noticed_at_the_first_differing_record() {
     let mut world = a_life(Scenario::new(2));
     let mut bytes = recorded(&mut world);
     let last = bytes.len() - 1;
@@ -165,7 +171,7 @@ fn a_recording_that_tells_another_life_is_noticed_at_the_record() {
 }
 
 #[test]
-fn a_recording_that_nobody_takes_stops_at_its_limit_and_says_so() {
+fn a_recording_that_nobody_takes_stops_at_its_limit_and_reports_it() {
     let mut options = RecordingOptions::default();
     options.limit = 10_000;
     let config = Config::new(vec![url("nats://n1.test:4222")]);
@@ -223,7 +229,7 @@ fn a_replay_makes_up_no_more_bytes_than_a_machine_can_be_asked_to_hold() {
 }
 
 #[test]
-fn a_recording_says_which_version_wrote_it_and_may_be_filled_to_its_limit() {
+fn a_recording_names_the_version_that_wrote_it_and_may_be_filled_to_its_limit() {
     let of_limit = |limit| {
         let mut options = RecordingOptions::default();
         options.limit = limit;
@@ -278,5 +284,95 @@ fn a_secret_that_is_read_in_pieces_is_not_recorded() {
     }
     let shown = info.replace("abcdefgh", "xxxxxxxx");
     assert_eq!(String::from_utf8(text).expect("text"), shown);
+    Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
+}
+
+// behaviour: 13.1, 1.2
+#[test]
+fn a_recording_with_an_error_of_an_unknown_kind_can_be_replayed() {
+    let mut client =
+        Connection::recorded(ByHand::config(), [7; 32], START, RecordingOptions::default()).expect("usable");
+    let Some(Action::Connect { link, .. }) = client.poll_action() else {
+        panic!("it dials at once")
+    };
+    let end = LinkEnd::Dial {
+        kind: "never_heard_of",
+        detail: "it".into(),
+    };
+    client.handle_link_closed(START, link, end, &mut SendBuf::new(link));
+    let mut rx = ReceiveBuf::new(link);
+    while client.poll_event(START, &mut rx).is_some() {}
+    let bytes = client.poll_recording().expect("recorded");
+    Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
+}
+
+// behaviour: 1.2
+#[test]
+fn the_kind_of_an_error_is_reported_as_its_driver_named_it_unless_the_connection_is_recorded() {
+    for (recorded, expected) in [(false, "never_heard_of"), (true, "io")] {
+        for during_dialling in [true, false] {
+            let (config, options) = (ByHand::config(), RecordingOptions::default());
+            let client = if recorded {
+                Connection::recorded(config, [7; 32], START, options)
+            } else {
+                Connection::new(config, [7; 32], START)
+            };
+            let mut client = client.expect("usable");
+            let Some(Action::Connect { link, .. }) = client.poll_action() else {
+                panic!("it dials at once")
+            };
+            let (kind, detail) = ("never_heard_of", "it".into());
+            let end = if during_dialling {
+                LinkEnd::Dial { kind, detail }
+            } else {
+                client.handle_connected(START, link);
+                LinkEnd::Io { kind, detail }
+            };
+            client.handle_link_closed(START, link, end, &mut SendBuf::new(link));
+            let mut rx = ReceiveBuf::new(link);
+            let reported = std::iter::from_fn(|| client.poll_event(START, &mut rx));
+            let reported: Vec<String> = reported.map(|event| format!("{event:?}")).collect();
+            assert!(
+                reported
+                    .iter()
+                    .any(|line| line.contains(&format!("kind: {expected:?}"))),
+                "{recorded}, {during_dialling}: {reported:?}"
+            );
+        }
+    }
+}
+
+// behaviour: 1.2, 13.1
+#[test]
+fn bytes_that_arrive_while_an_event_waits_are_replayed_too() {
+    let mut client =
+        Connection::recorded(ByHand::config(), [7; 32], START, RecordingOptions::default()).expect("usable");
+    let Some(Action::Connect { link, .. }) = client.poll_action() else {
+        panic!("it dials at once")
+    };
+    client.handle_connected(START, link);
+    let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    let mut hand = ByHand {
+        client: client.into(),
+        rx,
+        tx,
+    };
+    hand.read(format!("INFO {INFO}\r\n").as_bytes());
+    hand.events(START);
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    let sid = hand
+        .client
+        .subscribe(START, SubjectFilter::from_static("a"), None)
+        .expect("open");
+    hand.write(START);
+    let later = after(50);
+    hand.client.unsubscribe(later, sid).expect("known");
+    hand.read(b"MSG a 1 100\r\nhalf of it");
+    hand.events(later);
+    assert_eq!(hand.client.poll_timeout(), Some(after(170)), "the bytes counted");
+    hand.client.flush(later).expect("a link");
+    let bytes = hand.client.poll_recording().expect("recorded");
     Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
 }

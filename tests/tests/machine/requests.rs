@@ -41,7 +41,7 @@ fn reply_subjects(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// A world in which somebody listens to `q` and never answers by itself.
+/// A world with a responder on `q` that never answers by itself.
 fn with_listener() -> World {
     let mut world = Scenario::new(1).connected();
     world.subscribe("q");
@@ -148,7 +148,7 @@ fn the_prefix_of_the_inbox_can_be_set() {
 
 // behaviour: 7.3; edge: 30, 125, 128
 #[test]
-fn nobody_listening_is_no_responders_at_once_also_verbose_pedantic_and_without_echo() {
+fn a_request_nobody_listens_to_is_no_responders_at_once_even_verbose_pedantic_and_without_echo() {
     for (verbose, echo) in [(false, true), (true, true), (false, false)] {
         let mut world = Scenario::new(1)
             .config(|config| {
@@ -246,7 +246,7 @@ fn a_disconnect_fails_at_once_what_was_written_and_keeps_what_is_queued() {
 
 // behaviour: 7.3; edge: 67
 #[test]
-fn with_requests_survive_a_written_one_goes_on_waiting() {
+fn with_requests_survive_a_written_one_keeps_waiting() {
     let mut world = Scenario::new(1)
         .config(|config| config.requests_survive = true)
         .connected();
@@ -486,7 +486,7 @@ fn a_refused_publish_ends_the_pending_requests_on_its_subject() {
 
 // behaviour: 11.2, 7.3; edge: 137
 #[test]
-fn close_ends_pending_requests_and_none_is_made_behind_it() {
+fn close_ends_pending_requests_and_none_is_made_after_it() {
     let mut world = with_listener();
     let request = world.request("q", b"?", 60 * SECOND).expect("made");
     world.run_for(SECOND);
@@ -614,7 +614,7 @@ fn several_replies_end_with_no_responders_disconnect_and_close_too() {
 
 // behaviour: 7.3, 1.3
 #[test]
-fn a_stall_that_came_before_the_deadline_is_a_stall_however_late_the_clock_looks() {
+fn a_stall_before_the_deadline_is_a_stall_however_late_the_timer_fires() {
     let mut world = with_listener();
     let many = RequestMany::new(10 * SECOND).stall(SECOND);
     let request = world.request_many("q", b"?", many).expect("made");

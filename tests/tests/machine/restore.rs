@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use nats_conn_sm::Event;
-use nats_conn_tests::model_server::{Deed, Op, Step, When};
+use nats_conn_tests::model_server::{Op, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 // behaviour: 5.1
 #[test]
-fn reconnected_comes_at_the_pong_of_the_handshake_and_resubscribed_at_the_pong_behind_the_interest() {
+fn reconnected_comes_at_the_pong_of_the_handshake_and_resubscribed_at_the_pong_after_the_interest() {
     let mut world = Scenario::new(1).connected();
     world.subscribe("a");
     world.subscribe("b");
@@ -50,7 +50,7 @@ fn without_anything_to_restore_resubscribed_comes_at_once_and_no_ping_leaves() {
 
 // behaviour: 5.1, 7.1; edge: 72, 74
 #[test]
-fn a_queue_group_is_kept_and_the_rest_of_a_maximum_stands_right_behind_its_sub() {
+fn a_queue_group_is_kept_and_the_rest_of_a_maximum_comes_right_after_its_sub() {
     let mut world = Scenario::new(1).connected();
     let first = world.subscribe("a");
     let second = world.try_subscribe("b", Some("workers")).expect("subscribed");
@@ -207,8 +207,8 @@ fn a_hundred_thousand_subscriptions_are_restored_in_small_blocks_while_pings_are
     }
     world.tolerate_unknown_subscriptions();
     world.run_for(3 * SECOND);
-    world.cluster.settings_mut(0).script = vec![Step::also(When::Subscribe(50_000), [Deed::Ping])];
-    // The transport takes little at once, so that the restore is under way for a while.
+    world.cluster.settings_mut(0).script = vec![Step::also(When::Subscribe(50_000), [Reaction::Ping])];
+    // The transport takes little at once, so that the restore takes a while.
     world.routes[0].send_room = 32 * 1024;
     world.crash(0);
     world.restart(0);
@@ -224,16 +224,16 @@ fn a_hundred_thousand_subscriptions_are_restored_in_small_blocks_while_pings_are
     ));
     let names = world.log().names();
     let pong = names.iter().position(|name| *name == "PONG").expect("answered");
-    let subs_behind = names[pong..].iter().filter(|name| **name == "SUB").count();
+    let subs_after = names[pong..].iter().filter(|name| **name == "SUB").count();
     assert!(
-        subs_behind > 30_000,
-        "answered within a block or two: {subs_behind} SUBs came behind it"
+        subs_after > 30_000,
+        "answered within a block or two: {subs_after} SUBs came after it"
     );
 }
 
 // behaviour: 5.1
 #[test]
-fn what_is_subscribed_and_published_during_the_restore_goes_behind_its_ping_in_call_order() {
+fn what_is_subscribed_and_published_during_the_restore_follows_its_ping_in_call_order() {
     let mut world = Scenario::new(1).connected();
     let old = world.subscribe("old");
     world.run_for(3 * SECOND);
@@ -275,7 +275,7 @@ fn what_is_subscribed_and_published_during_the_restore_goes_behind_its_ping_in_c
 
 // behaviour: 5.1
 #[test]
-fn a_call_on_a_subscription_that_the_restore_has_passed_is_queued_behind_its_sub() {
+fn a_call_on_a_subscription_that_the_restore_has_passed_is_queued_after_its_sub() {
     let mut world = Scenario::new(1).connected();
     let sids: Vec<_> = (0..50)
         .map(|number| world.subscribe(&format!("s.{number}")))

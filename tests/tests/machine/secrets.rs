@@ -10,17 +10,17 @@ use nats_conn_tests::sim::World;
 const SECOND: Duration = Duration::from_secs(1);
 const SECRETS: [&str; 6] = ["hunter2", "t0kenly", "SUSEED", "eyJhbGci", "s1gnature", "sally"];
 
-/// Everything about a world that anybody may ever print.
+/// Everything about a world that may ever be printed.
 fn everything_printed(world: &World) -> String {
     let states = format!("{:?} {:#?}", world.client, world.client);
-    let told = format!("{:?} {:?} {}", world.events, world.actions, world.tale());
+    let reported = format!("{:?} {:?} {}", world.events, world.actions, world.tale());
     let looked = format!(
         "{:?} {:?} {:?}",
         world.client.servers(),
         world.client.statistics(),
         world.client.server_info()
     );
-    states + &told + &looked
+    states + &reported + &looked
 }
 
 // behaviour: 13.1, 9.3
@@ -75,7 +75,7 @@ fn no_secret_is_in_any_debug_display_event_action_or_error() {
 
 // behaviour: 9.3
 #[test]
-fn credentials_are_not_kept_behind_the_handshake() {
+fn credentials_are_not_kept_after_the_handshake() {
     let mut world = Scenario::new(1)
         .config(|config| config.ask_credentials = true)
         .begin();
@@ -93,14 +93,14 @@ fn credentials_are_not_kept_behind_the_handshake() {
         .iter()
         .filter(|(_, action)| matches!(action, Action::Authenticate { .. }))
         .count();
-    assert_eq!(asked, 2, "asked anew, for nothing was kept");
+    assert_eq!(asked, 2, "asked again, for nothing was kept");
     assert_eq!(
         world.log().connect().expect("sent")["auth_token"],
         serde_json::Value::Null
     );
 }
 
-/// What a life with jitter, shuffling and an inbox writes and tells, with this seed.
+/// What a life with jitter, shuffling and an inbox writes and emits, with this seed.
 fn outputs(seed: u64) -> (Vec<String>, Vec<Op>) {
     let mut world = Scenario::new(4)
         .seed(seed)
@@ -113,28 +113,32 @@ fn outputs(seed: u64) -> (Vec<String>, Vec<Op>) {
     world.run_for(20 * SECOND);
     (0..4).for_each(|place| world.restart(place));
     world.run_for(20 * SECOND);
-    let told = world.events.iter().map(|told| format!("{told:?}")).collect();
-    let said = world
+    let reported = world
+        .events
+        .iter()
+        .map(|reported| format!("{reported:?}"))
+        .collect();
+    let operations = world
         .cluster
         .logs()
         .flat_map(|log| log.frames.iter().map(|frame| frame.op.clone()))
         .collect();
-    (told, said)
+    (reported, operations)
 }
 
 // behaviour: 1.2; edge: 86
 #[test]
 fn the_same_seed_and_inputs_give_the_same_outputs_and_another_seed_others() {
     assert_eq!(outputs(7), outputs(7));
-    let (told, said) = outputs(7);
-    let (other_told, other_said) = outputs(8);
-    assert_ne!(told, other_told, "shuffle and jitter");
-    assert_ne!(said, other_said, "the inbox");
+    let (reported, operations) = outputs(7);
+    let (other_events, other_operations) = outputs(8);
+    assert_ne!(reported, other_events, "shuffle and jitter");
+    assert_ne!(operations, other_operations, "the inbox");
 }
 
 // behaviour: 1.2
 #[test]
-fn a_copy_of_a_machine_lives_the_same_life() {
+fn a_clone_given_the_same_inputs_gives_the_same_outputs() {
     let mut world = Scenario::new(1).connected();
     world.subscribe("a");
     world.publish("a", b"x").expect("room");

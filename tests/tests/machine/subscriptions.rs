@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use nats_conn_sm::{EndReason, Event, SubscriptionError};
+use nats_conn_tests::by_hand::START;
 use nats_conn_tests::model_server::{Op, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 use nats_proto::Sid;
+
+use super::support::connected;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,7 +24,7 @@ fn end_at(world: &World, sid: Sid) -> usize {
 
 // behaviour: 7.1
 #[test]
-fn plain_wildcard_and_queue_subscriptions_get_what_they_asked_for() {
+fn plain_wildcard_and_queue_subscriptions_get_what_matches() {
     let mut world = Scenario::new(1).connected();
     let plain = world.subscribe("a.b");
     let star = world.subscribe("a.*");
@@ -45,7 +48,7 @@ fn plain_wildcard_and_queue_subscriptions_get_what_they_asked_for() {
 
 // behaviour: 7.1; edge: 22, 120
 #[test]
-fn what_is_on_its_way_behind_an_unsubscribe_is_skipped() {
+fn what_is_in_flight_after_an_unsubscribe_is_skipped() {
     let mut world = Scenario::new(1).connected();
     let gone = world.subscribe("a");
     let kept = world.subscribe("b");
@@ -58,7 +61,7 @@ fn what_is_on_its_way_behind_an_unsubscribe_is_skipped() {
     world.run_for(SECOND);
     assert_eq!((world.ledger.messages(gone), world.ledger.messages(kept)), (0, 5));
     assert_eq!(world.ledger.end(gone), Some(EndReason::Unsubscribed));
-    assert_eq!(world.client.statistics().in_messages, 10, "counted all the same");
+    assert_eq!(world.client.statistics().in_messages, 10, "counted anyway");
     assert_eq!(world.unsubscribe(gone), Err(SubscriptionError::Unknown));
     assert_eq!(
         world.log().frames.last().expect("a frame").op,
@@ -202,7 +205,7 @@ fn sids_are_never_used_again() {
 
 // behaviour: 7.2; edge: 130
 #[test]
-fn draining_a_subscription_loses_nothing_that_was_on_its_way() {
+fn draining_a_subscription_loses_nothing_that_was_in_flight() {
     let mut world = Scenario::new(1).connected();
     let sid = world.subscribe("a");
     world.run_for(SECOND);
@@ -291,7 +294,7 @@ fn a_refused_subscription_is_found_by_subject_and_queue_and_ends() {
         [plain, fine, queue].map(|sid| world.ledger.end(sid)),
         [Some(EndReason::Refused), None, Some(EndReason::Refused)]
     );
-    let told: Vec<_> = world
+    let reported: Vec<_> = world
         .all("permission_denied")
         .into_iter()
         .map(|(_, event)| match event {
@@ -305,7 +308,7 @@ fn a_refused_subscription_is_found_by_subject_and_queue_and_ends() {
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("no.a".into(), None, Some(plain)),
             ("no.a".into(), Some("q".into()), Some(queue))
@@ -316,7 +319,7 @@ fn a_refused_subscription_is_found_by_subject_and_queue_and_ends() {
 
 // behaviour: 7.5
 #[test]
-fn the_sid_that_the_server_names_goes_before_everything_else() {
+fn the_sid_that_the_server_names_takes_precedence() {
     let mut world = Scenario::new(1).connected();
     let [first, second] = ["a", "a"].map(|filter| world.subscribe(filter));
     world.run_for(SECOND);
@@ -335,7 +338,7 @@ fn the_sid_that_the_server_names_goes_before_everything_else() {
 
 // behaviour: 7.5
 #[test]
-fn without_a_sid_the_oldest_sub_not_yet_covered_by_a_pong_is_meant_else_none() {
+fn without_a_sid_the_violation_concerns_the_oldest_sub_not_covered_by_a_pong_or_none() {
     let mut world = Scenario::new(1).connected();
     let covered = world.subscribe("a");
     world.flush().expect("a session");
@@ -375,7 +378,7 @@ fn maximum_subscriptions_exceeded_is_an_event_only() {
 
 // behaviour: 7.5; edge: 115, 116
 #[test]
-fn a_refused_publish_is_an_event_with_its_subject_and_touches_nothing_else() {
+fn a_refused_publish_is_an_event_with_its_subject_and_affects_nothing_else() {
     let mut world = Scenario::new(1)
         .server(0, |server| server.deny_publish = vec!["no.>".into()])
         .connected();
@@ -390,7 +393,7 @@ fn a_refused_publish_is_an_event_with_its_subject_and_touches_nothing_else() {
         .publish_as(nats_conn_sm::Publish::new(&subject, "x").reply_to(&reply))
         .expect("room");
     world.run_for(SECOND);
-    let told: Vec<_> = world
+    let reported: Vec<_> = world
         .all("permission_denied")
         .into_iter()
         .map(|(_, event)| match event {
@@ -401,13 +404,14 @@ fn a_refused_publish_is_an_event_with_its_subject_and_touches_nothing_else() {
         })
         .collect();
     assert_eq!(
-        told.iter()
+        reported
+            .iter()
             .map(|(_, subject)| subject.as_str())
             .collect::<Vec<_>>(),
         ["no.a", "no.reply"]
     );
     use nats_proto::PermissionOperation::{Publish, PublishReply};
-    assert_eq!([&told[0].0, &told[1].0], [&Publish, &PublishReply]);
+    assert_eq!([&reported[0].0, &reported[1].0], [&Publish, &PublishReply]);
     assert_eq!(world.ledger.end(sid), None);
 }
 
@@ -424,7 +428,7 @@ fn a_message_in_the_same_read_as_the_pong_of_the_restore_is_delivered() {
         .next_scripts
         .push_back(vec![Step::also(
             When::Subscribe(1),
-            [nats_conn_tests::model_server::Deed::send(&message)],
+            [nats_conn_tests::model_server::Reaction::send(&message)],
         )]);
     world.crash(0);
     world.restart(0);
@@ -453,7 +457,7 @@ fn every_link_has_one_connect_and_all_of_the_interest() {
 
 // behaviour: 1.5, 7.1; edge: 148
 #[test]
-fn nothing_is_delivered_behind_the_end_of_a_subscription() {
+fn nothing_is_delivered_after_the_end_of_a_subscription() {
     let mut world = Scenario::new(1).connected();
     let sid = world.subscribe("a");
     world.unsubscribe_after(sid, 1).expect("alive");
@@ -465,4 +469,22 @@ fn nothing_is_delivered_behind_the_end_of_a_subscription() {
     world.run_for(SECOND);
     assert_eq!(world.ledger.messages(sid), 1);
     assert_eq!(world.ledger.end(sid), Some(EndReason::MaxReached));
+}
+
+// behaviour: 6.1; edge: 114
+#[test]
+fn a_subscription_whose_line_is_as_long_as_servers_take_is_accepted_and_a_longer_one_is_not() {
+    let mut hand = connected(|_| {});
+    let filter = |len: usize| nats_proto::SubjectFilter::new(&"a".repeat(len)).expect("a filter");
+    assert!(
+        hand.client.subscribe(START, filter(4094), None).is_ok(),
+        "and a blank and a digit"
+    );
+    assert_eq!(
+        hand.client.subscribe(START, filter(4095), None),
+        Err(nats_conn_sm::SubscribeError::ControlLineTooLong {
+            size: 4097,
+            max: 4096
+        })
+    );
 }

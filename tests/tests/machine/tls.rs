@@ -1,10 +1,10 @@
-//! When a link is encrypted, and what may be said before it is (behaviour 2.2, 13.2).
+//! When a link is encrypted, and what may be sent before that (behaviour 2.2, 13.2).
 
 use std::time::Duration;
 
 use nats_conn_sm::{Action, ConnectError, Event, LinkEnd, Phase};
 use nats_conn_tests::by_hand::{ByHand, START};
-use nats_conn_tests::model_server::{Deed, Step, Tls, When};
+use nats_conn_tests::model_server::{Reaction, Step, Tls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::Cut;
 use serde_json::json;
@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 // behaviour: 2.1, 13.2
 #[test]
-fn tls_is_upgraded_behind_info_where_scheme_option_or_info_ask_for_it() {
+fn the_upgrade_to_tls_follows_info_if_scheme_option_or_info_require_it() {
     let by_scheme = Scenario::new(1).knowing(&["tls://n1.test:4222"]);
     let by_option = Scenario::new(1).config(|config| config.tls_required = true);
     let by_info = Scenario::new(1);
@@ -35,7 +35,7 @@ fn tls_is_upgraded_behind_info_where_scheme_option_or_info_ask_for_it() {
 
 // behaviour: 13.2; edge: 41
 #[test]
-fn tls_that_is_only_available_is_not_used_unless_asked_for() {
+fn tls_that_is_only_available_is_not_used_unless_configured() {
     let mut world = Scenario::new(1)
         .server(0, |server| server.tls = Tls::Available)
         .connected();
@@ -50,7 +50,7 @@ fn tls_that_is_only_available_is_not_used_unless_asked_for() {
 
 // behaviour: 2.3, 13.2; edge: 44
 #[test]
-fn tls_that_is_wanted_and_not_to_be_had_fails_in_tls_before_anything_is_said() {
+fn required_tls_that_the_server_lacks_fails_in_tls_before_anything_is_sent() {
     let scenarios = [
         Scenario::new(1).knowing(&["tls://user:secret@n1.test:4222"]),
         Scenario::new(1).config(|config| config.tls_required = true),
@@ -104,9 +104,9 @@ fn tls_first_comes_before_info_and_a_server_that_does_not_answer_is_a_timeout() 
 
 // behaviour: 2.2; edge: 38
 #[test]
-fn a_whole_error_line_behind_info_before_tls_is_reported() {
+fn a_whole_error_line_after_info_before_tls_is_reported() {
     let throttled = "Connection throttling is active. Please try again later.";
-    let mut world = greeting_with([Deed::Info, Deed::error(throttled), Deed::Close])
+    let mut world = greeting_with([Reaction::Info, Reaction::error(throttled), Reaction::Close])
         .server(0, |server| server.tls = Tls::Required)
         .begin();
     let (_, error, _) = first_failure(&mut world);
@@ -124,14 +124,14 @@ fn a_whole_error_line_behind_info_before_tls_is_reported() {
 
 // behaviour: 2.2
 #[test]
-fn clear_text_behind_info_before_tls_fails_the_attempt_and_is_never_kept() {
+fn clear_text_after_info_before_tls_fails_the_attempt_and_is_never_kept() {
     for smuggled in [
         "PONG\r\n",
         "MSG a 1 2\r\nhi\r\n",
         "-ERR 'half",
         "+OK\r\nPONG\r\nPONG\r\n",
     ] {
-        let mut world = greeting_with([Deed::Info, Deed::send(smuggled)])
+        let mut world = greeting_with([Reaction::Info, Reaction::send(smuggled)])
             .server(0, |server| server.tls = Tls::Required)
             .begin();
         let (_, error, _) = first_failure(&mut world);
@@ -149,26 +149,26 @@ fn clear_text_behind_info_before_tls_fails_the_attempt_and_is_never_kept() {
 // behaviour: 2.3
 #[test]
 fn a_link_that_ends_after_the_tls_handshake_before_a_byte_came_fails_in_tls_and_asks_for_a_certificate() {
-    let upgraded = |deed: Deed| {
+    let upgraded = |reaction: Reaction| {
         Scenario::new(1).server(0, |server| {
             server.tls = Tls::Required;
-            server.script = vec![Step::instead(When::Connect, [deed])];
+            server.script = vec![Step::instead(When::Connect, [reaction])];
         })
     };
-    let first = |deed: Deed| {
+    let first = |reaction: Reaction| {
         Scenario::new(1)
             .config(|config| config.tls_first = true)
             .server(0, |server| {
                 server.tls = Tls::First;
-                server.script = vec![Step::instead(When::Accept, [deed])];
+                server.script = vec![Step::instead(When::Accept, [reaction])];
             })
     };
-    let broken = upgraded(Deed::Silence).route(0, |route| route.cuts = [Cut::AfterTaking(0)].into());
+    let broken = upgraded(Reaction::Silence).route(0, |route| route.cuts = [Cut::AfterTaking(0)].into());
     for scenario in [
-        upgraded(Deed::Close),
-        upgraded(Deed::Reset),
-        first(Deed::Close),
-        first(Deed::Reset),
+        upgraded(Reaction::Close),
+        upgraded(Reaction::Reset),
+        first(Reaction::Close),
+        first(Reaction::Reset),
         broken,
     ] {
         let mut world = scenario.begin();
@@ -184,21 +184,21 @@ fn a_link_that_ends_after_the_tls_handshake_before_a_byte_came_fails_in_tls_and_
 // behaviour: 2.3
 #[test]
 fn an_end_after_something_was_decrypted_or_without_tls_is_reported_as_an_end() {
-    let closing = |tls, deeds: Vec<Deed>| {
+    let closing = |tls, reactions: Vec<Reaction>| {
         Scenario::new(1).server(0, move |server| {
             server.tls = tls;
-            server.script = vec![Step::instead(When::Connect, deeds)];
+            server.script = vec![Step::instead(When::Connect, reactions)];
         })
     };
-    let half = closing(Tls::Required, vec![Deed::send("-ER"), Deed::Close]);
-    let plain = closing(Tls::None, vec![Deed::Close]);
+    let half = closing(Tls::Required, vec![Reaction::send("-ER"), Reaction::Close]);
+    let plain = closing(Tls::None, vec![Reaction::Close]);
     for scenario in [half, plain] {
         let (phase, error, _) = first_failure(&mut scenario.begin());
         assert_eq!((phase, error), (Phase::Connect, ConnectError::Link(LinkEnd::Eof)));
     }
     let refused = closing(
         Tls::Required,
-        vec![Deed::error("Authorization Violation"), Deed::Close],
+        vec![Reaction::error("Authorization Violation"), Reaction::Close],
     );
     let (phase, error, _) = first_failure(&mut refused.begin());
     assert_eq!((phase, error.code()), (Phase::Auth, "authorization_violation"));
@@ -248,6 +248,26 @@ fn an_announced_server_inherits_that_tls_comes_first() {
     world.crash(0);
     world.wait("reconnected");
     assert_eq!(world.count("connect_failed"), 0, "{:?}", world.story());
+}
+
+// behaviour: 2.2
+#[test]
+fn half_a_line_before_the_requested_tls_upgrade_fails_the_attempt_at_once() {
+    let mut config = ByHand::config();
+    config.tls_required = true;
+    let mut hand = ByHand::dialled(config);
+    hand.read(b"INFO {\"tls_available\":true}\r\n");
+    assert_eq!(hand.events(START).len(), 1, "connecting");
+    assert!(matches!(
+        hand.client.poll_action(),
+        Some(Action::UpgradeTls { .. })
+    ));
+    hand.read(b"-ERR 'ha");
+    let reported = hand.events(START);
+    assert!(
+        matches!(&reported[..], [Event::ConnectFailed { error, .. }] if error.code() == "plaintext_before_tls"),
+        "{reported:?}"
+    );
 }
 
 // behaviour: 2.2; edge: 43

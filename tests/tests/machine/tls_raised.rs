@@ -1,9 +1,9 @@
-//! A server that is named with and without TLS is spoken to with TLS, and an event says so (behaviour 3.1).
+//! A server that is named with and without TLS is used with TLS, and an event reports it (behaviour 3.1).
 
 use std::time::Duration;
 
 use nats_conn_sm::{Action, ConnectError, Credentials, Event, Phase};
-use nats_conn_tests::model_server::{Deed, Tls, Urls};
+use nats_conn_tests::model_server::{Reaction, Tls, Urls};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::World;
 use serde_json::json;
@@ -56,13 +56,13 @@ fn of_one_list_tls_wins_whatever_the_order_and_the_event_comes_before_the_first_
     assert_eq!(
         raised(&world),
         Vec::<String>::new(),
-        "the same twice is no contradiction"
+        "the same twice is not a contradiction"
     );
 }
 
 // behaviour: 3.1
 #[test]
-fn a_server_without_tls_that_one_url_names_with_it_is_not_spoken_to() {
+fn a_server_without_tls_that_one_url_names_with_it_is_not_connected_to() {
     let mut world = Scenario::new(1)
         .knowing(&["nats://ann:secret@n1.test:4222", TLS])
         .begin();
@@ -73,7 +73,7 @@ fn a_server_without_tls_that_one_url_names_with_it_is_not_spoken_to() {
 
 // behaviour: 3.1, 3.2
 #[test]
-fn the_first_userinfo_of_a_list_counts_wherever_tls_stands() {
+fn the_first_userinfo_of_a_list_counts_wherever_tls_is_named() {
     for (list, user) in [
         (["nats://ann:secret@n1.test:4222", TLS], "ann"),
         ([TLS, "nats://ann:secret@n1.test:4222"], "ann"),
@@ -122,7 +122,7 @@ fn a_new_pool_raises_a_server_and_does_not_lower_one() {
             "the present link stays as it is"
         );
         assert_eq!(world.count("disconnected"), 0);
-        world.deed(Deed::Close);
+        world.reaction(Reaction::Close);
         world.wait("reconnected");
         assert!(was_encrypted(&world), "the next one has TLS");
     }
@@ -130,7 +130,7 @@ fn a_new_pool_raises_a_server_and_does_not_lower_one() {
 
 // behaviour: 3.1, 3.5
 #[test]
-fn a_new_pool_that_names_a_server_with_and_without_tls_says_so_once() {
+fn a_new_pool_that_names_a_server_with_and_without_tls_is_reported_once() {
     for known in [PLAIN, TLS, "nats://n2.test:4222"] {
         let mut world = Scenario::new(2)
             .knowing(&[known])
@@ -144,7 +144,7 @@ fn a_new_pool_that_names_a_server_with_and_without_tls_says_so_once() {
 
 // behaviour: 3.1, 9.3
 #[test]
-fn an_attempt_in_clear_text_that_a_new_pool_raises_says_nothing_more() {
+fn an_attempt_in_clear_text_that_a_new_pool_raises_sends_nothing_more() {
     let begun = || {
         let mut world = Scenario::new(1)
             .knowing(&[PLAIN])
@@ -163,7 +163,7 @@ fn an_attempt_in_clear_text_that_a_new_pool_raises_says_nothing_more() {
         }
         world
     };
-    // While it is dialled, while INFO is on its way, and while the credentials are worked out.
+    // While it is dialled, while INFO is in transit, and while the credentials are being obtained.
     for (millis, attempts) in [(5, 1), (12, 1), (30, 2)] {
         let mut world = begun();
         world.run_for(Duration::from_millis(millis));
@@ -194,8 +194,8 @@ fn a_server_that_is_announced_with_tls_is_raised() {
         world.run_for(5 * SECOND);
         assert_eq!(raised(&world), ["tls://n2.test:4222"], "{known}");
         assert_eq!(world.count("discovered_servers"), 0, "nothing is new");
-        // Said again, it is nothing new.
-        world.deed(Deed::Info);
+        // Repeated, it is nothing new.
+        world.reaction(Reaction::Info);
         world.run_for(5 * SECOND);
         assert_eq!(raised(&world).len(), 1);
         world.crash(0);
@@ -206,7 +206,7 @@ fn a_server_that_is_announced_with_tls_is_raised() {
 
 // behaviour: 3.1, 3.2
 #[test]
-fn an_announcement_without_a_scheme_says_nothing_about_a_server_with_tls() {
+fn an_announcement_without_a_scheme_does_not_change_a_server_with_tls() {
     let mut world = Scenario::new(2)
         .knowing(&["nats://n1.test:4222", "tls://n2.test:4222"])
         .every_server(|server| server.tls = Tls::Available)
@@ -219,7 +219,7 @@ fn an_announcement_without_a_scheme_says_nothing_about_a_server_with_tls() {
 
 // behaviour: 3.1, 3.2
 #[test]
-fn a_server_that_announces_itself_with_tls_is_spoken_to_with_tls_at_once() {
+fn a_server_that_announces_itself_with_tls_is_upgraded_to_tls_at_once() {
     let mut world = Scenario::new(1)
         .knowing(&["nats://ann:secret@n1.test:4222"])
         .server(0, |server| {
@@ -262,7 +262,7 @@ fn an_info_that_raises_its_own_server_once_credentials_are_due_fails_the_attempt
 
 // behaviour: 3.1, 3.7
 #[test]
-fn how_tls_is_made_with_a_server_survives_that_it_is_raised() {
+fn the_tls_settings_of_a_server_survive_raising_it() {
     let named = url("nats://n1.test:4222").with_tls_name("cluster.test");
     for servers in [[named.clone(), url(TLS)], [url(TLS), named]] {
         let world = Scenario::new(1)

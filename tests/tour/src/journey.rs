@@ -1,4 +1,4 @@
-//! A connection that publishes to itself, and the books about it.
+//! A connection that publishes to itself, and the tally of its messages.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -16,7 +16,7 @@ use super::tally::Tally;
 const SUBJECT: Subject = Subject::from_static("tour.tick");
 const PACE: Duration = Duration::from_millis(100);
 
-/// The connection, and the books about it.
+/// The connection, and the tally of its messages.
 pub(super) struct Journey {
     client: Client,
     events: Events,
@@ -49,22 +49,22 @@ impl Journey {
         })
     }
 
-    /// Says what is done to the servers.
+    /// Prints what is done to the servers.
     pub(super) fn stage(&self, text: &str) {
         self.narrator.stage(text);
     }
 
-    pub(super) async fn go_on_for(&mut self, duration: Duration) {
-        self.go_on_until(pause(duration)).await;
+    pub(super) async fn continue_for(&mut self, duration: Duration) {
+        self.continue_until(pause(duration)).await;
     }
 
-    /// Goes on until this is done, or the connection closed.
-    pub(super) async fn go_on_until(&mut self, end: impl Future<Output = ()>) {
+    /// Continues until this is done, or the connection closed.
+    pub(super) async fn continue_until(&mut self, end: impl Future<Output = ()>) {
         let mut end = pin!(end);
         while self.turn_or(end.as_mut(), true).await {}
     }
 
-    /// Goes on until a step was seen so often, for 5 s at most.
+    /// Continues until a step was seen so often, for 5 s at most.
     pub(super) async fn until(&mut self, step: &str, times: usize) {
         let mut end = pin!(pause(Duration::from_secs(5)));
         while self.tally.count(step) < times && self.turn_or(end.as_mut(), true).await {}

@@ -1,4 +1,4 @@
-//! The tour: one connection lives through a lame duck, crashes, backoff, refused credentials, and its close, and says
+//! The tour: one connection survives a lame duck, crashes, backoff and refused credentials, is closed, and prints
 //! what happens.
 //!
 //! `cargo run -p nats-conn-tour` is the tour on tokio, with two small servers inside its own process. The adapters have an
@@ -70,7 +70,7 @@ pub async fn main<A: Default>(
     }
 }
 
-/// The play, with servers of our own.
+/// The tour, with its own servers.
 async fn play<A: Default>(
     start: impl FnOnce(ConnectOptions<A>) -> Result<(Client, Events), StartError>,
 ) -> Outcome<Vec<String>> {
@@ -91,34 +91,34 @@ async fn play<A: Default>(
         second.url()
     ));
     journey.until("connected", 1).await;
-    journey.go_on_for(Duration::from_secs(1)).await;
+    journey.continue_for(Duration::from_secs(1)).await;
 
     journey.stage("the first server goes into lame duck mode");
     first.lame_duck(Duration::from_secs(10));
     journey.until("resubscribed", 1).await;
-    journey.go_on_for(Duration::from_secs(1)).await;
+    journey.continue_for(Duration::from_secs(1)).await;
 
     first.crash();
     first.restart()?;
     journey.stage("the first server was replaced; now the second one crashes");
     second.crash();
     journey.until("resubscribed", 2).await;
-    journey.go_on_for(Duration::from_secs(1)).await;
+    journey.continue_for(Duration::from_secs(1)).await;
 
     journey.stage("the first server crashes too: nobody is left");
     first.crash();
-    journey.go_on_for(Duration::from_millis(2500)).await;
+    journey.continue_for(Duration::from_millis(2500)).await;
 
     journey.stage("the first server is back, but lets nobody in");
     first.refuse_auth(true);
     first.restart()?;
     journey.until("connect_failed auth", 1).await;
-    journey.go_on_for(Duration::from_millis(500)).await;
+    journey.continue_for(Duration::from_millis(500)).await;
 
     journey.stage("the first server lets everybody in again");
     first.refuse_auth(false);
     journey.until("resubscribed", 3).await;
-    journey.go_on_for(Duration::from_secs(1)).await;
+    journey.continue_for(Duration::from_secs(1)).await;
 
     let mut faults = journey.finish(&PROMISED).await;
     let complaints = cluster.violations();
@@ -139,7 +139,7 @@ async fn watch<A: Default>(
     let interrupted = interrupt::interrupted()?;
     let mut journey = Journey::begin(start(options)?)?;
     journey.stage(&format!("watching {urls}; Ctrl-C ends it"));
-    journey.go_on_until(interrupted).await;
+    journey.continue_until(interrupted).await;
     Ok(journey.finish(&["closed requested"]).await)
 }
 

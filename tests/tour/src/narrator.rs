@@ -1,4 +1,4 @@
-//! Says what happens, one line an event: when, what, and what the client makes of it.
+//! Prints what happens, one line an event: when, what, and what the client does about it.
 
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -43,7 +43,7 @@ impl Narrator {
 
     /// What the client says.
     pub(crate) fn event(&self, event: &ClientEvent) {
-        let (mood, name, text) = tell(event);
+        let (mood, name, text) = describe(event);
         let colour = match mood {
             Mood::Good => "32",
             Mood::Bad => "31",
@@ -68,7 +68,7 @@ fn list<T: std::fmt::Display>(servers: &[T]) -> String {
     }
 }
 
-fn tell(event: &ClientEvent) -> (Mood, &'static str, String) {
+fn describe(event: &ClientEvent) -> (Mood, &'static str, String) {
     let ClientEvent::Connection(event) = event else {
         return (Mood::Bad, "note", format!("{event:?}"));
     };
@@ -97,7 +97,7 @@ fn tell(event: &ClientEvent) -> (Mood, &'static str, String) {
                 _ => "lost",
             };
             let fate = format!(
-                "{} publishes unconfirmed, {queued} go on to the next link",
+                "{} publishes unconfirmed, {queued} stay queued for the next link",
                 unconfirmed.count()
             );
             (

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nats_conn_client::{ClientEvent, Event, PublishFates, PublishSeq, SeqRanges};
 
-/// The books.
+/// The tally.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// Which number was published as which.

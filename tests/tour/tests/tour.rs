@@ -69,7 +69,7 @@ mod by_hand {
         // Its publishes come back to it: the handler of Ctrl-C is in place, and the connection up.
         let start = Instant::now();
         while cluster.logs().iter().all(|log| log.frames.len() < 5) {
-            assert!(start.elapsed() < LIMIT, "in vain");
+            assert!(start.elapsed() < LIMIT, "timed out");
             std::thread::sleep(Duration::from_millis(5));
         }
         interrupt(&child);

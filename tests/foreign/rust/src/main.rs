@@ -1,4 +1,4 @@
-//! The life that README.md tells, on async-nats.
+//! What README.md describes, with async-nats.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Over real sockets: what the model says arrives, and what is told to servers happens.
+//! Over real sockets: what the model sends arrives, and the controls of a server work.
 
 use std::io::{BufRead, BufReader};
 
@@ -21,7 +21,7 @@ impl Peer {
         })
     }
 
-    /// Dials and goes through the handshake, to the INFO behind PONG.
+    /// Dials and does the handshake, up to the INFO after PONG.
     fn ready(server: &TcpServer) -> Self {
         let mut peer = Self::dial(server).expect("it listens");
         assert!(peer.line().starts_with("INFO {"));
@@ -78,7 +78,7 @@ fn a_crash_ends_every_link_and_a_restart_listens_on_the_same_port() {
 }
 
 #[test]
-fn a_lame_duck_tells_its_clients_the_other_servers_and_closes_in_order() {
+fn a_lame_duck_sends_its_clients_the_other_servers_and_closes_in_order() {
     let cluster = TcpCluster::start(2).expect("ports");
     let mut ann = Peer::ready(&cluster.server(0));
     cluster.server(0).lame_duck(Duration::from_millis(20));
@@ -92,7 +92,7 @@ fn a_lame_duck_tells_its_clients_the_other_servers_and_closes_in_order() {
 }
 
 #[test]
-fn refused_clients_hear_why_and_are_let_in_again_later() {
+fn refused_clients_learn_why_and_are_accepted_again_later() {
     let cluster = TcpCluster::start(1).expect("a port");
     let server = cluster.server(0);
     let mut ann = Peer::ready(&server);

@@ -20,10 +20,10 @@ use crate::watch::name_of;
 pub(super) static SUBSCRIBED: SubjectFilter = SubjectFilter::from_static("wait.sub");
 static PUBLISHED: Subject = Subject::from_static("wait.one");
 static ASKED: Subject = Subject::from_static("wait.ask");
-/// Larger than what a server takes that has become narrow.
+/// Larger than a server with a lowered limit takes.
 static LARGE: [u8; 200] = [b'x'; 200];
 
-/// Somebody's request, which waits for an answer.
+/// The request of another client, which waits for an answer.
 fn asked() -> Message {
     let mut wire = "MSG a 1 wait.answer 1\r\nx\r\n".into();
     match Decoder::default().decode(&mut wire) {
@@ -32,7 +32,7 @@ fn asked() -> Message {
     }
 }
 
-/// A subscription that can be given up while somebody waits for its next message.
+/// A subscription that can be given up while its next message is awaited.
 pub(super) type Held = Arc<Mutex<Subscription>>;
 
 pub(super) fn held(client: &Client) -> Held {
@@ -127,7 +127,7 @@ pub(super) fn future(waiter: Waiter, client: Client, events: Events, limit: Dura
             )
         }),
         Waiter::Respond => Box::pin(async move {
-            // A client that has an answer in its hand, however it came by the request.
+            // A client that holds an answer, however it got the request.
             let request = asked();
             match client.respond(&request, "y").await {
                 Ok(_) => "accepted".into(),

@@ -1,4 +1,4 @@
-//! A server whose strings are pulled: it greets, reads, answers and cuts only when it is asked to.
+//! A server that the test controls: it greets, reads, answers and cuts only when it is asked to.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -69,7 +69,7 @@ impl Puppet {
                 state.links.insert(number, kept);
                 drop(state);
                 let strings = serving.clone();
-                // Whoever goes in the middle of something is no link any more.
+                // A link that ends in the middle of something is not counted any more.
                 std::thread::spawn(move || strings.serve(number, stream));
             }
         });
@@ -100,7 +100,7 @@ impl Puppet {
             .collect()
     }
 
-    /// From now on there is nothing that it does not do.
+    /// From now on it does everything.
     pub(super) fn serve(&self) {
         let mut state = self.strings.lock();
         (state.greets, state.reads, state.serves) = (true, true, true);
@@ -129,7 +129,7 @@ impl Puppet {
         self.strings.changed.notify_all();
     }
 
-    /// Says this on all links.
+    /// Sends this on all links.
     pub(super) fn say(&self, text: &str) {
         let state = self.strings.lock();
         state.links.keys().for_each(|number| state.write(*number, text));
@@ -188,7 +188,7 @@ impl Strings {
 impl State {
     fn write(&self, number: usize, text: &str) {
         if let Some(mut link) = self.links.get(&number) {
-            // Whoever is gone is told nothing.
+            // Nothing is sent on a link that has ended.
             let _ = link.write_all(text.as_bytes());
         }
     }

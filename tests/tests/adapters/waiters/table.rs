@@ -1,6 +1,6 @@
-//! The table: what becomes of everything that waits with everything that happens.
+//! The table: how every change settles every waiter.
 
-/// Who waits.
+/// What waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waiter {
     /// For the next message of a subscription.
@@ -23,7 +23,7 @@ pub(super) enum Waiter {
     Replies,
     Flush,
     RoundTrip,
-    /// For the end of a drain, which waits for the server's word about a subscription.
+    /// For the end of a drain, which waits for the PONG of a subscription's drain.
     Drain,
     /// For the end of a close, which waits until what is queued is written.
     Close,
@@ -36,13 +36,13 @@ pub(super) enum Waiter {
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// The server does all that it is asked for.
+    /// The server answers everything.
     Served,
-    /// The time that the waiter has is up, where it has any.
+    /// The timeout of the waiter expires, if it has one.
     TimeUp,
     /// The link is lost, and there is no other.
     LinkLost,
-    /// The link is lost, and there is another at once. The server goes on holding everything back.
+    /// The link is lost, and there is another at once. The server keeps holding everything back.
     Reconnected,
     /// The same with a server that takes smaller payloads.
     NarrowServer,
@@ -92,16 +92,16 @@ pub(super) const CHANGES: [Change; 17] = [
     RuntimeDropped,
 ];
 
-/// A waiter, what settles it how, and how it is settled at last by [`Row::served`] where it went on waiting: with
+/// A waiter, what settles it how, and how it is settled at last by [`Row::served`] where it kept waiting: with
 /// every change that is not named.
 pub(super) struct Row {
     pub(super) waiter: Waiter,
     settled: &'static [(Change, &'static str)],
-    /// What comes of it when the server does all that it is asked for.
+    /// How it ends when the server answers everything.
     pub(super) served: &'static str,
 }
 
-/// Settled like this or not at all, as chance has it.
+/// Settled like this or not at all, depending on timing.
 pub(super) const EITHER: &str = "?";
 
 #[rustfmt::skip]
@@ -182,7 +182,7 @@ pub(super) const TABLE: &[Row] = &[
 ];
 
 impl Row {
-    /// How this change settles it; `None` if it goes on waiting.
+    /// How this change settles it; `None` if it keeps waiting.
     pub(super) fn expected(&self, change: Change) -> Option<&'static str> {
         if change == Served {
             return Some(self.served).filter(|_| !matches!(self.waiter, Event | Closed));

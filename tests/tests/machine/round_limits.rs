@@ -1,9 +1,9 @@
-//! What servers that refuse us could make us do again and again without any time passing (behaviour 3.2, 3.4, 4.1).
+//! No server can make a client dial without end within one round (behaviour 3.2, 3.4, 4.1).
 
 use std::time::Duration;
 
 use nats_conn_sm::{Action, ClosedReason, Event};
-use nats_conn_tests::model_server::{Auth, Deed, Settings, Step, Urls, When};
+use nats_conn_tests::model_server::{Auth, Reaction, Settings, Step, Urls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A way to refuse, by its name.
 type Refusal = (&'static str, fn(&mut Settings));
 
-/// How a server gets rid of whoever it has told of others.
+/// How a server drops a client that it has sent the names of others.
 const REFUSALS: [Refusal; 4] = [
     ("authentication", |server| {
         server.auth = Auth::Refuse("Authorization Violation".into());
@@ -21,14 +21,14 @@ const REFUSALS: [Refusal; 4] = [
         server.auth = Auth::Refuse("maximum connections exceeded".into());
     }),
     ("the end of the stream", |server| {
-        server.script = vec![Step::instead(When::Connect, [Deed::Close])];
+        server.script = vec![Step::instead(When::Connect, [Reaction::Close])];
     }),
     ("no PONG, but the end", |server| {
-        server.script = vec![Step::instead(When::Ping(1), [Deed::Close])];
+        server.script = vec![Step::instead(When::Ping(1), [Reaction::Close])];
     }),
 ];
 
-/// Servers that refuse, the first of which is configured. What each announces is told by their places. Nothing that
+/// Servers that refuse, the first of which is configured. What each announces is given by their places. Nothing that
 /// they do takes any time.
 fn refusing(refusal: fn(&mut Settings), announced: &[&[usize]]) -> Scenario {
     let mut scenario = Scenario::new(announced.len())
@@ -67,7 +67,7 @@ fn rounds_end(world: &mut World, case: &str) {
         let end = world.nanos() + 60_000_000_000;
         assert!(
             world.run_until(|world| world.dials().len() > before, end),
-            "{case}: it goes on; {}",
+            "{case}: it does not end; {}",
             world.tale()
         );
     }
@@ -91,7 +91,7 @@ fn servers_that_leave_the_pool_and_are_announced_by_each_other_are_dialled_once_
 
 // behaviour: 3.4, 4.1
 #[test]
-fn the_same_holds_after_a_session() {
+fn servers_that_announce_each_other_are_dialled_once_a_round_after_a_session_too() {
     let mut world = refusing(|_| (), &[&[2], &[1]])
         .config(|config| config.max_reconnects = Some(1))
         .connected();
@@ -99,7 +99,7 @@ fn the_same_holds_after_a_session() {
     for place in 0..2 {
         REFUSALS[0].1(world.cluster.settings_mut(place));
     }
-    world.deed(Deed::Close);
+    world.reaction(Reaction::Close);
     world.wait("disconnected");
     rounds_end(&mut world, "after a session");
 }
@@ -125,7 +125,7 @@ fn a_server_that_was_pruned_and_announced_again_is_not_tried_twice_at_the_initia
 
 // behaviour: 4.1
 #[test]
-fn a_round_ends_although_every_server_announces_one_that_nobody_has_heard_of() {
+fn a_round_ends_although_every_server_announces_a_new_one() {
     let places: Vec<[usize; 1]> = (1..=300).map(|place| [place + 1]).collect();
     let announced: Vec<&[usize]> = places.iter().map(|others| &others[..]).collect();
     let mut world = refusing(REFUSALS[0].1, &announced)
@@ -144,7 +144,7 @@ fn a_round_ends_although_every_server_announces_one_that_nobody_has_heard_of() {
 
 // behaviour: 3.6, 4.1
 #[test]
-fn a_round_ends_also_where_the_driver_always_chooses_the_server_that_was_announced_last() {
+fn a_round_ends_even_if_the_driver_always_chooses_the_server_announced_last() {
     let places: Vec<[usize; 1]> = (1..=300).map(|place| [place + 1]).collect();
     let announced: Vec<&[usize]> = places.iter().map(|others| &others[..]).collect();
     let mut world = refusing(REFUSALS[0].1, &announced)
@@ -179,7 +179,7 @@ fn a_round_has_every_server_that_it_began_with_however_many() {
 
 // behaviour: 3.4, 3.5, 4.1
 #[test]
-fn a_new_round_and_a_new_pool_try_again_what_was_tried() {
+fn a_new_round_and_a_new_pool_try_every_server_again() {
     let mut world = refusing(REFUSALS[0].1, &[&[2], &[1]])
         .config(|config| (config.retry_initial, config.max_reconnects) = (true, Some(1)))
         .begin();

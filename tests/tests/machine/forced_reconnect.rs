@@ -1,10 +1,13 @@
-//! A link is left because the application wants it, or for good where reconnecting is off (behaviour 4.4, 11.3).
+//! A reconnect that the application forces, and connections that never reconnect (behaviour 4.4, 11.3).
 
 use std::time::Duration;
 
-use nats_conn_sm::Event;
-use nats_conn_tests::model_server::{Deed, Step, When};
+use nats_conn_sm::{Action, Event, LinkEnd};
+use nats_conn_tests::by_hand::{ByHand, START};
+use nats_conn_tests::model_server::{Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
+
+use super::support::INFO;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -73,8 +76,8 @@ fn a_forced_reconnect_works_with_reconnecting_off_and_closes_if_its_round_fails(
     world.force_reconnect().expect("open");
     world.wait("reconnected");
     world.run_for(5 * SECOND);
-    world.cluster.settings_mut(0).script = vec![Step::instead(When::Accept, [Deed::Close])];
-    world.cluster.settings_mut(1).script = vec![Step::instead(When::Accept, [Deed::Close])];
+    world.cluster.settings_mut(0).script = vec![Step::instead(When::Accept, [Reaction::Close])];
+    world.cluster.settings_mut(1).script = vec![Step::instead(When::Accept, [Reaction::Close])];
     world.force_reconnect().expect("open");
     world.wait("closed");
     assert_eq!(world.story().last(), Some(&"closed no_reconnect".into()));
@@ -111,4 +114,71 @@ fn with_reconnecting_off_the_first_disconnect_closes() {
             "closed no_reconnect"
         ]
     );
+}
+
+// behaviour: 11.3; edge: 94
+#[test]
+fn a_forced_reconnect_while_a_failed_attempt_is_being_closed_dials_at_once() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    hand.read(b"-ERR 'maximum connections exceeded'\r\n");
+    let failed = hand.events(START);
+    assert!(
+        failed
+            .iter()
+            .any(|event| matches!(event, Event::ConnectFailed { .. }))
+    );
+    hand.client.force_reconnect(START).expect("open");
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+    let reported = hand.events(START);
+    assert!(
+        matches!(reported[..], [Event::Connecting { attempt: 2, .. }]),
+        "{reported:?}"
+    );
+}
+
+// behaviour: 11.3, 4.3
+#[test]
+fn a_forced_reconnect_while_a_short_link_is_ending_skips_the_backoff() {
+    for force in [false, true] {
+        let mut hand = ByHand::connected(ByHand::config(), INFO);
+        let link = hand.rx.link();
+        hand.client
+            .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+        if force {
+            hand.client.force_reconnect(START).expect("open");
+        }
+        let reported = hand.events(START);
+        let waits = reported
+            .iter()
+            .any(|event| matches!(event, Event::BackoffWait { .. }));
+        assert_eq!(waits, !force, "{reported:?}");
+    }
+}
+
+// behaviour: 11.3, 9.4
+#[test]
+fn a_forced_reconnect_while_a_link_is_closed_for_a_protocol_error_skips_the_backoff() {
+    for force in [false, true] {
+        let mut hand = ByHand::connected(ByHand::config(), INFO);
+        hand.read(b"rubbish\r\n");
+        let mut reported = hand.events(START);
+        let link = hand.rx.link();
+        assert_eq!(
+            hand.client.poll_action(),
+            Some(Action::Disconnect { link, abort: true }),
+            "it leaves"
+        );
+        if force {
+            hand.client.force_reconnect(START).expect("open");
+        }
+        hand.client
+            .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
+        reported.extend(hand.events(START));
+        let waits = reported
+            .iter()
+            .any(|event| matches!(event, Event::BackoffWait { .. }));
+        assert_eq!(waits, !force, "{reported:?}");
+    }
 }

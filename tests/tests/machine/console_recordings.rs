@@ -1,4 +1,4 @@
-//! What consoles did with real servers, lived again: the recordings in `tests/golden/consoles`.
+//! Recordings of consoles connected to real servers replay to the same results: see `tests/golden/consoles`.
 //!
 //! `tests/golden/README.md` says how to read a difference, and when recordings may change.
 
@@ -28,14 +28,14 @@ fn fault_of(recording: &[u8], kept: &str) -> Option<String> {
     match transcript(recording.to_vec()) {
         Ok(found) => first_difference(kept, &found),
         Err((found, error)) => {
-            // The step that failed is not in it; what should have come of it is.
+            // The step that failed is not in it; what it should have given is.
             let place = found.lines().count();
             let expected = kept.lines().nth(place).unwrap_or("nothing");
             let same: String = kept.split_inclusive('\n').take(place).collect();
             let differs = first_difference(&same, &found);
             let before = differs.map(|differs| format!("; before that, {differs}"));
             Some(format!(
-                "{error}\nline {}, which is kept, no longer comes of it:\n  - {expected}\n{}",
+                "{error}\nline {}, which is kept, is no longer its output:\n  - {expected}\n{}",
                 place + 1,
                 before.unwrap_or_default()
             ))
@@ -49,7 +49,7 @@ fn read(path: &Path) -> Vec<u8> {
 
 // behaviour: 1.2, 13.1
 #[test]
-fn what_consoles_did_with_real_servers_comes_of_the_same_inputs_again() {
+fn recordings_of_consoles_replay_to_the_same_outputs() {
     let faults: Vec<String> = recordings()
         .iter()
         .filter_map(|path| {

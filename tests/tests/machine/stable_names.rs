@@ -1,4 +1,4 @@
-//! The names by which programs tell what happened: they do not change.
+//! The stable names of errors, reasons and states, which programs rely on.
 
 use nats_conn_sm::{
     AuthError, ClosedReason, ConfigError, DropReason, EndReason, FlushError, LinkEnd, Phase, PublishError,
@@ -156,7 +156,7 @@ fn every_state_and_every_reason_has_its_name() {
 
 // behaviour: 6.1, 7.3
 #[test]
-fn every_refusal_of_a_call_has_its_name_and_says_something() {
+fn every_refusal_of_a_call_has_its_name_and_a_text() {
     let (size, max) = (2, 1);
     let publish = [
         (PublishError::Closed, "closed"),

@@ -1,13 +1,16 @@
-//! When the machine asks by itself what the server has processed (behaviour 6.5).
+//! PINGs by which the machine asks what the server has processed, and what their PONGs confirm (behaviour 6.2, 6.5).
 
 use std::time::Duration;
 
-use nats_conn_sm::{Config, Delivery, Publish, Timestamp};
+use bytes::Buf;
+use nats_conn_sm::{Config, Delivery, LinkEnd, Publish, Timestamp};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 use nats_proto::Subject;
+
+use super::support::{at_least_once, connected};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -26,7 +29,7 @@ fn publish(hand: &mut ByHand, size: usize) -> bool {
     hand.client.publish(Publish::new(&A, &payload[..])).is_ok()
 }
 
-/// Writes everything there is, and says how many PINGs were among it.
+/// Writes everything there is, and returns how many PINGs were among it.
 fn write(hand: &mut ByHand, now: Timestamp) -> usize {
     let mut pings = 0;
     while hand.client.poll_transmit(now, &mut hand.tx) {
@@ -48,7 +51,7 @@ fn asked(world: &World) -> Vec<Timestamp> {
 
 // behaviour: 6.5
 #[test]
-fn at_least_once_asks_again_at_once_while_a_publisher_finds_no_room_behind_a_confirmation() {
+fn at_least_once_asks_again_at_once_while_a_publisher_finds_no_room_after_a_confirmation() {
     let mut hand = by_hand(|config| {
         config.delivery = Delivery::AtLeastOnce;
         config.send_buffer = 10_000;
@@ -66,7 +69,7 @@ fn at_least_once_asks_again_at_once_while_a_publisher_finds_no_room_behind_a_con
     assert_eq!(
         hand.events(now),
         [],
-        "no room yet, and the publisher goes on waiting"
+        "no room yet, and the publisher keeps waiting"
     );
     assert_eq!(write(&mut hand, now), 1, "the next leaves at once");
     hand.read(b"PONG\r\n");
@@ -77,7 +80,7 @@ fn at_least_once_asks_again_at_once_while_a_publisher_finds_no_room_behind_a_con
 
 // behaviour: 6.5
 #[test]
-fn nobody_is_asked_about_nothing_while_a_refusal_stands() {
+fn no_ping_is_sent_while_nothing_is_unconfirmed_although_a_refusal_stands() {
     let mut hand = by_hand(|config| {
         config.delivery = Delivery::AtLeastOnce;
         config.send_buffer = 1_000;
@@ -162,7 +165,7 @@ fn at_least_once_keeps_its_cadence_whatever_is_set_for_at_most_once() {
 
 // behaviour: 6.5
 #[test]
-fn the_second_of_at_most_once_begins_anew_when_another_pong_has_confirmed_everything() {
+fn the_second_of_at_most_once_starts_over_when_another_pong_has_confirmed_everything() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.publish("a", b"first").expect("room");
@@ -225,7 +228,7 @@ fn at_most_once_asks_about_what_the_driver_was_still_writing_when_the_last_pong_
 
 // behaviour: 6.5, 6.6
 #[test]
-fn at_most_once_asks_no_sooner_for_a_publisher_who_waits_for_room() {
+fn at_most_once_asks_no_sooner_for_a_publisher_that_waits_for_room() {
     let mut hand = by_hand(|config| config.send_buffer = 1_000);
     let mut now = START;
     assert!(publish(&mut hand, 900));
@@ -252,7 +255,7 @@ fn what_at_most_once_asks_does_not_count_as_an_unanswered_keep_alive() {
         .config(|config| config.ping_interval = 10 * SECOND)
         .connected();
     world.run_for(SECOND);
-    let last_heard = world.now();
+    let last_received = world.now();
     world.freeze();
     world.skip_past();
     for _ in 0..25 {
@@ -261,12 +264,16 @@ fn what_at_most_once_asks_does_not_count_as_an_unanswered_keep_alive() {
     }
     assert_eq!(world.count("disconnected"), 0, "only the third interval ends it");
     let (at, _) = world.wait("disconnected");
-    assert!(at.since(last_heard) > 28 * SECOND, "{:?}", at.since(last_heard));
+    assert!(
+        at.since(last_received) > 28 * SECOND,
+        "{:?}",
+        at.since(last_received)
+    );
 }
 
 // behaviour: 6.5, 5.4
 #[test]
-fn a_link_that_ends_before_it_has_answered_is_asked_nothing_and_the_next_one_anew() {
+fn a_link_that_ends_before_its_pong_confirms_nothing_and_the_next_one_is_asked() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.publish("a", b"first").expect("room");
@@ -282,4 +289,76 @@ fn a_link_that_ends_before_it_has_answered_is_asked_nothing_and_the_next_one_ane
     assert_eq!(asked(&world), [published + SECOND + MILLISECOND]);
     let fates = world.client.publish_fates();
     assert_eq!((fates.unconfirmed, fates.confirmed), (1, 1));
+}
+
+// behaviour: 6.5
+#[test]
+fn a_block_that_is_being_written_when_a_confirming_pong_comes_gets_its_own_ping() {
+    let mut hand = at_least_once();
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "1")).expect("room");
+    hand.write(START);
+    let asked = START + 100 * MILLISECOND;
+    hand.client.handle_timeout(asked);
+    hand.write(asked);
+    hand.client.publish(Publish::new(&subject, "2")).expect("room");
+    assert!(
+        hand.client.poll_transmit(asked, &mut hand.tx),
+        "the second is being written"
+    );
+    hand.read(b"PONG\r\n");
+    hand.events(asked);
+    assert_eq!(hand.client.publish_fates().confirmed, 1);
+    hand.write_all();
+    hand.write(asked);
+    assert_eq!(hand.client.publish_fates().written, 1);
+    assert_eq!(hand.client.poll_timeout(), Some(asked + 100 * MILLISECOND));
+}
+
+// behaviour: 6.5, 6.2
+#[test]
+fn the_rest_of_a_partly_confirmed_block_is_queued_again() {
+    let mut hand = at_least_once();
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "1")).expect("room");
+    hand.client.flush(START).expect("a session");
+    hand.client.publish(Publish::new(&subject, "2")).expect("room");
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.publish_fates().confirmed, 1);
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    hand.events(START);
+    let fates = hand.client.publish_fates();
+    assert_eq!((fates.confirmed, fates.queued, fates.unconfirmed), (1, 1, 0));
+    assert_eq!(hand.client.queued(), "PUB a 1\r\n2\r\n".len(), "and only that");
+}
+
+// behaviour: 5.4, 6.2
+#[test]
+fn the_rest_of_a_block_that_is_partly_confirmed_while_written_is_queued_again() {
+    let mut hand = connected(|_| {});
+    let subject = Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "1")).expect("room");
+    hand.client.flush(START).expect("a session");
+    let front = hand.client.queued();
+    for payload in ["2", "3"] {
+        hand.client
+            .publish(Publish::new(&subject, payload))
+            .expect("room");
+    }
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.tx.advance(front + 4);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.publish_fates().confirmed, 1);
+    let link = hand.rx.link();
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    hand.events(START);
+    let fates = hand.client.publish_fates();
+    assert_eq!((fates.confirmed, fates.queued, fates.unconfirmed), (1, 2, 0));
+    assert_eq!(hand.client.queued(), "PUB a 1\r\n2\r\nPUB a 1\r\n3\r\n".len());
 }

@@ -1,11 +1,14 @@
-//! Room for publishes, and what happens without (behaviour 6.6).
+//! The limit of the outbound buffer, and what happens to publishes that exceed it (behaviour 6.6).
 
 use std::time::Duration;
 
-use nats_conn_sm::{PublishError, WhenFull};
-use nats_conn_tests::model_server::{Deed, Op};
+use nats_conn_sm::{Config, DropReason, PublishError, WhenFull};
+use nats_conn_tests::by_hand::{ByHand, START};
+use nats_conn_tests::model_server::{Op, Reaction};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
+
+use super::support::{connected, dropped, publish};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -64,7 +67,7 @@ fn a_frame_larger_than_the_buffer_is_taken_when_nothing_is_queued() {
 
 // behaviour: 6.6
 #[test]
-fn drop_oldest_makes_room_by_dropping_what_is_not_handed_out_and_tells_it() {
+fn drop_oldest_makes_room_by_dropping_what_is_not_handed_out_and_reports_it() {
     let mut world = Scenario::new(1)
         .config(|config| {
             config.send_buffer = 10_000;
@@ -128,7 +131,7 @@ fn blocks_hold_64_kib_at_most_and_a_pong_goes_in_front_of_the_next() {
         world.publish_numbered("a", 1000).expect("room");
     }
     world.settle();
-    world.deed(Deed::Ping);
+    world.reaction(Reaction::Ping);
     world.run_for(SECOND);
     world.pipe().deaf = false;
     world.run_for(SECOND);
@@ -162,12 +165,12 @@ fn subscribing_needs_no_room() {
 
 // behaviour: 6.6, 2.6
 #[test]
-fn writable_comes_too_when_a_lower_payload_limit_made_the_room() {
+fn writable_also_comes_when_a_lower_payload_limit_made_room() {
     let mut world = stuck(10_000);
     world.publish_numbered("a", 100).expect("room");
     world.run_for(MILLISECOND);
     while world.publish_numbered("a", 1000).is_ok() {}
-    world.deed(Deed::send("INFO {\"max_payload\":500}\r\n"));
+    world.reaction(Reaction::send("INFO {\"max_payload\":500}\r\n"));
     world.run_for(SECOND);
     assert_eq!(world.count("writable"), 1, "{:?}", world.story());
     world.pipe().deaf = false;
@@ -205,4 +208,31 @@ fn a_publish_that_is_refused_for_its_subject_drops_nothing_to_make_room() {
     world.wait("connected");
     world.run_for(SECOND);
     assert_eq!(world.client.publish_fates().queued, 0);
+}
+
+// behaviour: 6.6
+#[test]
+fn what_fits_exactly_is_taken_and_a_steady_overflow_is_reported_once() {
+    let drop_oldest = |config: &mut Config| {
+        config.send_buffer = 2 * "PUB a 1\r\nx\r\n".len();
+        config.when_full = nats_conn_sm::WhenFull::DropOldest;
+    };
+    let mut config = ByHand::config();
+    drop_oldest(&mut config);
+    let mut hand = ByHand::dialled(config);
+    hand.events(START);
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    assert_eq!(hand.client.publish_fates().dropped, 0);
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    let reported = hand.events(START);
+    assert_eq!(dropped(&reported), [(DropReason::Overflow, vec![1..=2])]);
+    // What is handed out makes no room, what is queued after it does.
+    let mut hand = connected(drop_oldest);
+    publish(&mut hand, 1);
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    assert_eq!(
+        dropped(&hand.events(START)),
+        [(DropReason::Overflow, vec![2..=2])]
+    );
 }

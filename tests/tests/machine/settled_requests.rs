@@ -1,4 +1,4 @@
-//! A request that is settled is not sent any more, wherever its frame lies and whatever settled it (behaviour 7.3).
+//! A settled request is never sent again, wherever its frame is and whatever settled it (behaviour 7.3).
 
 use std::time::Duration;
 
@@ -183,7 +183,7 @@ const WAYS: [Way; 13] = [
     }),
 ];
 
-/// Where the frame of a request lies, and what becomes of it when the request is settled.
+/// Where the frame of a request is, and what becomes of it when the request is settled.
 struct Place {
     name: &'static str,
     delivery: Delivery,
@@ -192,7 +192,7 @@ struct Place {
     reach: fn(&mut Asker),
     /// The link ends after the request was settled.
     cut: bool,
-    /// The frame was with a transport before: nobody knows whether the server has seen it.
+    /// The frame was with a transport before: it is not known whether the server has seen it.
     was_written: bool,
 }
 
@@ -295,7 +295,7 @@ fn places() -> Vec<Place> {
 
 // behaviour: 7.3, 11.2
 #[test]
-fn a_settled_request_is_not_sent_again_wherever_its_frame_lies_and_whatever_settled_it() {
+fn a_settled_request_is_not_sent_again_wherever_its_frame_is_and_whatever_settled_it() {
     for place in places() {
         for (way, many, settle) in WAYS {
             let case = format!(
@@ -332,7 +332,7 @@ fn a_settled_request_is_not_sent_again_wherever_its_frame_lies_and_whatever_sett
 
 // behaviour: 7.3, 6.6
 #[test]
-fn an_answer_that_takes_a_frame_out_makes_room_for_who_was_refused() {
+fn a_reply_that_removes_a_queued_frame_makes_room_for_a_refused_publisher() {
     let mut settings = config(OFTEN, true);
     settings.send_buffer = 400;
     let mut asker = Asker::new(settings);

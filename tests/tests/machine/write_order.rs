@@ -1,24 +1,20 @@
-//! What leaves together, in which order, and when there is nothing to leave: as a driver sees it (behaviour 5, 6.6).
+//! What is written together, in which order, and when there is nothing to write: as a driver sees it
+//! (behaviour 5, 6.6).
 
 use std::time::Duration;
 
 use bytes::Buf;
 use nats_conn_sm::{
-    Action, Config, Delivery, DropReason, EndReason, Event, LinkEnd, Publish, ReceiveBuf, RequestId, SendBuf,
+    Action, Delivery, DropReason, EndReason, Event, LinkEnd, Publish, ReceiveBuf, RequestId, SendBuf,
     WhenFull,
 };
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::{Sid, Subject, SubjectFilter};
 
-const SECOND: Duration = Duration::from_secs(1);
-const INFO: &str = "{\"headers\":true,\"max_payload\":1048576}";
-static SUBJECT: Subject = Subject::from_static("a");
+use super::support::{INFO, connected};
 
-fn connected(change: impl FnOnce(&mut Config)) -> ByHand {
-    let mut config = ByHand::config();
-    change(&mut config);
-    ByHand::connected(config, INFO)
-}
+const SECOND: Duration = Duration::from_secs(1);
+static SUBJECT: Subject = Subject::from_static("a");
 
 /// A publish whose whole frame has so many bytes.
 fn publish(hand: &mut ByHand, frame: usize) {
@@ -74,7 +70,7 @@ fn end(hand: &mut ByHand) {
     hand.events(START);
 }
 
-/// The next attempt comes to its PONG.
+/// The next attempt reaches its PONG.
 fn connect_again(hand: &mut ByHand) {
     connect_to(hand, INFO);
 }
@@ -116,7 +112,7 @@ fn where_all_that_was_queued_is_taken_back_there_is_nothing_to_write() {
 
 // behaviour: 6.4, 5.1
 #[test]
-fn what_was_in_the_drivers_hand_leaves_together_on_the_next_link_and_all_of_the_queue_behind_it() {
+fn what_was_handed_out_is_sent_first_on_the_next_link_and_the_queue_follows() {
     let mut hand = connected(|_| {});
     for _ in 0..100 {
         publish(&mut hand, 20);
@@ -203,7 +199,7 @@ fn nothing_is_handed_out_into_the_buffer_of_another_link_nor_on_top_of_something
 
 // behaviour: 6.5
 #[test]
-fn exactly_64_kib_leave_before_the_ping_that_asks_for_them() {
+fn exactly_64_kib_leave_before_the_ping_that_confirms_them() {
     let mut hand = connected(|config| config.delivery = Delivery::AtLeastOnce);
     for _ in 0..2 {
         publish(&mut hand, 32_768);
@@ -215,7 +211,7 @@ fn exactly_64_kib_leave_before_the_ping_that_asks_for_them() {
 
 // behaviour: 6.6
 #[test]
-fn drop_oldest_drops_from_behind_a_block_of_subscriptions_and_for_a_frame_larger_than_the_buffer() {
+fn drop_oldest_drops_what_follows_a_block_of_subscriptions_and_for_a_frame_larger_than_the_buffer() {
     let mut hand = connected(|config| {
         config.when_full = WhenFull::DropOldest;
         config.send_buffer = 1_000;
@@ -257,43 +253,45 @@ fn a_keep_alive_proves_the_subscriptions_before_it_whatever_left_their_block() {
         assert_eq!(block(&mut hand).as_deref(), Some("PING\r\n"), "the keep-alive");
         hand.write(later);
         hand.read(b"PONG\r\n-ERR 'Permissions Violation for Subscription to \"denied\"'\r\n");
-        let told = hand.events(later);
+        let reported = hand.events(later);
         assert!(
-            !told.iter().any(|event| matches!(
+            !reported.iter().any(|event| matches!(
                 event,
                 Event::SubscriptionEnded { subscription, reason: EndReason::Refused } if *subscription == sid
             )),
-            "it was accepted before: {told:?}"
+            "it was accepted before: {reported:?}"
         );
         assert!(
-            told.iter().any(|event| matches!(
+            reported.iter().any(|event| matches!(
                 event,
                 Event::PermissionDenied {
                     subscription: None,
                     ..
                 }
             )),
-            "{told:?}"
+            "{reported:?}"
         );
     }
 }
 
 // behaviour: 6.3, 11.2
 #[test]
-fn a_flush_that_close_has_failed_is_not_told_again_at_its_pong() {
+fn a_flush_that_close_has_failed_is_not_reported_again_at_its_pong() {
     let mut hand = connected(|_| {});
     hand.client.flush(START).expect("a session");
     hand.client.close(START);
     publish_refused(&mut hand);
     hand.write(START);
     hand.read(b"PONG\r\n");
-    let mut told = hand.events(START);
+    let mut reported = hand.events(START);
     let link = hand.rx.link();
     hand.client
         .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
-    told.extend(hand.events(START));
-    let flushed = told.iter().filter(|event| matches!(event, Event::Flushed { .. }));
-    assert_eq!(flushed.count(), 1, "{told:?}");
+    reported.extend(hand.events(START));
+    let flushed = reported
+        .iter()
+        .filter(|event| matches!(event, Event::Flushed { .. }));
+    assert_eq!(flushed.count(), 1, "{reported:?}");
 }
 
 fn publish_refused(hand: &mut ByHand) {
@@ -303,7 +301,7 @@ fn publish_refused(hand: &mut ByHand) {
 
 // behaviour: 2.3, 5.4
 #[test]
-fn a_driver_is_told_to_write_when_connect_is_due_and_never_behind_the_end_of_its_link() {
+fn wants_transmit_is_true_when_connect_is_due_and_never_after_the_end_of_the_link() {
     let mut hand = ByHand::dialled(ByHand::config());
     assert!(!hand.client.wants_transmit(), "INFO is awaited");
     hand.read(format!("INFO {INFO}\r\n").as_bytes());
@@ -317,7 +315,7 @@ fn a_driver_is_told_to_write_when_connect_is_due_and_never_behind_the_end_of_its
     let link = hand.rx.link();
     hand.client
         .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
-    assert!(!hand.client.wants_transmit(), "its end has not been told yet");
+    assert!(!hand.client.wants_transmit(), "its end has not been reported yet");
 }
 
 // behaviour: 5.3, 6.4
@@ -373,16 +371,14 @@ fn what_was_dropped_is_settled_while_what_was_published_around_it_is_queued() {
     assert_eq!(fates, [queued, settled, queued, queued, None]);
 }
 
-// behaviour: 1.2
+// behaviour: 6.6
 #[test]
-fn a_send_buffer_prints_its_link_and_how_much_is_left() {
-    let mut hand = connected(|_| {});
-    publish(&mut hand, 20);
-    assert!(hand.client.poll_transmit(START, &mut hand.tx));
-    hand.tx.advance(5);
-    let text = format!("{:?}", hand.tx);
-    assert!(
-        text.contains("15") && text.contains(&format!("{:?}", hand.rx.link())),
-        "{text}"
-    );
+fn a_block_may_be_filled_to_its_last_byte() {
+    for (more, first) in [(0, 65_536), (1, 32_768)] {
+        let mut hand = connected(|_| {});
+        publish(&mut hand, 32_768);
+        publish(&mut hand, 32_768 + more);
+        assert!(hand.client.poll_transmit(START, &mut hand.tx));
+        assert_eq!(hand.tx.remaining(), first);
+    }
 }

@@ -1,4 +1,4 @@
-//! The homes in which every scenario runs.
+//! The adapters on which every scenario runs.
 
 use std::future::Future;
 use std::io;
@@ -17,16 +17,16 @@ use nats_conn_tokio::Tokio;
 
 use crate::watch::Watch;
 
-/// The settings of a connection, before it is said where it lives.
+/// The settings of a connection for which no adapter is chosen yet.
 pub(crate) type Options = ConnectOptions<Anywhere>;
 
-/// No home yet.
+/// No adapter yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Anywhere;
 
-/// Where a connection lives, and the scenario with it.
+/// The adapter that runs a connection, and the runtime of the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Home {
+pub(crate) enum Adapter {
     /// tokio with one thread, which runs the scenario too.
     TokioCurrentThread,
     /// tokio with two threads, and the scenario on a third.
@@ -44,7 +44,7 @@ pub(crate) enum Made {
 }
 
 impl Made {
-    /// Not blocking: runtimes need it so, and threads have to cope with it.
+    /// Made non-blocking: runtimes need it, and the blocking adapter has to cope with it.
     fn unblocked(self) -> io::Result<Self> {
         match &self {
             Self::Tcp(stream) => stream.set_nonblocking(true)?,
@@ -54,7 +54,7 @@ impl Made {
     }
 }
 
-impl Home {
+impl Adapter {
     /// What its tests are called.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -168,7 +168,7 @@ impl Home {
         }
     }
 
-    /// Runs this beside the scenario. It goes on if what is given is dropped.
+    /// Runs this beside the scenario. It continues if the task that is returned is dropped.
     pub(crate) fn spawn<T: Send + 'static>(self, task: impl Future<Output = T> + Send + 'static) -> Task<T> {
         let (promise, waiting) = Task::new();
         match self {
@@ -188,14 +188,14 @@ fn on_this_thread<T>(task: impl Future<Output = T>) -> T {
     blocking::wait(None, pin!(task)).expect("no deadline")
 }
 
-/// Runs what blocks on a thread of its own, so that a home with one thread goes on meanwhile.
+/// Runs what blocks on its own thread, so that a runtime with one thread continues meanwhile.
 pub(crate) fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Task<T> {
     let (promise, waiting) = Task::new();
     std::thread::spawn(move || promise.keep(work()));
     waiting
 }
 
-/// Something that goes on beside the scenario: await it for what comes of it.
+/// Something that runs beside the scenario: await it for its result.
 #[must_use = "it is not known whether it went well"]
 pub(crate) struct Task<T>(Arc<Mutex<Outcome<T>>>);
 
@@ -267,49 +267,49 @@ macro_rules! scenarios {
     )+};
 }
 
-/// What a scenario is given, and the tests that come of it.
+/// The parameters of a scenario, and the tests that are made of it.
 macro_rules! given {
-    (type home) => { $crate::home::Home };
+    (type adapter) => { $crate::adapter::Adapter };
     (type version) => { nats_conn_tests::real_server::Version };
-    (tests home) => {
+    (tests adapter) => {
         #[test]
         fn tokio_current_thread() {
-            let home = $crate::home::Home::TokioCurrentThread;
-            home.run(scenario(home));
+            let adapter = $crate::adapter::Adapter::TokioCurrentThread;
+            adapter.run(scenario(adapter));
         }
 
         #[test]
         fn tokio_multi_thread() {
-            let home = $crate::home::Home::TokioMultiThread;
-            home.run(scenario(home));
+            let adapter = $crate::adapter::Adapter::TokioMultiThread;
+            adapter.run(scenario(adapter));
         }
 
         #[test]
         fn async_std() {
-            let home = $crate::home::Home::AsyncStd;
-            home.run(scenario(home));
+            let adapter = $crate::adapter::Adapter::AsyncStd;
+            adapter.run(scenario(adapter));
         }
 
         #[test]
         fn std_threads() {
-            let home = $crate::home::Home::Std;
-            home.run(scenario(home));
+            let adapter = $crate::adapter::Adapter::Std;
+            adapter.run(scenario(adapter));
         }
     };
-    (tests home version) => {
+    (tests adapter version) => {
         given!(versions tokio_current_thread TokioCurrentThread);
         given!(versions tokio_multi_thread TokioMultiThread);
         given!(versions async_std AsyncStd);
         given!(versions std_threads Std);
     };
-    (versions $name:ident $home:ident) => {
+    (versions $name:ident $adapter:ident) => {
         mod $name {
             use nats_conn_tests::real_server::Version;
 
             fn run(version: Version) {
                 if !version.is_switched_off() {
-                    let home = $crate::home::Home::$home;
-                    home.run(super::scenario(home, version));
+                    let adapter = $crate::adapter::Adapter::$adapter;
+                    adapter.run(super::scenario(adapter, version));
                 }
             }
 

@@ -1,72 +1,18 @@
-//! What is told of publishes and requests that an end caught half way (behaviour 6.2, 6.5, 7.3).
+//! What becomes of the publish of a request when the request or its link ends first (behaviour 6.2, 6.5, 7.3).
 
 use std::time::Duration;
 
-use nats_conn_sm::{Delivery, DropReason, Event, Publish, RequestError, WhenFull};
+use nats_conn_sm::{Delivery, Event, Publish, RequestError, WhenFull};
 use nats_conn_tests::by_hand::START;
 use nats_proto::Subject;
 
-use super::looking::{connected, dropped, end, publish};
+use super::support::{SUBJECT, connected, end, publish};
 
 const SECOND: Duration = Duration::from_secs(1);
-const SUBJECT: Subject = Subject::from_static("a");
-const VIOLATION: &[u8] = b"-ERR 'Maximum Payload Violation'\r\n";
-
-// behaviour: 6.2, 6.5, 11.2
-#[test]
-fn at_least_once_what_was_written_is_unconfirmed_and_not_dropped_where_no_link_follows() {
-    for closes in [true, false] {
-        let mut hand = connected(|config| {
-            config.delivery = Delivery::AtLeastOnce;
-            config.reconnect = closes;
-        });
-        for _ in 0..3 {
-            publish(&mut hand, 1);
-        }
-        hand.write(START);
-        publish(&mut hand, 2);
-        assert!(hand.client.poll_transmit(START, &mut hand.tx));
-        if closes {
-            hand.client.close(START);
-        }
-        let told = end(&mut hand);
-        assert_eq!(dropped(&told), [(DropReason::Closed, vec![4..=4])]);
-        let settles_some = told
-            .iter()
-            .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if !unconfirmed.is_empty()));
-        assert!(settles_some);
-        let unconfirmed = told.iter().find_map(|event| match event {
-            Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
-            _ => None,
-        });
-        assert_eq!(unconfirmed, Some(vec![1..=3]));
-        let fates = hand.client.publish_fates();
-        assert_eq!((fates.unconfirmed, fates.dropped, fates.settled), (3, 1, 4));
-    }
-}
-
-// behaviour: 5.3, 6.5
-#[test]
-fn at_least_once_what_ended_the_last_link_is_dropped_as_too_large_and_the_rest_unconfirmed() {
-    let mut hand = connected(|config| {
-        config.delivery = Delivery::AtLeastOnce;
-        config.reconnect = false;
-    });
-    for size in [10, 1_000, 20] {
-        publish(&mut hand, size);
-    }
-    hand.write(START);
-    hand.read(VIOLATION);
-    hand.events(START);
-    let told = end(&mut hand);
-    assert_eq!(dropped(&told), [(DropReason::TooLarge, vec![2..=2])]);
-    let fates = hand.client.publish_fates();
-    assert_eq!((fates.unconfirmed, fates.dropped, fates.settled), (2, 1, 3));
-}
 
 // behaviour: 7.3
 #[test]
-fn a_request_that_was_handed_out_is_never_said_not_to_be_written() {
+fn a_request_that_was_handed_out_is_never_reported_as_not_written() {
     for (handed_out, expected) in [(true, true), (false, false)] {
         let mut hand = connected(|_| {});
         let asked = hand.client.request(START, Publish::new(&SUBJECT, "?"), SECOND);
@@ -76,15 +22,15 @@ fn a_request_that_was_handed_out_is_never_said_not_to_be_written() {
             hand.write_all();
         }
         hand.client.handle_timeout(START + SECOND);
-        let told = hand.events(START + SECOND);
-        let written = told.iter().find_map(|event| match event {
+        let reported = hand.events(START + SECOND);
+        let written = reported.iter().find_map(|event| match event {
             Event::Response {
                 result: Err(RequestError::TimedOut { written }),
                 ..
             } => Some(*written),
             _ => None,
         });
-        assert_eq!(written, Some(expected), "{told:?}");
+        assert_eq!(written, Some(expected), "{reported:?}");
     }
 }
 
@@ -97,11 +43,11 @@ fn a_request_that_an_earlier_link_took_is_unconfirmed_when_it_ends_before_the_ne
     });
     let request = hand.client.request(START, Publish::new(&SUBJECT, "?"), SECOND);
     hand.write(START);
-    let told = end(&mut hand);
-    let settles_none = told
+    let reported = end(&mut hand);
+    let settles_none = reported
         .iter()
         .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if unconfirmed.is_empty()));
-    assert!(settles_none, "it is sent again: {told:?}");
+    assert!(settles_none, "it is sent again: {reported:?}");
     assert_eq!(hand.client.publish_fates().queued, 1);
     assert!(hand.client.cancel_request(START, request.expect("made")));
     let fates = hand.client.publish_fates();
@@ -110,7 +56,7 @@ fn a_request_that_an_earlier_link_took_is_unconfirmed_when_it_ends_before_the_ne
 
 // behaviour: 7.3, 6.6
 #[test]
-fn a_request_for_which_there_is_no_room_subscribes_to_nothing() {
+fn a_request_for_which_there_is_no_room_makes_no_subscription() {
     let long = Subject::new(&"s".repeat(4_080)).expect("a subject");
     let mut hand = connected(|config| config.send_buffer = 100);
     publish(&mut hand, 80);
@@ -128,7 +74,7 @@ fn a_request_for_which_there_is_no_room_subscribes_to_nothing() {
 
 // behaviour: 7.3, 6.5
 #[test]
-fn a_hundred_thousand_requests_that_go_on_waiting_are_queued_again_in_a_moment() {
+fn a_hundred_thousand_requests_that_keep_waiting_are_queued_again_in_a_moment() {
     let mut hand = connected(|config| {
         config.delivery = Delivery::AtLeastOnce;
         config.requests_survive = true;
@@ -170,19 +116,47 @@ fn a_request_that_makes_room_by_dropping_another_one_times_out_like_any_other() 
         .request(START, Publish::new(&SUBJECT, &question[..]), SECOND)
         .unwrap();
     let dropped = hand.events(START);
-    let count = |told: &[Event], wanted: RequestError| {
+    let count = |reported: &[Event], wanted: RequestError| {
         let is_it =
             |event: &&Event| matches!(event, Event::Response { result: Err(error), .. } if *error == wanted);
-        told.iter().filter(is_it).count()
+        reported.iter().filter(is_it).count()
     };
     assert_eq!(count(&dropped, RequestError::Dropped), 1, "{dropped:?}");
     let late = START + SECOND;
     hand.client.handle_timeout(late);
-    let told = hand.events(late);
+    let reported = hand.events(late);
     assert!(
-        told.iter()
+        reported
+            .iter()
             .any(|event| matches!(event, Event::Response { request, .. } if *request == asked)),
-        "{told:?}"
+        "{reported:?}"
     );
     assert!(hand.client.poll_timeout().is_some_and(|at| at > late));
+}
+
+// behaviour: 5.4, 7.3
+#[test]
+fn a_request_that_was_not_wholly_written_stays_queued_while_it_is_pending() {
+    for cancelled in [false, true] {
+        let mut hand = connected(|_| {});
+        let request = hand
+            .client
+            .request(START, Publish::new(&SUBJECT, "?"), 60 * SECOND)
+            .expect("made");
+        assert!(hand.client.poll_transmit(START, &mut hand.tx));
+        if cancelled {
+            assert!(hand.client.cancel_request(START, request));
+        }
+        let reported = end(&mut hand);
+        let fates = hand.client.publish_fates();
+        assert_eq!(
+            (fates.queued, fates.dropped),
+            if cancelled { (0, 1) } else { (1, 0) }
+        );
+        assert!(
+            !reported
+                .iter()
+                .any(|event| matches!(event, Event::Response { .. }))
+        );
+    }
 }
