@@ -281,9 +281,9 @@ impl World {
 }
 
 /// The line of a story.
-pub(super) fn told(events: &[Event]) -> String {
-    let lines = events
+pub(super) fn lines(events: &[Event]) -> String {
+    let all = events
         .iter()
         .map(|event| story::line(event).unwrap_or_else(|| story::name(event).to_owned()));
-    lines.collect::<Vec<_>>().join(", ")
+    all.collect::<Vec<_>>().join(", ")
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nats_conn_sm::{State, Timestamp};
 
-use super::check::told;
+use super::check::lines;
 use super::input::Input;
 use super::scope::Scope;
 use super::world::World;
@@ -139,11 +139,11 @@ fn try_input(world: &World, input: Input) -> Result<World, String> {
 /// Lives the life again, and tells it.
 fn tell(scope: &Arc<Scope>, inputs: &[Input]) -> String {
     let mut world = World::new(scope, Timestamp::from_millis(1_000));
-    let mut story = format!("(the beginning): {}\n", told(world.events()));
+    let mut story = format!("(the beginning): {}\n", lines(world.events()));
     for &input in inputs {
         match try_input(&world, input) {
             Ok(after) => {
-                story.push_str(&format!("{input}: {}\n", told(after.events())));
+                story.push_str(&format!("{input}: {}\n", lines(after.events())));
                 world = after;
             }
             Err(what) => story.push_str(&format!("{input}: {what}\n")),
