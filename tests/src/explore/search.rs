@@ -73,8 +73,16 @@ pub fn search(scope: &Arc<Scope>, most: usize, mut report: impl FnMut(Progress))
             level_left -= 1;
             for input in world.possible() {
                 progress.transitions += 1;
-                let after = match try_input(&world, input) {
-                    Ok(after) => after,
+                let tried = try_input(&world, input).and_then(|after| {
+                    let digest = digest(&after);
+                    let is_new = !known.contains(&digest);
+                    if is_new {
+                        caught(|| after.verify())?;
+                    }
+                    Ok((after, digest, is_new))
+                });
+                let (after, digest, is_new) = match tried {
+                    Ok(tried) => tried,
                     Err(what) => {
                         progress.took = began.elapsed();
                         let mut inputs = ways.to(way);
@@ -88,8 +96,7 @@ pub fn search(scope: &Arc<Scope>, most: usize, mut report: impl FnMut(Progress))
                         };
                     }
                 };
-                let digest = digest(&after);
-                if known.contains(&digest) {
+                if !is_new {
                     continue;
                 }
                 if progress.states >= most {
@@ -123,13 +130,16 @@ pub fn search(scope: &Arc<Scope>, most: usize, mut report: impl FnMut(Progress))
     }
 }
 
-/// A panic is something that does not hold.
 fn try_input(world: &World, input: Input) -> Result<World, String> {
-    let attempt = catch_unwind(AssertUnwindSafe(|| {
+    caught(|| {
         let mut after = world.clone();
         after.apply(input).map(|()| after)
-    }));
-    attempt.unwrap_or_else(|panic| {
+    })
+}
+
+/// A panic is something that does not hold.
+fn caught<T>(attempt: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(format!("panic: {}", text.unwrap_or_default()))
