@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    // What does not hold is printed as a story, and a panic is told there.
+    // A panic is part of the story that is printed.
     std::panic::set_hook(Box::new(|_| ()));
     let mut is_good = true;
     for (name, scope) in worlds() {

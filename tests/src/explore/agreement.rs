@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nats_conn_sm::Timestamp;
 
-use super::check::told;
+use super::check::lines;
 use super::input::Input;
 use super::scope::Scope;
 use super::world::World;
@@ -64,7 +64,7 @@ fn compare(one: &World, other: &World, seen: &mut Agreement) -> Result<(), Strin
         let (mut one, mut other) = (one.clone(), other.clone());
         one.apply(input)?;
         other.apply(input)?;
-        let said = [told(one.events()), told(other.events())];
+        let said = [lines(one.events()), lines(other.events())];
         if said[0] != said[1] {
             return Err(format!("{input}: {said:?}"));
         }

@@ -180,7 +180,7 @@ impl Checks {
 }
 
 impl World {
-    /// What holds in every state.
+    /// What holds after every input.
     pub(super) fn check(&self, after_timeout: bool) -> Result<(), String> {
         self.check_numbers()?;
         let is_closed = self.connection.state() == State::Closed;
@@ -201,7 +201,7 @@ impl World {
         if u64::from(self.checks.dials) > most {
             return Err(format!("{} dials and no time has passed", self.checks.dials));
         }
-        self.check_strangers(is_closed)
+        Ok(())
     }
 
     fn check_numbers(&self) -> Result<(), String> {
@@ -225,8 +225,13 @@ impl World {
         Ok(())
     }
 
-    /// Answers about links that are gone or were never there, steps that are not due, and looking, change nothing.
-    fn check_strangers(&self, is_closed: bool) -> Result<(), String> {
+    /// What holds in every state: answers about links that are gone or were never there, steps that are not due, and
+    /// looking, change nothing; and after the end nothing is accepted.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn verify(&self) -> Result<(), String> {
+        let is_closed = self.connection.state() == State::Closed;
         let mut copy = self.clone();
         let (now, connection) = (copy.now, &mut copy.connection);
         let present = connection.link();
@@ -281,9 +286,9 @@ impl World {
 }
 
 /// The line of a story.
-pub(super) fn told(events: &[Event]) -> String {
-    let lines = events
+pub(super) fn lines(events: &[Event]) -> String {
+    let all = events
         .iter()
         .map(|event| story::line(event).unwrap_or_else(|| story::name(event).to_owned()));
-    lines.collect::<Vec<_>>().join(", ")
+    all.collect::<Vec<_>>().join(", ")
 }

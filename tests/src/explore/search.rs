@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nats_conn_sm::{State, Timestamp};
 
-use super::check::told;
+use super::check::lines;
 use super::input::Input;
 use super::scope::Scope;
 use super::world::World;
@@ -73,8 +73,16 @@ pub fn search(scope: &Arc<Scope>, most: usize, mut report: impl FnMut(Progress))
             level_left -= 1;
             for input in world.possible() {
                 progress.transitions += 1;
-                let after = match try_input(&world, input) {
-                    Ok(after) => after,
+                let tried = try_input(&world, input).and_then(|after| {
+                    let digest = digest(&after);
+                    let is_new = !known.contains(&digest);
+                    if is_new {
+                        caught(|| after.verify())?;
+                    }
+                    Ok((after, digest, is_new))
+                });
+                let (after, digest, is_new) = match tried {
+                    Ok(tried) => tried,
                     Err(what) => {
                         progress.took = began.elapsed();
                         let mut inputs = ways.to(way);
@@ -88,8 +96,7 @@ pub fn search(scope: &Arc<Scope>, most: usize, mut report: impl FnMut(Progress))
                         };
                     }
                 };
-                let digest = digest(&after);
-                if known.contains(&digest) {
+                if !is_new {
                     continue;
                 }
                 if progress.states >= most {
@@ -123,13 +130,16 @@ pub fn search(scope: &Arc<Scope>, most: usize, mut report: impl FnMut(Progress))
     }
 }
 
-/// A panic is something that does not hold.
 fn try_input(world: &World, input: Input) -> Result<World, String> {
-    let attempt = catch_unwind(AssertUnwindSafe(|| {
+    caught(|| {
         let mut after = world.clone();
         after.apply(input).map(|()| after)
-    }));
-    attempt.unwrap_or_else(|panic| {
+    })
+}
+
+/// A panic is something that does not hold.
+fn caught<T>(attempt: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(format!("panic: {}", text.unwrap_or_default()))
@@ -139,11 +149,11 @@ fn try_input(world: &World, input: Input) -> Result<World, String> {
 /// Lives the life again, and tells it.
 fn tell(scope: &Arc<Scope>, inputs: &[Input]) -> String {
     let mut world = World::new(scope, Timestamp::from_millis(1_000));
-    let mut story = format!("(the beginning): {}\n", told(world.events()));
+    let mut story = format!("(the beginning): {}\n", lines(world.events()));
     for &input in inputs {
         match try_input(&world, input) {
             Ok(after) => {
-                story.push_str(&format!("{input}: {}\n", told(after.events())));
+                story.push_str(&format!("{input}: {}\n", lines(after.events())));
                 world = after;
             }
             Err(what) => story.push_str(&format!("{input}: {what}\n")),
