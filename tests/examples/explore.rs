@@ -71,7 +71,8 @@ fn print(name: &str, how: &str, progress: Progress) {
 
 /// What the worlds are called, and what may happen in them.
 fn worlds() -> Vec<(String, Scope)> {
-    let budgets: [(&str, fn(&mut Budget)); 6] = [
+    type Spend = fn(&mut Budget);
+    let budgets: [(&str, Spend); 6] = [
         ("links", |budget| {
             (budget.faults, budget.forces, budget.infos) = (3, 1, 1)
         }),
