@@ -5,7 +5,8 @@ use core::fmt;
 use bytes::{Buf, BytesMut};
 use nats_proto::TransmitBuf;
 
-use crate::frames::Tag;
+use crate::canonical::Form;
+use crate::frames::{Tag, write_frame};
 use crate::ids::LinkId;
 
 /// What a driver has read from one link and the machine has not yet parsed.
@@ -76,6 +77,25 @@ impl ReceiveBuf {
     /// The bytes that were read and not yet parsed, for a driver that takes the stream back.
     pub fn into_bytes(self) -> BytesMut {
         self.bytes
+    }
+}
+
+/// For exploration.
+impl ReceiveBuf {
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            link: self.link,
+            bytes: self.bytes.clone(),
+            seen: self.seen,
+        }
+    }
+
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        let Self { link, bytes, seen } = self;
+        form.link(*link);
+        form.server_bytes(bytes);
+        // How many they are is a statistic.
+        form.flag(bytes.len() > *seen);
     }
 }
 
@@ -166,6 +186,37 @@ impl Buf for SendBuf {
 
     fn advance(&mut self, count: usize) {
         self.block.advance(count);
+    }
+}
+
+/// For exploration.
+impl SendBuf {
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            link: self.link,
+            block: self.block.clone(),
+            serial: self.serial,
+            uncertain: self.uncertain,
+        }
+    }
+
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        let Self {
+            link,
+            block,
+            serial,
+            uncertain,
+        } = self;
+        form.link(*link);
+        // It counts on; what matters is whether this is a block that was handed out.
+        form.flag(*serial > 0);
+        form.flag(*uncertain);
+        // Which publishes are in it is known to the machine: those of the frames that are left are the last of them.
+        let left = block.frames().filter(|frame| frame.end > block.sent());
+        form.list(left, |form, frame| {
+            form.size(block.sent().saturating_sub(frame.start));
+            write_frame(form, block, frame);
+        });
     }
 }
 

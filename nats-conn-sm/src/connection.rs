@@ -11,6 +11,7 @@ use nats_proto::{QueueGroup, ServerInfo, ServerUrl, Sid, SubjectFilter};
 
 use crate::action::{Action, Credentials};
 use crate::buffers::{ReceiveBuf, SendBuf};
+use crate::canonical::Form;
 use crate::config::Config;
 use crate::error::{
     AuthError, ConfigError, FlushError, LinkEnd, PublishError, RequestStartError, StateError, SubscribeError,
@@ -519,6 +520,15 @@ impl Connection {
     /// One sentence a person can read about what the connection is doing and what it waits for.
     pub fn why(&self, now: Timestamp) -> String {
         self.machine.view().why(now.max(self.machine.view().now()))
+    }
+}
+
+/// For exploration.
+impl Connection {
+    /// The state. A recording is no part of it.
+    pub(crate) fn form(&self) -> Form {
+        let Self { machine, recorder: _ } = self;
+        machine.form()
     }
 }
 

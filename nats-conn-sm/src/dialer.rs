@@ -1,6 +1,7 @@
 //! Which server is dialled next, and when.
 
 mod backoff;
+mod canonical;
 mod discovery;
 mod pool;
 mod round;

@@ -1,5 +1,6 @@
 //! What owners are lent and none of them keeps: the clock, the settings and the one source of randomness.
 
+use crate::canonical::Form;
 use crate::config::Config;
 use crate::rng::Rng;
 use crate::time::Timestamp;
@@ -45,5 +46,14 @@ impl Env {
     /// The settings, and the generator beside them.
     pub(crate) fn config_and_rng(&mut self) -> (&Config, &mut Rng) {
         (&self.config, &mut self.rng)
+    }
+
+    /// A form at this time. It begins with the generator, where what it draws makes a difference: inboxes are renamed.
+    pub(crate) fn form(&self) -> Form {
+        let Self { now, config, rng } = self;
+        let mut form = Form::new(*now, config.inbox_prefix.as_str());
+        let is_drawn = config.randomize || config.backoff.jitter.is_none_or(|jitter| !jitter.is_zero());
+        form.option(is_drawn.then_some(rng), |form, rng| rng.canonical(form));
+        form
     }
 }

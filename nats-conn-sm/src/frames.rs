@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use nats_proto::{ClientOp, EncodeError, Frame, Sid, TransmitBuf};
 use smallvec::SmallVec;
 
+use crate::canonical::Form;
 use crate::ids::PublishSeq;
 use crate::pings::Ping;
 use crate::ranges::SeqRanges;
@@ -373,4 +374,58 @@ pub(crate) fn message_size(head: &[u8]) -> (usize, bool) {
             .saturating_add(usize::from(digit.saturating_sub(b'0')))
     });
     (size, line.starts_with(b"H"))
+}
+
+/// For exploration.
+impl Block {
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        let Self {
+            bytes,
+            publishes,
+            // These follow from the frames.
+            publish_bytes: _,
+            largest: _,
+            has_control: _,
+            pings,
+            last_sub,
+            removed: _,
+            removed_bytes: _,
+        } = self;
+        let mut numbers = publishes.numbers();
+        let live = bytes.frames().filter_map(|frame| {
+            let seq = if frame.tag.is_publish() {
+                numbers.next()
+            } else {
+                None
+            };
+            (!seq.is_some_and(|seq| self.is_removed(seq))).then_some((seq, frame))
+        });
+        form.list(live, |form, (seq, frame)| {
+            form.option(seq, Form::publish);
+            write_frame(form, bytes, frame);
+        });
+        form.list(pings, |form, ping| ping.canonical(form));
+        form.sids_up_to(last_sub.unwrap_or(Sid::new(0)));
+    }
+}
+
+impl Largest {
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        // The length follows from the frame.
+        let Self { seq, len: _, message } = self;
+        form.publish(*seq);
+        form.size(*message);
+    }
+}
+
+/// A whole frame, with its tag.
+pub(crate) fn write_frame(form: &mut Form, from: &TransmitBuf<Tag>, frame: Frame<Tag>) {
+    form.variant(match frame.tag {
+        Tag::Publish => 0,
+        Tag::Request => 1,
+        Tag::Control => 2,
+    });
+    let mut copy = TransmitBuf::new();
+    from.copy_frame(frame, &mut copy);
+    form.client_frame(&copy.chunks().collect::<Vec<_>>().concat());
 }

@@ -1,5 +1,6 @@
 //! What is to be heard: subscriptions, and requests with the one inbox their replies come to.
 
+mod canonical;
 mod requests;
 mod restore;
 mod subscriptions;

@@ -74,12 +74,15 @@ extern crate alloc;
 
 mod action;
 mod buffers;
+mod canonical;
 mod config;
 mod connection;
 mod dialer;
 mod env;
 mod error;
 mod event;
+#[doc(hidden)]
+pub mod exploring;
 mod frames;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,5 +1,6 @@
 //! Whether the connection is open, being drained, or on its way to its end.
 
+use crate::canonical::Form;
 use crate::error::{PublishError, StateError};
 use crate::event::ClosedReason;
 use crate::ids::LinkId;
@@ -263,5 +264,60 @@ impl Life {
             ClosedReason::Requested | ClosedReason::DriverFailed | ClosedReason::Drained { .. } => reason,
             reason => self.drained(complete).unwrap_or(reason),
         }
+    }
+}
+
+/// For exploration.
+impl Life {
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        match self {
+            Self::Open => form.variant(0),
+            Self::Draining(drain) => {
+                form.variant(1);
+                drain.canonical(form);
+            }
+            Self::Closing(closing) => {
+                form.variant(2);
+                closing.canonical(form);
+            }
+            Self::Closed => form.variant(3),
+        }
+    }
+}
+
+impl Drain {
+    fn canonical(&self, form: &mut Form) {
+        let Self {
+            deadline,
+            stage,
+            unread,
+            mark,
+        } = self;
+        form.due(*deadline);
+        match *stage {
+            Stage::Interest { consumed } => {
+                form.variant(0);
+                form.flag(consumed);
+            }
+            Stage::Writes { asked } => {
+                form.variant(1);
+                form.link(asked);
+            }
+        }
+        form.number(*unread);
+        form.losses(*mark);
+    }
+}
+
+impl Closing {
+    fn canonical(&self, form: &mut Form) {
+        let Self {
+            was_draining,
+            reason,
+            until,
+        } = self;
+        form.flag(*was_draining);
+        form.debug(reason);
+        form.due(*until);
     }
 }

@@ -1,5 +1,6 @@
 //! One transport to one server, as it is read: from dialling to its end.
 
+mod canonical;
 mod departure;
 mod ending;
 mod handshake;
@@ -72,6 +73,16 @@ enum End {
         cause: Cause,
         at: Timestamp,
     },
+}
+
+impl End {
+    /// When it was ended.
+    fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::None => None,
+            Self::Awaited { at, .. } | Self::Answered { at, .. } => Some(*at),
+        }
+    }
 }
 
 /// Who ended a link.

@@ -30,6 +30,7 @@ pub use self::view::State;
 pub(crate) use self::view::View;
 
 use crate::action::Action;
+use crate::canonical::Form;
 use crate::config::Config;
 use crate::dialer::Dialer;
 use crate::env::Env;
@@ -108,6 +109,33 @@ impl Machine {
 
     pub(crate) fn take_action(&mut self) -> Option<Action> {
         self.output.next_action()
+    }
+}
+
+/// For exploration.
+impl Machine {
+    /// The state, each owner's part written by itself.
+    pub(crate) fn form(&self) -> Form {
+        let Self {
+            env,
+            life,
+            link,
+            dialer,
+            outbound,
+            interest,
+            output,
+            counters: _,
+            info,
+        } = self;
+        let mut form = env.form();
+        dialer.canonical(&mut form, env);
+        life.canonical(&mut form);
+        form.option(link.as_deref(), |form, link| link.canonical(form, env));
+        outbound.canonical(&mut form);
+        interest.canonical(&mut form);
+        output.canonical(&mut form);
+        form.option(info.as_deref(), |form, info| form.debug(info));
+        form
     }
 }
 

@@ -19,6 +19,7 @@ use self::flight::Flight;
 use self::ledger::Ledger;
 use self::queue::Queue;
 use crate::buffers::SendBuf;
+use crate::canonical::Form;
 use crate::config::Delivery;
 use crate::env::Env;
 use crate::frames::{Block, Gate, Tag};
@@ -252,5 +253,28 @@ impl Outbound {
             // Somebody still waits for room, and what has been written since that PING may make it.
             flight.ask_confirmation();
         }
+    }
+}
+
+/// For exploration.
+impl Outbound {
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        let Self {
+            queue,
+            flight,
+            ledger,
+            takes,
+            refused,
+            // It counts on.
+            flushes: _,
+        } = self;
+        queue.canonical(form);
+        form.option(flight.as_ref(), |form, flight| flight.canonical(form));
+        ledger.canonical(form);
+        form.option(*takes, |form, Takes { max_payload, headers }| {
+            form.number(max_payload);
+            form.flag(headers);
+        });
+        form.flag(*refused);
     }
 }

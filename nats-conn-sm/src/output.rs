@@ -1,5 +1,7 @@
 //! Events and actions that wait to be polled.
 
+mod canonical;
+
 use alloc::collections::VecDeque;
 
 use crate::action::Action;

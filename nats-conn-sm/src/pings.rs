@@ -2,6 +2,7 @@
 
 use nats_proto::Sid;
 
+use crate::canonical::Form;
 use crate::ids::{FlushId, PublishSeq, RoundTripId};
 
 /// A PING that is to be written.
@@ -70,5 +71,42 @@ impl PingKind {
     /// Whether its PONG settles something that the application waits for.
     pub(crate) fn is_awaited(self) -> bool {
         matches!(self, Self::Flush(_) | Self::RoundTrip(_))
+    }
+}
+
+/// For exploration.
+impl Ping {
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        let Self { kind, covers, subs } = self;
+        kind.canonical(form);
+        form.publishes_up_to(*covers);
+        form.sids_up_to(*subs);
+    }
+}
+
+impl PingKind {
+    pub(crate) fn canonical(self, form: &mut Form) {
+        match self {
+            Self::Handshake => form.variant(0),
+            Self::KeepAlive => form.variant(1),
+            Self::Flush(flush) => {
+                form.variant(2);
+                form.flush(flush);
+            }
+            Self::RoundTrip(round_trip) => {
+                form.variant(3);
+                form.round_trip(round_trip);
+            }
+            Self::DrainSubscription(sid) => {
+                form.variant(4);
+                form.sid(sid);
+            }
+            Self::DrainAll => form.variant(5),
+            Self::DrainWrites => form.variant(6),
+            Self::Restore => form.variant(7),
+            Self::Volume => form.variant(8),
+            Self::Confirm => form.variant(9),
+            Self::LameDuck => form.variant(10),
+        }
     }
 }

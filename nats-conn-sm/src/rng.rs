@@ -6,6 +6,8 @@ use core::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
+use crate::canonical::Form;
+
 /// A generator that is determined by its seed. It is a cryptographic one: whoever sees the inboxes of a connection, and
 /// how long it waits, cannot work out the inboxes to come.
 #[derive(Clone)]
@@ -59,6 +61,14 @@ impl Rng {
             .filter_map(|_| ALPHABET.get(self.up_to(61) as usize))
             .map(|&byte| char::from(byte))
             .collect()
+    }
+}
+
+impl Rng {
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        let Self { seed, drawn } = self;
+        form.whole(seed);
+        form.number(*drawn);
     }
 }
 

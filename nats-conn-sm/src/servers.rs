@@ -6,6 +6,7 @@ use core::fmt;
 
 use nats_proto::{Scheme, ServerUrl};
 
+use crate::canonical::Form;
 use crate::error::{ConnectError, Phase};
 use crate::ids::ServerId;
 
@@ -148,5 +149,35 @@ impl AttemptFailure {
             phase,
             error,
         }
+    }
+}
+
+/// For exploration.
+impl Server {
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        let Self { id, url, tls_name } = self;
+        form.server(*id);
+        form.whole(url);
+        form.whole(tls_name);
+    }
+}
+
+impl ServerStatus {
+    pub(crate) fn canonical(&self, form: &mut Form) {
+        let Self {
+            server,
+            discovered,
+            current,
+            next,
+            lame_duck,
+            failures,
+            last_error,
+        } = self;
+        server.canonical(form);
+        for flag in [discovered, current, next, lame_duck] {
+            form.flag(*flag);
+        }
+        form.number(u64::from(*failures));
+        form.option(last_error.as_deref(), |form, failure| form.debug(failure));
     }
 }

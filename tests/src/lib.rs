@@ -2,6 +2,7 @@
 
 pub mod any_order;
 pub mod by_hand;
+pub mod explore;
 pub mod golden;
 pub mod grammar;
 pub mod ledger;

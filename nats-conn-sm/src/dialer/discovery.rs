@@ -7,6 +7,7 @@ use nats_proto::{Scheme, ServerUrl, UrlError};
 
 use super::pool::{Entry, Pool};
 use super::round::Round;
+use crate::canonical::Form;
 use crate::ids::ServerId;
 use crate::rng::Rng;
 use crate::servers::Server;
@@ -53,6 +54,15 @@ impl News {
     pub(super) fn take(&mut self) -> Option<(Vec<Server>, Vec<Server>)> {
         let Self { added, removed } = core::mem::take(self);
         (!added.is_empty() || !removed.is_empty()).then_some((added, removed))
+    }
+}
+
+/// For exploration.
+impl News {
+    pub(super) fn canonical(&self, form: &mut Form) {
+        let Self { added, removed } = self;
+        form.list(added, |form, server| server.canonical(form));
+        form.list(removed, |form, server| server.canonical(form));
     }
 }
 

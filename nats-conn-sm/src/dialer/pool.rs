@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::round::Round;
+use crate::canonical::Form;
+use crate::env::Env;
 use crate::event::RemovalReason;
 use crate::ids::ServerId;
 use crate::servers::{AttemptFailure, Server, ServerStatus};
@@ -305,5 +307,60 @@ impl Entry {
 
     fn is_lame_duck(&self, now: Timestamp) -> bool {
         self.lame_duck.is_some_and(|mark| now < mark.until)
+    }
+}
+
+/// For exploration.
+impl Pool {
+    pub(super) fn canonical(&self, form: &mut Form, env: &Env) {
+        let Self {
+            entries,
+            round,
+            // It counts on.
+            next_id: _,
+            lost,
+            removed_otherwise,
+        } = self;
+        form.list(entries, |form, entry| entry.canonical(form, env));
+        round.canonical(form);
+        // A server that has left comes back with another number.
+        form.option(lost.filter(|&lost| self.get(lost).is_some()), Form::server);
+        form.flag(*removed_otherwise);
+    }
+}
+
+impl Entry {
+    fn canonical(&self, form: &mut Form, env: &Env) {
+        let Self {
+            server,
+            discovered,
+            failures,
+            counted,
+            last_error,
+            tried,
+            learned,
+            lame_duck,
+            auth_row,
+            max_payload,
+            warned,
+            used_tls,
+        } = self;
+        server.canonical(form);
+        for flag in [discovered, tried, learned, warned, used_tls] {
+            form.flag(*flag);
+        }
+        form.number(u64::from(*failures));
+        form.number(u64::from(*counted));
+        form.option(last_error.as_deref(), |form, failure| form.debug(failure));
+        let mark = lame_duck.filter(|_| self.is_lame_duck(env.now()));
+        form.option(mark, |form, LameDuck { until, unlisted }| {
+            form.due(until);
+            form.flag(unlisted);
+        });
+        form.option(auth_row.as_ref(), |form, AuthRow { code, since }| {
+            form.text(code.as_bytes());
+            form.since(*since, env.config().auth_strike_gap);
+        });
+        form.option(*max_payload, Form::number);
     }
 }

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use nats_proto::ServerUrl;
 
+use crate::canonical::Form;
+
 /// Of the servers that are learned within a round no more have a turn in it, so that servers that refuse us and announce
 /// ever new ones are not followed without any time passing. The others have theirs in later rounds.
 const LEARNED: usize = 64;
@@ -48,5 +50,19 @@ impl Round {
 
     fn turns(&mut self) -> &mut Turns {
         self.0.get_or_insert_with(Box::default)
+    }
+}
+
+/// For exploration.
+impl Round {
+    pub(super) fn canonical(&self, form: &mut Form) {
+        // None is as good as one without anything.
+        let Self(turns) = self;
+        let gone = turns.iter().flat_map(|turns| &turns.gone);
+        form.list(gone, |form, url| form.whole(url));
+        form.size(turns.as_ref().map_or(0, |turns| {
+            let Turns { gone: _, learned } = **turns;
+            learned
+        }));
     }
 }

@@ -1,5 +1,7 @@
 //! Requests that wait for their replies, which come to one inbox.
 
+mod canonical;
+
 use alloc::collections::BinaryHeap;
 use alloc::format;
 use alloc::vec::Vec;

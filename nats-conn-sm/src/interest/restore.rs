@@ -4,6 +4,7 @@
 use nats_proto::{ClientOp, Sid};
 
 use super::subscriptions::{Purpose, Subscriptions};
+use crate::canonical::Form;
 use crate::frames::{BLOCK, Block};
 use crate::ids::LinkId;
 
@@ -140,6 +141,40 @@ impl OnLink {
         };
         self.cursor = Cursor::Done;
         Some((restored.saturating_sub(refused), refused))
+    }
+}
+
+/// For exploration.
+impl OnLink {
+    pub(super) fn canonical(&self, form: &mut Form) {
+        let Self { link, cursor, proven } = self;
+        form.link(*link);
+        match *cursor {
+            Cursor::Writing {
+                after,
+                last,
+                restored,
+                refused,
+            } => {
+                form.variant(0);
+                form.sids_up_to(after);
+                form.sids_up_to(last);
+                form.number(restored);
+                form.number(refused);
+            }
+            Cursor::Awaiting {
+                last,
+                restored,
+                refused,
+            } => {
+                form.variant(1);
+                form.sids_up_to(last);
+                form.number(restored);
+                form.number(refused);
+            }
+            Cursor::Done => form.variant(2),
+        }
+        form.sids_up_to(*proven);
     }
 }
 

@@ -6,6 +6,7 @@ use core::ops::Bound;
 
 use nats_proto::{ClientOp, QueueGroup, Sid, SubjectFilter};
 
+use crate::canonical::Form;
 use crate::ids::LinkId;
 
 /// What is known of one subscription.
@@ -71,6 +72,36 @@ impl Subscription {
 
     fn is_exhausted(&self) -> bool {
         self.max.is_some_and(|max| self.received >= max.get())
+    }
+}
+
+/// For exploration.
+impl Subscription {
+    /// Which link heard of it is of interest only for the present one: what other links knew is written anew.
+    fn canonical(&self, present: Option<LinkId>, form: &mut Form) {
+        let Self {
+            filter,
+            queue,
+            max,
+            received,
+            received_before,
+            link,
+            purpose,
+        } = self;
+        form.text(filter.as_str().as_bytes());
+        form.option(queue.as_ref(), |form, queue| form.text(queue.as_str().as_bytes()));
+        form.option(*max, |form, max| form.number(max.get()));
+        match purpose {
+            Purpose::Deliver => form.variant(0),
+            Purpose::Drain => form.variant(1),
+            Purpose::Inbox => form.variant(2),
+        }
+        // An inbox has no maximum, ever.
+        form.option((*purpose != Purpose::Inbox).then_some(*received), Form::number);
+        let is_heard = link.is_some() && *link == present;
+        form.option(is_heard.then_some(*received_before), |form, before| {
+            form.option((*purpose != Purpose::Inbox).then_some(before), Form::number);
+        });
     }
 }
 
@@ -213,5 +244,21 @@ impl Subscriptions {
             .filter(|(_, subscription)| holds(subscription))
             .map(|(&sid, _)| sid)
             .collect()
+    }
+}
+
+/// For exploration.
+impl Subscriptions {
+    pub(super) fn canonical(&self, present: Option<LinkId>, form: &mut Form) {
+        let Self {
+            table,
+            // It counts on, and is above all that are mentioned.
+            last: _,
+            inboxes: _,
+        } = self;
+        form.list(table, |form, (&sid, subscription)| {
+            form.sid(sid);
+            subscription.canonical(present, form);
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::canonical::Form;
 use crate::time::Timestamp;
 
 /// The keep-alive of one session.
@@ -123,6 +124,30 @@ impl Liveness {
     fn ask(&mut self) -> Tick {
         self.waiting = true;
         Tick::Ping
+    }
+}
+
+/// For exploration.
+impl Liveness {
+    pub(super) fn canonical(&self, form: &mut Form) {
+        let Self {
+            // Settings.
+            interval: _,
+            max_out: _,
+            // A statistic.
+            heard_at: _,
+            tick,
+            unanswered,
+            waiting,
+            silent,
+            is_suspect,
+        } = self;
+        // How late a tick comes makes a difference.
+        form.moment(*tick);
+        form.number(u64::from(*unanswered));
+        form.flag(*waiting);
+        form.number(u64::from(*silent));
+        form.flag(*is_suspect);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::departure::Departure;
 use super::liveness::Liveness;
+use crate::canonical::Form;
 use crate::env::Env;
 use crate::time::Timestamp;
 
@@ -49,5 +50,21 @@ impl Session {
 
     pub(super) fn set_departure(&mut self, departure: Departure) {
         self.departure = departure;
+    }
+}
+
+/// For exploration.
+impl Session {
+    pub(super) fn canonical(&self, form: &mut Form) {
+        let Self {
+            // The link writes how long it lived.
+            since: _,
+            is_first,
+            liveness,
+            departure,
+        } = self;
+        form.flag(*is_first);
+        liveness.canonical(form);
+        departure.canonical(form);
     }
 }

@@ -1,5 +1,7 @@
 //! Everything that was handed to one link, and what goes ahead of its next block. It dies with the link.
 
+mod canonical;
+
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;

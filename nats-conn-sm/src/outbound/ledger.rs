@@ -1,5 +1,6 @@
 //! How many publishes met which fate: five counters that always add up to what was accepted.
 
+use crate::canonical::Form;
 use crate::frames::Tag;
 use crate::ids::PublishSeq;
 use crate::ranges::SeqRanges;
@@ -108,6 +109,22 @@ impl Ledger {
             settled,
             ..self.fates
         }
+    }
+}
+
+/// For exploration.
+impl Ledger {
+    pub(super) fn canonical(&self, form: &mut Form) {
+        let Self {
+            fates,
+            written_up_to,
+            out_messages: _,
+            out_bytes: _,
+        } = self;
+        form.number(fates.queued);
+        form.losses(self.lost());
+        // None is as good as a number below all that are mentioned.
+        form.publishes_up_to(written_up_to.unwrap_or(PublishSeq::from_u64(0)));
     }
 }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use nats_proto::{ClientOp, EncodeError, Frame, TransmitBuf};
 
 use super::ledger::Dropped;
+use crate::canonical::Form;
 use crate::frames::{BLOCK, Block, Shape, Tag, frame_len, message_size};
 use crate::ids::PublishSeq;
 use crate::pings::{Ping, PingKind};
@@ -324,6 +325,25 @@ impl Queue {
     fn forget_demands(&mut self) {
         self.largest_message = 0;
         self.has_headers = false;
+    }
+}
+
+/// For exploration.
+impl Queue {
+    pub(super) fn canonical(&self, form: &mut Form) {
+        let Self {
+            blocks,
+            tail,
+            // Memory.
+            spare: _,
+            // This follows from the frames.
+            publish_bytes: _,
+            // These are bounds; they decide whether it is worth looking at the frames.
+            largest_message: _,
+            has_headers: _,
+        } = self;
+        form.list(blocks, |form, block| block.canonical(form));
+        tail.canonical(form);
     }
 }
 

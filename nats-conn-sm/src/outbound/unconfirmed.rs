@@ -4,7 +4,8 @@ use alloc::collections::VecDeque;
 
 use nats_proto::TransmitBuf;
 
-use crate::frames::{Largest, Tag};
+use crate::canonical::Form;
+use crate::frames::{Largest, Tag, write_frame};
 use crate::ids::PublishSeq;
 use crate::ranges::{SeqRanges, span};
 
@@ -188,5 +189,47 @@ impl Unconfirmed {
     /// The largest message that may be with the server and is not confirmed.
     pub(super) fn largest(&self) -> Option<Largest> {
         self.largest.front().map(|&(_, largest)| largest)
+    }
+}
+
+/// For exploration.
+impl Unconfirmed {
+    pub(super) fn canonical(&self, form: &mut Form) {
+        let Self {
+            written,
+            kept,
+            // The sum of the blocks' bytes.
+            kept_bytes: _,
+            confirmed_up_to,
+            largest,
+        } = self;
+        form.publishes(written);
+        form.list(kept, |form, kept| kept.canonical(form, *confirmed_up_to));
+        form.publishes_up_to(*confirmed_up_to);
+        form.list(largest, |form, (last, largest)| {
+            form.publishes_up_to(*last);
+            largest.canonical(form);
+        });
+    }
+}
+
+impl Kept {
+    /// What is confirmed of it is kept with the rest, and never looked at again.
+    fn canonical(&self, form: &mut Form, confirmed_up_to: PublishSeq) {
+        let Self {
+            block,
+            publishes,
+            bytes,
+        } = self;
+        let frames = block.frames().filter(|frame| frame.tag.is_publish());
+        let live = publishes.numbers().zip(frames);
+        form.list(
+            live.filter(|(seq, _)| *seq > confirmed_up_to),
+            |form, (seq, frame)| {
+                form.publish(seq);
+                write_frame(form, block, frame);
+            },
+        );
+        form.size(*bytes);
     }
 }

@@ -242,8 +242,9 @@ impl Backpressure {
     pub fn note(&mut self, delivered: Delivered, now: Instant, waker: &Waker) {
         for mail in delivered.crowded {
             // A read takes several turns: its mailbox waits, and is charged for that, once.
-            if !self.crowded.iter().any(|crowded| crowded.is_for(&mail)) {
-                self.crowded.push(Crowded::new(mail, now, waker));
+            match self.crowded.iter().find(|crowded| crowded.is_for(&mail)) {
+                Some(crowded) => crowded.refilled(waker),
+                None => self.crowded.push(Crowded::new(mail, now, waker)),
             }
         }
     }
@@ -264,5 +265,29 @@ impl Backpressure {
             None => false,
         });
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nats_conn_sm::MailboxLimits;
+    use nats_proto::Sid;
+
+    use super::*;
+    use crate::core::clock::DrainClock;
+    use crate::core::mail::tests::messages;
+
+    #[test]
+    fn the_reader_is_woken_also_where_the_mailbox_was_half_empty_and_filled_again_before_it_looked() {
+        let (now, second, clock) = (Instant::now(), Duration::from_secs(1), DrainClock::default());
+        let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
+        let mut backpressure = Backpressure::default();
+        for batch in 1..=3 {
+            // One read takes several turns.
+            assert!(mail.fill(batch, &mut messages(6), second, None).crowded);
+            backpressure.note(Delivered::crowding(mail.clone()), now, Waker::noop());
+            let wakes: Vec<bool> = (0..6).map(|_| mail.try_take(&clock).reader.is_some()).collect();
+            assert_eq!(wakes, [true, false, false, false, false, false], "batch {batch}");
+        }
     }
 }

@@ -229,7 +229,7 @@ mod tests {
         let began = Instant::now();
         let mut draining = draining(began);
         let gone = mail(7);
-        gone.abandon();
+        assert!(gone.abandon().is_none());
         for mail in [mail(2), mail(3), gone, mail(0)] {
             draining.note(mail);
         }

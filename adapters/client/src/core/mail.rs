@@ -156,10 +156,11 @@ impl Mail {
     }
 
     /// The handle is gone.
-    pub(crate) fn abandon(&self) {
+    #[must_use = "the one who reads may wait for this mailbox"]
+    pub(crate) fn abandon(&self) -> Option<Waker> {
         let mut state = lock(&self.state);
         state.abandoned = true;
-        state.content = None;
+        state.content.take()?.reader
     }
 
     /// Whether there is nothing left that somebody could take, nor in anybody's hand.
@@ -313,6 +314,13 @@ impl Crowded {
         }
     }
 
+    /// It was filled again: who has taken enough of it meanwhile has called the waker, and would call nobody now.
+    pub(crate) fn refilled(&self, waker: &Waker) {
+        if let Some(content) = &mut lock(&self.mail.state).content {
+            remember(&mut content.reader, waker);
+        }
+    }
+
     /// Whether this is the mailbox that reading waits for.
     pub(crate) fn is_for(&self, mail: &Arc<Mail>) -> bool {
         Arc::ptr_eq(&self.mail, mail)
@@ -349,7 +357,7 @@ impl Crowded {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use bytes::BytesMut;
     use nats_proto::{Decoder, ServerOp};
 
@@ -358,7 +366,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_millis(200);
     const TICK: Duration = Duration::from_millis(30);
 
-    fn messages(count: usize) -> VecDeque<Message> {
+    pub(crate) fn messages(count: usize) -> VecDeque<Message> {
         let mut wire = BytesMut::from("MSG a 1 1\r\nx\r\n".repeat(count).as_str());
         let mut decoder = Decoder::default();
         std::iter::from_fn(|| decoder.decode(&mut wire).unwrap())
@@ -398,6 +406,14 @@ mod tests {
         assert!(!take(&mail) && !take(&mail), "still more than half");
         assert!(take(&mail), "the reader is woken");
         assert_eq!(crowded.check(now + TICK), None);
+    }
+
+    #[test]
+    fn the_reader_is_woken_when_the_handle_is_gone() {
+        let now = Instant::now();
+        let (mail, mut crowded) = crowded(now);
+        assert!(mail.abandon().is_some());
+        assert_eq!(crowded.check(now), None);
     }
 
     #[test]

@@ -269,7 +269,7 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
-    /// Everything outside the lock. Says whether there is something to report to the machine.
+    /// Everything outside the lock. Says whether another round is due before the driver sleeps.
     fn poll_outside(&mut self, cx: &mut Context<'_>) -> bool {
         let mut busy = self.timer.poll(cx);
         busy |= self.poll_identity(cx);
@@ -339,9 +339,11 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
+    /// Whether this is not all: only a stream that was asked and had nothing wakes the driver when something arrives.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if self.unparsed {
-            return false;
+            // Perhaps nothing comes of what is left, and then the stream is still to be asked before the driver sleeps.
+            return true;
         }
         let failing = matches!(self.link, Link::Failing { .. });
         let now = Instant::now();

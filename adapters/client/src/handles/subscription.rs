@@ -129,7 +129,9 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.mail.abandon();
+        if let Some(reader) = self.mail.abandon() {
+            reader.wake();
+        }
         let sid = self.sid();
         if self.mail.ended().is_some() {
             // A drain of the connection may wait for what was left here.

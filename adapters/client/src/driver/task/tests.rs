@@ -5,15 +5,17 @@ use std::future::IntoFuture;
 use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::sync::Mutex;
-use std::task::Waker;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
 use std::thread;
 
 use bytes::BytesMut;
 use nats_conn_sm::{DisconnectReason, Event, MailboxLimits};
-use nats_proto::{Decoder, ServerOp, Sid, Subject};
+use nats_proto::{Sid, Subject};
 
 use super::*;
 use crate::core::mail::Mail;
+use crate::core::mail::tests::messages;
 use crate::driver::blocking;
 use crate::{Client, ClientEvent, ConnectOptions, Events, StartError};
 
@@ -138,6 +140,10 @@ impl Runtime for OneThread {
 
 /// A connection over a stream whose reading brings this after the handshake and the first publish.
 fn connection(fails: bool, reads: impl IntoIterator<Item = Read>) -> (Client, Events) {
+    options(fails, reads).start().unwrap()
+}
+
+fn options(fails: bool, reads: impl IntoIterator<Item = Read>) -> ConnectOptions<OneThread> {
     let handshake = [
         Read::Bytes("INFO {\"max_payload\":1000}\r\n"),
         Read::After("PING\r\n"),
@@ -151,8 +157,28 @@ fn connection(fails: bool, reads: impl IntoIterator<Item = Read>) -> (Client, Ev
         reader: None,
     };
     let servers = vec!["nats://localhost".parse().unwrap()];
-    let options = ConnectOptions::with_adapter(servers, OneThread(Mutex::new(Some(stream))));
-    options.start().unwrap()
+    ConnectOptions::with_adapter(servers, OneThread(Mutex::new(Some(stream))))
+}
+
+/// Notes that it was called.
+#[derive(Default)]
+struct Called(AtomicBool);
+
+impl Wake for Called {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Polls a driver until it sleeps: until it is pending and has called nobody.
+fn run_until_asleep(driver: &mut Driver<OneThread>) {
+    let called = Arc::<Called>::default();
+    let waker = called.clone().into();
+    let mut awake = true;
+    while awake {
+        let done = Pin::new(&mut *driver).poll(&mut Context::from_waker(&waker));
+        awake = done.is_pending() && called.0.swap(false, Ordering::SeqCst);
+    }
 }
 
 /// Publishes something on a stream that fails then, and says why the link ended.
@@ -210,17 +236,8 @@ fn a_reply_that_was_read_counts_also_where_its_driver_was_held_up_beyond_the_dea
 fn a_driver_that_held_reading_up_does_not_sleep_when_that_is_over() {
     let limits = MailboxLimits::new(10, 1 << 20);
     let mail = Mail::new(Sid::new(1), limits);
-    let mut decoder = Decoder::default();
-    let mut wire = BytesMut::from("MSG a 1 1\r\nx\r\n".repeat(8).as_str());
-    let ops = std::iter::from_fn(|| decoder.decode(&mut wire).unwrap());
-    let mut messages = ops
-        .filter_map(|op| match op {
-            ServerOp::Message(message) => Some(message),
-            _ => None,
-        })
-        .collect();
     let second = Duration::from_secs(1);
-    assert!(mail.fill(1, &mut messages, second, None).crowded);
+    assert!(mail.fill(1, &mut messages(8), second, None).crowded);
 
     let options = ConnectOptions::with_adapter(
         vec!["nats://localhost".parse().unwrap()],
@@ -238,4 +255,24 @@ fn a_driver_that_held_reading_up_does_not_sleep_when_that_is_over() {
     // It has taken nothing by then.
     assert_eq!(driver.next_wakeup(None, next), Some(next));
     assert_eq!(driver.next_wakeup(None, next), None);
+}
+
+#[test]
+fn a_driver_does_not_sleep_before_it_has_asked_the_stream_again_whatever_was_left_of_the_last_read() {
+    for messages in EVENTS_A_TURN - 1..=EVENTS_A_TURN + 1 {
+        let read = "MSG a 1 1\r\nx\r\n".repeat(messages) + "MSG a 1 ";
+        let reads = [Read::Bytes(read.leak()), Read::Bytes("1\r\nx\r\n")];
+        let prepared = options(false, reads).prepare().unwrap();
+        let mut driver = Driver::new(prepared.parts, Arc::new(prepared.adapter));
+        run_until_asleep(&mut driver);
+        let subject = Subject::from_static("a");
+        let mut subscription = prepared.client.subscribe(&subject).unwrap();
+        prepared
+            .client
+            .try_publish(nats_conn_sm::Publish::new(&subject, "x"))
+            .unwrap();
+        run_until_asleep(&mut driver);
+        let taken = std::iter::from_fn(|| subscription.try_next()).count();
+        assert_eq!(taken, messages + 1);
+    }
 }

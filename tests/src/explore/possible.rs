@@ -1,0 +1,168 @@
+//! Which inputs are possible in a state, and what they cost.
+
+use nats_conn_sm::State;
+
+use super::input::{Fault, Input, Op};
+use super::scope::Budget;
+use super::world::{Driver, Stage, World};
+
+impl World {
+    /// What may happen next.
+    pub fn possible(&self) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        if self.connection.state() != State::Closed {
+            self.application(&mut inputs);
+        }
+        if self.connection.poll_timeout().is_some() {
+            inputs.push(Input::Timeout);
+        }
+        if let Some(driver) = &self.driver {
+            match driver.stage {
+                Stage::Dialing => inputs.extend([Input::Connected, Input::DialFails]),
+                Stage::Tls => inputs.extend([Input::TlsDone, Input::TlsFails]),
+                Stage::Open => self.open(driver, &mut inputs),
+                Stage::Leaving => inputs.push(Input::LastAnswer),
+                Stage::Gone => {}
+            }
+        }
+        inputs.retain(|&input| self.price(input).is_none_or(|price| has(self.budget, price)));
+        inputs
+    }
+
+    fn application(&self, inputs: &mut Vec<Input>) {
+        inputs.extend([Input::Publish, Input::Drain, Input::Close, Input::ForceReconnect]);
+        // Of these there is one at a time.
+        let begun = [Input::Subscribe, Input::Request, Input::Flush];
+        let is_open = self.checks.open();
+        inputs.extend(
+            begun
+                .into_iter()
+                .zip(is_open)
+                .filter(|(_, is_open)| !is_open)
+                .map(|(input, _)| input),
+        );
+        if self.checks.may_limit() {
+            inputs.push(Input::Limit);
+        }
+        if self.checks.has_subscription() {
+            inputs.push(Input::Unsubscribe);
+        }
+        if self.checks.is_drain_unfinished() {
+            inputs.push(Input::FinishDrain);
+        }
+    }
+
+    fn open(&self, driver: &Driver, inputs: &mut Vec<Input>) {
+        if !driver.tx.is_empty() {
+            inputs.push(Input::WriteAll);
+            if !driver.is_cut {
+                inputs.extend([Input::WriteOne, Input::WriteMost]);
+            }
+            inputs.push(Input::EndUncertain);
+        }
+        inputs.push(Input::Eof);
+        if !driver.rest.is_empty() {
+            return inputs.push(Input::Rest);
+        }
+        let mut ops = vec![Op::Info, Op::InfoSmall, Op::Pong, Op::Rubbish];
+        ops.push(if driver.info_came {
+            Op::InfoLameDuck
+        } else {
+            Op::InfoTls
+        });
+        ops.extend(Fault::ALL.map(Op::Err));
+        if driver.info_came {
+            ops.push(Op::Ping);
+            if self.checks.is_in_session() {
+                if self.subscription.is_some() {
+                    ops.push(Op::Message);
+                }
+                if self
+                    .reply_to
+                    .as_ref()
+                    .is_some_and(|(_, subject)| !subject.is_empty())
+                {
+                    ops.extend([Op::Reply, Op::NoResponders]);
+                }
+            }
+        }
+        for op in ops {
+            inputs.push(Input::Say(op));
+            if matches!(op, Op::Info | Op::Pong | Op::Message | Op::Reply) {
+                inputs.push(Input::Begin(op));
+            }
+            if matches!(op, Op::Pong | Op::Message | Op::Err(_)) {
+                inputs.push(Input::SayAndEnd(op));
+            }
+        }
+    }
+
+    /// Whether something goes wrong.
+    pub(super) fn is_fault(&self, input: Input) -> bool {
+        let mut budget = Budget {
+            faults: 1,
+            ..Budget::default()
+        };
+        self.price(input).is_some_and(|price| *price(&mut budget) > 0)
+    }
+
+    pub(super) fn pay(&mut self, input: Input) {
+        for price in [self.price(input), self.surcharge(input)].into_iter().flatten() {
+            let left = price(&mut self.budget);
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    /// What an input uses up, if anything.
+    fn price(&self, input: Input) -> Option<Price> {
+        let driver = self.driver.as_ref();
+        let first_info = driver.is_some_and(|driver| !driver.info_came);
+        let awaited_pong = driver.is_some_and(|driver| driver.pings > 0);
+        Some(match input {
+            Input::Publish => |budget| &mut budget.publishes,
+            Input::Subscribe => |budget| &mut budget.subscriptions,
+            Input::Request => |budget| &mut budget.requests,
+            Input::Flush => |budget| &mut budget.flushes,
+            Input::Drain => |budget| &mut budget.drains,
+            Input::Close => |budget| &mut budget.closes,
+            Input::ForceReconnect => |budget| &mut budget.forces,
+            Input::WriteOne | Input::WriteMost | Input::Begin(_) => |budget| &mut budget.parts,
+            Input::Say(Op::Info) if first_info => return None,
+            Input::Say(Op::Info | Op::InfoLameDuck) => |budget| &mut budget.infos,
+            Input::Say(Op::Pong) if awaited_pong => return None,
+            Input::Say(Op::Ping) => |budget| &mut budget.pings,
+            Input::Say(Op::Message | Op::Reply | Op::NoResponders) => |budget| &mut budget.messages,
+            Input::Say(_)
+            | Input::SayAndEnd(_)
+            | Input::Eof
+            | Input::EndUncertain
+            | Input::DialFails
+            | Input::TlsFails => |budget| &mut budget.faults,
+            Input::Limit
+            | Input::Unsubscribe
+            | Input::FinishDrain
+            | Input::Timeout
+            | Input::Connected
+            | Input::TlsDone
+            | Input::WriteAll
+            | Input::LastAnswer
+            | Input::Rest => return None,
+        })
+    }
+
+    /// A message that comes in part, or with the end of its link, is one of the messages too.
+    fn surcharge(&self, input: Input) -> Option<Price> {
+        match input {
+            Input::Begin(Op::Message | Op::Reply) | Input::SayAndEnd(Op::Message) => {
+                Some(|budget| &mut budget.messages)
+            }
+            _ => None,
+        }
+    }
+}
+
+type Price = fn(&mut Budget) -> &mut u8;
+
+fn has(mut budget: Budget, price: Price) -> bool {
+    *price(&mut budget) > 0
+}

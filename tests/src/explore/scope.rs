@@ -1,0 +1,93 @@
+//! How large a world is: its settings, and how often each thing may happen in a life.
+
+use std::time::Duration;
+
+use nats_conn_sm::{Config, Delivery};
+
+use super::input::{Input, Op};
+use crate::scenario::url;
+
+/// The settings of the machine, and what may happen.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The settings. Nothing is drawn but inboxes, so that the generator is no part of a state.
+    pub config: Config,
+    /// How often each thing may happen.
+    pub budget: Budget,
+    /// What every life begins with, at no cost.
+    pub beginning: Vec<Input>,
+}
+
+/// How often each thing may still happen. What is not in here may happen at any time: steps of a driver that
+/// behaves, answers that are due, and the next deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Budget {
+    /// Publishes of the application.
+    pub publishes: u8,
+    /// Subscriptions of the application, each of which may be given a maximum and may be unsubscribed.
+    pub subscriptions: u8,
+    /// Requests of the application.
+    pub requests: u8,
+    /// Flushes of the application.
+    pub flushes: u8,
+    /// Drains of the application.
+    pub drains: u8,
+    /// Closes of the application.
+    pub closes: u8,
+    /// Forced reconnects of the application.
+    pub forces: u8,
+    /// Messages and replies of the server.
+    pub messages: u8,
+    /// PINGs of the server.
+    pub pings: u8,
+    /// INFOs of the server after its first.
+    pub infos: u8,
+    /// Writes that take a part of a block, and reads that end within a frame.
+    pub parts: u8,
+    /// What goes wrong: errors, ends, rubbish, dials that fail, answers to nothing.
+    pub faults: u8,
+}
+
+impl Scope {
+    /// One server, this delivery, and nothing that may happen yet.
+    pub fn new(delivery: Delivery) -> Self {
+        let mut config = Config::new(vec![url("nats://n1.test:4222")]);
+        config.randomize = false;
+        config.backoff.jitter = Some(Duration::ZERO);
+        config.max_reconnects = Some(2);
+        config.delivery = delivery;
+        config.confirm_after = None;
+        Self {
+            config,
+            budget: Budget::default(),
+            beginning: Vec::new(),
+        }
+    }
+
+    /// The same with another budget.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Budget)) -> Self {
+        change(&mut self.budget);
+        self
+    }
+
+    /// The same from the first session on.
+    #[must_use]
+    pub fn in_session(mut self) -> Self {
+        let session = [
+            Input::Connected,
+            Input::Say(Op::Info),
+            Input::WriteAll,
+            Input::Say(Op::Pong),
+        ];
+        self.beginning.extend(session);
+        self
+    }
+
+    /// The same with a second server.
+    #[must_use]
+    pub fn two_servers(mut self) -> Self {
+        self.config.servers.push(url("nats://n2.test:4222"));
+        self
+    }
+}
