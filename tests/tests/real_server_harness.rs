@@ -285,7 +285,7 @@ on_every_server! {
         receiver.expect("MSG far 1 1");
     }
 
-    fn a_cluster_forgets_a_crashed_node_and_takes_it_back(version) {
+    fn a_cluster_removes_a_crashed_node_and_readmits_it(version) {
         let cluster = Cluster::start(version, 3, ServerConfig::new());
         cluster.node(1).kill();
         cluster.wait_until_formed();

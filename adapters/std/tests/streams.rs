@@ -126,7 +126,7 @@ fn a_stream_that_does_not_wait_is_not_asked_without_end() {
 }
 
 #[test]
-fn a_stream_that_takes_nothing_and_does_not_wait_is_not_asked_without_end() {
+fn a_nonblocking_stream_that_takes_nothing_is_not_polled_in_a_busy_loop() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = listener.local_addr().unwrap().to_string();
     let peer = thread::spawn(move || {

@@ -412,7 +412,7 @@ fn a_small_size_is_written_in_one_piece() {
 }
 
 #[test]
-fn a_payload_can_be_made_of_what_is_at_hand() {
+fn a_payload_can_be_made_from_common_types() {
     let vector = b"abc".to_vec();
     let bytes = Bytes::from_static(b"abc");
     let payloads: [Payload<'_>; 9] = [

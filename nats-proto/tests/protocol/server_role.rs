@@ -392,7 +392,7 @@ fn the_arguments_of_a_line_have_a_limit() {
 }
 
 #[test]
-fn blanks_before_the_arguments_have_a_limit_too() {
+fn blanks_before_the_arguments_are_limited() {
     let line =
         |count: usize, rest: &str| format!("SUB{}{rest}", " \t".repeat(count / 2) + &"\t".repeat(count % 2));
     let limits = ServerLimits::default().with_control_line(8);

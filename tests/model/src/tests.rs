@@ -123,7 +123,7 @@ fn a_request_that_nobody_listens_to_is_answered_with_503_even_without_echo() {
 }
 
 #[test]
-fn headers_go_to_those_who_know_them_and_end_the_link_of_those_who_do_not() {
+fn headers_are_delivered_to_clients_that_support_them_and_end_the_link_of_those_that_do_not() {
     let mut bench = Bench::new(Settings::new("n1"));
     let plain = bench.ready(&CONNECT.replace(
         r#""headers":true,"no_responders":true"#,

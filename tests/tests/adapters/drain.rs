@@ -257,7 +257,7 @@ scenarios! {
     }
 
     /// As the documentation shows it for handlers that are spawned one a message.
-    async fn handlers_spawned_per_message_are_safe_where_the_subscription_is_drained_first(adapter) {
+    async fn handlers_spawned_per_message_finish_if_the_subscription_is_drained_first(adapter) {
         let cluster = Model::start(1);
         let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut subscription = backlog(&client, &cluster, 10).await;

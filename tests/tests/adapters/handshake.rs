@@ -47,7 +47,7 @@ scenarios! {
         assert_eq!((failure.phase, failure.error), (Phase::Info, ConnectError::TimedOut));
     }
 
-    async fn a_pong_that_never_comes_runs_into_the_deadline(adapter) {
+    async fn a_pong_that_never_comes_is_a_timeout(adapter) {
         let silent = Step::instead(When::Ping(1), [Reaction::Silence]);
         let failure = refused(adapter, vec![silent], soon_given_up).await;
         assert_eq!((failure.phase, failure.error), (Phase::Connect, ConnectError::TimedOut));

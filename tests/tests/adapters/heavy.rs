@@ -116,7 +116,7 @@ scenarios! {
     }
 
     /// To the server we are the slow consumer: it closes the link without an error, and we reconnect.
-    async fn a_client_that_the_server_finds_slow_comes_back(adapter, version) {
+    async fn a_client_that_the_server_calls_slow_reconnects(adapter, version) {
         let config = ServerConfig::new().max_payload(100_000).max_pending(200_000).write_deadline(Duration::from_secs(1));
         let server = real_server(version, config);
         let proxy = Proxy::before(server.address());

@@ -323,7 +323,7 @@ scenarios! {
         assert_eq!(watch.count("disconnected"), 0);
     }
 
-    async fn an_answer_that_never_comes_runs_into_the_deadline(adapter, version) {
+    async fn an_answer_that_never_comes_is_a_timeout(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let options = options(&server.url()).credentials_callback(|_| pending());
         let failure = refusal(adapter, options.connect_timeout(Duration::from_secs(1))).await;

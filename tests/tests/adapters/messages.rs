@@ -71,7 +71,7 @@ scenarios! {
         soon(client.flush()).await.expect("the same session");
     }
 
-    async fn a_control_line_that_would_cost_the_link_is_refused(adapter, version) {
+    async fn a_control_line_that_would_end_the_link_is_refused(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let client = connected(adapter, &server).await;
         let long = subject(&"s".repeat(4094));

@@ -344,7 +344,7 @@ scenarios! {
         assert_eq!(connections["connections"][0]["subscriptions"], 0, "the server has forgotten it too");
     }
 
-    async fn a_message_too_large_for_the_next_server_does_not_cost_its_link(adapter, version) {
+    async fn a_message_too_large_for_the_next_server_does_not_end_its_link(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let (client, mut watch) = adapter.start(options(&server.url()));
         watch.until("connected").await;
@@ -391,7 +391,7 @@ scenarios! {
         assert!(!known(2));
     }
 
-    async fn announced_servers_are_ignored_where_that_is_asked(adapter, version) {
+    async fn announced_servers_are_ignored_if_configured(adapter, version) {
         let cluster = Cluster::start(version, 2, ServerConfig::new());
         let client = soon(adapter.connect(options(&cluster.node(0).url()).ignore_discovered(true))).await.expect("a server");
         soon(client.flush()).await.expect("a session");

@@ -152,7 +152,7 @@ scenarios! {
         assert_eq!(soon(queued).await.expect("a reply").payload(), b"here");
     }
 
-    async fn requests_survive_where_they_may(adapter, version) {
+    async fn requests_survive_a_disconnect_if_configured(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let (client, mut watch) = adapter.start(options(&server.url()).requests_survive(true));
         watch.until("connected").await;

@@ -76,7 +76,7 @@ scenarios! {
         is_accepted(adapter, options(&server.tls_url()).tls(both)).await;
     }
 
-    async fn the_application_may_ask_for_what_is_only_offered(adapter, version) {
+    async fn tls_that_is_only_offered_is_used_if_configured(adapter, version) {
         let files = TlsFiles::new();
         let server = real_server(version, ServerConfig::new().tls(ServerTls::new(&files).allow_plain()));
         // No authority is trusted, so this is a plain connection.
@@ -86,7 +86,7 @@ scenarios! {
         mistrust(adapter, options(&server.url()).tls_required(true)).await;
     }
 
-    async fn a_server_without_it_is_not_used_where_it_is_required(adapter, version) {
+    async fn a_server_without_tls_is_not_used_if_tls_is_required(adapter, version) {
         let files = TlsFiles::new();
         let server = real_server(version, ServerConfig::new());
         let by_url = options(&server.tls_url()).tls(trusting(&files.ca));
@@ -154,7 +154,7 @@ scenarios! {
         assert!(why.contains("client certificate"), "{why}");
     }
 
-    async fn a_server_that_is_not_shown_a_certificate_fails_in_tls_and_is_asked_whether_it_wants_one(adapter, version) {
+    async fn a_missing_client_certificate_fails_in_tls_and_the_error_suggests_one(adapter, version) {
         let files = TlsFiles::new();
         let upgraded = ServerTls::new(&files).verify_clients();
         let first = version.has_tls_first().then(|| (upgraded.clone().handshake_first(), true));
@@ -435,7 +435,7 @@ scenarios! {
         }
     }
 
-    async fn a_server_that_comes_back_is_shown_everything_again(adapter, version) {
+    async fn a_restarted_server_gets_all_subscriptions_again(adapter, version) {
         let files = TlsFiles::new();
         let config = ServerConfig::new().user(User::with_password("ann", "s3cret"));
         let server = real_server(version, config.tls(ServerTls::new(&files).verify_clients()));

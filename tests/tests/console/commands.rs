@@ -3,7 +3,7 @@
 use crate::scene::*;
 
 consoles! {
-    fn escapes_stand_for_bytes_in_every_part_of_every_command(adapter) {
+    fn escapes_are_decoded_in_every_part_of_every_command(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         console.send(r"pub a\x2eb reply=r\x2Es hdr=K\x31:v\sw\\ hdr=K1:a\t2 hdr=e: -- one\r\n\ttwo\sthree\\\x00\xfF -- four");
         let block = b"NATS/1.0\r\nK1:v w\\\r\nK1:a\t2\r\ne:\r\n\r\n";

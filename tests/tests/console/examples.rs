@@ -167,7 +167,7 @@ fn with(userinfo: &str, url: &str) -> String {
 }
 
 consoles! {
-    fn each_does_what_it_is_for_also_with_a_password_and_ends_when_asked_to(adapter) {
+    fn each_example_works_with_and_without_a_password_and_ends_when_asked_to(adapter) {
         let auth = Auth::Password { user: "ann".into(), password: "s3cret".into() };
         let cluster = cluster(Settings { auth, ..Settings::new("n1") });
         let url = with("ann:s3cret", &cluster.server(0).url());

@@ -181,7 +181,7 @@ consoles! {
         assert_eq!(console.until("connecting")["server"], "nats://127.0.0.1:4222");
     }
 
-    fn a_seed_makes_everything_random_the_same_again(adapter) {
+    fn the_same_seed_gives_the_same_random_choices(adapter) {
         let urls: Vec<String> = (0..6).map(|_| dead_url()).collect();
         let order = |seed: u32| -> Vec<Value> {
             let end = adapter.start(&format!("--seed {seed} --server {}", urls.join(","))).end();

@@ -160,7 +160,7 @@ consoles! {
         console.close();
     }
 
-    fn a_new_pool_takes_the_place_of_the_old(adapter) {
+    fn a_new_pool_replaces_the_old_one(adapter) {
         let (one, two) = (Fake::new(), Fake::new());
         let mut console = adapter.start(&format!("--server {} {QUICK}", one.url()));
         let link = one.shake_with(json!({"connect_urls": ["127.0.0.1:1"]}));

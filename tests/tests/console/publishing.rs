@@ -174,7 +174,7 @@ consoles! {
         console.close();
     }
 
-    fn nothing_is_kept_over_an_outage_where_that_is_off(adapter) {
+    fn nothing_is_kept_over_an_outage_if_buffering_is_off(adapter) {
         let (fake, mut link, mut console) = connected(adapter, &format!("{OUTAGE} --when-full off"));
         console.send("pub a -- 1");
         link.publish();
@@ -222,7 +222,7 @@ consoles! {
         console.close();
     }
 
-    fn a_message_that_costs_the_link_is_not_sent_again(adapter) {
+    fn a_message_that_ended_the_link_is_not_sent_again(adapter) {
         let (fake, mut link, mut console) = connected(adapter, "--delivery at-least-once");
         console.send("pub a -- small");
         console.send("pubn a 1 5000");

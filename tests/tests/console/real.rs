@@ -45,7 +45,7 @@ consoles! {
         assert_eq!((end.status, &closed["complete"]), (0, &json!(true)));
     }
 
-    fn a_server_that_restarts_is_come_back_to(adapter, version) {
+    fn the_client_reconnects_to_a_restarted_server(adapter, version) {
         let server = start(version, ServerConfig::new());
         let mut console = adapter.start(&format!("--server {} {QUICK}", server.url()));
         console.until("connected");

@@ -30,7 +30,7 @@ consoles! {
         console.close();
     }
 
-    fn a_later_limit_takes_the_place_of_the_earlier(adapter) {
+    fn a_later_limit_replaces_the_earlier_one(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "");
         console.send("sub s a");
         console.send("unsub s 10");
@@ -145,7 +145,7 @@ consoles! {
         console.close();
     }
 
-    fn bytes_have_a_limit_too(adapter) {
+    fn bytes_are_limited_too(adapter) {
         let (_fake, mut link, mut console) = connected(adapter, "--pending-bytes 20000");
         console.send("sub s a");
         link.expect("SUB a 1");

@@ -178,7 +178,7 @@ fn what_is_kept_for_sending_again_fills_the_buffer_too() {
 
 // behaviour: 6.5
 #[test]
-fn of_the_pings_that_ask_after_100_ms_one_is_outstanding_at_a_time() {
+fn one_ping_of_those_after_100_ms_is_outstanding_at_a_time() {
     let mut world = Scenario::new(1)
         .config(|config| config.delivery = Delivery::AtLeastOnce)
         .connected();

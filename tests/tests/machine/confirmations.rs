@@ -126,7 +126,7 @@ fn at_most_once_asks_a_second_after_the_first_hand_out_that_is_not_confirmed() {
 
 // behaviour: 6.5
 #[test]
-fn at_most_once_asks_nothing_where_that_is_switched_off() {
+fn at_most_once_sends_no_confirming_ping_if_that_is_switched_off() {
     for off in [None, Some(Duration::ZERO)] {
         let mut world = Scenario::new(1)
             .config(|config| config.confirm_after = off)
@@ -184,7 +184,7 @@ fn the_second_of_at_most_once_starts_over_when_another_pong_has_confirmed_everyt
 
 // behaviour: 6.5
 #[test]
-fn of_the_pings_of_at_most_once_one_is_outstanding_at_a_time() {
+fn at_most_once_has_one_confirming_ping_outstanding_at_a_time() {
     let mut world = Scenario::new(1).connected();
     world.run_for(5 * SECOND);
     world.routes[0].latency = 2 * SECOND;

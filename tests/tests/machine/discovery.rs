@@ -249,7 +249,7 @@ fn an_unusable_announced_url_is_reported_without_its_userinfo() {
 
 // behaviour: 3.2, 12.1
 #[test]
-fn of_an_endless_list_of_servers_1024_are_taken() {
+fn at_most_1024_servers_are_taken_from_an_endless_list() {
     let names: Vec<String> = (0..50_000).map(|number| format!("\"n{number}.test\"")).collect();
     let mut hand = ByHand::connected(ByHand::config(), INFO);
     for _ in 0..3 {

@@ -214,7 +214,7 @@ fn a_drain_takes_25_seconds_at_most_and_reports_what_was_left() {
 
 // behaviour: 11.1
 #[test]
-fn a_drain_ends_early_where_reconnecting_is_off_or_the_pool_runs_empty() {
+fn a_drain_ends_early_if_reconnecting_is_off_or_the_pool_becomes_empty() {
     for reconnect in [false, true] {
         let mut world = Scenario::new(1)
             .config(|config| {

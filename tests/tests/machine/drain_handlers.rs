@@ -197,7 +197,7 @@ fn requests_are_taken_while_something_is_being_consumed_and_answered() {
 
 // behaviour: 11.1; edge: 133
 #[test]
-fn a_link_that_goes_while_the_last_is_written_is_followed_by_another_and_nothing_new_is_taken() {
+fn a_link_lost_while_a_drain_writes_the_last_publishes_is_replaced_and_nothing_new_is_accepted() {
     let mut world = connected();
     world.pipe().deaf = true;
     world.routes[0].send_room = 0;
@@ -239,7 +239,7 @@ fn what_is_left_unread_is_reported_and_does_not_make_a_drain_incomplete() {
 
 // behaviour: 11.1; edge: 134
 #[test]
-fn a_drain_whose_consumers_never_come_to_an_end_is_over_after_its_time() {
+fn a_drain_whose_consumers_never_finish_ends_at_its_time_limit() {
     let mut world = connected();
     world.drain().expect("open");
     let begun = world.now();

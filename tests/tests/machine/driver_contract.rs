@@ -138,7 +138,7 @@ fn the_next_read_has_room_for_a_payload_but_for_no_more_than_a_mebibyte() {
 
 // behaviour: 1.4
 #[test]
-fn a_writer_is_wanted_for_what_the_next_poll_does_and_not_while_it_is_at_work() {
+fn wants_transmit_is_true_for_what_the_next_poll_does_and_not_while_a_block_is_written() {
     let mut hand = connected();
     let subject = Subject::from_static("a");
     assert!(!hand.client.wants_transmit());

@@ -84,7 +84,7 @@ fn move_is_as_notify_without_another_server_with_reconnecting_off_and_while_drai
 
 // behaviour: 10.2
 #[test]
-fn move_is_as_notify_where_all_others_are_marked_too() {
+fn move_is_as_notify_if_all_others_are_marked_too() {
     let mut world = cluster(2);
     world.cluster.lame_duck(0, None);
     world.wait("reconnected");

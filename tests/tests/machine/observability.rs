@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 // behaviour: 6.2
 #[test]
-fn requests_are_counted_and_what_is_with_the_driver_is_queued() {
+fn requests_are_counted_and_what_the_driver_holds_is_queued() {
     let mut hand = connected(|config| config.delivery = Delivery::AtLeastOnce);
     hand.client
         .request(START, Publish::new(&SUBJECT, "?"), SECOND)

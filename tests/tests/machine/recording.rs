@@ -200,7 +200,7 @@ fn a_machine_that_is_not_recorded_has_nothing_to_take() {
 }
 
 #[test]
-fn a_replay_makes_up_no_more_bytes_than_a_machine_can_be_asked_to_hold() {
+fn a_replay_allocates_no_more_bytes_than_a_machine_may_hold() {
     let config = || {
         let mut config = Config::new(vec![url("nats://n1.test:4222")]);
         config.send_buffer = 1 << 30;

@@ -39,7 +39,7 @@ fn was_encrypted(world: &World) -> bool {
 
 // behaviour: 3.1, 13.2
 #[test]
-fn of_one_list_tls_wins_whatever_the_order_and_the_event_comes_before_the_first_attempt() {
+fn in_one_list_tls_wins_whatever_the_order_and_the_event_comes_before_the_first_attempt() {
     for (list, randomize) in [([PLAIN, TLS], false), ([TLS, PLAIN], false), ([PLAIN, TLS], true)] {
         let mut world = Scenario::new(1)
             .knowing(&list)

@@ -140,7 +140,7 @@ fn what_was_handed_out_is_sent_first_on_the_next_link_and_the_queue_follows() {
 
 // behaviour: 11.2
 #[test]
-fn a_close_writes_also_what_was_queued_again_before_it_leaves() {
+fn a_close_also_writes_what_was_queued_again() {
     let mut hand = connected(|_| {});
     publish(&mut hand, 20);
     assert!(hand.client.poll_transmit(START, &mut hand.tx));
