@@ -197,7 +197,8 @@ impl World {
             Some(at) if is_closed => return Err(format!("it is closed and has a deadline at {at:?}")),
             _ => {}
         }
-        let most = self.scope.config.servers.len() as u64 + u64::from(self.checks.forces);
+        // A forced reconnect gives every server its turn again.
+        let most = self.scope.config.servers.len() as u64 * (1 + u64::from(self.checks.forces));
         if u64::from(self.checks.dials) > most {
             return Err(format!("{} dials and no time has passed", self.checks.dials));
         }

@@ -13,7 +13,11 @@ impl World {
         if self.connection.state() != State::Closed {
             self.application(&mut inputs);
         }
-        if self.connection.poll_timeout().is_some() {
+        let is_answering = self
+            .driver
+            .as_ref()
+            .is_some_and(|driver| driver.stage == Stage::Open && driver.is_answering);
+        if self.connection.poll_timeout().is_some() && !is_answering {
             inputs.push(Input::Timeout);
         }
         if let Some(driver) = &self.driver {

@@ -41,6 +41,8 @@ pub struct Outcome {
     pub is_complete: bool,
     /// What does not hold, if anything.
     pub found: Option<Found>,
+    /// A life that leads to the state that was found last, which is one of those that are farthest away.
+    pub farthest: String,
 }
 
 /// A state in which something does not hold.
@@ -93,6 +95,7 @@ pub fn search(scope: &Arc<Scope>, most: usize, mut report: impl FnMut(Progress))
                             progress,
                             is_complete: false,
                             found,
+                            farthest: String::new(),
                         };
                     }
                 };
@@ -127,6 +130,7 @@ pub fn search(scope: &Arc<Scope>, most: usize, mut report: impl FnMut(Progress))
         progress,
         is_complete,
         found: None,
+        farthest: tell(scope, &ways.to(ways.last())),
     }
 }
 
@@ -187,6 +191,10 @@ impl Ways {
     fn add(&mut self, before: u32, input: Input) -> u32 {
         self.0.push((before, Some(input)));
         u32::try_from(self.0.len() - 1).expect("fewer states than that")
+    }
+
+    fn last(&self) -> u32 {
+        u32::try_from(self.0.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
     fn to(&self, state: u32) -> Vec<Input> {

@@ -45,6 +45,9 @@ pub(super) struct Driver {
     pub(super) info_came: bool,
     /// PINGs that were written and not answered.
     pub(super) pings: u8,
+    /// The server has answered some of them, and answers the rest before time passes: what answers ever fewer PINGs than
+    /// it gets has no end of states.
+    pub(super) is_answering: bool,
     /// PINGs in the block that is being written.
     pub(super) pings_in_hand: u8,
     /// A part of the block was taken.
@@ -150,7 +153,7 @@ impl World {
                 driver.stage,
                 driver.rest,
                 (driver.info_came, driver.pings, driver.pings_in_hand),
-                driver.is_cut,
+                (driver.is_cut, driver.is_answering),
             )
         });
         let asked = (
@@ -408,6 +411,7 @@ impl World {
                     rest: &[],
                     info_came: false,
                     pings: 0,
+                    is_answering: false,
                     pings_in_hand: 0,
                     is_cut: false,
                 });
@@ -469,7 +473,10 @@ impl Driver {
     fn hear(&mut self, op: Op) {
         match op {
             Op::Info | Op::InfoTls | Op::InfoSmall | Op::InfoLameDuck => self.info_came = true,
-            Op::Pong => self.pings = self.pings.saturating_sub(1),
+            Op::Pong => {
+                self.pings = self.pings.saturating_sub(1);
+                self.is_answering = self.pings > 0;
+            }
             _ => {}
         }
     }
