@@ -78,9 +78,11 @@ fn print(name: &str, how: &str, progress: Progress) {
     );
 }
 
+type Change = fn(&mut Budget);
+
 /// What the worlds are called, and what may happen in them.
 fn worlds() -> Vec<(String, Scope)> {
-    let budgets: [(&str, fn(&mut Budget)); 9] = [
+    let budgets: [(&str, Change); 9] = [
         ("links", |budget| (budget.forces, budget.infos) = (1, 1)),
         ("publish", |budget| budget.publishes = 1),
         ("publishes", |budget| {
