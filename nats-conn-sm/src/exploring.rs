@@ -1,5 +1,4 @@
 //! What the exploration of states needs and nobody else: no part of the public interface.
-#![allow(missing_docs)]
 
 use alloc::vec::Vec;
 

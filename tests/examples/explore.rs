@@ -78,6 +78,8 @@ fn print(name: &str, how: &str, progress: Progress) {
     );
 }
 
+type Change = fn(&mut Budget);
+
 /// What the worlds are called, and what may happen in them.
 fn worlds() -> Vec<(String, Scope)> {
     type Spend = fn(&mut Budget);
