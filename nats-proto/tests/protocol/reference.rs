@@ -36,8 +36,13 @@ enum Place {
         total: usize,
     },
     /// After the payload: the operation, and whether the CR has come.
-    End { message: Read, cr: bool },
+    End {
+        message: Read,
+        cr: bool,
+    },
     /// After a mistake.
+    /// The first byte after a payload is wrong.
+    Spoiled,
     Dead,
 }
 
@@ -103,7 +108,9 @@ impl Reference {
                 self.read.push(message);
                 Place::Line(Vec::new())
             }
-            Place::End { .. } | Place::Dead => Place::Dead,
+            // Both bytes after a payload are judged together.
+            Place::End { cr: false, .. } => Place::Spoiled,
+            Place::End { .. } | Place::Spoiled | Place::Dead => Place::Dead,
         };
     }
 
@@ -458,5 +465,14 @@ proptest! {
         stream[at] = byte;
         let limits = Limits::default();
         prop_assert_eq!(decode(limits, &[&stream]), comparable(Reference::parse(limits, &stream)));
+    }
+}
+
+#[test]
+fn a_payload_whose_first_byte_too_many_ends_the_stream_is_not_judged_yet() {
+    let limits = Limits::default();
+    for (stream, dead) in [(&b"MSG a 1 1\r\nx?"[..], false), (b"MSG a 1 1\r\nx?\n", true)] {
+        assert_eq!(decode(limits, &[stream]), (Vec::new(), dead));
+        assert_eq!(Reference::parse(limits, stream), (Vec::new(), dead));
     }
 }
