@@ -82,8 +82,7 @@ type Change = fn(&mut Budget);
 
 /// What the worlds are called, and what may happen in them.
 fn worlds() -> Vec<(String, Scope)> {
-    type Spend = fn(&mut Budget);
-    let budgets: [(&str, Spend); 9] = [
+    let budgets: [(&str, Change); 9] = [
         ("links", |budget| (budget.forces, budget.infos) = (1, 1)),
         ("publish", |budget| budget.publishes = 1),
         ("publishes", |budget| {
