@@ -11,15 +11,15 @@ mod settings;
 
 use core::fmt;
 
+use bytes::{Buf, Bytes};
+use nats_proto::Payload;
+
 pub use self::format::{Entry, Recording, RecordingError, RecordingOptions};
 
 pub(crate) use self::digest::Digest;
 pub(crate) use self::outputs::Encode;
 pub(crate) use self::record::canonical;
 pub(crate) use self::redactor::{FILLER, credentials, url};
-
-use bytes::{Buf, Bytes};
-use nats_proto::Payload;
 
 use self::codec::Writer;
 use self::format::{MAGIC, VERSION};

@@ -1,6 +1,7 @@
 //! The end of a link: what its driver had not written, what is lost with it, and what follows.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::Machine;
 use crate::buffers::SendBuf;
@@ -8,9 +9,10 @@ use crate::config::Delivery;
 use crate::dialer::SessionEnd;
 use crate::error::{ConnectError, DisconnectReason, FlushError, LinkEnd, Phase, RequestError};
 use crate::event::{DropReason, EndReason, Event};
-use crate::ids::LinkId;
+use crate::ids::{LinkId, ServerId};
 use crate::link::Finished;
 use crate::outbound::Lost;
+use crate::pings::PingKind;
 
 impl Machine {
     /// The one last answer about a link.
@@ -92,7 +94,7 @@ impl Machine {
     }
 
     /// Flushes, requests and drains that the link ends.
-    fn lose_ids(&mut self, pings: alloc::vec::Vec<crate::pings::PingKind>) {
+    fn lose_ids(&mut self, pings: Vec<PingKind>) {
         let error = if self.life.is_ending() {
             FlushError::Closed
         } else {
@@ -111,7 +113,7 @@ impl Machine {
         self.check_writable();
     }
 
-    fn after_session(&mut self, server: crate::ids::ServerId, end: SessionEnd) {
+    fn after_session(&mut self, server: ServerId, end: SessionEnd) {
         if let Some(reason) = self.life.closing_reason() {
             return self.end(reason);
         }

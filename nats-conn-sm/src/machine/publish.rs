@@ -1,5 +1,7 @@
 //! Publishing, flushing, and measuring the round trip.
 
+use nats_proto::Reply;
+
 use super::Machine;
 use crate::error::{FlushError, PublishError};
 use crate::event::DropReason;
@@ -7,7 +9,6 @@ use crate::frames::{Shape, Tag};
 use crate::ids::{FlushId, PublishSeq, RoundTripId};
 use crate::outbound::Room;
 use crate::publish::Publish;
-use nats_proto::Reply;
 
 impl Machine {
     /// The application publishes.

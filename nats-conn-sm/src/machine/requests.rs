@@ -1,5 +1,7 @@
 //! Requests, and how they end.
 
+use alloc::vec::Vec;
+
 use nats_proto::Reply;
 
 use super::Machine;
@@ -106,7 +108,7 @@ impl Machine {
     }
 
     /// The server refused these.
-    pub(super) fn refuse_requests(&mut self, refused: alloc::vec::Vec<RequestFrame>) {
+    pub(super) fn refuse_requests(&mut self, refused: Vec<RequestFrame>) {
         for ended in refused {
             self.withdraw(ended);
             self.report_ended(ended, RequestError::Refused);
