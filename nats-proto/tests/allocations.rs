@@ -63,7 +63,7 @@ fn no_received_message_allocates() {
                 buffer.extend_from_slice(piece);
                 while let Some(operation) = decoder.decode(&mut buffer).unwrap() {
                     if let ServerOp::Message(message) = &operation {
-                        black_box((message.subject_str().unwrap(), message.reply(), message.status()));
+                        black_box((message.subject(), message.reply(), message.status()));
                         black_box((message.payload(), message.is_no_responders(), message.clone()));
                     }
                     count += 1;
@@ -94,14 +94,10 @@ fn no_sent_message_allocates() {
                 (None, None, Payload::from("hello")),
                 (inbox, None, Payload::from("hello")),
                 (inbox, Some(&headers), Payload::from("hello")),
-                (
-                    Some(Reply::Subject(&reply)),
-                    Some(&headers),
-                    Payload::from(&large),
-                ),
+                (Some(Reply::from(&reply)), Some(&headers), Payload::from(&large)),
             ] {
                 ClientOp::Publish {
-                    subject: &subject,
+                    subject: (&subject).into(),
                     reply,
                     headers,
                     payload,

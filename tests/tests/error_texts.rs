@@ -19,8 +19,8 @@ use nats_conn_sm::{
 use nats_conn_std::NextError;
 use nats_conn_tests::scenario::url;
 use nats_proto::{
-    DecodeError, Decoder, EncodeError, HeaderError, InfoError, ServerDecodeError, ServerError, SubjectError,
-    UrlError,
+    DecodeError, Decoder, EncodeError, HeaderError, InfoError, ServerDecodeError, ServerError, Subject,
+    SubjectError, UrlError,
 };
 
 /// An error, and its text.
@@ -247,6 +247,16 @@ fn protocol() -> Vec<Row> {
             "TailNotLast",
             SubjectError::TailNotLast { at: 2 },
             "the subject has a `>` at byte 2 that is not the last token; use `*` there",
+        ),
+        said(
+            "NotUtf8",
+            SubjectError::NotUtf8 { at: 2 },
+            "the subject is not UTF-8 from byte 2 on: it cannot be published to",
+        ),
+        said(
+            "InvalidSubject",
+            Subject::new("a..b").expect_err("an empty token"),
+            "`a..b`: the subject has an empty token at byte 2; remove the dot",
         ),
         row(
             EncodeError::ControlLineTooLong {
@@ -712,8 +722,8 @@ fn console() -> Vec<Row> {
         ),
         said(
             "Subject",
-            CommandError::Subject(SubjectError::Empty),
-            "the subject or queue group is empty; give at least one token",
+            CommandError::Subject(Subject::new("").expect_err("no text")),
+            "``: the subject or queue group is empty; give at least one token",
         ),
         said(
             "Header",

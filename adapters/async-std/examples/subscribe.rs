@@ -24,8 +24,7 @@ async fn subscribe() -> Result<(), Box<dyn std::error::Error>> {
     let interrupted = client.clone();
     ctrlc::set_handler(move || drop(interrupted.close()))?;
     while let Some(message) = messages.next().await {
-        let subject = String::from_utf8_lossy(message.subject());
-        println!("{subject}: {}", String::from_utf8_lossy(message.payload()));
+        println!("{}: {}", message.subject(), message.text());
     }
     let refused = messages.ended() == Some(EndReason::Refused);
     if refused {

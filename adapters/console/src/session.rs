@@ -323,7 +323,7 @@ impl Session {
                 payload,
             } => {
                 let mut publish = Publish::new(&subject, &payload[..]);
-                publish.reply = reply.as_ref();
+                publish.reply = reply.as_ref().map(Into::into);
                 publish.headers = (!headers.is_empty()).then_some(&headers);
                 let refused = |error: PublishError| (error.code(), error.to_string());
                 self.client.try_publish(publish).map(drop).map_err(refused)

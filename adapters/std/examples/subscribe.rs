@@ -21,8 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ending.close()
     });
     for message in messages.iter() {
-        let subject = String::from_utf8_lossy(message.subject());
-        println!("{subject}: {}", String::from_utf8_lossy(message.payload()));
+        println!("{}: {}", message.subject(), message.text());
     }
     let refused = messages.ended() == Some(EndReason::Refused);
     if refused {

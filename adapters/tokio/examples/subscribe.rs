@@ -15,8 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             message = messages.next() => {
                 let Some(message) = message else { break };
-                let subject = String::from_utf8_lossy(message.subject());
-                println!("{subject}: {}", String::from_utf8_lossy(message.payload()));
+                println!("{}: {}", message.subject(), message.text());
             }
             Some(event) = events.next() => println!("  ({event:?})"),
             // Closing has begun when `close` returns, and the messages end with it.

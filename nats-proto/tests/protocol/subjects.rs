@@ -3,8 +3,15 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashSet};
 
-use nats_proto::{QueueGroup, Sid, Subject, SubjectError, SubjectFilter};
+use nats_proto::{
+    IntoSubject, InvalidSubject, QueueGroup, Sid, Subject, SubjectError, SubjectFilter, SubjectRef,
+};
 use proptest::prelude::*;
+
+/// What is wrong, if anything.
+fn reason<T>(made: Result<T, InvalidSubject>) -> Result<(), SubjectError> {
+    made.map(|_| ()).map_err(|error| error.reason)
+}
 
 #[test]
 fn subjects_and_filters_have_tokens_without_blanks() {
@@ -31,8 +38,8 @@ fn subjects_and_filters_have_tokens_without_blanks() {
         ("a\x7f", byte(0x7f, 1)),
         ("a\x1f", byte(0x1f, 1)),
     ] {
-        assert_eq!(Subject::new(text).map(|_| ()), expected, "{text:?}");
-        assert_eq!(SubjectFilter::new(text).map(|_| ()), expected, "{text:?}");
+        assert_eq!(reason(Subject::new(text)), expected, "{text:?}");
+        assert_eq!(reason(SubjectFilter::new(text)), expected, "{text:?}");
     }
 }
 
@@ -52,13 +59,11 @@ fn wildcards_are_for_filters() {
         ("a.>.", wildcard(2), tail(2)),
         ("*.", wildcard(0), Err(SubjectError::EmptyToken { at: 2 })),
     ] {
-        assert_eq!(Subject::new(text).map(|_| ()), subject, "{text:?}");
-        assert_eq!(SubjectFilter::new(text).map(|_| ()), filter, "{text:?}");
-        assert_eq!(
-            SubjectFilter::new(text).map(|filter| filter.has_wildcards()),
-            filter.map(|()| true),
-            "{text:?}"
-        );
+        assert_eq!(reason(Subject::new(text)), subject, "{text:?}");
+        assert_eq!(reason(SubjectFilter::new(text)), filter, "{text:?}");
+        if let Ok(filter) = SubjectFilter::new(text) {
+            assert!(filter.has_wildcards(), "{text:?}");
+        }
     }
     assert!(!SubjectFilter::from_static("a*.b>").has_wildcards());
 }
@@ -68,13 +73,13 @@ fn queue_groups_are_literal() {
     for text in ["workers", "*", ">", "a..b", ".", "\u{e4}"] {
         assert_eq!(QueueGroup::new(text).unwrap().as_str(), text);
     }
-    assert_eq!(QueueGroup::new(""), Err(SubjectError::Empty));
+    assert_eq!(reason(QueueGroup::new("")), Err(SubjectError::Empty));
     assert_eq!(
-        QueueGroup::new("a b"),
+        reason(QueueGroup::new("a b")),
         Err(SubjectError::Byte { byte: b' ', at: 1 })
     );
     assert_eq!(
-        QueueGroup::new("ab\r"),
+        reason(QueueGroup::new("ab\r")),
         Err(SubjectError::Byte { byte: b'\r', at: 2 })
     );
 }
@@ -90,6 +95,64 @@ fn errors_say_what_to_do() {
     ] {
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+#[test]
+fn an_error_names_the_text_cut_and_escaped() {
+    let text = |error: InvalidSubject| (error.code(), error.to_string());
+    assert_eq!(
+        text(Subject::new("a.\r\nPUB b").unwrap_err()),
+        (
+            "subject_byte",
+            String::from(
+                r"`a.\r\nPUB b`: the subject or queue group has the byte 0x0d at 2; blanks and control characters are not allowed"
+            )
+        )
+    );
+    assert_eq!(
+        text(SubjectFilter::new("a.>.b").unwrap_err()),
+        (
+            "subject_tail_not_last",
+            String::from(
+                "`a.>.b`: the subject has a `>` at byte 2 that is not the last token; use `*` there"
+            )
+        )
+    );
+    assert_eq!(text(QueueGroup::new("").unwrap_err()).0, "subject_empty");
+    let long = Subject::new(&format!("{} ", "a".repeat(1000))).unwrap_err();
+    assert!(long.to_string().len() < 200, "{long}");
+}
+
+#[test]
+fn all_that_is_text_can_be_given_as_a_subject_and_is_checked_then() {
+    fn given<'a>(subject: impl IntoSubject<'a>) -> Result<String, SubjectError> {
+        let subject = subject.into_subject().map_err(|error| error.reason)?;
+        assert_eq!(
+            subject.as_ref().as_bytes(),
+            subject.clone().into_subject().as_bytes()
+        );
+        Ok(subject.as_ref().to_string())
+    }
+    let subject = Subject::from_static("a.b");
+    let text = String::from("a.b");
+    let all = [
+        given("a.b"),
+        given(text.clone()),
+        given(&text),
+        given(std::borrow::Cow::from("a.b")),
+        given(std::borrow::Cow::from(text.clone())),
+        given(subject.clone()),
+        given(&subject),
+        given(SubjectRef::from(&subject)),
+        given(SubjectRef::from(&subject).into_subject().unwrap()),
+    ];
+    assert!(all.iter().all(|given| given.as_deref() == Ok("a.b")), "{all:?}");
+    let wildcard = Err(SubjectError::Wildcard { at: 2 });
+    let text = String::from("a.*");
+    assert_eq!(
+        [given("a.*"), given(&text), given(text.clone())],
+        [wildcard.clone(), wildcard.clone(), wildcard]
+    );
 }
 
 #[test]
@@ -142,9 +205,12 @@ fn a_child_sorts_after_its_parent() {
     let parent = Subject::from_static("a.b");
     assert_eq!(parent.child("c").unwrap(), Subject::from_static("a.b.c"));
     assert_eq!(parent.child("c.d").unwrap().as_str(), "a.b.c.d");
-    assert_eq!(parent.child(""), Err(SubjectError::Empty));
-    assert_eq!(parent.child("*"), Err(SubjectError::Wildcard { at: 0 }));
-    assert_eq!(parent.child("c."), Err(SubjectError::EmptyToken { at: 2 }));
+    assert_eq!(reason(parent.child("")), Err(SubjectError::Empty));
+    assert_eq!(reason(parent.child("*")), Err(SubjectError::Wildcard { at: 0 }));
+    assert_eq!(
+        reason(parent.child("c.")),
+        Err(SubjectError::EmptyToken { at: 2 })
+    );
 }
 
 #[test]
@@ -154,7 +220,7 @@ fn literal_and_shared_texts_are_the_same() {
     assert_eq!(LITERAL, shared);
     assert_eq!(LITERAL, Subject::try_from("a.b").unwrap());
     assert_eq!(LITERAL, Subject::try_from(String::from("a.b")).unwrap());
-    assert_eq!(LITERAL, "a.b".parse().unwrap());
+    assert_eq!(LITERAL, "a.b".parse::<Subject>().unwrap());
     assert!(Subject::try_from(String::from("a..b")).is_err() && "a..b".parse::<Subject>().is_err());
     assert_eq!(
         (LITERAL.to_string(), format!("{shared:?}")),

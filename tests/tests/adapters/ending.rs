@@ -251,7 +251,7 @@ scenarios! {
         let pending = client.request(&SUBJECT, "?").start().expect("room");
         let request = message(&mut service).await;
         drop((client, service));
-        cluster.publish(request.reply_str().expect("text").expect("a reply subject"), b"here");
+        cluster.publish(&request.reply().expect("a reply subject"), b"here");
         assert_eq!(soon(pending).await.expect("a reply").payload(), b"here");
         assert_eq!(watch.closed().await, ClosedReason::Requested);
     }

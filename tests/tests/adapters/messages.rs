@@ -27,12 +27,12 @@ scenarios! {
         soon(sender.publish(&SUBJECT, &payload[..]).headers(&headers).reply_to(&reply)).await.expect("room");
         soon(sender.publish(&subject("mail.empty"), "")).await.expect("room");
         let first = message(&mut subscription).await;
-        assert_eq!((first.subject(), first.reply(), first.payload()), (&b"mail.one"[..], Some(&b"mail.reply"[..]), &payload[..]));
+        assert_eq!((first.subject_bytes(), first.reply_bytes(), first.payload()), (&b"mail.one"[..], Some(&b"mail.reply"[..]), &payload[..]));
         let arrived = first.headers().expect("a good block").expect("headers");
         assert_eq!(arrived.get_all("Kind").collect::<Vec<_>>(), [b"first".as_slice(), b"second"]);
         assert_eq!((arrived.get("kind"), arrived.get("Empty"), arrived.len()), (Some(&b"lower"[..]), Some(&b""[..]), 4));
         let second = message(&mut subscription).await;
-        assert_eq!((second.subject(), second.reply(), second.payload()), (&b"mail.empty"[..], None, &b""[..]));
+        assert_eq!((second.subject_bytes(), second.reply_bytes(), second.payload()), (&b"mail.empty"[..], None, &b""[..]));
         assert!(second.headers().expect("no block").is_none());
     }
 

@@ -189,7 +189,7 @@ scenarios! {
             let _serving = adapter.spawn(async move {
                 while let Some(request) = requests.next().await {
                     let headers = request.headers().expect("a good block").expect("headers");
-                    let reply = subject(request.reply_str().expect("text").expect("a reply subject"));
+                    let reply = subject(&request.reply().expect("a reply subject"));
                     answering.publish(&reply, "").headers(&headers).await.expect("open");
                 }
             });

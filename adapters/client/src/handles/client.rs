@@ -10,7 +10,7 @@ use nats_conn_sm::{
     ClosedReason, Fate, LinkHealth, Publish, PublishError, PublishFates, PublishSeq, ServerStatus, State,
     StateError, Statistics, SubscribeError,
 };
-use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter};
+use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter, SubjectRef};
 use thiserror::Error;
 
 use crate::core::closed::Closed;
@@ -97,7 +97,11 @@ impl Client {
     ///
     /// # Cancel safety
     /// Dropped before it is done, the publish was not accepted: nothing of it is queued.
-    pub fn publish<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Publishing<'a> {
+    pub fn publish<'a>(
+        &'a self,
+        subject: impl Into<SubjectRef<'a>>,
+        payload: impl Into<Payload<'a>>,
+    ) -> Publishing<'a> {
         Publishing::new(&self.handle, Publish::new(subject, payload), self.publish_timeout)
     }
 
@@ -141,7 +145,11 @@ impl Client {
     /// # Cancel safety
     /// Dropping what is awaited cancels the request: it is taken back if it has not left, and else its reply is ignored,
     /// though somebody may be working on it.
-    pub fn request<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Request<'a> {
+    pub fn request<'a>(
+        &'a self,
+        subject: impl Into<SubjectRef<'a>>,
+        payload: impl Into<Payload<'a>>,
+    ) -> Request<'a> {
         Request::new(&self.handle, Publish::new(subject, payload), self.request_timeout)
     }
 
@@ -386,6 +394,5 @@ impl Client {
 
 /// The reply subject of a message, if an answer can be published to it.
 pub(crate) fn reply_subject(message: &Message) -> Option<Subject> {
-    let reply = std::str::from_utf8(message.reply()?).ok()?;
-    Subject::new(reply).ok()
+    Subject::try_from(message.reply()?).ok()
 }

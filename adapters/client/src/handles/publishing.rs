@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nats_conn_sm::{Publish, PublishError, PublishSeq, State, Timestamp};
-use nats_proto::{Headers, Subject};
+use nats_proto::{Headers, SubjectRef};
 use thiserror::Error;
 
 use crate::core::locked::Locked;
@@ -65,8 +65,8 @@ impl<'a> Publishing<'a> {
     }
 
     /// Where replies are to go.
-    pub fn reply_to(mut self, reply: &'a Subject) -> Self {
-        self.publish.reply = Some(reply);
+    pub fn reply_to(mut self, reply: impl Into<SubjectRef<'a>>) -> Self {
+        self.publish.reply = Some(reply.into());
         self
     }
 
