@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use nats_proto::{Message, PermissionOperation, ServerError, ServerInfo, Sid, UrlError};
 
-use crate::error::{ConnectError, DisconnectReason, FlushError, Phase, RequestError};
+use crate::error::{AttemptError, DisconnectReason, FlushError, Phase, RequestError};
 use crate::ids::{FlushId, LinkId, RequestId, RoundTripId};
 use crate::ranges::SeqRanges;
 use crate::servers::{AttemptFailure, Server};
@@ -36,7 +36,7 @@ pub enum Event {
         /// Where the attempt was.
         phase: Phase,
         /// What went wrong.
-        error: Box<ConnectError>,
+        error: Box<AttemptError>,
     },
     /// The first session begins: the PONG of the handshake has arrived.
     Connected(Session),

@@ -135,7 +135,7 @@ pub use buffers::{ReceiveBuf, SendBuf};
 pub use config::{Backoff, CleartextPolicy, Config, Delivery, LameDuckPolicy, WhenFull};
 pub use connection::Connection;
 pub use error::{
-    AuthError, ConfigError, ConnectError, DisconnectReason, FlushError, LinkEnd, Phase, PublishError,
+    AttemptError, AuthError, ConfigError, DisconnectReason, FlushError, LinkEnd, Phase, PublishError,
     RequestError, RequestStartError, StateError, SubscribeError, SubscriptionError,
 };
 pub use event::{ClosedReason, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session, WaitReason};

@@ -22,7 +22,7 @@ use nats_proto::{DecodeError, Decoder, Message, ServerError, ServerInfo, Transmi
 use self::departure::Departure;
 use self::handshake::Handshake;
 use self::session::Session;
-use crate::error::{ConnectError, DisconnectReason, LinkEnd, Phase};
+use crate::error::{AttemptError, DisconnectReason, LinkEnd, Phase};
 use crate::frames::{Gate, Tag};
 use crate::ids::LinkId;
 use crate::servers::Server;
@@ -131,7 +131,7 @@ pub(crate) enum Inbound {
     /// Another INFO.
     Info(InfoChange),
     /// The attempt has failed.
-    Failed(Phase, ConnectError),
+    Failed(Phase, AttemptError),
     /// The session's bytes are not the protocol.
     Broken(DecodeError),
     /// The peer is gone.
@@ -161,7 +161,7 @@ pub(crate) enum Need {
     /// CONNECT, without further credentials.
     Hello,
     /// The attempt has failed.
-    Fail(Phase, ConnectError),
+    Fail(Phase, AttemptError),
 }
 
 /// CONNECT and PING.
@@ -180,7 +180,7 @@ pub(crate) enum Finished {
     Attempt {
         server: Server,
         /// Of what it failed, unless that was reported.
-        failure: Option<(Phase, ConnectError)>,
+        failure: Option<(Phase, AttemptError)>,
     },
     Session {
         server: Server,

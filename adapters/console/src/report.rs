@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_client::{ClientEvent, RequestFailure, advice};
+use nats_conn_client::{ClientEvent, RequestError, advice};
 use nats_conn_sm::{
-    ClosedReason, Event, FlushError, LinkHealth, RequestError, Server, ServerStatus, Session, Statistics,
-    WaitReason,
+    ClosedReason, Event, FlushError, LinkHealth, Server, ServerStatus, Session, Statistics, WaitReason,
 };
 use nats_proto::{Message, PermissionOperation, ServerInfo};
 use serde_json::{Value, json};
@@ -167,23 +166,22 @@ pub(crate) fn message(message: &Message) -> Vec<(&'static str, Value)> {
     fields
 }
 
-pub(crate) fn response(id: &str, result: &Result<Message, RequestFailure>) -> Line {
+pub(crate) fn response(id: &str, result: &Result<Message, RequestError>) -> Line {
     let line = Line::new("response").with("id", id).with("ok", result.is_ok());
     match result {
         Ok(reply) => line.with_all(message(reply)),
-        Err(RequestFailure::Failed(error)) => {
+        Err(error) => {
             let (code, written) = match error {
-                RequestError::NoResponders => (error.code(), Some(true)),
                 // `publish_dropped` says why; of the five words of a response this one fits.
-                RequestError::Dropped => ("refused", Some(false)),
-                _ => (error.code(), error.written()),
+                RequestError::Dropped { .. } => ("refused", Some(false)),
+                // It is not known of these.
+                RequestError::Closed { .. } | RequestError::Refused { .. } => (error.code(), None),
+                _ => (error.code(), Some(error.written())),
             };
             line.with("error", code)
                 .with_some("written", written)
                 .with("detail", error.to_string())
         }
-        Err(RequestFailure::NotSent(error)) => line.with("error", error.code()).with("written", false),
-        Err(other) => line.with("error", "other").with("detail", other.to_string()),
     }
 }
 

@@ -4,9 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nats_conn_std::{
-    Client, ClientEvent, ClosedReason, ConnectFailure, ConnectOptions, EndReason, Event, Events,
-    MailboxLimits, NextError, Publish, PublishFailure, RepliesEnd, RequestError, RequestFailure, RequestMany,
-    State, Subject, SubjectFilter,
+    Client, ClientEvent, ClosedReason, ConnectError, ConnectOptions, EndReason, Event, Events, Excerpt,
+    MailboxLimits, NextError, Publish, PublishError, RepliesEnd, RequestError, RequestMany, State, Subject,
+    SubjectFilter,
 };
 use nats_conn_tests::tcp_server::TcpCluster;
 
@@ -82,7 +82,12 @@ fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
     let cluster = TcpCluster::start(1).unwrap();
     let client = connected(&cluster);
     let nobody = client.request(&SUBJECT, "?");
-    assert_eq!(nobody, Err(RequestFailure::Failed(RequestError::NoResponders)));
+    assert_eq!(
+        nobody,
+        Err(RequestError::NoResponders {
+            subject: Excerpt::new("life.tick")
+        })
+    );
 
     let requests = client.subscribe(filter("life.tick")).unwrap();
     let service = client.clone();
@@ -111,10 +116,7 @@ fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
     let silent = Subject::from_static("life.silent");
     let _listener = client.subscribe(filter("life.silent")).unwrap();
     let late = client.request_timeout(Publish::new(&silent, "?"), Duration::from_millis(20));
-    assert!(
-        matches!(late, Err(RequestFailure::Failed(RequestError::TimedOut { .. }))),
-        "{late:?}"
-    );
+    assert!(matches!(late, Err(RequestError::TimedOut { .. })), "{late:?}");
     client.close();
     serving.join().unwrap();
 }
@@ -193,7 +195,13 @@ fn a_publish_waits_for_room_until_its_timeout_or_the_end() {
     client.try_publish(full.clone()).unwrap();
     let patience = Duration::from_millis(20);
     let late = client.publish_timeout(Publish::new(&SUBJECT, "x"), patience);
-    assert_eq!(late, Err(PublishFailure::TimedOut(patience)));
+    assert_eq!(
+        late,
+        Err(PublishError::TimedOut {
+            subject: Excerpt::new("life.tick"),
+            after: patience
+        })
+    );
 
     let publisher = client.clone();
     let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x"));
@@ -255,7 +263,7 @@ fn a_forced_reconnect_leaves_in_good_order() {
 #[test]
 fn what_cannot_be_connected_says_why_in_one_line() {
     let unusable = nats_conn_std::connect("ws://localhost").unwrap_err();
-    assert!(matches!(unusable, ConnectFailure::Start(_)), "{unusable}");
+    assert!(matches!(unusable, ConnectError::Start(_)), "{unusable}");
 
     let cluster = TcpCluster::start(1).unwrap();
     let server = cluster.server(0);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nats_conn_tests::tcp_server::TcpCluster;
 use nats_conn_tokio::{
-    ClientEvent, ConnectFailure, ConnectOptions, EndReason, Event, Publish, StartError, Stream, Subject,
+    ClientEvent, ConnectError, ConnectOptions, EndReason, Event, Publish, StartError, Stream, Subject,
     Subscription, Tokio, dial_all,
 };
 use tokio::time::timeout;
@@ -101,7 +101,7 @@ async fn a_url_list_falls_through_to_the_server_that_answers() {
         .await
         .unwrap();
     assert!(client.servers()[0].failures == 1);
-    let failed: Result<_, ConnectFailure> = nats_conn_tokio::connect("nats://127.0.0.1:1,127.0.0.1:2").await;
+    let failed: Result<_, ConnectError> = nats_conn_tokio::connect("nats://127.0.0.1:1,127.0.0.1:2").await;
     let line = failed.unwrap_err().to_string();
     assert!(
         line.contains("127.0.0.1:1") && line.contains("127.0.0.1:2") && !line.contains('\n'),

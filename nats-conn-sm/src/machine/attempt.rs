@@ -9,7 +9,7 @@ use nats_proto::ServerUrl;
 use super::Machine;
 use crate::action::{Action, Credentials};
 use crate::dialer::{Dial, Next};
-use crate::error::{AuthError, ConnectError, DisconnectReason, Phase, StateError};
+use crate::error::{AttemptError, AuthError, DisconnectReason, Phase, StateError};
 use crate::event::{Event, RemovalReason};
 use crate::ids::{AttemptId, LinkId, ServerId};
 use crate::input::Progress;
@@ -113,7 +113,7 @@ impl Machine {
         if is_clean {
             self.provide(need);
         } else {
-            self.fail_attempt(Phase::Tls, ConnectError::PlaintextBeforeTls);
+            self.fail_attempt(Phase::Tls, AttemptError::PlaintextBeforeTls);
         }
     }
 
@@ -127,7 +127,7 @@ impl Machine {
         }
         match answer {
             Ok(credentials) => self.say_hello(credentials),
-            Err(error) => self.fail_attempt(Phase::Auth, ConnectError::Auth(error)),
+            Err(error) => self.fail_attempt(Phase::Auth, AttemptError::Auth(error)),
         }
     }
 
@@ -206,7 +206,7 @@ impl Machine {
 /// Failure.
 impl Machine {
     /// Reports that the attempt failed, and gives up its link.
-    pub(super) fn fail_attempt(&mut self, phase: Phase, error: ConnectError) {
+    pub(super) fn fail_attempt(&mut self, phase: Phase, error: AttemptError) {
         if let Some(server) = self.link.as_ref().map(|link| link.server().clone()) {
             self.report_failure(server, phase, error);
             self.leave(Cause::Abandoned, true);
@@ -214,7 +214,7 @@ impl Machine {
     }
 
     /// Reports that an attempt failed; its server may leave the pool for that.
-    fn report_failure(&mut self, server: Server, phase: Phase, error: ConnectError) {
+    fn report_failure(&mut self, server: Server, phase: Phase, error: AttemptError) {
         let removed = self.dialer.failed(&server, phase, &error, &self.env);
         self.output.emit(Event::ConnectFailed {
             server,
@@ -227,7 +227,7 @@ impl Machine {
     }
 
     /// The link of an attempt is gone.
-    pub(super) fn attempt_over(&mut self, server: Server, failure: Option<(Phase, ConnectError)>) {
+    pub(super) fn attempt_over(&mut self, server: Server, failure: Option<(Phase, AttemptError)>) {
         self.outbound.abandon();
         if let Some((phase, error)) = failure {
             self.report_failure(server, phase, error);

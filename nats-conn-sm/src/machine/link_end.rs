@@ -7,7 +7,7 @@ use super::Machine;
 use crate::buffers::SendBuf;
 use crate::config::Delivery;
 use crate::dialer::SessionEnd;
-use crate::error::{ConnectError, DisconnectReason, FlushError, LinkEnd, Phase, RequestError};
+use crate::error::{AttemptError, DisconnectReason, FlushError, LinkEnd, Phase, RequestError};
 use crate::event::{DropReason, EndReason, Event};
 use crate::ids::{LinkId, ServerId};
 use crate::link::Finished;
@@ -37,7 +37,7 @@ impl Machine {
     }
 
     /// The link is gone, and its bytes are parsed. `known` is why an attempt failed, if they showed it.
-    pub(super) fn link_over(&mut self, known: Option<(Phase, ConnectError)>) {
+    pub(super) fn link_over(&mut self, known: Option<(Phase, AttemptError)>) {
         let Some(link) = self.link.take() else { return };
         match link.finish(known, &self.env) {
             Finished::Attempt { server, failure } => self.attempt_over(server, failure),
@@ -68,7 +68,7 @@ impl Machine {
     }
 
     /// The attempt failed, whether or not its link has ended by itself.
-    pub(super) fn attempt_failed(&mut self, phase: Phase, error: ConnectError) {
+    pub(super) fn attempt_failed(&mut self, phase: Phase, error: AttemptError) {
         if self.link.as_ref().is_some_and(|link| link.has_ended()) {
             self.link_over(Some((phase, error)));
         } else {

@@ -7,7 +7,7 @@ use nats_proto::{Message, ServerError, ServerErrorKind};
 
 use super::Machine;
 use crate::buffers::ReceiveBuf;
-use crate::error::{ConnectError, Phase, RequestError};
+use crate::error::{AttemptError, Phase, RequestError};
 use crate::event::{EndReason, Event, RepliesEnd};
 use crate::interest::{Arrival, Denied};
 use crate::link::{InfoChange, Need};
@@ -124,7 +124,7 @@ impl Machine {
         let Some(link) = &self.link else { return };
         if !link.has_session() {
             if self.lacks_tls() {
-                self.fail_attempt(Phase::Tls, ConnectError::TlsRaised);
+                self.fail_attempt(Phase::Tls, AttemptError::TlsRaised);
             }
             return;
         }

@@ -12,7 +12,7 @@ use super::codec::Writer;
 use super::redactor;
 use crate::action::Action;
 use crate::error::{
-    AuthError, ConnectError, DisconnectReason, FlushError, LinkEnd, PublishError, RequestError,
+    AttemptError, AuthError, DisconnectReason, FlushError, LinkEnd, PublishError, RequestError,
     RequestStartError, StateError, SubscribeError, SubscriptionError,
 };
 use crate::event::{ClosedReason, Event, RepliesEnd, Session, WaitReason};
@@ -411,7 +411,7 @@ impl Encode for RequestError {
     }
 }
 
-impl Encode for ConnectError {
+impl Encode for AttemptError {
     fn encode(&self, to: &mut Writer) {
         to.text(self.code());
         match self {

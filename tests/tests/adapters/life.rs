@@ -1,6 +1,6 @@
 //! Everyday use of a client: messages, requests, a crash, and the end.
 
-use nats_conn_client::{Fate, MailboxLimits, PublishFailure, RespondError, State};
+use nats_conn_client::{Fate, MailboxLimits, PublishError, RespondError, State};
 use nats_conn_tests::model_server::{Step, When};
 
 use crate::scene::*;
@@ -57,7 +57,7 @@ scenarios! {
         client.try_publish(full.clone()).expect("accepted: nothing else is queued");
         let patience = Duration::from_millis(20);
         let late = soon(client.publish(&SUBJECT, "x").timeout(patience)).await;
-        assert_eq!(late, Err(PublishFailure::TimedOut(patience)));
+        assert_eq!(late, Err(PublishError::TimedOut { subject: named(&SUBJECT), after: patience }));
         let publisher = client.clone();
         let waiting = adapter.spawn(async move { publisher.publish(&SUBJECT, "x").await });
         server.restart().expect("its port");
@@ -70,7 +70,7 @@ scenarios! {
         let publisher = client.clone();
         let waiting = adapter.spawn(async move { publisher.publish(&SUBJECT, "x").await });
         soon(client.close()).await;
-        assert!(matches!(soon(waiting).await, Err(PublishFailure::Refused(_))));
+        assert!(matches!(soon(waiting).await, Err(PublishError::Closed | PublishError::NotConnected)));
     }
 
     async fn a_slow_consumer_is_reported_once_and_affects_only_itself(adapter) {

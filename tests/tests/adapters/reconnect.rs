@@ -201,7 +201,7 @@ scenarios! {
         assert_eq!(soon(subscription.next()).await, None);
         assert_eq!(subscription.ended(), Some(EndReason::Closed));
         assert_eq!(client.state(), State::Closed);
-        assert!(matches!(soon(client.publish(&SUBJECT, "x")).await, Err(failure) if failure == PublishError::Closed.into()));
+        assert!(matches!(soon(client.publish(&SUBJECT, "x")).await, Err(failure) if failure == PublishError::Closed));
     }
 
     async fn a_server_that_fails_too_often_leaves_the_pool_and_the_last_one_is_the_end(adapter) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf};
+use nats_conn_sm::{Action, AttemptError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::Subject;
 
@@ -90,7 +90,7 @@ fn an_error_after_info_has_the_same_phase_whether_the_end_of_the_link_was_report
         });
         assert_eq!(reported[0], reported[1], "{text}");
         let ((phase, error), servers) = &reported[0];
-        assert!(matches!(error, ConnectError::Server(_)));
+        assert!(matches!(error, AttemptError::Server(_)));
         let expected = if text.starts_with('A') {
             Phase::Auth
         } else {
