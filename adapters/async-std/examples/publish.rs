@@ -1,7 +1,6 @@
 //! Publishes one message and waits until the server has processed it: `publish SUBJECT PAYLOAD [URL]`.
 
 use async_std::task::block_on;
-use nats_conn_async_std::Subject;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     block_on(publish())
@@ -15,7 +14,7 @@ async fn publish() -> Result<(), Box<dyn std::error::Error>> {
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_async_std::connect(&url).await?;
-    client.publish(&Subject::new(&subject)?, payload.as_str()).await?;
+    client.publish(&subject, payload.as_str()).await?;
     client.flush().await?;
     println!(
         "the server has processed {} message",

@@ -2,7 +2,7 @@
 //! It ends with Ctrl-C, or with the connection and why it closed.
 
 use async_std::task::block_on;
-use nats_conn_async_std::{ClosedReason, EndReason, QueueGroup, SubjectFilter};
+use nats_conn_async_std::{ClosedReason, EndReason};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     block_on(reply())
@@ -10,17 +10,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn reply() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let filter: SubjectFilter = arguments.next().ok_or("usage: reply SUBJECT [URL]")?.parse()?;
+    let filter = arguments.next().ok_or("usage: reply SUBJECT [URL]")?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_async_std::connect(&url).await?;
-    let mut requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
+    let mut requests = client.queue_subscribe(filter, "capitals")?;
     println!("waiting for requests; Ctrl-C ends");
     let interrupted = client.clone();
-    // Draining has begun when `drain` returns; its future is only for those who wait.
-    ctrlc::set_handler(move || drop(interrupted.drain()))?;
+    // What has arrived is still answered.
+    ctrlc::set_handler(move || interrupted.begin_drain())?;
     while let Some(request) = requests.next().await {
-        let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
+        let answer = request.text().to_uppercase();
         if let Err(error) = client.respond(&request, answer.as_str()).await {
             println!("not answered: {error}");
         }

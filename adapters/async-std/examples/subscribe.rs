@@ -2,7 +2,7 @@
 //! closed.
 
 use async_std::task::{block_on, spawn};
-use nats_conn_async_std::{ClosedReason, ConnectOptions, EndReason, SubjectFilter};
+use nats_conn_async_std::{ClosedReason, ConnectOptions, EndReason};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     block_on(subscribe())
@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn subscribe() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let filter: SubjectFilter = arguments.next().ok_or("usage: subscribe FILTER [URL]")?.parse()?;
+    let filter = arguments.next().ok_or("usage: subscribe FILTER [URL]")?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let (client, mut events) = ConnectOptions::from_url(&url)?.retry_initial(true).start()?;
@@ -20,9 +20,8 @@ async fn subscribe() -> Result<(), Box<dyn std::error::Error>> {
             println!("  ({event:?})");
         }
     });
-    // Closing has begun when `close` returns; its future is only for those who wait.
     let interrupted = client.clone();
-    ctrlc::set_handler(move || drop(interrupted.close()))?;
+    ctrlc::set_handler(move || interrupted.begin_close())?;
     while let Some(message) = messages.next().await {
         println!("{}: {}", message.subject(), message.text());
     }

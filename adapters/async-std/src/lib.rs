@@ -4,23 +4,21 @@
 //! where there is no runtime: the same names, the same promises.
 //!
 //! ```no_run
-//! use nats_conn_async_std::{Subject, SubjectFilter};
-//!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() -> Result<(), nats_conn_async_std::Error> {
 //!     async_std::task::block_on(async {
 //!         let client = nats_conn_async_std::connect("nats://127.0.0.1:4222").await?;
-//!         let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
-//!         client.publish(&Subject::from_static("orders.eu"), "42").await?;
+//!         let mut orders = client.subscribe("orders.>")?;
+//!         client.publish("orders.eu", "42").await?;
 //!         if let Some(order) = orders.next().await {
-//!             println!("{}", String::from_utf8_lossy(order.payload()));
+//!             println!("{}: {}", order.subject(), order.text());
 //!         }
-//!         client.drain()?.await;
+//!         client.drain().await;
 //!         Ok(())
 //!     })
 //! }
 //! ```
 //!
-//! **End with `client.close().await` or `client.drain()?.await`.** `publish` returns before the message has left, and a
+//! **End with `client.close().await` or `client.drain().await`.** `publish` returns before the message has left, and a
 //! destructor cannot wait: what was published last is lost where `main` returns right after.
 //!
 //! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
@@ -50,8 +48,9 @@ pub use nats_conn_client::proto;
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
-    Answer, Challenge, Client, ClientEvent, Confirmation, Connecting, Events, Flush, Publishing, Replies,
-    Request, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions, advice,
+    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, Connecting, Events, Flush, Publishing,
+    Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice,
+    Subscription, TlsOptions, advice,
 };
 // What can go wrong:
 pub use nats_conn_client::{
@@ -60,14 +59,15 @@ pub use nats_conn_client::{
 // Of the machine:
 pub use nats_conn_client::{
     AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, Credentials, Delivery,
-    DisconnectReason, EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish,
+    DisconnectReason, EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
     PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
     State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // Of the wire:
 pub use nats_conn_client::{
-    Excerpt, HeaderError, HeaderName, HeaderValue, Headers, InvalidSubject, Message, Payload, QueueGroup,
-    Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject, SubjectError, SubjectFilter, UrlError,
+    CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
+    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
 pub use runtime::AsyncStd;
 

@@ -26,18 +26,20 @@ mod options;
 pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
     AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, Credentials, Delivery,
-    DisconnectReason, EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish,
+    DisconnectReason, EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
     PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
     State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 pub use nats_proto as proto;
 pub use nats_proto::{
-    Excerpt, HeaderError, HeaderName, HeaderValue, Headers, InvalidSubject, Message, Payload, QueueGroup,
-    Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject, SubjectError, SubjectFilter, UrlError,
+    CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
+    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
 #[cfg(feature = "rustls")]
 pub use rustls;
 
+pub use crate::core::closing::Closing;
 pub use crate::core::event::ClientEvent;
 pub use crate::error::connect::{ConnectError, advice};
 pub use crate::error::next::NextError;
@@ -51,9 +53,11 @@ pub use crate::handles::client::Client;
 pub use crate::handles::confirmation::{Confirmation, Flush, RoundTrip};
 pub use crate::handles::connecting::Connecting;
 pub use crate::handles::events::Events;
-pub use crate::handles::publishing::Publishing;
+pub use crate::handles::publishing::{Publishing, Responding};
+pub use crate::handles::reconnecting::Reconnecting;
 pub use crate::handles::replies::Replies;
 pub use crate::handles::request::{Request, Response};
+pub use crate::handles::request_for_many::RequestForMany;
 pub use crate::handles::subscription::Subscription;
 pub use crate::options::connect::ConnectOptions;
 pub use crate::options::identity::{Answer, Challenge};

@@ -1,7 +1,5 @@
 //! Publishes one message and waits until the server has processed it: `publish SUBJECT PAYLOAD [URL]`.
 
-use nats_conn_std::Subject;
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(subject), Some(payload)) = (arguments.next(), arguments.next()) else {
@@ -10,12 +8,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_std::connect(&url)?;
-    client.publish(&Subject::new(&subject)?, payload.as_str())?;
-    client.flush()?;
+    client.publish(&subject, payload.as_str()).wait()?;
+    client.flush().wait()?;
     println!(
         "the server has processed {} message",
         client.publish_fates().confirmed
     );
-    client.close();
+    client.close().wait();
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! Publishes one message and waits until the server has processed it: `publish SUBJECT PAYLOAD [URL]`.
 
-use nats_conn_tokio::Subject;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -11,7 +9,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_tokio::connect(&url).await?;
-    client.publish(&Subject::new(&subject)?, payload.as_str()).await?;
+    client.publish(&subject, payload.as_str()).await?;
     client.flush().await?;
     println!(
         "the server has processed {} message",

@@ -1,24 +1,24 @@
 //! Answers requests with their payload in capitals, together with others of its group: `reply SUBJECT [URL]`.
 //! It ends with Ctrl-C, or with the connection and why it closed.
 
-use nats_conn_tokio::{ClosedReason, EndReason, QueueGroup, SubjectFilter};
+use nats_conn_tokio::{ClosedReason, EndReason};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let filter: SubjectFilter = arguments.next().ok_or("usage: reply SUBJECT [URL]")?.parse()?;
+    let filter = arguments.next().ok_or("usage: reply SUBJECT [URL]")?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_tokio::connect(&url).await?;
-    let mut requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
+    let mut requests = client.queue_subscribe(filter, "capitals")?;
     println!("waiting for requests; Ctrl-C ends");
     let interrupted = client.clone();
     tokio::spawn(async move {
-        // What has arrived is still answered. Draining has begun when `drain` returns.
-        tokio::signal::ctrl_c().await.map(|()| drop(interrupted.drain()))
+        // What has arrived is still answered.
+        tokio::signal::ctrl_c().await.map(|()| interrupted.begin_drain())
     });
     while let Some(request) = requests.next().await {
-        let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
+        let answer = request.text().to_uppercase();
         if let Err(error) = client.respond(&request, answer.as_str()).await {
             println!("not answered: {error}");
         }

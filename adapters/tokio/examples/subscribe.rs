@@ -1,12 +1,12 @@
 //! Prints what is published, across reconnects: `subscribe FILTER [URL]`. It ends with Ctrl-C, or with the connection and why it
 //! closed.
 
-use nats_conn_tokio::{ClosedReason, ConnectOptions, EndReason, SubjectFilter};
+use nats_conn_tokio::{ClosedReason, ConnectOptions, EndReason};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let filter: SubjectFilter = arguments.next().ok_or("usage: subscribe FILTER [URL]")?.parse()?;
+    let filter = arguments.next().ok_or("usage: subscribe FILTER [URL]")?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let (client, mut events) = ConnectOptions::from_url(&url)?.retry_initial(true).start()?;
@@ -18,8 +18,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 println!("{}: {}", message.subject(), message.text());
             }
             Some(event) = events.next() => println!("  ({event:?})"),
-            // Closing has begun when `close` returns, and the messages end with it.
-            _ = tokio::signal::ctrl_c() => drop(client.close()),
+            // The messages end with it.
+            _ = tokio::signal::ctrl_c() => client.begin_close(),
         }
     }
     if messages.ended() == Some(EndReason::Refused) {

@@ -69,5 +69,6 @@ mod requests;
 mod resolving;
 mod secrets;
 mod tls;
+mod verbs;
 mod waiters;
 mod waiting;

@@ -76,12 +76,12 @@ scenarios! {
         let client = connected(adapter, &server).await;
         let long = subject(&"s".repeat(4094));
         assert!(matches!(
-            client.try_publish(Publish::new(&long, "x")),
+            client.publish(&long, "x").now(),
             Ok(_) | Err(PublishError::ControlLineTooLong { .. })
         ));
         let longer = subject(&"s".repeat(5000));
         assert!(matches!(
-            client.try_publish(Publish::new(&longer, "x")),
+            client.publish(&longer, "x").now(),
             Err(PublishError::ControlLineTooLong { .. })
         ));
         assert!(client.subscribe(longer).is_err());

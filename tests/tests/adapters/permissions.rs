@@ -145,7 +145,7 @@ scenarios! {
         let (client, mut watch) = start(adapter, &server).await;
         let _service = client.subscribe(filter("open.*")).expect("open");
         let door = subject("open.door");
-        let (first, second) = (client.request(&door, "?").start(), client.request(&door, "?").start());
+        let (first, second) = (client.request(&door, "?").now(), client.request(&door, "?").now());
         for pending in [first, second] {
             let refused = soon(pending.expect("open")).await;
             assert_eq!(refused, Err(RequestError::Refused { subject: named(&door) }));

@@ -306,7 +306,7 @@ scenarios! {
             watch.until("disconnected").await;
         }
         let payload = [b'x'; 400];
-        let publish = |client: &Client| client.try_publish(Publish::new(&SUBJECT, &payload[..]));
+        let publish = |client: &Client| client.publish(&SUBJECT, &payload[..]).now();
         assert!(publish(&refusing).is_ok() && publish(&refusing).is_ok());
         assert_eq!(publish(&refusing), Err(PublishError::BufferFull { limit: 1000 }));
         for _ in 0..5 {
