@@ -208,7 +208,7 @@ pub enum RequestError {
         "refused by the permissions of the server: allow this user the subject, and the inbox of its replies"
     )]
     Refused,
-    /// The request was dropped before it was sent; see [`Event::PublishDropped`](crate::Event::PublishDropped).
+    /// The request was dropped before it was sent; see [`ConnectionEvent::PublishDropped`](crate::ConnectionEvent::PublishDropped).
     #[error("the request was dropped before it was sent: the event `PublishDropped` says why")]
     Dropped,
 }
@@ -370,7 +370,7 @@ pub enum AttemptError {
     #[error("TLS is required, but the server does not offer it: use nats:// or enable TLS on the server")]
     TlsNotOffered,
     /// The attempt used clear text, and during it a list of servers arrived that names the server with TLS
-    /// ([`Event::ServerTlsRaised`](crate::Event::ServerTlsRaised)).
+    /// ([`ConnectionEvent::ServerTlsRaised`](crate::ConnectionEvent::ServerTlsRaised)).
     #[error("the server was named with TLS while it was being spoken to without: the next attempt uses TLS")]
     TlsRaised,
     /// Clear text came between INFO and the TLS handshake, where somebody could have injected it.

@@ -142,7 +142,7 @@ pub struct AttemptFailure {
 }
 
 impl AttemptFailure {
-    /// As [`Event::ConnectFailed`](crate::Event::ConnectFailed) reports it.
+    /// As [`ConnectionEvent::ConnectFailed`](crate::ConnectionEvent::ConnectFailed) reports it.
     pub fn new(server: &Server, phase: Phase, error: AttemptError) -> Self {
         Self {
             server: server.to_string(),
