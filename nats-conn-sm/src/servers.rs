@@ -178,6 +178,8 @@ impl ServerStatus {
             form.flag(*flag);
         }
         form.number(u64::from(*failures));
-        form.option(last_error.as_deref(), |form, failure| form.debug(failure));
+        form.option(last_error.as_deref(), |form, failure| {
+            form.error(failure.error.code(), failure)
+        });
     }
 }

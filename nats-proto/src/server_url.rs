@@ -137,12 +137,7 @@ impl UrlError {
     }
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for UrlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+crate::debug_line::debug_line!(UrlError);
 
 const DEFAULT_PORT: u16 = 4222;
 
