@@ -3,6 +3,8 @@
 //! Those of publishing, subscribing and asking are not `#[non_exhaustive]`: an adapter has flat errors of its own, which
 //! name the subject, and the compiler says where it does not turn one into them.
 
+mod advice;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::time::Duration;

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 
-use nats_proto::{Scheme, ServerUrl};
+use nats_proto::{OneLine, Scheme, ServerUrl};
 
 use crate::canonical::Form;
 use crate::error::{AttemptError, Phase};
@@ -148,6 +148,17 @@ impl AttemptFailure {
             server: server.to_string(),
             phase,
             error,
+        }
+    }
+}
+
+/// With what to do about it.
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", OneLine(&self.server), self.error)?;
+        match self.error.advice(self.phase) {
+            Some(advice) => write!(f, " ({advice})"),
+            None => Ok(()),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Text that somebody else wrote, on one line.
+//! What somebody else wrote, on one line.
 
 use core::fmt::{self, Write};
 
-/// Prints a text on one line, whatever is in it: line breaks, escapes of terminals and everything else that is not
+/// Prints something on one line, whatever is in it: line breaks, escapes of terminals and everything else that is not
 /// printable are escaped. Events and errors print so what servers, systems and libraries say.
 ///
 /// ```
@@ -11,22 +11,30 @@ use core::fmt::{self, Write};
 /// assert_eq!(OneLine("a 'b'\r\n\u{1b}[31m").to_string(), r"a 'b'\r\n\u{1b}[31m");
 /// ```
 #[derive(Clone, Copy)]
-pub struct OneLine<'a>(pub &'a str);
+pub struct OneLine<T>(pub T);
 
-impl fmt::Display for OneLine<'_> {
+impl<T: fmt::Display> fmt::Display for OneLine<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            match character {
-                '\'' | '"' | '\\' => f.write_char(character)?,
-                _ => fmt::Display::fmt(&character.escape_debug(), f)?,
-            }
-        }
-        Ok(())
+        write!(Escaping(f), "{}", self.0)
     }
 }
 
-impl fmt::Debug for OneLine<'_> {
+impl<T: fmt::Display> fmt::Debug for OneLine<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            match character {
+                '\'' | '"' | '\\' => self.0.write_char(character)?,
+                _ => fmt::Display::fmt(&character.escape_debug(), self.0)?,
+            }
+        }
+        Ok(())
     }
 }

@@ -51,7 +51,7 @@ pub use nats_conn_client::proto;
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
     Answer, Challenge, Client, ClientEvent, Confirmation, Connecting, Events, Flush, Publishing, Replies,
-    Request, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions, advice,
+    Request, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{

@@ -39,7 +39,7 @@ pub use nats_proto::{
 pub use rustls;
 
 pub use crate::core::event::ClientEvent;
-pub use crate::error::connect::{ConnectError, advice};
+pub use crate::error::connect::ConnectError;
 pub use crate::error::next::NextError;
 pub use crate::error::publish::PublishError;
 pub use crate::error::request::RequestError;

@@ -77,7 +77,7 @@ pub use nats_conn_client::proto;
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
     Answer, Challenge, ClientEvent, Confirmation, Flush, Publishing, Request, RoundTrip, Selector,
-    ServerChoice, TlsOptions, advice,
+    ServerChoice, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
