@@ -77,6 +77,7 @@ mod buffers;
 mod canonical;
 mod config;
 mod connection;
+mod debug_line;
 mod dialer;
 mod env;
 mod error;
@@ -138,7 +139,10 @@ pub use error::{
     AttemptError, AuthError, ConfigError, DisconnectReason, FlushError, LinkEnd, Phase, PublishError,
     RequestError, RequestStartError, StateError, SubscribeError, SubscriptionError,
 };
-pub use event::{ClosedReason, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session, WaitReason};
+pub use event::{
+    ClosedReason, ConnectionEvent, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session,
+    WaitReason,
+};
 pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
 pub use input::Progress;
 pub use machine::State;

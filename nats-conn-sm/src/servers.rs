@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 
-use nats_proto::{Scheme, ServerUrl};
+use nats_proto::{OneLine, Scheme, ServerUrl};
 
 use crate::canonical::Form;
 use crate::error::{AttemptError, Phase};
@@ -142,12 +142,23 @@ pub struct AttemptFailure {
 }
 
 impl AttemptFailure {
-    /// As [`Event::ConnectFailed`](crate::Event::ConnectFailed) reports it.
+    /// As [`ConnectionEvent::ConnectFailed`](crate::ConnectionEvent::ConnectFailed) reports it.
     pub fn new(server: &Server, phase: Phase, error: AttemptError) -> Self {
         Self {
             server: server.to_string(),
             phase,
             error,
+        }
+    }
+}
+
+/// With what to do about it.
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", OneLine(&self.server), self.error)?;
+        match self.error.advice(self.phase) {
+            Some(advice) => write!(f, " ({advice})"),
+            None => Ok(()),
         }
     }
 }
@@ -178,6 +189,8 @@ impl ServerStatus {
             form.flag(*flag);
         }
         form.number(u64::from(*failures));
-        form.option(last_error.as_deref(), |form, failure| form.debug(failure));
+        form.option(last_error.as_deref(), |form, failure| {
+            form.error(failure.error.code(), failure)
+        });
     }
 }

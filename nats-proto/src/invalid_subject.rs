@@ -1,7 +1,5 @@
 //! What is wrong with a text that should be a subject, a filter or a queue group.
 
-use core::fmt;
-
 use thiserror::Error;
 
 use crate::excerpt::Excerpt;
@@ -49,12 +47,7 @@ pub enum SubjectError {
     },
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for SubjectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+crate::debug_line::debug_line!(SubjectError);
 
 impl SubjectError {
     /// A stable name in snake case, for machines.
@@ -108,9 +101,4 @@ impl InvalidSubject {
     }
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for InvalidSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+crate::debug_line::debug_line!(InvalidSubject);

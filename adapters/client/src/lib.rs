@@ -25,8 +25,8 @@ mod options;
 
 pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, Credentials, Delivery,
-    DisconnectReason, EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
+    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
+    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
     PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
     State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
@@ -41,7 +41,7 @@ pub use rustls;
 
 pub use crate::core::closing::Closing;
 pub use crate::core::event::ClientEvent;
-pub use crate::error::connect::{ConnectError, advice};
+pub use crate::error::connect::ConnectError;
 pub use crate::error::next::NextError;
 pub use crate::error::publish::PublishError;
 pub use crate::error::request::RequestError;

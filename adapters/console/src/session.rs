@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::outcome;
 use nats_conn_client::{Client, ClientEvent, Events, Flush, PublishError, Response, RoundTrip};
-use nats_conn_sm::{ClosedReason, Event, State, StateError};
+use nats_conn_sm::{ClosedReason, ConnectionEvent, State, StateError};
 use nats_proto::{ServerUrl, Subject};
 
 use crate::command::Command;
@@ -136,7 +136,7 @@ impl Session {
             any = true;
             self.settled |= outcome(&event, self.retry_initial).is_some();
             match event {
-                ClientEvent::Connection(Event::Closed { reason }) => self.closed = Some(reason),
+                ClientEvent::Connection(ConnectionEvent::Closed { reason }) => self.closed = Some(reason),
                 event => {
                     if let Some(line) = report::event(&event, &self.names) {
                         self.output.line(&line);

@@ -78,15 +78,15 @@ pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::rustls;
-pub use nats_conn_client::{Answer, Challenge, ClientEvent, Selector, ServerChoice, TlsOptions, advice};
+pub use nats_conn_client::{Answer, Challenge, ClientEvent, Selector, ServerChoice, TlsOptions};
 // What can go wrong:
 pub use nats_conn_client::{
     ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, Credentials, Delivery,
-    DisconnectReason, EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
+    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
+    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
     PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
     State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nats_conn_std::{
-    Client, ClientEvent, ClosedReason, ConnectError, ConnectOptions, EndReason, Event, Events, Excerpt,
-    MailboxLimits, NextError, PublishError, RepliesEnd, RequestError, RequestMany, State, Subject,
+    Client, ClientEvent, ClosedReason, ConnectError, ConnectOptions, ConnectionEvent, EndReason, Events,
+    Excerpt, MailboxLimits, NextError, PublishError, RepliesEnd, RequestError, RequestMany, State, Subject,
     SubjectFilter,
 };
 use nats_conn_tests::tcp_server::TcpCluster;
@@ -17,7 +17,7 @@ fn filter(text: &str) -> SubjectFilter {
     text.parse().unwrap()
 }
 
-fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+fn until(events: &mut Events, wanted: impl Fn(&ConnectionEvent) -> bool) -> ConnectionEvent {
     let deadline = Instant::now() + SOON;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -132,15 +132,21 @@ fn a_crash_is_survived_with_subscriptions_and_publishes() {
     let cluster = TcpCluster::start(2).unwrap();
     let options = ConnectOptions::from_url(&cluster.server(0).url()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
     client.flush().wait().unwrap();
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
-    client.publish(&SUBJECT, "meanwhile").wait().unwrap();
-    until(&mut events, |event| matches!(event, Event::Reconnected(_)));
     until(&mut events, |event| {
-        matches!(event, Event::Resubscribed { subscriptions: 1, .. })
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
+    client.publish(&SUBJECT, "meanwhile").wait().unwrap();
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Reconnected(_))
+    });
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Resubscribed { subscriptions: 1, .. })
     });
     assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), b"meanwhile");
     assert_eq!(cluster.violations(), []);
@@ -176,15 +182,21 @@ fn the_last_handle_closes_also_while_the_link_is_down() {
     let cluster = TcpCluster::start(1).unwrap();
     let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let subscription = client.subscribe(filter("life.*")).unwrap();
     drop(client);
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::BackoffWait { .. }));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::BackoffWait { .. })
+    });
     drop(subscription);
-    let closed = until(&mut events, |event| matches!(event, Event::Closed { .. }));
+    let closed = until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Closed { .. })
+    });
     let reason = ClosedReason::Requested;
-    assert_eq!(closed, Event::Closed { reason });
+    assert_eq!(closed, ConnectionEvent::Closed { reason });
     assert_eq!(events.next(), None);
 }
 
@@ -195,10 +207,14 @@ fn a_publish_waits_for_room_until_its_timeout_or_the_end() {
         .unwrap()
         .send_buffer(100);
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let full = [0; 200];
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
     client.publish(&SUBJECT, &full[..]).now().unwrap();
     let patience = Duration::from_millis(20);
     let late = client.publish(&SUBJECT, "x").timeout(patience).wait();
@@ -218,7 +234,9 @@ fn a_publish_waits_for_room_until_its_timeout_or_the_end() {
     client.flush().wait().unwrap();
 
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
     client.publish(&SUBJECT, &full[..]).now().unwrap();
     let publisher = client.clone();
     let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x").wait());
@@ -233,7 +251,9 @@ fn a_slow_consumer_is_reported_once_and_affects_only_itself() {
         .unwrap()
         .mailbox(MailboxLimits::new(10, 1 << 20));
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let mut slow = client.subscribe(filter("life.*")).unwrap();
     for _ in 0..100 {
         client.publish(&SUBJECT, "x").wait().unwrap();
@@ -259,9 +279,13 @@ fn a_forced_reconnect_leaves_in_good_order() {
     let cluster = TcpCluster::start(2).unwrap();
     let options = ConnectOptions::from_url(&cluster.server(0).url()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     client.force_reconnect().unwrap();
-    until(&mut events, |event| matches!(event, Event::Reconnected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Reconnected(_))
+    });
     client.flush().wait().unwrap();
     assert_eq!(client.close().wait(), ClosedReason::Requested);
     assert_eq!(cluster.violations(), []);
@@ -302,7 +326,9 @@ fn a_first_connect_that_is_tried_again_returns_after_its_first_round() {
     let mut events = client.events();
     assert_eq!(client.state(), State::Connecting);
     cluster.server(0).restart().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
     Answer, Challenge, Client, ClientEvent, Closing, Confirmation, Connecting, Events, Flush, Publishing,
     Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice,
-    Subscription, TlsOptions, advice,
+    Subscription, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
@@ -55,8 +55,8 @@ pub use nats_conn_client::{
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, Credentials, Delivery,
-    DisconnectReason, EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
+    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
+    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
     PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
     State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use nats_conn_tests::tcp_server::TcpCluster;
 use nats_conn_tokio::{
-    ClientEvent, ConnectError, ConnectOptions, EndReason, Event, StartError, Stream, Subject, Subscription,
-    Tokio, dial_all,
+    ClientEvent, ConnectError, ConnectOptions, ConnectionEvent, EndReason, StartError, Stream, Subject,
+    Subscription, Tokio, dial_all,
 };
 use tokio::time::timeout;
 
@@ -185,7 +185,7 @@ fn a_runtime_that_goes_away_closes_visibly() {
             .unwrap();
         while !matches!(
             events.next().await,
-            Some(ClientEvent::Connection(Event::Connected(_)))
+            Some(ClientEvent::Connection(ConnectionEvent::Connected(_)))
         ) {}
         (client, events)
     });

@@ -8,7 +8,7 @@ use crate::buffers::SendBuf;
 use crate::config::Delivery;
 use crate::dialer::SessionEnd;
 use crate::error::{AttemptError, DisconnectReason, FlushError, LinkEnd, Phase, RequestError};
-use crate::event::{DropReason, EndReason, Event};
+use crate::event::{ConnectionEvent, DropReason, EndReason, Event};
 use crate::ids::{LinkId, ServerId};
 use crate::link::Finished;
 use crate::outbound::Lost;
@@ -54,13 +54,13 @@ impl Machine {
                     _ => SessionEnd::Lost { lived },
                 };
                 let lost = self.lose_publishes(end, is_poisoned);
-                self.output.emit(Event::Disconnected {
+                self.output.emit(Event::Connection(ConnectionEvent::Disconnected {
                     server: server.clone(),
                     link,
                     reason: Box::new(reason),
                     unconfirmed: lost.unconfirmed,
                     queued: self.outbound.queued(),
-                });
+                }));
                 self.lose_ids(lost.pings);
                 self.after_session(server.id(), end);
             }

@@ -81,7 +81,7 @@ scenarios! {
         watch.session().await;
         assert_eq!((watch.count("connect_failed"), silent.links()), (1, 1));
         let failed = watch.seen().iter().find_map(|event| match event {
-            ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) => Some((*phase, (**error).clone())),
+            ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) => Some((*phase, (**error).clone())),
             _ => None,
         });
         assert_eq!(failed, Some((Phase::Info, AttemptError::TimedOut)));

@@ -174,7 +174,7 @@ scenarios! {
         let failed = watch.until("connect_failed").await;
         assert!(began.elapsed() >= patience);
         assert!(
-            matches!(&failed, ClientEvent::Connection(Event::ConnectFailed { phase: Phase::Dial, error, .. })
+            matches!(&failed, ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase: Phase::Dial, error, .. })
                 if **error == AttemptError::TimedOut),
             "{failed:?}"
         );
@@ -231,7 +231,7 @@ scenarios! {
         let (client, mut watch) = adapter.start(options);
         let failed = watch.until("connect_failed").await;
         assert!(
-            matches!(&failed, ClientEvent::Connection(Event::ConnectFailed { phase: Phase::Auth, error, .. })
+            matches!(&failed, ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase: Phase::Auth, error, .. })
                 if **error == AttemptError::TimedOut),
             "{failed:?}"
         );

@@ -310,7 +310,7 @@ scenarios! {
         let options = options(&server.url()).credentials_callback(callback).retry_initial(true);
         let (client, mut watch) = adapter.start(options);
         let failed = watch.until("connect_failed").await;
-        let ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) = failed else { unreachable!() };
+        let ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) = failed else { unreachable!() };
         assert_eq!(phase, Phase::Auth);
         assert!(error.to_string().to_lowercase().contains("authentication timeout"), "{error}");
         assert!(error.to_string().contains("our credentials had not come after"), "{error}");

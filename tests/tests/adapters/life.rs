@@ -38,7 +38,7 @@ scenarios! {
         watch.until("reconnected").await;
         let restored = watch.until("resubscribed").await;
         assert!(
-            matches!(restored, ClientEvent::Connection(Event::Resubscribed { subscriptions: 1, refused: 0, .. })),
+            matches!(restored, ClientEvent::Connection(ConnectionEvent::Resubscribed { subscriptions: 1, refused: 0, .. })),
             "{restored:?}"
         );
         assert_eq!(text(&mut subscription).await, "meanwhile");
@@ -117,7 +117,7 @@ scenarios! {
         until(|| cluster.logs()[0].publishes().count() == 1).await;
         cluster.server(0).crash();
         let unconfirmed = watch.find("disconnected", |event| match event {
-            ClientEvent::Connection(Event::Disconnected { unconfirmed, .. }) => Some(unconfirmed.clone()),
+            ClientEvent::Connection(ConnectionEvent::Disconnected { unconfirmed, .. }) => Some(unconfirmed.clone()),
             _ => None,
         }).await;
         assert!(unconfirmed.contains(lost));

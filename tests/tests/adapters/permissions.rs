@@ -19,7 +19,7 @@ async fn start(adapter: Adapter, server: &RealServer) -> (Client, Watch) {
 async fn denied(watch: &mut Watch) -> (PermissionOperation, String, Option<String>, Option<Sid>) {
     watch
         .find("permission_denied", |event| match event {
-            ClientEvent::Connection(Event::PermissionDenied {
+            ClientEvent::Connection(ConnectionEvent::PermissionDenied {
                 operation,
                 subject,
                 queue,
@@ -76,7 +76,7 @@ scenarios! {
         client.force_reconnect().expect("a session");
         let restored = watch.until("resubscribed").await;
         assert!(
-            matches!(restored, ClientEvent::Connection(Event::Resubscribed { subscriptions: 1, refused: 0, .. })),
+            matches!(restored, ClientEvent::Connection(ConnectionEvent::Resubscribed { subscriptions: 1, refused: 0, .. })),
             "{restored:?}"
         );
         assert_eq!(watch.count("permission_denied"), 1);
@@ -121,7 +121,7 @@ scenarios! {
         soon(elsewhere(move || restarting.restart_with(config))).await;
         let restored = watch.until("resubscribed").await;
         assert!(
-            matches!(restored, ClientEvent::Connection(Event::Resubscribed { subscriptions: 1, refused: 1, .. })),
+            matches!(restored, ClientEvent::Connection(ConnectionEvent::Resubscribed { subscriptions: 1, refused: 1, .. })),
             "{restored:?}"
         );
         assert_eq!(soon(bad.next()).await, None);

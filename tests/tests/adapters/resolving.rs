@@ -11,7 +11,7 @@ use crate::scene::*;
 async fn failure(watch: &mut Watch) -> (Phase, AttemptError) {
     watch
         .find("connect_failed", |event| match event {
-            ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) => {
+            ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) => {
                 Some((*phase, (**error).clone()))
             }
             _ => None,

@@ -9,8 +9,8 @@ pub(crate) use std::sync::Arc;
 pub(crate) use std::time::{Duration, Instant};
 
 pub(crate) use nats_conn_client::{
-    Client, ClientEvent, ClosedReason, ConnectError, DisconnectReason, EndReason, Event, Events, Excerpt,
-    Message, Subject, SubjectFilter, Subscription,
+    Client, ClientEvent, ClosedReason, ConnectError, ConnectionEvent, DisconnectReason, EndReason, Events,
+    Excerpt, Message, Subject, SubjectFilter, Subscription,
 };
 pub(crate) use nats_conn_tests::model_server::Settings;
 pub(crate) use nats_conn_tests::real_server::{Cluster, RealServer, ServerConfig, User, Version};

@@ -286,7 +286,7 @@ scenarios! {
         });
         let (client, mut watch) = adapter.start(options(&server.tls_url()).tls(tls).retry_initial(true));
         for expected in ["failed: the vault is sealed", "panicked: the vault is on fire", ""] {
-            let ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) = watch.until("connect_failed").await else {
+            let ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) = watch.until("connect_failed").await else {
                 unreachable!()
             };
             assert_eq!(phase, Phase::Tls);
@@ -308,7 +308,7 @@ scenarios! {
         for list in [[plain.clone(), with_tls.clone()], [with_tls.clone(), plain.clone()]] {
             let list = list.join(",");
             let (client, mut watch) = adapter.start(options(&list).tls(trusting(&files.ca)));
-            let ClientEvent::Connection(Event::ServerTlsRaised { server: raised }) = watch.until("tls_raised").await else {
+            let ClientEvent::Connection(ConnectionEvent::ServerTlsRaised { server: raised }) = watch.until("tls_raised").await else {
                 unreachable!()
             };
             assert_eq!(raised.to_string(), with_tls);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{AttemptError, AuthError, ClosedReason, Credentials, Event, LinkEnd, Phase};
+use nats_conn_sm::{
+    AttemptError, AuthError, ClosedReason, ConnectionEvent, Credentials, Event, LinkEnd, Phase,
+};
 use nats_conn_tests::model_server::{Auth, Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::{Dial, World};
@@ -25,7 +27,7 @@ pub(super) fn greeting_with(reactions: impl Into<Vec<Reaction>>) -> Scenario {
 /// The first failed attempt: its phase and its error, and when it failed after the start.
 pub(super) fn first_failure(world: &mut World) -> (Phase, AttemptError, Duration) {
     let (at, event) = world.wait("connect_failed");
-    let Event::ConnectFailed { phase, error, .. } = event else {
+    let Event::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) = event else {
         panic!("{event:?}")
     };
     (
@@ -150,9 +152,9 @@ fn the_initial_connect_tries_every_server_once_without_waits_and_reports_the_err
         .route(2, |route| route.dial = refused())
         .begin();
     let (_, event) = world.wait("closed");
-    let Event::Closed {
+    let Event::Connection(ConnectionEvent::Closed {
         reason: ClosedReason::ConnectFailed { failures },
-    } = event
+    }) = event
     else {
         panic!("{event:?}")
     };
@@ -280,7 +282,7 @@ fn answers_about_a_link_that_is_gone_are_ignored() {
     let old = world.pipe().link;
     world.wait_for(
         "second dial",
-        |event| matches!(event, Event::Connecting { link, .. } if *link != old),
+        |event| matches!(event, Event::Connection(ConnectionEvent::Connecting { link, .. }) if *link != old),
     );
     world.client.handle_connected(world.now(), old);
     world.client.handle_tls(world.now(), old, 0);

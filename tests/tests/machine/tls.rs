@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, AttemptError, Event, LinkEnd, Phase};
+use nats_conn_sm::{Action, AttemptError, ConnectionEvent, Event, LinkEnd, Phase};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Reaction, Step, Tls, When};
 use nats_conn_tests::scenario::{Scenario, url};
@@ -265,7 +265,7 @@ fn half_a_line_before_the_requested_tls_upgrade_fails_the_attempt_at_once() {
     hand.read(b"-ERR 'ha");
     let reported = hand.events(START);
     assert!(
-        matches!(&reported[..], [Event::ConnectFailed { error, .. }] if error.code() == "plaintext_before_tls"),
+        matches!(&reported[..], [Event::Connection(ConnectionEvent::ConnectFailed { error, .. })] if error.code() == "plaintext_before_tls"),
         "{reported:?}"
     );
 }
@@ -287,7 +287,9 @@ fn clear_text_that_was_not_parsed_when_tls_is_established_fails_the_attempt() {
         hand.client.handle_tls(START, link, hand.rx.len());
         let events = hand.events(START);
         let failed = events.iter().find_map(|event| match event {
-            Event::ConnectFailed { phase, error, .. } => Some((*phase, error.code())),
+            Event::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) => {
+                Some((*phase, error.code()))
+            }
             _ => None,
         });
         assert_eq!(failed, Some((Phase::Tls, "plaintext_before_tls")), "{events:?}");

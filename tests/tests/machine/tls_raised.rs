@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, AttemptError, Credentials, Event, Phase};
+use nats_conn_sm::{Action, AttemptError, ConnectionEvent, Credentials, Event, Phase};
 use nats_conn_tests::model_server::{Reaction, Tls, Urls};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::World;
@@ -17,7 +17,7 @@ const TLS: &str = "tls://N1.test";
 /// The servers of all events about raised ones, as URLs.
 fn raised(world: &World) -> Vec<String> {
     let server = |event: &Event| match event {
-        Event::ServerTlsRaised { server } => Some(server.to_string()),
+        Event::Connection(ConnectionEvent::ServerTlsRaised { server }) => Some(server.to_string()),
         _ => None,
     };
     world

@@ -49,7 +49,7 @@ pub enum RequestError {
         subject: Excerpt,
     },
     /// The request was dropped before it was sent; see
-    /// [`PublishDropped`](nats_conn_sm::Event::PublishDropped).
+    /// [`PublishDropped`](nats_conn_sm::ConnectionEvent::PublishDropped).
     #[error("the request to {subject} was dropped before it was sent: the event `PublishDropped` says why")]
     Dropped {
         /// The subject.

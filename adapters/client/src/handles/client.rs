@@ -327,7 +327,7 @@ impl Client {
 
     /// Replaces the pool of servers. The present link stays until it is lost. A server of the present pool that is spoken
     /// to with TLS stays so, whatever the new list says
-    /// ([`Event::ServerTlsRaised`](nats_conn_sm::Event::ServerTlsRaised)).
+    /// ([`ConnectionEvent::ServerTlsRaised`](nats_conn_sm::ConnectionEvent::ServerTlsRaised)).
     ///
     /// # Errors
     /// The list is empty, or the connection is closed.

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use nats_conn_sm::{AttemptFailure, ClosedReason, Event, State};
+use nats_conn_sm::{AttemptFailure, ClosedReason, ConnectionEvent, State};
 
 use crate::core::event::ClientEvent;
 use crate::error::connect::ConnectError;
@@ -62,7 +62,7 @@ pub(crate) fn connecting(started: Result<(Client, Events), StartError>, retry_in
 fn last_failures(events: &[ClientEvent]) -> Vec<AttemptFailure> {
     let mut failures: Vec<AttemptFailure> = Vec::new();
     for event in events {
-        let ClientEvent::Connection(Event::ConnectFailed { server, phase, error }) = event else {
+        let ClientEvent::Connection(ConnectionEvent::ConnectFailed { server, phase, error }) = event else {
             continue;
         };
         let failure = AttemptFailure::new(server, *phase, (**error).clone());
@@ -76,14 +76,18 @@ fn last_failures(events: &[ClientEvent]) -> Vec<AttemptFailure> {
 pub fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), ConnectError>> {
     match event {
         // A holder who is far behind may have missed the first session.
-        ClientEvent::Connection(Event::Connected(_) | Event::Reconnected(_)) => Some(Ok(())),
-        ClientEvent::Connection(Event::BackoffWait { .. }) if retry_initial => Some(Ok(())),
-        ClientEvent::Connection(Event::Closed {
+        ClientEvent::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_)) => {
+            Some(Ok(()))
+        }
+        ClientEvent::Connection(ConnectionEvent::BackoffWait { .. }) if retry_initial => Some(Ok(())),
+        ClientEvent::Connection(ConnectionEvent::Closed {
             reason: ClosedReason::ConnectFailed { failures },
         }) => Some(Err(ConnectError::Unreachable {
             failures: failures.clone(),
         })),
-        ClientEvent::Connection(Event::Closed { reason }) => Some(Err(ConnectError::closed(reason.clone()))),
+        ClientEvent::Connection(ConnectionEvent::Closed { reason }) => {
+            Some(Err(ConnectError::closed(reason.clone())))
+        }
         _ => None,
     }
 }
