@@ -26,9 +26,9 @@ mod options;
 pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
     AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
-    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth,
+    MailboxLimits, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges,
+    ServerStatus, Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 pub use nats_proto as proto;
 pub use nats_proto::{
@@ -41,6 +41,7 @@ pub use rustls;
 
 pub use crate::core::closing::Closing;
 pub use crate::core::event::ClientEvent;
+pub use crate::error::confirm::ConfirmError;
 pub use crate::error::connect::ConnectError;
 pub use crate::error::next::NextError;
 pub use crate::error::publish::PublishError;
@@ -51,6 +52,8 @@ pub use crate::error::subscribe::SubscribeError;
 pub use crate::error::umbrella::Error;
 pub use crate::handles::client::Client;
 pub use crate::handles::confirmation::{Confirmation, Flush, RoundTrip};
+pub use crate::handles::confirmed_publish::{ConfirmedPublish, PublishOutcome};
+pub use crate::handles::confirmed_subscription::ConfirmedSubscription;
 pub use crate::handles::connecting::Connecting;
 pub use crate::handles::events::Events;
 pub use crate::handles::publishing::{Publishing, Responding};

@@ -69,7 +69,7 @@ impl Client {
         subject: impl IntoSubject<'a>,
         payload: impl Into<Payload<'a>>,
     ) -> Publishing<'a> {
-        Publishing::new(self.inner.publish(subject, payload))
+        Publishing::new(&self.wire, &self.holders, self.inner.publish(subject, payload))
     }
 
     /// Answers a request, and waits for room as [`publish`](Self::publish) does.

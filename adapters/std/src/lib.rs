@@ -48,6 +48,7 @@ mod bell;
 mod client;
 mod closing;
 mod confirmation;
+mod confirmed;
 mod connector;
 mod dial;
 mod driver;
@@ -71,6 +72,7 @@ mod wire;
 pub use client::Client;
 pub use closing::Closing;
 pub use confirmation::{Confirmation, Flush, Reconnecting, RoundTrip};
+pub use confirmed::{ConfirmedPublish, ConfirmedSubscription, PublishOutcome};
 pub use connector::Std;
 pub use events::Events;
 pub use nats_conn_client::driver::{Target, blocking};
@@ -81,14 +83,15 @@ pub use nats_conn_client::rustls;
 pub use nats_conn_client::{Answer, Challenge, ClientEvent, Selector, ServerChoice, TlsOptions};
 // What can go wrong:
 pub use nats_conn_client::{
-    ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError, SubscribeError,
+    ConfirmError, ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError,
+    SubscribeError,
 };
 // Of the machine:
 pub use nats_conn_client::{
     AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
-    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth,
+    MailboxLimits, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges,
+    ServerStatus, Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // Of the wire:
 pub use nats_conn_client::{

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nats_conn_client::driver::blocking;
 use nats_conn_client::{EndReason, MailboxLimits, Message, NextError, Sid, SubscriptionError};
 
+use crate::confirmed::ConfirmedSubscription;
 use crate::holders::Holders;
 use crate::next::next;
 
@@ -25,20 +26,36 @@ use crate::next::next;
 pub struct Subscription {
     inner: nats_conn_client::Subscription,
     // Dropped after what it waits for the end of.
-    _holders: Holders,
+    holders: Holders,
 }
 
 impl Subscription {
     pub(crate) fn new(inner: nats_conn_client::Subscription, holders: Holders) -> Self {
-        Self {
-            inner,
-            _holders: holders,
-        }
+        Self { inner, holders }
     }
 
     /// The number by which events name it.
     pub fn sid(&self) -> Sid {
         self.inner.sid()
+    }
+
+    /// The same once the server has processed it: what is published anywhere from then on reaches it, as far as this server
+    /// and the subject's permissions go. It is asked for once for all that wait at the same time; where the link is lost
+    /// meanwhile, the subscription is restored on the next one, and confirmed there.
+    ///
+    /// ```no_run
+    /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
+    /// let orders = client.subscribe("orders.>")?.confirmed().wait()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A server that has no room for another subscription of this user does not say which one it refused: it is taken to
+    /// be the last one of those whose confirmation is waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping what this gives unsubscribes. Messages that come before the confirmation are not lost.
+    pub fn confirmed(self) -> ConfirmedSubscription {
+        ConfirmedSubscription::new(self.inner.confirmed(), self.holders)
     }
 
     /// Waits for the next message, for so long at most.
@@ -91,6 +108,11 @@ impl Subscription {
     /// Why it ended, once it has: messages that arrived before may still be waiting.
     pub fn ended(&self) -> Option<EndReason> {
         self.inner.ended()
+    }
+
+    /// What the server said when it refused it, if it did.
+    pub fn refusal(&self) -> Option<String> {
+        self.inner.refusal()
     }
 
     /// How many messages wait to be taken.

@@ -45,20 +45,20 @@ pub use nats_conn_client::proto;
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
-    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, Connecting, Events, Flush, Publishing,
-    Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice,
-    Subscription, TlsOptions,
+    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, ConfirmedPublish, ConfirmedSubscription,
+    Connecting, Events, Flush, PublishOutcome, Publishing, Reconnecting, Replies, Request, RequestForMany,
+    Responding, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
-    ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
+    ConfirmError, ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
 // Of the machine:
 pub use nats_conn_client::{
     AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
-    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth,
+    MailboxLimits, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges,
+    ServerStatus, Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // Of the wire:
 pub use nats_conn_client::{

@@ -26,7 +26,7 @@ use crate::handles::handle::Handle;
 #[derive(Debug)]
 pub struct Subscription {
     mail: Arc<Mail>,
-    handle: Arc<Handle>,
+    pub(crate) handle: Arc<Handle>,
 }
 
 impl Subscription {
@@ -91,6 +91,11 @@ impl Subscription {
     /// Why it ended, once it has: messages that arrived before may still be waiting.
     pub fn ended(&self) -> Option<EndReason> {
         self.mail.ended()
+    }
+
+    /// What the server said when it refused it, if it did.
+    pub fn refusal(&self) -> Option<String> {
+        self.mail.refusal().map(String::from)
     }
 
     /// How many messages wait to be taken.
