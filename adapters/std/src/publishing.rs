@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nats_conn_client::{Headers, IntoSubject, PublishError, PublishSeq, RespondError};
 
-use crate::confirmed::ConfirmedPublish;
+use crate::confirmed_publish::ConfirmedPublish;
 use crate::holders::Holders;
 use crate::waiting::wait;
 use crate::wire::Wire;

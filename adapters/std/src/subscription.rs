@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use nats_conn_client::driver::blocking;
 use nats_conn_client::{EndReason, MailboxLimits, Message, NextError, Sid, SubscriptionError};
 
-use crate::confirmed::ConfirmedSubscription;
 use crate::holders::Holders;
 use crate::next::next;
 
@@ -24,9 +23,9 @@ use crate::next::next;
 /// blocks of up to 64 KiB alive; [`Message::detach`] makes a copy that does not.
 #[derive(Debug)]
 pub struct Subscription {
-    inner: nats_conn_client::Subscription,
+    pub(crate) inner: nats_conn_client::Subscription,
     // Dropped after what it waits for the end of.
-    holders: Holders,
+    pub(crate) holders: Holders,
 }
 
 impl Subscription {
@@ -37,25 +36,6 @@ impl Subscription {
     /// The number by which events name it.
     pub fn sid(&self) -> Sid {
         self.inner.sid()
-    }
-
-    /// The same once the server has processed it: what is published anywhere from then on reaches it, as far as this server
-    /// and the subject's permissions go. It is asked for once for all that wait at the same time; where the link is lost
-    /// meanwhile, the subscription is restored on the next one, and confirmed there.
-    ///
-    /// ```no_run
-    /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
-    /// let orders = client.subscribe("orders.>")?.confirmed().wait()?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// A server that has no room for another subscription of this user does not say which one it refused: it is taken to
-    /// be the last one of those whose confirmation is waited for.
-    ///
-    /// # Cancel safety
-    /// Dropping what this gives unsubscribes. Messages that come before the confirmation are not lost.
-    pub fn confirmed(self) -> ConfirmedSubscription {
-        ConfirmedSubscription::new(self.inner.confirmed(), self.holders)
     }
 
     /// Waits for the next message, for so long at most.

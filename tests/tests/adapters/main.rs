@@ -49,6 +49,7 @@ mod watch;
 mod addresses;
 mod callbacks;
 mod cancel;
+mod confirmed;
 mod drain;
 mod ending;
 mod events;

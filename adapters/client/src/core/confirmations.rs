@@ -1,6 +1,6 @@
 //! Who waits for the server to confirm what he published or subscribed to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nats_conn_sm::{EndReason, FlushId, PublishSeq, SeqRanges};
 use nats_proto::Sid;
@@ -8,23 +8,23 @@ use nats_proto::Sid;
 use crate::core::delivery::Answer;
 use crate::core::loss::{Loss, PublishSlot, SubscriptionSlot};
 
+/// So many subscriptions of one link are remembered as refused without a name; of more it is only told by the event.
+const REFUSED: usize = 1024;
+
 /// Publishes and subscriptions of which somebody wants to know that the server has processed them. For all of them
 /// together it is asked with one flush at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Confirmations {
     publishes: BTreeMap<PublishSeq, PublishSlot>,
-    subscriptions: BTreeMap<Sid, Subscribing>,
-    /// The flush that is under way.
-    asked: Option<FlushId>,
-    /// How often the server was asked.
-    rounds: u64,
-}
-
-#[derive(Debug)]
-struct Subscribing {
-    slot: SubscriptionSlot,
-    /// How often the server had been asked when this came: those flushes say nothing of it.
-    since: u64,
+    subscriptions: BTreeMap<Sid, SubscriptionSlot>,
+    /// The flush that is under way, and the last subscription there was when it began.
+    asked: Option<(FlushId, u64)>,
+    /// The last subscription there was.
+    last: u64,
+    /// The server has processed all up to this one on the present link.
+    heard: u64,
+    /// What the present link has refused without a name.
+    refused: BTreeSet<Sid>,
 }
 
 /// Who waits.
@@ -38,9 +38,25 @@ impl Confirmations {
         self.publishes.remove(&seq);
     }
 
-    pub(crate) fn add_subscription(&mut self, sid: Sid, slot: SubscriptionSlot) {
-        let since = self.rounds;
-        self.subscriptions.insert(sid, Subscribing { slot, since });
+    /// There is a new subscription.
+    pub(crate) fn subscribed(&mut self, sid: Sid) {
+        self.last = sid.get();
+    }
+
+    /// Somebody waits for this one, which lives. The answer if it is known already.
+    pub(crate) fn add_subscription(
+        &mut self,
+        sid: Sid,
+        slot: SubscriptionSlot,
+    ) -> Option<Result<(), EndReason>> {
+        if self.refused.contains(&sid) {
+            return Some(Err(EndReason::Refused));
+        }
+        if sid.get() <= self.heard {
+            return Some(Ok(()));
+        }
+        self.subscriptions.insert(sid, slot);
+        None
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -56,26 +72,22 @@ impl Confirmations {
     }
 
     pub(crate) fn flush_begun(&mut self, flush: FlushId) {
-        self.asked = Some(flush);
-        self.rounds += 1;
+        self.asked = Some((flush, self.last));
     }
 
     /// This flush has ended. Whether it was the one that asked for those who wait here. Of publishes the machine knows
     /// whatever confirmed them.
     pub(crate) fn flushed(&mut self, flush: FlushId, confirmed: bool, answers: &mut Vec<Answer>) -> bool {
-        if self.asked != Some(flush) {
+        let Some((_, last)) = self.asked.take_if(|(asked, _)| *asked == flush) else {
             return false;
-        }
-        self.asked = None;
+        };
         if confirmed {
-            let rounds = self.rounds;
-            self.subscriptions.retain(|_, waiting| {
-                let heard = waiting.since < rounds;
-                if heard {
-                    answers.push(Answer::Subscribed(waiting.slot.clone(), Ok(())));
-                }
-                !heard
-            });
+            self.heard = last;
+            while let Some(first) = self.subscriptions.first_entry()
+                && first.key().get() <= last
+            {
+                answers.push(Answer::Subscribed(first.remove(), Ok(())));
+            }
         }
         true
     }
@@ -110,17 +122,39 @@ impl Confirmations {
 
     /// No message follows. Where as many came as were asked for, the server has processed the SUB.
     pub(crate) fn subscription_ended(&mut self, sid: Sid, reason: EndReason, answers: &mut Vec<Answer>) {
-        if let Some(waiting) = self.subscriptions.remove(&sid) {
+        if let Some(slot) = self.subscriptions.remove(&sid) {
             let heard = (reason == EndReason::MaxReached).then_some(()).ok_or(reason);
-            answers.push(Answer::Subscribed(waiting.slot, heard));
+            answers.push(Answer::Subscribed(slot, heard));
         }
     }
 
-    /// The server has refused a SUB and does not say which: the last one of those that are waited for.
-    pub(crate) fn last_refused(&mut self, answers: &mut Vec<Answer>) -> Option<Sid> {
-        let (sid, waiting) = self.subscriptions.pop_last()?;
-        answers.push(Answer::Subscribed(waiting.slot, Err(EndReason::Refused)));
+    /// The server has refused a SUB and does not say which: what exceeds a limit comes last, so that it is the last one
+    /// that lives and was neither confirmed nor refused. One that came since then is refused, too, and has an error of its
+    /// own to come.
+    pub(crate) fn last_refused(
+        &mut self,
+        lives: impl Fn(Sid) -> bool,
+        answers: &mut Vec<Answer>,
+    ) -> Option<Sid> {
+        if self.refused.len() >= REFUSED {
+            return None;
+        }
+        // What does not live any more is skipped for as long.
+        let latest = (self.heard + 1..=self.last).rev().take(2 * REFUSED).map(Sid::new);
+        let sid = latest
+            .into_iter()
+            .find(|sid| !self.refused.contains(sid) && lives(*sid))?;
+        self.refused.insert(sid);
+        if let Some(slot) = self.subscriptions.remove(&sid) {
+            answers.push(Answer::Subscribed(slot, Err(EndReason::Refused)));
+        }
         Some(sid)
+    }
+
+    /// The link is lost: the next one has heard of nothing.
+    pub(crate) fn link_lost(&mut self) {
+        self.heard = 0;
+        self.refused.clear();
     }
 
     /// The end of the connection: what is not known to be settled by now never will be.
@@ -135,7 +169,83 @@ impl Confirmations {
         answers.extend(
             unheard
                 .into_values()
-                .map(|waiting| Answer::Subscribed(waiting.slot, Err(EndReason::Closed))),
+                .map(|slot| Answer::Subscribed(slot, Err(EndReason::Closed))),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::oneshot::Oneshot;
+
+    fn subscribed(last: u64) -> Confirmations {
+        let mut confirmations = Confirmations::default();
+        (1..=last).for_each(|sid| confirmations.subscribed(Sid::new(sid)));
+        confirmations
+    }
+
+    fn refused(confirmations: &mut Confirmations, gone: &[u64]) -> Option<u64> {
+        let lives = |sid: Sid| !gone.contains(&sid.get());
+        confirmations.last_refused(lives, &mut Vec::new()).map(Sid::get)
+    }
+
+    fn flush(confirmations: &mut Confirmations, number: u64, confirmed: bool) -> usize {
+        let (flush, mut answers) = (FlushId::from_u64(number), Vec::new());
+        confirmations.flush_begun(flush);
+        assert!(!confirmations.flushed(FlushId::from_u64(number + 1), true, &mut answers));
+        assert!(confirmations.flushed(flush, confirmed, &mut answers));
+        answers.len()
+    }
+
+    #[test]
+    fn what_is_refused_without_a_name_is_the_last_that_lives_and_is_neither_confirmed_nor_refused() {
+        let mut confirmations = subscribed(3);
+        assert_eq!(flush(&mut confirmations, 1, true), 0);
+        (4..=7).for_each(|sid| confirmations.subscribed(Sid::new(sid)));
+        assert_eq!(refused(&mut confirmations, &[7]), Some(6));
+        assert_eq!(refused(&mut confirmations, &[7]), Some(5));
+        confirmations.subscribed(Sid::new(8));
+        assert_eq!(refused(&mut confirmations, &[7]), Some(8));
+        assert_eq!(refused(&mut confirmations, &[7]), Some(4));
+        assert_eq!(
+            refused(&mut confirmations, &[7]),
+            None,
+            "the others are confirmed"
+        );
+        confirmations.link_lost();
+        assert_eq!(
+            refused(&mut confirmations, &[7]),
+            Some(8),
+            "of the next link nothing is known"
+        );
+    }
+
+    #[test]
+    fn a_subscription_whose_answer_is_known_does_not_wait_for_it() {
+        let mut confirmations = subscribed(2);
+        assert_eq!(refused(&mut confirmations, &[]), Some(2));
+        let add = |confirmations: &mut Confirmations, sid| {
+            confirmations.add_subscription(Sid::new(sid), Oneshot::new())
+        };
+        assert_eq!(add(&mut confirmations, 2), Some(Err(EndReason::Refused)));
+        assert_eq!(add(&mut confirmations, 1), None);
+        assert_eq!(
+            flush(&mut confirmations, 1, false),
+            0,
+            "this link says nothing of it"
+        );
+        assert!(confirmations.wants_flush());
+        assert_eq!(flush(&mut confirmations, 2, true), 1);
+        assert_eq!(add(&mut confirmations, 1), Some(Ok(())));
+        assert!(!confirmations.wants_flush(), "nobody waits");
+    }
+
+    #[test]
+    fn of_so_many_subscriptions_that_are_refused_without_a_name_only_some_are_remembered() {
+        let mut confirmations = subscribed(1_000_000);
+        let refused = (0..2 * REFUSED).filter_map(|_| refused(&mut confirmations, &[]));
+        assert_eq!(refused.count(), REFUSED);
+        assert_eq!(confirmations.refused.len(), REFUSED);
     }
 }

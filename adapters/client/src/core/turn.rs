@@ -232,6 +232,7 @@ impl<'a> Turn<'a> {
         match event {
             ConnectionEvent::Disconnected { unconfirmed, .. } => {
                 locked.confirmations.lost(unconfirmed, Loss::Unconfirmed, answers);
+                locked.confirmations.link_lost();
             }
             ConnectionEvent::PublishDropped {
                 publishes, reason, ..
@@ -243,8 +244,10 @@ impl<'a> Turn<'a> {
             ConnectionEvent::ServerError { error } => {
                 locked.words = None;
                 if *error.kind() == ServerErrorKind::MaximumSubscriptionsExceeded {
-                    let refused = locked.confirmations.last_refused(answers);
-                    if let Some(route) = refused.and_then(|sid| locked.routes.mail.get(&sid)) {
+                    let mail = &locked.routes.mail;
+                    let lives = |sid| mail.contains_key(&sid);
+                    let refused = locked.confirmations.last_refused(lives, answers);
+                    if let Some(route) = refused.and_then(|sid| mail.get(&sid)) {
                         route.mail.refuse(error.text().into());
                     }
                 } else if error.permission().is_some() {

@@ -39,8 +39,8 @@ impl Subscription {
     /// # Ok(()) }
     /// ```
     ///
-    /// A server that has no room for another subscription of this user does not say which one it refused: it is taken to
-    /// be the last one of those whose confirmation is waited for.
+    /// A server that takes no more subscriptions of this user does not say which one it refused: it is taken to be the last
+    /// one.
     ///
     /// # Cancel safety
     /// Dropping what this gives unsubscribes. Messages that come before the confirmation are not lost.
@@ -50,13 +50,15 @@ impl Subscription {
     /// not confirmed in time. It is unsubscribed then.
     pub fn confirmed(self) -> ConfirmedSubscription {
         let (slot, sid) = (Oneshot::new(), self.sid());
-        let waits = self.handle.shared.call(|locked| {
+        let known = self.handle.shared.call(|locked| {
             let lives = locked.routes.mail.contains_key(&sid);
-            if lives {
-                locked.confirmations.add_subscription(sid, slot.clone());
-            }
-            lives
+            lives.then(|| locked.confirmations.add_subscription(sid, slot.clone()))
         });
+        let waits = known.is_some();
+        if let Some(Some(answer)) = known {
+            // Nobody waits for it yet.
+            let _ = slot.put(answer);
+        }
         let alarm = Alarm::new(&self.handle);
         ConfirmedSubscription::new(self, waits.then_some(slot), alarm)
     }

@@ -1,14 +1,13 @@
-//! What is published or subscribed, once the server has confirmed it.
+//! A publish whose fate is waited for.
 
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::blocking;
-use nats_conn_client::{ConfirmError, PublishError, PublishSeq, SubscribeError};
+use nats_conn_client::{ConfirmError, PublishError, PublishSeq};
 
 use crate::holders::Holders;
-use crate::subscription::Subscription;
 use crate::waiting::{wait, wait_through};
 use crate::wire::Wire;
 
@@ -107,39 +106,5 @@ impl PublishOutcome {
     /// The same until this moment at most; `None` if its fate is not known then.
     pub fn wait_until(&mut self, deadline: Instant) -> Option<Result<PublishSeq, ConfirmError>> {
         blocking::wait(Some(deadline), Pin::new(&mut self.inner))
-    }
-}
-
-/// A [`Subscription`] that the server has processed, to come. Messages that come before are in the subscription.
-///
-/// # Cancel safety
-/// It holds the subscription: dropping it unsubscribes, as its failure does.
-#[derive(Debug)]
-#[must_use = "dropping it unsubscribes: call `wait`"]
-pub struct ConfirmedSubscription {
-    inner: nats_conn_client::ConfirmedSubscription,
-    holders: Holders,
-}
-
-impl ConfirmedSubscription {
-    pub(crate) fn new(inner: nats_conn_client::ConfirmedSubscription, holders: Holders) -> Self {
-        Self { inner, holders }
-    }
-
-    /// How long to wait, counted from this call. Default: as long as it takes, without a link until there is one.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.inner = self.inner.timeout(timeout);
-        self
-    }
-
-    /// Waits until the server has processed it.
-    ///
-    /// # Errors
-    /// [`SubscribeError::Refused`] with the server's words; or it ended otherwise, or was not confirmed in time. It is
-    /// unsubscribed then.
-    pub fn wait(self) -> Result<Subscription, SubscribeError> {
-        let Self { inner, holders } = self;
-        let confirmed = wait(pin!(inner))?;
-        Ok(Subscription::new(confirmed, holders))
     }
 }
