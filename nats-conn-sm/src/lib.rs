@@ -93,6 +93,7 @@ mod life;
 mod link;
 mod machine;
 mod mailbox;
+mod metrics;
 mod outbound;
 mod output;
 mod pings;
@@ -141,8 +142,9 @@ pub use error::{
 pub use event::{ClosedReason, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session, WaitReason};
 pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
 pub use input::Progress;
-pub use machine::State;
+pub use machine::{AttemptStage, NextAttempt, State};
 pub use mailbox::{Mailbox, MailboxLimits};
+pub use metrics::{Metric, MetricKind, Metrics, MetricsPage};
 pub use nats_proto as proto;
 pub use publish::{Publish, RequestMany};
 pub use ranges::SeqRanges;

@@ -5,6 +5,7 @@ pub(crate) mod confirmation;
 pub(crate) mod connecting;
 pub(crate) mod events;
 pub(crate) mod handle;
+pub(crate) mod looking;
 pub(crate) mod publishing;
 pub(crate) mod replies;
 pub(crate) mod request;

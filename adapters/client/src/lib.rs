@@ -30,6 +30,8 @@ pub use nats_conn_sm::{
     SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
     WaitReason, WhenFull,
 };
+// For monitoring:
+pub use nats_conn_sm::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 pub use nats_proto as proto;
 pub use nats_proto::{
     HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,

@@ -55,6 +55,7 @@ mod driver;
 mod events;
 mod holders;
 mod link;
+mod looking;
 mod news;
 mod next;
 mod outlet;
@@ -87,6 +88,8 @@ pub use nats_conn_client::{
     SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
     WaitReason, WhenFull,
 };
+// For monitoring:
+pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 // Of the wire:
 pub use nats_conn_client::{
     HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,

@@ -23,6 +23,8 @@ mod handshake;
 mod lame_duck;
 mod lame_duck_move;
 mod liveness;
+mod metrics;
+mod next_attempt;
 mod observability;
 mod payload_violation;
 mod pool;
