@@ -7,15 +7,19 @@ use std::alloc::System;
 use std::hint::black_box;
 use std::time::Duration;
 
-use nats_conn_sm::{Connection, Delivery, Event, Publish, RequestError, Timestamp};
+use bytes::Buf;
+use nats_conn_client::ConnectOptions;
+use nats_conn_sm::{
+    Action, Connection, Delivery, Event, LinkId, Publish, ReceiveBuf, RequestError, SendBuf, Timestamp,
+};
 use nats_conn_tests::by_hand::{ByHand, START, after};
-use nats_proto::{Subject, SubjectFilter};
+use nats_proto::{ServerUrl, Subject, SubjectFilter};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 7] = [
     (
         "an_idle_machine_costs_4_kib_at_most",
         an_idle_machine_costs_4_kib_at_most,
@@ -30,6 +34,7 @@ const TESTS: [(&str, fn()); 6] = [
     ),
     ("no_publish_allocates", no_publish_allocates),
     ("no_message_allocates", no_message_allocates),
+    ("no_turn_of_a_driver_allocates", no_turn_of_a_driver_allocates),
     ("an_event_is_small", an_event_is_small),
 ];
 
@@ -200,6 +205,58 @@ fn no_message_allocates() {
     (0..10).for_each(|_| round(&mut hand));
     let times = since(&region).times;
     assert_eq!((times, messages), (0, 1_500));
+}
+
+/// Also with the feature `tracing`, which the tests have: nobody subscribes to it here.
+fn no_turn_of_a_driver_allocates() {
+    const MESSAGES: usize = 100;
+    let servers = ServerUrl::parse_list("nats://127.0.0.1:4222").expect("a URL");
+    let prepared = ConnectOptions::with_adapter(servers, ())
+        .prepare()
+        .expect("usable");
+    let (client, shared) = (prepared.client, prepared.parts.shared);
+    let (action, _) = shared.drive(|turn| {
+        let _ = turn.events(&mut ReceiveBuf::new(LinkId::from_u64(0)), usize::MAX);
+        turn.action()
+    });
+    let Some(Action::Connect { link, .. }) = action else {
+        panic!("it dials, and not {action:?}")
+    };
+    let (mut rx, mut tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    let mut turn = |bytes: &[u8]| {
+        rx.buffer_mut().reserve(bytes.len());
+        rx.buffer_mut().extend_from_slice(bytes);
+        let (_, delivered) = shared.drive(|turn| {
+            let _ = turn.events(&mut rx, usize::MAX);
+            while turn.transmit(&mut tx) {
+                tx.advance(tx.remaining());
+            }
+        });
+        black_box(delivered.messages);
+    };
+    let _ = shared.drive(|turn| turn.connected(link));
+    turn(b"INFO {}\r\n");
+    turn(b"PONG\r\n");
+    let mut subscription = client.subscribe(SubjectFilter::from_static("a.>")).expect("open");
+    let text = "MSG a.b 1 5\r\nhello\r\n".repeat(MESSAGES);
+    let mut taken = 0;
+    let mut round = || {
+        turn(text.as_bytes());
+        while let Some(message) = subscription.try_next() {
+            taken += 1;
+            black_box(message);
+        }
+    };
+    // As many as batches are remembered.
+    (0..40).for_each(|_| round());
+    let region = Region::new(ALLOCATOR);
+    (0..10).for_each(|_| round());
+    let times = since(&region).times;
+    println!(
+        "a driver: {times} allocations for {} messages in 10 turns",
+        10 * MESSAGES
+    );
+    assert_eq!((times, taken), (0, 50 * MESSAGES));
 }
 
 // behaviour: 1.1

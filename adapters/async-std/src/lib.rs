@@ -36,6 +36,7 @@
 //! * `system-roots`: `TlsOptions::system_roots`.
 //! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
 //!   [`ConnectOptions`].
+//! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -64,6 +65,8 @@ pub use nats_conn_client::{
 };
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
+#[doc(inline)]
+pub use nats_conn_client::{health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
     HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,

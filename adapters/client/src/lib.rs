@@ -14,8 +14,15 @@
 //!   [`ConnectOptions`].
 //! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
 //! * `futures-io`: streams of futures-io, for adapters.
+//! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[doc = include_str!("../docs/health.md")]
+pub mod health {}
+
+#[doc = include_str!("../docs/monitoring.md")]
+pub mod monitoring {}
 
 mod core;
 pub mod driver;

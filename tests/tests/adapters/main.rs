@@ -49,6 +49,7 @@ mod watch;
 mod addresses;
 mod callbacks;
 mod cancel;
+mod captured;
 mod drain;
 mod ending;
 mod events;
@@ -63,6 +64,7 @@ mod liveness;
 #[cfg(target_os = "linux")]
 mod memory;
 mod messages;
+mod monitoring;
 mod permissions;
 mod reconnect;
 mod requests;

@@ -20,6 +20,7 @@ mod driver_contract;
 mod errors;
 mod forced_reconnect;
 mod handshake;
+mod health;
 mod lame_duck;
 mod lame_duck_move;
 mod liveness;

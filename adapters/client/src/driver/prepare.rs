@@ -45,6 +45,7 @@ impl<A> ConnectOptions<A> {
         let epoch = Instant::now();
         let ping_interval = self.config.ping_interval;
         let seed = self.seed.map_or_else(system_seed, Ok)?;
+        let name = self.config.name.clone();
         let recording = self
             .recording
             .and_then(|(sink, options)| Some((sink.take()?, options)));
@@ -62,7 +63,7 @@ impl<A> ConnectOptions<A> {
             drain: self.drain,
             event_capacity: self.event_capacity,
         };
-        let shared = Shared::new(connection, epoch, settings, recording);
+        let shared = Shared::new(connection, epoch, settings, recording, name.as_deref());
         let events = Events::new(shared.hub().subscribe());
         let setup = Arc::new(LinkSetup {
             identity: self.identity,
