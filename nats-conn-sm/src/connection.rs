@@ -391,7 +391,7 @@ impl Connection {
 
     /// Replaces the pool. The present link stays until it is lost; failures and rounds start over; a wait ends. A server
     /// of the present pool that TLS is used with keeps TLS, whatever the new list says, and
-    /// [`Event::ServerTlsRaised`] reports that.
+    /// [`ConnectionEvent::ServerTlsRaised`](crate::ConnectionEvent::ServerTlsRaised) reports that.
     ///
     /// # Errors
     /// An empty list, or a closed connection.
@@ -457,8 +457,8 @@ impl Connection {
 /// Looking.
 impl Connection {
     /// What the connection is doing, in one word. It changes with the events that report it: a session that is being
-    /// left is one until its [`Event::Disconnected`], and a connection that is closing is what it was until its
-    /// [`Event::Closed`].
+    /// left is one until its [`ConnectionEvent::Disconnected`](crate::ConnectionEvent::Disconnected), and a connection
+    /// that is closing is what it was until its [`ConnectionEvent::Closed`](crate::ConnectionEvent::Closed).
     pub fn state(&self) -> State {
         self.machine.view().state()
     }

@@ -16,7 +16,7 @@ use nats_proto::{ServerUrl, UrlError};
 use self::discovery::News;
 use self::pool::Pool;
 use crate::env::Env;
-use crate::error::{ConnectError, Phase};
+use crate::error::{AttemptError, Phase};
 use crate::event::{ClosedReason, RemovalReason, WaitReason};
 use crate::ids::{AttemptId, LinkId, ServerId};
 use crate::servers::{AttemptFailure, Server, ServerStatus};
@@ -353,7 +353,7 @@ impl Dialer {
         &mut self,
         server: &Server,
         phase: Phase,
-        error: &ConnectError,
+        error: &AttemptError,
         env: &Env,
     ) -> Option<(Server, RemovalReason)> {
         let id = server.id();
@@ -379,12 +379,12 @@ impl Dialer {
     }
 
     /// Whether this is the second authentication error of a kind.
-    fn note_auth_failure(&mut self, id: ServerId, error: &ConnectError, env: &Env) -> bool {
+    fn note_auth_failure(&mut self, id: ServerId, error: &AttemptError, env: &Env) -> bool {
         match error {
-            ConnectError::Server(said) if said.is_authentication() => {
+            AttemptError::Server(said) if said.is_authentication() => {
                 self.strike(id, said.code(), env) && !env.config().ignore_auth_strikes
             }
-            ConnectError::Server(_) | ConnectError::AuthenticationTimeout { .. } => {
+            AttemptError::Server(_) | AttemptError::AuthenticationTimeout { .. } => {
                 self.pool.end_auth_row(id);
                 false
             }

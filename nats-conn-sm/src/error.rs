@@ -1,4 +1,7 @@
 //! What can go wrong, one small enum for each verb.
+//!
+//! Those of publishing, subscribing and asking are not `#[non_exhaustive]`: an adapter has flat errors of its own, which
+//! name the subject, and the compiler says where it does not turn one into them.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -48,7 +51,6 @@ impl ConfigError {
 
 /// Why a publish was not accepted. Nothing was queued.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum PublishError {
     /// The connection is closed, or closing.
     #[error("the connection is closed: make another one")]
@@ -108,7 +110,6 @@ impl PublishError {
 
 /// Why a subscription was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum SubscribeError {
     /// The connection is closed, or closing.
     #[error("the connection is closed: make another one")]
@@ -157,7 +158,6 @@ impl SubscriptionError {
 
 /// Why a request was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum RequestStartError {
     /// The connection is draining.
     #[error("the connection is draining: nothing new is taken, make another one")]
@@ -183,7 +183,6 @@ impl RequestStartError {
 
 /// How a request that was made can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum RequestError {
     /// Nobody listens on the subject.
     #[error("no responders: nobody is subscribed to the subject, start what answers there")]
@@ -209,7 +208,7 @@ pub enum RequestError {
         "refused by the permissions of the server: allow this user the subject, and the inbox of its replies"
     )]
     Refused,
-    /// The request was dropped before it was sent; see [`Event::PublishDropped`](crate::Event::PublishDropped).
+    /// The request was dropped before it was sent; see [`ConnectionEvent::PublishDropped`](crate::ConnectionEvent::PublishDropped).
     #[error("the request was dropped before it was sent: the event `PublishDropped` says why")]
     Dropped,
 }
@@ -338,7 +337,7 @@ impl Phase {
 /// Why an attempt to connect failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum ConnectError {
+pub enum AttemptError {
     /// The deadline over the whole attempt passed.
     #[error("timed out")]
     TimedOut,
@@ -371,7 +370,7 @@ pub enum ConnectError {
     #[error("TLS is required, but the server does not offer it: use nats:// or enable TLS on the server")]
     TlsNotOffered,
     /// The attempt used clear text, and during it a list of servers arrived that names the server with TLS
-    /// ([`Event::ServerTlsRaised`](crate::Event::ServerTlsRaised)).
+    /// ([`ConnectionEvent::ServerTlsRaised`](crate::ConnectionEvent::ServerTlsRaised)).
     #[error("the server was named with TLS while it was being spoken to without: the next attempt uses TLS")]
     TlsRaised,
     /// Clear text came between INFO and the TLS handshake, where somebody could have injected it.
@@ -401,13 +400,13 @@ pub enum ConnectError {
 }
 
 // Not derived: with `#[from]` the error would be its source, whose text this text already has.
-impl From<DecodeError> for ConnectError {
+impl From<DecodeError> for AttemptError {
     fn from(error: DecodeError) -> Self {
         Self::Protocol(error)
     }
 }
 
-impl ConnectError {
+impl AttemptError {
     /// A stable name in snake case, for machines.
     pub fn code(&self) -> &'static str {
         match self {

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use nats_proto::{Message, PermissionOperation, ServerError, ServerInfo, Sid, UrlError};
 
-use crate::error::{ConnectError, DisconnectReason, FlushError, Phase, RequestError};
+use crate::error::{AttemptError, DisconnectReason, FlushError, Phase, RequestError};
 use crate::ids::{FlushId, LinkId, RequestId, RoundTripId};
 use crate::ranges::SeqRanges;
 use crate::servers::{AttemptFailure, Server};
@@ -20,6 +20,72 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// Something happened to the connection. The others are for whoever subscribed, asked, flushed or published.
+    Connection(ConnectionEvent),
+    /// A message for a subscription.
+    Message {
+        /// The subscription.
+        subscription: Sid,
+        /// The message.
+        message: Message,
+    },
+    /// The one end of a request: its reply, or why there is none.
+    Response {
+        /// The request.
+        request: RequestId,
+        /// The reply.
+        result: Result<Message, RequestError>,
+    },
+    /// One of several replies to a request made with
+    /// [`Connection::request_many`](crate::Connection::request_many).
+    Reply {
+        /// The request.
+        request: RequestId,
+        /// The reply.
+        message: Message,
+    },
+    /// The one end of a request made with [`Connection::request_many`](crate::Connection::request_many).
+    RepliesEnded {
+        /// The request.
+        request: RequestId,
+        /// What ended it.
+        result: Result<RepliesEnd, RequestError>,
+    },
+    /// The one end of a flush.
+    Flushed {
+        /// The flush.
+        flush: FlushId,
+        /// Whether the server has processed what was published before it.
+        result: Result<(), FlushError>,
+    },
+    /// The one end of a measurement of the round trip.
+    RoundTrip {
+        /// The measurement.
+        round_trip: RoundTripId,
+        /// From the handing out of the PING to its PONG.
+        result: Result<Duration, FlushError>,
+    },
+    /// The one end of a subscription: no message follows.
+    SubscriptionEnded {
+        /// The subscription.
+        subscription: Sid,
+        /// Why.
+        reason: EndReason,
+    },
+    /// There is room again after a publish was refused.
+    Writable,
+}
+
+impl From<ConnectionEvent> for Event {
+    fn from(event: ConnectionEvent) -> Self {
+        Self::Connection(event)
+    }
+}
+
+/// Something that happened to the connection, for everybody who wants to know.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectionEvent {
     /// An attempt begins.
     Connecting {
         /// The server that is dialled.
@@ -36,7 +102,7 @@ pub enum Event {
         /// Where the attempt was.
         phase: Phase,
         /// What went wrong.
-        error: Box<ConnectError>,
+        error: Box<AttemptError>,
     },
     /// The first session begins: the PONG of the handshake has arrived.
     Connected(Session),
@@ -151,58 +217,6 @@ pub enum Event {
         /// The server, as it is dialled from now on.
         server: Server,
     },
-    /// A message for a subscription.
-    Message {
-        /// The subscription.
-        subscription: Sid,
-        /// The message.
-        message: Message,
-    },
-    /// The one end of a request: its reply, or why there is none.
-    Response {
-        /// The request.
-        request: RequestId,
-        /// The reply.
-        result: Result<Message, RequestError>,
-    },
-    /// One of several replies to a request made with
-    /// [`Connection::request_many`](crate::Connection::request_many).
-    Reply {
-        /// The request.
-        request: RequestId,
-        /// The reply.
-        message: Message,
-    },
-    /// The one end of a request made with [`Connection::request_many`](crate::Connection::request_many).
-    RepliesEnded {
-        /// The request.
-        request: RequestId,
-        /// What ended it.
-        result: Result<RepliesEnd, RequestError>,
-    },
-    /// The one end of a flush.
-    Flushed {
-        /// The flush.
-        flush: FlushId,
-        /// Whether the server has processed what was published before it.
-        result: Result<(), FlushError>,
-    },
-    /// The one end of a measurement of the round trip.
-    RoundTrip {
-        /// The measurement.
-        round_trip: RoundTripId,
-        /// From the handing out of the PING to its PONG.
-        result: Result<Duration, FlushError>,
-    },
-    /// The one end of a subscription: no message follows.
-    SubscriptionEnded {
-        /// The subscription.
-        subscription: Sid,
-        /// Why.
-        reason: EndReason,
-    },
-    /// There is room again after a publish was refused.
-    Writable,
     /// A drain begins.
     Draining,
     /// The end. Nothing follows.

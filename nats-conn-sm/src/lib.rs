@@ -136,10 +136,13 @@ pub use buffers::{ReceiveBuf, SendBuf};
 pub use config::{Backoff, CleartextPolicy, Config, Delivery, LameDuckPolicy, WhenFull};
 pub use connection::Connection;
 pub use error::{
-    AuthError, ConfigError, ConnectError, DisconnectReason, FlushError, LinkEnd, Phase, PublishError,
+    AttemptError, AuthError, ConfigError, DisconnectReason, FlushError, LinkEnd, Phase, PublishError,
     RequestError, RequestStartError, StateError, SubscribeError, SubscriptionError,
 };
-pub use event::{ClosedReason, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session, WaitReason};
+pub use event::{
+    ClosedReason, ConnectionEvent, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session,
+    WaitReason,
+};
 pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
 pub use input::Progress;
 pub use machine::{AttemptStage, NextAttempt, State};

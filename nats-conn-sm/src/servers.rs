@@ -7,7 +7,7 @@ use core::fmt;
 use nats_proto::{Scheme, ServerUrl};
 
 use crate::canonical::Form;
-use crate::error::{ConnectError, Phase};
+use crate::error::{AttemptError, Phase};
 use crate::ids::ServerId;
 
 /// A server of the pool, as actions and events name it. It prints as a URL without user information, and is
@@ -138,12 +138,12 @@ pub struct AttemptFailure {
     /// Where the attempt was.
     pub phase: Phase,
     /// What went wrong.
-    pub error: ConnectError,
+    pub error: AttemptError,
 }
 
 impl AttemptFailure {
-    /// As [`Event::ConnectFailed`](crate::Event::ConnectFailed) reports it.
-    pub fn new(server: &Server, phase: Phase, error: ConnectError) -> Self {
+    /// As [`ConnectionEvent::ConnectFailed`](crate::ConnectionEvent::ConnectFailed) reports it.
+    pub fn new(server: &Server, phase: Phase, error: AttemptError) -> Self {
         Self {
             server: server.to_string(),
             phase,

@@ -86,6 +86,22 @@ impl fmt::Debug for HeaderError {
     }
 }
 
+impl HeaderError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NameEmpty => "header_name_empty",
+            Self::NameByte { .. } => "header_name_byte",
+            Self::ValueByte { .. } => "header_value_byte",
+            Self::ValueBlank => "header_value_blank",
+            Self::TooLarge => "headers_too_large",
+            Self::Version => "headers_version",
+            Self::NoColon { .. } => "headers_no_colon",
+            Self::Name { .. } => "headers_name",
+        }
+    }
+}
+
 impl HeaderValue {
     /// From a literal: without a copy, checked when compiling if used in a `const`.
     ///

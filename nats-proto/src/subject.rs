@@ -5,6 +5,7 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::excerpt::Excerpt;
 use crate::text::{Text, validated_text};
 
 /// The subject of a message: tokens separated by dots, without wildcards.
@@ -63,6 +64,52 @@ pub enum SubjectError {
 
 /// The same line: `fn main() -> Result<_, _>` prints errors so.
 impl fmt::Debug for SubjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl SubjectError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "subject_empty",
+            Self::EmptyToken { .. } => "subject_empty_token",
+            Self::Byte { .. } => "subject_byte",
+            Self::Wildcard { .. } => "subject_wildcard",
+            Self::TailNotLast { .. } => "subject_tail_not_last",
+        }
+    }
+}
+
+/// A text that was given as a subject, a filter or a queue group, and is none.
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
+#[error("{subject}: {reason}")]
+#[non_exhaustive]
+pub struct InvalidSubject {
+    /// The text, or its beginning.
+    pub subject: Excerpt,
+    /// What is wrong with it.
+    pub reason: SubjectError,
+}
+
+impl InvalidSubject {
+    /// This text, and what is wrong with it.
+    pub fn new(subject: &str, reason: SubjectError) -> Self {
+        Self {
+            subject: Excerpt::new(subject),
+            reason,
+        }
+    }
+
+    /// The name of what is wrong with it.
+    pub const fn code(&self) -> &'static str {
+        self.reason.code()
+    }
+}
+
+/// The same line: `fn main() -> Result<_, _>` prints errors so.
+impl fmt::Debug for InvalidSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_std::task::block_on;
-use nats_conn_async_std::{RequestError, RequestFailure, Subject};
+use nats_conn_async_std::{RequestError, Subject};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     block_on(request())
@@ -24,7 +24,7 @@ async fn request() -> Result<(), Box<dyn std::error::Error>> {
         .await
     {
         Ok(reply) => println!("{}", String::from_utf8_lossy(reply.payload())),
-        Err(RequestFailure::Failed(RequestError::NoResponders)) => println!("nobody listens on {subject}"),
+        Err(RequestError::NoResponders { .. }) => println!("nobody listens on {subject}"),
         Err(error) => return Err(error.into()),
     }
     client.close().await;

@@ -51,17 +51,19 @@ pub use nats_conn_client::proto;
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
-    Answer, Challenge, Client, ClientEvent, Confirmation, ConnectFailure, Connecting, Events, Flush,
-    PublishFailure, Publishing, Replies, Request, RequestFailure, RespondError, Response, RoundTrip,
-    Selector, ServerChoice, StartError, Subscription, TlsOptions, advice,
+    Answer, Challenge, Client, ClientEvent, Confirmation, Connecting, Events, Flush, Publishing, Replies,
+    Request, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions, advice,
+};
+// What can go wrong:
+pub use nats_conn_client::{
+    ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
-    EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish, PublishError,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError,
-    SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
-    WaitReason, WhenFull,
+    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
+    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
+    Publish, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus,
+    Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
@@ -69,8 +71,8 @@ pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPag
 pub use nats_conn_client::{health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
-    HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,
-    StatusCode, Subject, SubjectFilter,
+    Excerpt, HeaderError, HeaderName, HeaderValue, Headers, InvalidSubject, Message, Payload, QueueGroup,
+    Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject, SubjectError, SubjectFilter, UrlError,
 };
 pub use runtime::AsyncStd;
 
@@ -83,8 +85,8 @@ pub type ConnectOptions = nats_conn_client::ConnectOptions<AsyncStd>;
 /// Dropping the future gives the connection up, whatever it was doing: no link stays.
 ///
 /// # Errors
-/// A URL cannot be used, or no server could be reached: [`ConnectFailure`] prints as one line that says what to do.
-pub async fn connect(urls: &str) -> Result<Client, ConnectFailure> {
+/// A URL cannot be used, or no server could be reached: [`ConnectError`] prints as one line that says what to do.
+pub async fn connect(urls: &str) -> Result<Client, ConnectError> {
     ConnectOptions::from_url(urls)?.connect().await
 }
 

@@ -26,38 +26,45 @@ pub mod monitoring {}
 
 mod core;
 pub mod driver;
+mod error;
 mod handles;
 mod options;
 
 pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
-    EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish, PublishError,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError,
-    SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
-    WaitReason, WhenFull,
+    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
+    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
+    Publish, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus,
+    Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // For monitoring:
 pub use nats_conn_sm::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 pub use nats_proto as proto;
 pub use nats_proto::{
-    HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,
-    StatusCode, Subject, SubjectFilter,
+    Excerpt, HeaderError, HeaderName, HeaderValue, Headers, InvalidSubject, Message, Payload, QueueGroup,
+    Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject, SubjectError, SubjectFilter, UrlError,
 };
 #[cfg(feature = "rustls")]
 pub use rustls;
 
 pub use crate::core::event::ClientEvent;
-pub use crate::handles::client::{Client, RespondError};
+pub use crate::error::connect::{ConnectError, advice};
+pub use crate::error::next::NextError;
+pub use crate::error::publish::PublishError;
+pub use crate::error::request::RequestError;
+pub use crate::error::respond::RespondError;
+pub use crate::error::start::StartError;
+pub use crate::error::subscribe::SubscribeError;
+pub use crate::error::umbrella::Error;
+pub use crate::handles::client::Client;
 pub use crate::handles::confirmation::{Confirmation, Flush, RoundTrip};
-pub use crate::handles::connecting::{ConnectFailure, Connecting, advice};
+pub use crate::handles::connecting::Connecting;
 pub use crate::handles::events::Events;
-pub use crate::handles::publishing::{PublishFailure, Publishing};
+pub use crate::handles::publishing::Publishing;
 pub use crate::handles::replies::Replies;
-pub use crate::handles::request::{Request, RequestFailure, Response};
+pub use crate::handles::request::{Request, Response};
 pub use crate::handles::subscription::Subscription;
 pub use crate::options::connect::ConnectOptions;
 pub use crate::options::identity::{Answer, Challenge};
 pub use crate::options::selector::{Selector, ServerChoice};
-pub use crate::options::start_error::StartError;
 pub use crate::options::tls::TlsOptions;

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::outcome;
-use nats_conn_client::{Client, ClientEvent, Events, Flush, PublishFailure, Response, RoundTrip};
-use nats_conn_sm::{ClosedReason, Event, Publish, PublishError, State};
+use nats_conn_client::{Client, ClientEvent, Events, Flush, PublishError, Response, RoundTrip};
+use nats_conn_sm::{ClosedReason, ConnectionEvent, Publish, State};
 use nats_proto::{ServerUrl, Subject};
 
 use crate::command::Command;
@@ -136,7 +136,7 @@ impl Session {
             any = true;
             self.settled |= outcome(&event, self.retry_initial).is_some();
             match event {
-                ClientEvent::Connection(Event::Closed { reason }) => self.closed = Some(reason),
+                ClientEvent::Connection(ConnectionEvent::Closed { reason }) => self.closed = Some(reason),
                 event => {
                     if let Some(line) = report::event(&event, &self.names) {
                         self.output.line(&line);
@@ -397,19 +397,17 @@ async fn publish_many(client: Client, subject: Subject, count: u64, size: usize)
         let published = if client.state() == State::Connected {
             client.publish(&subject, &payload[..]).timeout(ROOM).await
         } else {
-            client
-                .try_publish(Publish::new(&subject, &payload[..]))
-                .map_err(PublishFailure::from)
+            client.try_publish(Publish::new(&subject, &payload[..]))
         };
-        let (code, detail) = match published {
-            Ok(_) => continue,
-            Err(PublishFailure::Refused(error)) => (error.code(), error.to_string()),
-            Err(error) => (PublishError::BufferFull { limit: 0 }.code(), error.to_string()),
+        let Err(error) = published else { continue };
+        let code = match error {
+            PublishError::TimedOut { .. } => "buffer_full",
+            _ => error.code(),
         };
         return Some(report::error(
             "pubn",
             code,
-            format!("after {} messages: {detail}", number - 1),
+            format!("after {} messages: {error}", number - 1),
         ));
     }
     None

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_std::{Publish, RequestError, RequestFailure, Subject};
+use nats_conn_std::{Publish, RequestError, Subject};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let request = Publish::new(&subject, payload.as_str());
     match client.request_timeout(request, Duration::from_secs(2)) {
         Ok(reply) => println!("{}", String::from_utf8_lossy(reply.payload())),
-        Err(RequestFailure::Failed(RequestError::NoResponders)) => println!("nobody listens on {subject}"),
+        Err(RequestError::NoResponders { .. }) => println!("nobody listens on {subject}"),
         Err(error) => return Err(error.into()),
     }
     client.close();

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::blocking;
 use nats_conn_client::{
-    ClosedReason, Fate, FlushError, LinkHealth, Message, Payload, Publish, PublishError, PublishFailure,
-    PublishFates, PublishSeq, QueueGroup, RequestFailure, RequestMany, RequestStartError, RespondError,
-    ServerInfo, ServerStatus, ServerUrl, State, StateError, Statistics, Subject, SubjectFilter,
-    SubscribeError,
+    ClosedReason, Fate, FlushError, LinkHealth, Message, Payload, Publish, PublishError, PublishFates,
+    PublishSeq, QueueGroup, RequestError, RequestMany, RespondError, ServerInfo, ServerStatus, ServerUrl,
+    State, StateError, Statistics, Subject, SubjectFilter, SubscribeError,
 };
 
 use crate::closing::Closing;
@@ -69,7 +68,7 @@ impl Client {
         &self,
         subject: &'a Subject,
         payload: impl Into<Payload<'a>>,
-    ) -> Result<PublishSeq, PublishFailure> {
+    ) -> Result<PublishSeq, PublishError> {
         self.publish_with(Publish::new(subject, payload))
     }
 
@@ -77,7 +76,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
-    pub fn publish_with(&self, publish: Publish<'_>) -> Result<PublishSeq, PublishFailure> {
+    pub fn publish_with(&self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
         self.publish_within(publish, None)
     }
 
@@ -89,7 +88,7 @@ impl Client {
         &self,
         publish: Publish<'_>,
         timeout: Duration,
-    ) -> Result<PublishSeq, PublishFailure> {
+    ) -> Result<PublishSeq, PublishError> {
         self.publish_within(publish, Some(timeout))
     }
 
@@ -125,12 +124,12 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// See [`RequestFailure`]. A request for which there is no room in the send buffer fails at once.
+    /// See [`RequestError`]. A request for which there is no room in the send buffer fails at once.
     pub fn request<'a>(
         &'a self,
         subject: &'a Subject,
         payload: impl Into<Payload<'a>>,
-    ) -> Result<Message, RequestFailure> {
+    ) -> Result<Message, RequestError> {
         let request = self.inner.request(subject, payload);
         let response = self.wire.write_through(|| request.into_future());
         wait(pin!(response))
@@ -140,11 +139,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`request`](Self::request).
-    pub fn request_timeout(
-        &self,
-        request: Publish<'_>,
-        timeout: Duration,
-    ) -> Result<Message, RequestFailure> {
+    pub fn request_timeout(&self, request: Publish<'_>, timeout: Duration) -> Result<Message, RequestError> {
         let response = self
             .wire
             .write_through(|| self.asking(request).timeout(timeout).into_future());
@@ -157,12 +152,8 @@ impl Client {
     /// Dropping what it gives cancels the request.
     ///
     /// # Errors
-    /// The request could not be made: see [`RequestStartError`].
-    pub fn start_request(
-        &self,
-        request: Publish<'_>,
-        timeout: Duration,
-    ) -> Result<Response, RequestStartError> {
+    /// The request could not be made: see [`RequestError`].
+    pub fn start_request(&self, request: Publish<'_>, timeout: Duration) -> Result<Response, RequestError> {
         let response = self.asking(request).timeout(timeout).start()?;
         Ok(Response {
             inner: response,
@@ -186,12 +177,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// The request could not be made: see [`RequestStartError`].
-    pub fn request_many(
-        &self,
-        request: Publish<'_>,
-        many: RequestMany,
-    ) -> Result<Replies, RequestStartError> {
+    /// The request could not be made: see [`RequestError`].
+    pub fn request_many(&self, request: Publish<'_>, many: RequestMany) -> Result<Replies, RequestError> {
         let replies = self.wire.write_through(|| self.asking(request).many(many))?;
         Ok(Replies::new(replies, self.holders.clone()))
     }
@@ -408,10 +395,10 @@ impl Client {
         &self,
         publish: Publish<'_>,
         timeout: Option<Duration>,
-    ) -> Result<PublishSeq, PublishFailure> {
+    ) -> Result<PublishSeq, PublishError> {
         match self.inner.try_publish(publish.clone()) {
             Err(PublishError::BufferFull { .. }) => {}
-            accepted => return Ok(accepted?),
+            accepted => return accepted,
         }
         let mut publishing = self.inner.publish(publish.subject, publish.payload);
         if let Some(reply) = publish.reply {
@@ -454,13 +441,13 @@ impl Response {
     /// Waits for the reply.
     ///
     /// # Errors
-    /// The request failed: see [`RequestFailure`].
-    pub fn wait(mut self) -> Result<Message, RequestFailure> {
+    /// The request failed: see [`RequestError`].
+    pub fn wait(mut self) -> Result<Message, RequestError> {
         wait(Pin::new(&mut self.inner))
     }
 
     /// Waits for the reply until this moment at most; `None` if it has not come then.
-    pub fn wait_until(&mut self, deadline: Instant) -> Option<Result<Message, RequestFailure>> {
+    pub fn wait_until(&mut self, deadline: Instant) -> Option<Result<Message, RequestError>> {
         blocking::wait(Some(deadline), Pin::new(&mut self.inner))
     }
 }

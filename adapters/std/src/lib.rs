@@ -78,16 +78,19 @@ pub use nats_conn_client::proto;
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
-    Answer, Challenge, ClientEvent, Confirmation, ConnectFailure, Flush, PublishFailure, Publishing, Request,
-    RequestFailure, RespondError, RoundTrip, Selector, ServerChoice, StartError, TlsOptions, advice,
+    Answer, Challenge, ClientEvent, Confirmation, Flush, Publishing, Request, RoundTrip, Selector,
+    ServerChoice, TlsOptions, advice,
+};
+// What can go wrong:
+pub use nats_conn_client::{
+    ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
-    EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish, PublishError,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError,
-    SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
-    WaitReason, WhenFull,
+    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
+    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
+    Publish, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus,
+    Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
@@ -95,10 +98,9 @@ pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPag
 pub use nats_conn_client::{health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
-    HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,
-    StatusCode, Subject, SubjectFilter,
+    Excerpt, HeaderError, HeaderName, HeaderValue, Headers, InvalidSubject, Message, Payload, QueueGroup,
+    Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject, SubjectError, SubjectFilter, UrlError,
 };
-pub use next::NextError;
 pub use replies::Replies;
 pub use stream::{ByteStream, Stream};
 pub use subscription::Subscription;
@@ -109,8 +111,8 @@ pub type ConnectOptions = nats_conn_client::ConnectOptions<Std>;
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.
 ///
 /// # Errors
-/// A URL cannot be used, or no server could be reached: [`ConnectFailure`] prints as one line that says what to do.
-pub fn connect(urls: &str) -> Result<Client, ConnectFailure> {
+/// A URL cannot be used, or no server could be reached: [`ConnectError`] prints as one line that says what to do.
+pub fn connect(urls: &str) -> Result<Client, ConnectError> {
     ConnectOptions::from_url(urls)?.connect()
 }
 

@@ -11,7 +11,9 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nats_conn_std::{ClientEvent, ClosedReason, ConnectOptions, Event, Std, Stream, Subject, Subscription};
+use nats_conn_std::{
+    ClientEvent, ClosedReason, ConnectOptions, ConnectionEvent, Std, Stream, Subject, Subscription,
+};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 static SUBJECT: Subject = Subject::from_static("adapter.tick");
@@ -95,7 +97,10 @@ fn a_panicking_driver_closes_visibly() {
     let cluster = TcpCluster::start(1).unwrap();
     let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    while !matches!(events.next(), Some(ClientEvent::Connection(Event::Connected(_)))) {}
+    while !matches!(
+        events.next(),
+        Some(ClientEvent::Connection(ConnectionEvent::Connected(_)))
+    ) {}
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     let mut others = client.inner().events();
     let broken = Waker::from(Arc::new(Broken));
@@ -105,7 +110,7 @@ fn a_panicking_driver_closes_visibly() {
     let reason = ClosedReason::DriverFailed;
     let end = [
         ClientEvent::DriverFailed { panicked: true },
-        Event::Closed { reason }.into(),
+        ConnectionEvent::Closed { reason }.into(),
     ];
     assert!(reported.ends_with(&end), "{reported:?}");
     assert_eq!(subscription.next(), None);

@@ -12,7 +12,9 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nats_conn_std::{Client, ConnectOptions, Event, Publish, State, Subject, SubjectFilter, blocking};
+use nats_conn_std::{
+    Client, ConnectOptions, ConnectionEvent, Publish, State, Subject, SubjectFilter, blocking,
+};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 static SUBJECT: Subject = Subject::from_static("last.drop");
@@ -222,7 +224,12 @@ fn a_thread_of_the_connection_does_not_wait_for_itself() {
             (choice.default, Duration::ZERO)
         });
     let (client, mut events) = options.start().unwrap();
-    events.find(|event| matches!(event, nats_conn_std::ClientEvent::Connection(Event::Connected(_))));
+    events.find(|event| {
+        matches!(
+            event,
+            nats_conn_std::ClientEvent::Connection(ConnectionEvent::Connected(_))
+        )
+    });
     *kept.lock().unwrap() = Some(client);
     cluster.server(0).crash();
     let took = reported.recv_timeout(SOON).unwrap();

@@ -4,9 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nats_conn_std::{
-    Client, ClientEvent, ClosedReason, ConnectFailure, ConnectOptions, EndReason, Event, Events,
-    MailboxLimits, NextError, Publish, PublishFailure, RepliesEnd, RequestError, RequestFailure, RequestMany,
-    State, Subject, SubjectFilter,
+    Client, ClientEvent, ClosedReason, ConnectError, ConnectOptions, ConnectionEvent, EndReason, Events,
+    Excerpt, MailboxLimits, NextError, Publish, PublishError, RepliesEnd, RequestError, RequestMany, State,
+    Subject, SubjectFilter,
 };
 use nats_conn_tests::tcp_server::TcpCluster;
 
@@ -17,7 +17,7 @@ fn filter(text: &str) -> SubjectFilter {
     text.parse().unwrap()
 }
 
-fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+fn until(events: &mut Events, wanted: impl Fn(&ConnectionEvent) -> bool) -> ConnectionEvent {
     let deadline = Instant::now() + SOON;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -82,7 +82,12 @@ fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
     let cluster = TcpCluster::start(1).unwrap();
     let client = connected(&cluster);
     let nobody = client.request(&SUBJECT, "?");
-    assert_eq!(nobody, Err(RequestFailure::Failed(RequestError::NoResponders)));
+    assert_eq!(
+        nobody,
+        Err(RequestError::NoResponders {
+            subject: Excerpt::new("life.tick")
+        })
+    );
 
     let requests = client.subscribe(filter("life.tick")).unwrap();
     let service = client.clone();
@@ -111,10 +116,7 @@ fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
     let silent = Subject::from_static("life.silent");
     let _listener = client.subscribe(filter("life.silent")).unwrap();
     let late = client.request_timeout(Publish::new(&silent, "?"), Duration::from_millis(20));
-    assert!(
-        matches!(late, Err(RequestFailure::Failed(RequestError::TimedOut { .. }))),
-        "{late:?}"
-    );
+    assert!(matches!(late, Err(RequestError::TimedOut { .. })), "{late:?}");
     client.close();
     serving.join().unwrap();
 }
@@ -124,15 +126,21 @@ fn a_crash_is_survived_with_subscriptions_and_publishes() {
     let cluster = TcpCluster::start(2).unwrap();
     let options = ConnectOptions::from_url(&cluster.server(0).url()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
     client.flush().unwrap();
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
-    client.publish(&SUBJECT, "meanwhile").unwrap();
-    until(&mut events, |event| matches!(event, Event::Reconnected(_)));
     until(&mut events, |event| {
-        matches!(event, Event::Resubscribed { subscriptions: 1, .. })
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
+    client.publish(&SUBJECT, "meanwhile").unwrap();
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Reconnected(_))
+    });
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Resubscribed { subscriptions: 1, .. })
     });
     assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), b"meanwhile");
     assert_eq!(cluster.violations(), []);
@@ -167,15 +175,21 @@ fn the_last_handle_closes_also_while_the_link_is_down() {
     let cluster = TcpCluster::start(1).unwrap();
     let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let subscription = client.subscribe(filter("life.*")).unwrap();
     drop(client);
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::BackoffWait { .. }));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::BackoffWait { .. })
+    });
     drop(subscription);
-    let closed = until(&mut events, |event| matches!(event, Event::Closed { .. }));
+    let closed = until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Closed { .. })
+    });
     let reason = ClosedReason::Requested;
-    assert_eq!(closed, Event::Closed { reason });
+    assert_eq!(closed, ConnectionEvent::Closed { reason });
     assert_eq!(events.next(), None);
 }
 
@@ -186,14 +200,24 @@ fn a_publish_waits_for_room_until_its_timeout_or_the_end() {
         .unwrap()
         .send_buffer(100);
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let full = Publish::new(&SUBJECT, &[0; 200][..]);
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
     client.try_publish(full.clone()).unwrap();
     let patience = Duration::from_millis(20);
     let late = client.publish_timeout(Publish::new(&SUBJECT, "x"), patience);
-    assert_eq!(late, Err(PublishFailure::TimedOut(patience)));
+    assert_eq!(
+        late,
+        Err(PublishError::TimedOut {
+            subject: Excerpt::new("life.tick"),
+            after: patience
+        })
+    );
 
     let publisher = client.clone();
     let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x"));
@@ -203,7 +227,9 @@ fn a_publish_waits_for_room_until_its_timeout_or_the_end() {
     client.flush().unwrap();
 
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
     client.try_publish(full).unwrap();
     let publisher = client.clone();
     let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x"));
@@ -218,7 +244,9 @@ fn a_slow_consumer_is_reported_once_and_affects_only_itself() {
         .unwrap()
         .mailbox(MailboxLimits::new(10, 1 << 20));
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let mut slow = client.subscribe(filter("life.*")).unwrap();
     for _ in 0..100 {
         client.publish(&SUBJECT, "x").unwrap();
@@ -244,9 +272,13 @@ fn a_forced_reconnect_leaves_in_good_order() {
     let cluster = TcpCluster::start(2).unwrap();
     let options = ConnectOptions::from_url(&cluster.server(0).url()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     client.force_reconnect().unwrap();
-    until(&mut events, |event| matches!(event, Event::Reconnected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Reconnected(_))
+    });
     client.flush().unwrap();
     assert_eq!(client.close(), ClosedReason::Requested);
     assert_eq!(cluster.violations(), []);
@@ -255,7 +287,7 @@ fn a_forced_reconnect_leaves_in_good_order() {
 #[test]
 fn what_cannot_be_connected_says_why_in_one_line() {
     let unusable = nats_conn_std::connect("ws://localhost").unwrap_err();
-    assert!(matches!(unusable, ConnectFailure::Start(_)), "{unusable}");
+    assert!(matches!(unusable, ConnectError::Start(_)), "{unusable}");
 
     let cluster = TcpCluster::start(1).unwrap();
     let server = cluster.server(0);
@@ -287,7 +319,9 @@ fn a_first_connect_that_is_tried_again_returns_after_its_first_round() {
     let mut events = client.events();
     assert_eq!(client.state(), State::Connecting);
     cluster.server(0).restart().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
 }
 
 #[test]

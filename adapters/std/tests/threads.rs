@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nats_conn_std::{ConnectFailure, ConnectOptions, Std, Stream, SubjectFilter};
+use nats_conn_std::{ConnectError, ConnectOptions, Std, Stream, SubjectFilter};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -91,7 +91,7 @@ fn a_dial_that_hangs_ends_with_its_attempt() {
     let began = Instant::now();
     let failure = options.connect().unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    let ConnectFailure::Unreachable { failures } = failure else {
+    let ConnectError::Unreachable { failures } = failure else {
         panic!("{failure:?}");
     };
     assert_eq!(failures[0].phase.code(), "dial");
@@ -166,7 +166,7 @@ fn credentials_that_never_come_fail_the_attempt_and_leave_nothing() {
         .unwrap()
         .connect_timeout(Duration::from_millis(100))
         .credentials_callback(|_| std::future::pending());
-    let ConnectFailure::Unreachable { failures } = options.connect().unwrap_err() else {
+    let ConnectError::Unreachable { failures } = options.connect().unwrap_err() else {
         panic!("it cannot work");
     };
     assert_eq!(failures[0].phase.code(), "auth");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_tokio::{RequestError, RequestFailure, Subject};
+use nats_conn_tokio::{RequestError, Subject};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await
     {
         Ok(reply) => println!("{}", String::from_utf8_lossy(reply.payload())),
-        Err(RequestFailure::Failed(RequestError::NoResponders)) => println!("nobody listens on {subject}"),
+        Err(RequestError::NoResponders { .. }) => println!("nobody listens on {subject}"),
         Err(error) => return Err(error.into()),
     }
     client.close().await;

@@ -71,7 +71,7 @@ pub struct NextAttempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttemptStage {
-    /// It waits, as [`Event::BackoffWait`](crate::Event::BackoffWait) has reported.
+    /// It waits, as [`ConnectionEvent::BackoffWait`](crate::ConnectionEvent::BackoffWait) has reported.
     Waiting {
         /// Why.
         reason: WaitReason,
@@ -80,7 +80,7 @@ pub enum AttemptStage {
     },
     /// The driver was asked to choose a server, and [`NextAttempt::server`] is the default: another may be taken.
     Choosing,
-    /// It is under way, as [`Event::Connecting`](crate::Event::Connecting) has reported.
+    /// It is under way, as [`ConnectionEvent::Connecting`](crate::ConnectionEvent::Connecting) has reported.
     UnderWay {
         /// How far it has come: what it would be said to have failed in.
         phase: Phase,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nats_conn_sm::recording::{
     Input, Outgoing, Output, Piece, Received, Recording, ReplayError, Replayer, Step, Unsent,
 };
-use nats_conn_sm::{Event, Session, Timestamp};
+use nats_conn_sm::{ConnectionEvent, Event, Session, Timestamp};
 
 use crate::story;
 
@@ -137,9 +137,16 @@ fn output(output: &Output) -> String {
 
 /// INFO was read some lines before, so that it is not written again.
 fn described(event: &Event) -> String {
-    let name = story::name(event);
     match event {
-        Event::Connected(session) | Event::Reconnected(session) => {
+        Event::Connection(event) => described_connection(event),
+        other => format!("{} {other:?}", story::name(other)),
+    }
+}
+
+fn described_connection(event: &ConnectionEvent) -> String {
+    let name = story::connection_name(event);
+    match event {
+        ConnectionEvent::Connected(session) | ConnectionEvent::Reconnected(session) => {
             let Session {
                 server,
                 link,
@@ -148,7 +155,7 @@ fn described(event: &Event) -> String {
             } = session;
             format!("{name} {server:?} link {link} max_payload {max_payload:?}")
         }
-        Event::ServerInfoChanged { .. } => name.to_owned(),
+        ConnectionEvent::ServerInfoChanged { .. } => name.to_owned(),
         other => format!("{name} {other:?}"),
     }
 }

@@ -1,6 +1,6 @@
 //! What the events have said of the next attempt, and whether the client says the same when it is asked.
 
-use nats_conn_sm::{AttemptStage, Event, NextAttempt, ServerId, Timestamp, WaitReason};
+use nats_conn_sm::{AttemptStage, ConnectionEvent, Event, NextAttempt, ServerId, Timestamp, WaitReason};
 
 /// What the last event about attempts has said.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,13 +26,14 @@ pub(super) enum Planned {
 
 impl Planned {
     pub(super) fn event(&mut self, event: &Event) {
+        let Event::Connection(event) = event else { return };
         *self = match event {
-            Event::Connecting { server, attempt, .. } => Self::UnderWay {
+            ConnectionEvent::Connecting { server, attempt, .. } => Self::UnderWay {
                 server: server.id(),
                 attempt: *attempt,
                 cut: false,
             },
-            Event::BackoffWait {
+            ConnectionEvent::BackoffWait {
                 server,
                 attempt,
                 until,
@@ -44,8 +45,10 @@ impl Planned {
                 until: *until,
                 reason: *reason,
             },
-            Event::ConnectFailed { .. } | Event::Disconnected { .. } => Self::Undecided,
-            Event::Connected(_) | Event::Reconnected(_) | Event::Closed { .. } => Self::Nothing,
+            ConnectionEvent::ConnectFailed { .. } | ConnectionEvent::Disconnected { .. } => Self::Undecided,
+            ConnectionEvent::Connected(_)
+            | ConnectionEvent::Reconnected(_)
+            | ConnectionEvent::Closed { .. } => Self::Nothing,
             _ => return,
         };
     }

@@ -86,7 +86,7 @@ scenarios! {
         let (mut expected, mut reported) = (Vec::new(), Vec::new());
         let closing = client.clone();
         while let Some(event) = soon(patient.next()).await {
-            if matches!(event, ClientEvent::Connection(Event::Reconnected(_))) {
+            if matches!(event, ClientEvent::Connection(ConnectionEvent::Reconnected(_))) {
                 drop(closing.close());
             }
             expected.push(event);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nats_conn_client::{Delivery, PublishError, PublishFailure, RequestStartError};
+use nats_conn_client::{Delivery, PublishError, RequestError};
 
 use crate::scene::*;
 
@@ -207,7 +207,7 @@ scenarios! {
         let reason = soon(client.drain().expect("open")).await;
         assert_eq!(reason, ClosedReason::Drained { complete: true, unread: 2 });
         assert!(began.elapsed() >= patience && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
-        assert_eq!(soon(handler).await, Err(PublishFailure::Refused(PublishError::Closed)));
+        assert_eq!(soon(handler).await, Err(PublishError::Closed));
     }
 
     async fn a_subscription_that_is_dropped_with_a_message_in_hand_is_done_with(adapter) {
@@ -291,7 +291,7 @@ scenarios! {
         let pending = client.request(&question, "?").start().expect("a message is in hand");
         let request = message(&mut questions).await;
         assert_eq!(soon(subscription.next()).await, None);
-        until(|| matches!(client.request(&question, "?").start(), Err(RequestStartError::Draining))).await;
+        until(|| matches!(client.request(&question, "?").start(), Err(RequestError::Draining))).await;
         soon(other.respond(&request, "!")).await.expect("it is waited for");
         assert_eq!(soon(pending).await.expect("a reply").payload(), b"!");
         // What was asked meanwhile and given up was published and not confirmed.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nats_conn_client::{FlushError, PublishError, PublishFailure, State, StateError, SubscribeError};
+use nats_conn_client::{FlushError, PublishError, State, StateError, SubscribeError};
 use nats_conn_tests::model_server::{Step, When};
 
 use crate::process::another_process;
@@ -216,7 +216,7 @@ scenarios! {
         assert_eq!(client.set_servers(vec!["nats://127.0.0.1:1".parse().expect("a URL")]).err(), Some(StateError::Closed));
         assert_eq!(client.subscribe(filter("end.*")).err(), Some(SubscribeError::Closed));
         assert_eq!(client.try_publish(Publish::new(&SUBJECT, "x")), Err(PublishError::Closed));
-        assert_eq!(soon(client.publish(&SUBJECT, "x")).await, Err(PublishFailure::Refused(PublishError::Closed)));
+        assert_eq!(soon(client.publish(&SUBJECT, "x")).await, Err(PublishError::Closed));
         assert_eq!(soon(client.flush()).await, Err(FlushError::Closed));
         assert_eq!(soon(client.rtt()).await, Err(FlushError::Closed));
         assert_eq!(soon(client.events().next()).await, None);

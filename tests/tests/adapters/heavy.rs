@@ -100,7 +100,7 @@ scenarios! {
         soon(elsewhere(move || restarting.restart())).await;
         let restored = watch.until("resubscribed").await;
         assert!(
-            matches!(restored, ClientEvent::Connection(Event::Resubscribed { subscriptions: COUNT, refused: 0, .. })),
+            matches!(restored, ClientEvent::Connection(ConnectionEvent::Resubscribed { subscriptions: COUNT, refused: 0, .. })),
             "{restored:?}"
         );
         assert_eq!(held(), Some(COUNT));

@@ -48,7 +48,7 @@ scenarios! {
         let large = vec![b'x'; 200_001];
         assert_eq!(
             soon(client.publish(&SUBJECT, &large[..])).await,
-            Err(PublishError::TooLarge { size: 200_001, max_payload: 200_000 }.into())
+            Err(PublishError::TooLarge { subject: named(&SUBJECT), size: 200_001, max_payload: 200_000 })
         );
         let mut headers = Headers::new();
         headers.append("k", "v").expect("valid");
@@ -65,7 +65,7 @@ scenarios! {
         headers.append("k", "v").expect("valid");
         assert_eq!(
             soon(client.publish(&SUBJECT, "x").headers(&headers)).await,
-            Err(PublishError::HeadersUnsupported.into())
+            Err(PublishError::HeadersUnsupported)
         );
         soon(client.publish(&SUBJECT, "x")).await.expect("room");
         soon(client.flush()).await.expect("the same session");

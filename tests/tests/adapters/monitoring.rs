@@ -168,3 +168,46 @@ scenarios! {
         assert!(client.metrics().to_string().contains("\nnats_client_closed 1\n"));
     }
 }
+
+fn source(file: &str) -> String {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::fs::read_to_string(root.join(file)).expect("a source")
+}
+
+/// The names of the variants of an enum, as its source has them.
+fn variants<'a>(source: &'a str, name: &str) -> Vec<&'a str> {
+    let (_, body) = source
+        .split_once(&format!("pub enum {name} {{\n"))
+        .expect("the enum");
+    let body = body.split("\n}\n").next().expect("its end");
+    let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
+    let lines = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
+    lines
+        .filter_map(|line| line.split(|letter: char| !letter.is_alphanumeric()).next())
+        .collect()
+}
+
+#[test]
+fn every_event_is_told_and_every_name_that_is_told_stands_on_the_page() {
+    let told = source("adapters/client/src/core/told.rs");
+    for (file, name) in [
+        ("nats-conn-sm/src/event.rs", "ConnectionEvent"),
+        ("adapters/client/src/core/event.rs", "ClientEvent"),
+    ] {
+        let source = source(file);
+        let variants = variants(&source, name);
+        assert!(variants.len() > 3, "{name}: {variants:?}");
+        for variant in variants {
+            let arm = format!("{name}::{variant}");
+            assert!(told.contains(&arm), "{arm} is told");
+        }
+    }
+    let page = source("adapters/client/docs/monitoring.md");
+    let quoted = told.split(", \"").skip(1);
+    let quoted = quoted.filter_map(|rest| rest.split('"').next());
+    let names: Vec<&str> = quoted.filter(|text| !text.contains(' ')).collect();
+    assert!(names.len() >= 20, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "{name} is on the page");
+    }
+}

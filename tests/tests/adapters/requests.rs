@@ -1,17 +1,11 @@
 //! Requests: each ends exactly once, however it ends.
 
-use nats_conn_client::{
-    Headers, QueueGroup, RepliesEnd, RequestError, RequestFailure, RequestMany, RequestStartError,
-};
+use nats_conn_client::{Headers, QueueGroup, RepliesEnd, RequestError, RequestMany};
 use nats_conn_tests::model_server::{Op, Step, When};
 
 use crate::scene::*;
 
 const SERVICE: Subject = Subject::from_static("service.echo");
-
-fn failed(error: RequestError) -> Result<Message, RequestFailure> {
-    Err(RequestFailure::Failed(error))
-}
 
 /// Answers what comes to a subject with what came, until the connection closes.
 fn echo(adapter: Adapter, client: &Client) -> Task<()> {
@@ -34,7 +28,7 @@ scenarios! {
     async fn a_request_gets_its_reply_or_no_responders(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let (client, service) = (connected(adapter, &server).await, connected(adapter, &server).await);
-        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
+        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, Err(RequestError::NoResponders { subject: named(&SERVICE) }));
         let serving = echo(adapter, &service);
         soon(service.flush()).await.expect("a session");
         for number in 0..100 {
@@ -45,7 +39,7 @@ scenarios! {
         soon(service.close()).await;
         soon(serving).await;
         until(|| server.connections().ok() == Some(1)).await;
-        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
+        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, Err(RequestError::NoResponders { subject: named(&SERVICE) }));
         assert_eq!(client.statistics().requests, 0);
     }
 
@@ -74,7 +68,7 @@ scenarios! {
         let mut requests = client.subscribe(&SERVICE).expect("open");
         let patience = Duration::from_millis(50);
         let late = soon(client.request(&SERVICE, "?").timeout(patience).into_future()).await;
-        assert_eq!(late, failed(RequestError::TimedOut { written: true }));
+        assert_eq!(late, Err(RequestError::TimedOut { subject: named(&SERVICE), written: true }));
         let request = message(&mut requests).await;
         soon(client.respond(&request, "late")).await.expect("room");
         let second = client.request(&SERVICE, "second").start().expect("room");
@@ -130,7 +124,7 @@ scenarios! {
         let nobody = subject("service.none");
         let mut replies = client.request(&nobody, "?").many(all).expect("room");
         assert_eq!(soon(replies.next()).await, None);
-        assert_eq!(replies.ended(), Some(Err(RequestError::NoResponders)));
+        assert_eq!(replies.ended(), Some(Err(RequestError::NoResponders { subject: named(&nobody) })));
     }
 
     async fn a_lost_link_fails_what_was_written_and_keeps_what_was_not(adapter) {
@@ -143,7 +137,7 @@ scenarios! {
         message(&mut requests).await;
         cluster.server(0).crash();
         watch.until("disconnected").await;
-        assert_eq!(soon(written).await, failed(RequestError::Disconnected { written: true }));
+        assert_eq!(soon(written).await, Err(RequestError::Disconnected { subject: named(&SERVICE), written: true }));
         let queued = client.request(&SERVICE, "queued").start().expect("room");
         cluster.server(0).restart().expect("its port");
         let request = message(&mut requests).await;
@@ -173,10 +167,10 @@ scenarios! {
         let pending = client.request(&SERVICE, "?").start().expect("room");
         let mut replies = client.request(&SERVICE, "?").many(RequestMany::new(LIMIT)).expect("room");
         soon(client.close()).await;
-        assert_eq!(soon(pending).await, failed(RequestError::Closed));
+        assert_eq!(soon(pending).await, Err(RequestError::Closed { written: true }));
         while soon(replies.next()).await.is_some() {}
         assert!(replies.ended().is_some());
-        assert!(matches!(client.request(&SERVICE, "?").start(), Err(RequestStartError::Publish(_))));
+        assert!(matches!(client.request(&SERVICE, "?").start(), Err(RequestError::Closed { written: false })));
     }
 
     async fn headers_go_both_ways_and_one_member_of_a_group_answers(adapter, version) {
@@ -212,14 +206,14 @@ scenarios! {
         let server = real_server(version, ServerConfig::new());
         let client = soon(adapter.connect(options(&server.url()).echo(false))).await.expect("a server");
         let _own = client.subscribe(&SERVICE).expect("open");
-        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
+        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, Err(RequestError::NoResponders { subject: named(&SERVICE) }));
     }
 
     async fn the_inbox_begins_as_it_was_asked_to(adapter) {
         let cluster = Model::start(1);
         let options = options(&cluster.urls()).inbox_prefix(subject("_INBOX_ann"));
         let client = soon(adapter.connect(options)).await.expect("a session");
-        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
+        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, Err(RequestError::NoResponders { subject: named(&SERVICE) }));
         let logs = cluster.logs();
         let filters: Vec<&str> = logs[0].frames.iter()
             .filter_map(|frame| match &frame.op {

@@ -79,7 +79,7 @@ impl Book {
         self.note(&wrong);
         let failure = soon(adapter.connect(wrong)).await.expect_err("it is wrong");
         let _ = writeln!(self.printed, "{failure} {failure:?}");
-        if let ConnectFailure::Unreachable { failures } = &failure {
+        if let ConnectError::Unreachable { failures } = &failure {
             self.note(failures);
         }
         self.find();

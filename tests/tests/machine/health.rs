@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Event, State};
+use nats_conn_sm::{ConnectionEvent, Event, State};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
@@ -59,7 +59,9 @@ fn a_half_open_link_is_left_within_the_time_that_the_page_promises_whichever_hal
             }
             let (at, event) = world.all("disconnected").remove(0);
             assert_eq!(at.since(last_heard), 30 * SECOND, "{broken}, writes: {writes}");
-            assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "stale"));
+            assert!(
+                matches!(event, Event::Connection(ConnectionEvent::Disconnected { reason, .. }) if reason.code() == "stale")
+            );
             world.wait("reconnected");
             assert!(is_ready(&world));
         }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use nats_conn_sm::{
-    Action, AttemptStage, Connection, Event, LinkEnd, NextAttempt, Phase, ReceiveBuf, SendBuf, WaitReason,
+    Action, AttemptStage, Connection, ConnectionEvent, Event, LinkEnd, NextAttempt, Phase, ReceiveBuf,
+    SendBuf, WaitReason,
 };
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::scenario::Scenario;
@@ -47,13 +48,13 @@ fn a_wait_shows_for_which_server_it_is_why_and_how_much_is_left_of_it() {
         .begin();
     (0..2).for_each(|place| world.crash(place));
     let (at, event) = world.wait("backoff_wait");
-    let Event::BackoffWait {
+    let Event::Connection(ConnectionEvent::BackoffWait {
         server,
         attempt,
         delay,
         reason,
         ..
-    } = event
+    }) = event
     else {
         panic!("{event:?}")
     };

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use nats_conn_client::{ClientEvent, DisconnectReason, Event, WaitReason};
+use nats_conn_client::{ClientEvent, ConnectionEvent, DisconnectReason, WaitReason};
 
 /// Prints lines with the time since the start, in colour where the terminal has it.
 pub(crate) struct Narrator {
@@ -73,19 +73,19 @@ fn describe(event: &ClientEvent) -> (Mood, &'static str, String) {
         return (Mood::Bad, "note", format!("{event:?}"));
     };
     match event {
-        Event::Connecting { server, attempt, .. } => (
+        ConnectionEvent::Connecting { server, attempt, .. } => (
             Mood::Plain,
             "connecting",
             format!("{server}, attempt {attempt} since it last worked"),
         ),
-        Event::ConnectFailed { server, phase, error } => (
+        ConnectionEvent::ConnectFailed { server, phase, error } => (
             Mood::Bad,
             "connect failed",
             format!("{server} in phase `{}`: {error}", phase.code()),
         ),
-        Event::Connected(session) => (Mood::Good, "connected", format!("{}", session.server)),
-        Event::Reconnected(session) => (Mood::Good, "reconnected", format!("{}", session.server)),
-        Event::Disconnected {
+        ConnectionEvent::Connected(session) => (Mood::Good, "connected", format!("{}", session.server)),
+        ConnectionEvent::Reconnected(session) => (Mood::Good, "reconnected", format!("{}", session.server)),
+        ConnectionEvent::Disconnected {
             server,
             reason,
             unconfirmed,
@@ -106,7 +106,7 @@ fn describe(event: &ClientEvent) -> (Mood, &'static str, String) {
                 format!("{server} {why} ({reason}); {fate}"),
             )
         }
-        Event::BackoffWait {
+        ConnectionEvent::BackoffWait {
             server,
             delay,
             reason,
@@ -121,7 +121,7 @@ fn describe(event: &ClientEvent) -> (Mood, &'static str, String) {
             let wait = format!("{} ms, then {server} (attempt {attempt})", delay.as_millis());
             (Mood::Waiting, "backoff wait", format!("{wait}: {why}"))
         }
-        Event::Resubscribed {
+        ConnectionEvent::Resubscribed {
             subscriptions,
             refused,
             ..
@@ -130,35 +130,35 @@ fn describe(event: &ClientEvent) -> (Mood, &'static str, String) {
             "resubscribed",
             format!("{subscriptions} restored, {refused} refused"),
         ),
-        Event::DiscoveredServers { added, removed } => (
+        ConnectionEvent::DiscoveredServers { added, removed } => (
             Mood::Plain,
             "discovered servers",
             format!("new: {}, gone: {}", list(added), list(removed)),
         ),
-        Event::LameDuck { server } => (
+        ConnectionEvent::LameDuck { server } => (
             Mood::Waiting,
             "lame duck",
             format!("{server} announces that it goes"),
         ),
-        Event::ServerInfoChanged { info } => (
+        ConnectionEvent::ServerInfoChanged { info } => (
             Mood::Plain,
             "server info",
             format!("announced: {}", info.connect_urls.join(", ")),
         ),
-        Event::ServerRemoved { server, reason } => (
+        ConnectionEvent::ServerRemoved { server, reason } => (
             Mood::Plain,
             "server removed",
             format!("{server}: {}", reason.code()),
         ),
-        Event::PublishDropped {
+        ConnectionEvent::PublishDropped {
             publishes, reason, ..
         } => (
             Mood::Bad,
             "publish dropped",
             format!("{} publishes: {}", publishes.count(), reason.code()),
         ),
-        Event::ServerError { error } => (Mood::Bad, "server error", format!("{error}")),
-        Event::Closed { reason } => (Mood::Good, "closed", reason.code().to_string()),
+        ConnectionEvent::ServerError { error } => (Mood::Bad, "server error", format!("{error}")),
+        ConnectionEvent::Closed { reason } => (Mood::Good, "closed", reason.code().to_string()),
         other => (Mood::Plain, "event", format!("{other:?}")),
     }
 }

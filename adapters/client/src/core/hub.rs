@@ -150,7 +150,7 @@ impl EventSlot {
 
 #[cfg(test)]
 mod tests {
-    use nats_conn_sm::{ClosedReason, Event};
+    use nats_conn_sm::{ClosedReason, ConnectionEvent};
     use nats_proto::Sid;
 
     use super::*;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn closed() -> ClientEvent {
-        Event::Closed {
+        ConnectionEvent::Closed {
             reason: ClosedReason::Requested,
         }
         .into()

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{ClosedReason, DisconnectReason, Event, RemovalReason, Session};
+use nats_conn_sm::{ClosedReason, ConnectionEvent, DisconnectReason, RemovalReason, Session};
 use nats_proto::PermissionOperation;
 use tracing::{Level, Span};
 
@@ -27,13 +27,13 @@ impl Told {
     /// Notes an event, and says whether one like it was told of this link before.
     pub(crate) fn note(&mut self, event: &ClientEvent) -> bool {
         let told = match event {
-            ClientEvent::Connection(Event::Connected(_) | Event::Reconnected(_)) => {
+            ClientEvent::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_)) => {
                 *self = Self::default();
                 return false;
             }
-            ClientEvent::Connection(Event::ServerError { .. }) => &mut self.errors,
-            ClientEvent::Connection(Event::PermissionDenied { .. }) => &mut self.permissions,
-            ClientEvent::Connection(Event::PublishDropped { .. }) => &mut self.drops,
+            ClientEvent::Connection(ConnectionEvent::ServerError { .. }) => &mut self.errors,
+            ClientEvent::Connection(ConnectionEvent::PermissionDenied { .. }) => &mut self.permissions,
+            ClientEvent::Connection(ConnectionEvent::PublishDropped { .. }) => &mut self.drops,
             ClientEvent::SlowConsumer { .. } => &mut self.slow,
             _ => return false,
         };
@@ -79,20 +79,22 @@ pub(crate) fn tell(span: &Span, event: &ClientEvent, repeated: bool) {
     }
 }
 
-fn of_connection(span: &Span, event: &Event, warn_once: Level) {
+fn of_connection(span: &Span, event: &ConnectionEvent, warn_once: Level) {
     match event {
-        Event::Connecting {
+        ConnectionEvent::Connecting {
             server,
             attempt,
             link,
         } => say!(span, Level::DEBUG, "connecting", {
             server = %server, attempt, link = link.as_u64(),
         }, "an attempt to connect begins"),
-        Event::ConnectFailed { server, phase, error } => say!(span, Level::WARN, "connect_failed", {
+        ConnectionEvent::ConnectFailed { server, phase, error } => {
+            say!(span, Level::WARN, "connect_failed", {
             server = %server, phase = phase.code(), reason = error.code(), error = error.to_string(),
-        }, "an attempt to connect has failed"),
-        Event::Connected(session) => session_began(span, session, "connected"),
-        Event::Disconnected {
+        }, "an attempt to connect has failed")
+        }
+        ConnectionEvent::Connected(session) => session_began(span, session, "connected"),
+        ConnectionEvent::Disconnected {
             server,
             link,
             reason,
@@ -102,7 +104,7 @@ fn of_connection(span: &Span, event: &Event, warn_once: Level) {
             server = %server, link = link.as_u64(), reason = reason.code(), error = reason.to_string(),
             unconfirmed = unconfirmed.count(), queued,
         }, "disconnected"),
-        Event::BackoffWait {
+        ConnectionEvent::BackoffWait {
             server,
             attempt,
             delay,
@@ -111,15 +113,15 @@ fn of_connection(span: &Span, event: &Event, warn_once: Level) {
         } => say!(span, Level::INFO, "backoff_wait", {
             server = %server, attempt, delay_ms = millis(*delay), reason = reason.code(),
         }, "the next attempt to connect waits"),
-        Event::Reconnected(session) => session_began(span, session, "reconnected"),
-        Event::Resubscribed {
+        ConnectionEvent::Reconnected(session) => session_began(span, session, "reconnected"),
+        ConnectionEvent::Resubscribed {
             server,
             subscriptions,
             refused,
         } => say!(span, if *refused > 0 { Level::WARN } else { Level::DEBUG }, "resubscribed", {
             server = %server, subscriptions, refused,
         }, "subscriptions are restored"),
-        Event::PermissionDenied {
+        ConnectionEvent::PermissionDenied {
             operation,
             subject,
             queue,
@@ -128,51 +130,57 @@ fn of_connection(span: &Span, event: &Event, warn_once: Level) {
             operation = operation_name(*operation), subject = subject.as_str(), queue = queue.as_deref(),
             subscription = subscription.map(|sid| sid.to_string()),
         }, "the server refused it"),
-        Event::ServerError { error } => say!(span, warn_once, "server_error", {
+        ConnectionEvent::ServerError { error } => say!(span, warn_once, "server_error", {
             reason = error.code(), error = error.to_string(),
         }, "the server reports an error"),
-        Event::PublishDropped {
+        ConnectionEvent::PublishDropped {
             publishes,
             bytes,
             reason,
         } => say!(span, warn_once, "publish_dropped", {
             publishes = publishes.count(), bytes, reason = reason.code(),
         }, "publishes were dropped"),
-        Event::Draining => say!(span, Level::INFO, "draining", {}, "a drain begins"),
-        Event::Closed { reason } => closed(span, reason),
+        ConnectionEvent::Draining => say!(span, Level::INFO, "draining", {}, "a drain begins"),
+        ConnectionEvent::Closed { reason } => closed(span, reason),
         other => of_servers(span, other),
     }
 }
 
 /// What is learned of servers.
-fn of_servers(span: &Span, event: &Event) {
+fn of_servers(span: &Span, event: &ConnectionEvent) {
     match event {
-        Event::DiscoveredServers { added, removed } => say!(span, Level::DEBUG, "discovered_servers", {
+        ConnectionEvent::DiscoveredServers { added, removed } => {
+            say!(span, Level::DEBUG, "discovered_servers", {
             added = added.len(), removed = removed.len(),
-        }, "other servers are announced"),
-        Event::ServerRemoved { server, reason } => {
+        }, "other servers are announced")
+        }
+        ConnectionEvent::ServerRemoved { server, reason } => {
             let is_given_up = matches!(reason, RemovalReason::MaxReconnects | RemovalReason::Auth);
             let level = if is_given_up { Level::WARN } else { Level::DEBUG };
             say!(span, level, "server_removed", {
                 server = %server, reason = reason.code(),
             }, "a server left the pool");
         }
-        Event::ServerSkipped { url, error } => say!(span, Level::DEBUG, "server_skipped", {
+        ConnectionEvent::ServerSkipped { url, error } => say!(span, Level::DEBUG, "server_skipped", {
             url = url.as_str(), error = error.to_string(),
         }, "an announced server cannot be used"),
-        Event::ServerChoiceRejected { server } => say!(span, Level::WARN, "server_choice_rejected", {
+        ConnectionEvent::ServerChoiceRejected { server } => {
+            say!(span, Level::WARN, "server_choice_rejected", {
             server = %server,
-        }, "the chosen server is not in the pool: the default is taken"),
-        Event::LameDuck { server } => say!(span, Level::INFO, "lame_duck", {
+        }, "the chosen server is not in the pool: the default is taken")
+        }
+        ConnectionEvent::LameDuck { server } => say!(span, Level::INFO, "lame_duck", {
             server = %server,
         }, "the server will shut down"),
-        Event::ServerInfoChanged { info } => say!(span, Level::DEBUG, "server_info_changed", {
+        ConnectionEvent::ServerInfoChanged { info } => say!(span, Level::DEBUG, "server_info_changed", {
             server_name = info.server_name.as_deref(), max_payload = info.max_payload,
         }, "the server has sent another INFO"),
-        Event::CleartextCredentials { server } => say!(span, Level::WARN, "cleartext_credentials", {
+        ConnectionEvent::CleartextCredentials { server } => {
+            say!(span, Level::WARN, "cleartext_credentials", {
             server = %server,
-        }, "a password or token leaves in clear text: use tls://"),
-        Event::ServerTlsRaised { server } => say!(span, Level::INFO, "server_tls_raised", {
+        }, "a password or token leaves in clear text: use tls://")
+        }
+        ConnectionEvent::ServerTlsRaised { server } => say!(span, Level::INFO, "server_tls_raised", {
             server = %server,
         }, "the server is named with TLS, too: only TLS is used with it"),
         _ => {}

@@ -7,10 +7,10 @@ use nats_conn_sm::{Connection, Timestamp};
 
 use crate::core::shared::{Shared, SharedSettings};
 use crate::driver::setup::LinkSetup;
+use crate::error::start::StartError;
 use crate::handles::client::Client;
 use crate::handles::events::Events;
 use crate::options::connect::ConnectOptions;
-use crate::options::start_error::StartError;
 
 /// What [`ConnectOptions::prepare`] gives an adapter: the handles, and what its driver needs.
 #[derive(Debug)]

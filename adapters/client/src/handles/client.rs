@@ -1,25 +1,26 @@
 //! The handle by which an application uses a connection.
 
-use std::fmt;
 use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nats_conn_sm::{
-    ClosedReason, Fate, LinkHealth, Publish, PublishError, PublishFates, PublishSeq, ServerStatus, State,
-    StateError, Statistics, SubscribeError,
+    ClosedReason, Fate, LinkHealth, Publish, PublishFates, PublishSeq, ServerStatus, State, StateError,
+    Statistics,
 };
-use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter};
-use thiserror::Error;
+use nats_proto::{Excerpt, Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter};
 
 use crate::core::closed::Closed;
 use crate::core::event::ClientEvent;
 use crate::core::shared::Shared;
+use crate::error::publish::PublishError;
+use crate::error::respond::RespondError;
+use crate::error::subscribe::SubscribeError;
 use crate::handles::confirmation::{Flush, RoundTrip};
 use crate::handles::events::Events;
 use crate::handles::handle::Handle;
-use crate::handles::publishing::{PublishFailure, Publishing};
+use crate::handles::publishing::Publishing;
 use crate::handles::request::Request;
 use crate::handles::subscription::Subscription;
 
@@ -47,25 +48,6 @@ pub struct Client {
     handle: Arc<Handle>,
     request_timeout: Duration,
     publish_timeout: Option<Duration>,
-}
-
-/// Why a message was not answered.
-#[derive(Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RespondError {
-    /// Its sender does not wait for an answer, or gave a reply subject that nobody can publish to.
-    #[error("the message has no reply subject that can be published to: its sender waits for no answer")]
-    NoReplySubject,
-    /// The answer could not be published.
-    #[error(transparent)]
-    Publish(#[from] PublishFailure),
-}
-
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for RespondError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 impl Client {
@@ -106,9 +88,11 @@ impl Client {
     /// # Errors
     /// See [`PublishError`]. [`PublishError::BufferFull`] is the one that waiting helps against.
     pub fn try_publish(&self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
+        let subject = publish.subject;
         self.handle
             .shared
             .call(|locked| locked.connection.publish(publish))
+            .map_err(|error| PublishError::refused(error, Excerpt::new(subject.as_str())))
     }
 
     /// Answers a request.
@@ -273,7 +257,7 @@ impl Client {
 
     /// Replaces the pool of servers. The present link stays until it is lost. A server of the present pool that is spoken
     /// to with TLS stays so, whatever the new list says
-    /// ([`Event::ServerTlsRaised`](nats_conn_sm::Event::ServerTlsRaised)).
+    /// ([`ConnectionEvent::ServerTlsRaised`](nats_conn_sm::ConnectionEvent::ServerTlsRaised)).
     ///
     /// # Errors
     /// The list is empty, or the connection is closed.
@@ -379,7 +363,9 @@ impl Client {
         filter: SubjectFilter,
         queue: Option<QueueGroup>,
     ) -> Result<Subscription, SubscribeError> {
-        let mail = self.handle.shared.subscribe(filter, queue)?;
+        let name = Excerpt::new(filter.as_str());
+        let subscribed = self.handle.shared.subscribe(filter, queue);
+        let mail = subscribed.map_err(|error| SubscribeError::refused(error, name))?;
         Ok(Subscription::new(mail, self.handle.clone()))
     }
 }

@@ -1,43 +1,22 @@
 //! A publish that waits for room.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nats_conn_sm::{Publish, PublishError, PublishSeq, State, Timestamp};
-use nats_proto::{Headers, Subject};
-use thiserror::Error;
+use nats_conn_sm as machine;
+use nats_conn_sm::{Publish, PublishSeq, State, Timestamp};
+use nats_proto::{Excerpt, Headers, Subject};
 
 use crate::core::locked::Locked;
+use crate::error::publish::PublishError;
 use crate::handles::handle::Handle;
 
 /// From so many queued bytes on a publisher lets the driver run first, so that on one thread what is published
 /// leaves while the publisher goes on, rather than when the buffer is full.
 const YIELD_AT: usize = 128 << 10;
-
-/// Why a publish that may wait for room was not accepted. Nothing was queued.
-#[derive(Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum PublishFailure {
-    /// It was refused, and waiting would not help.
-    #[error(transparent)]
-    Refused(#[from] PublishError),
-    /// There was no room for it in time.
-    #[error(
-        "no room in the send buffer for {0:?}: the server takes less than is published, or there is no link"
-    )]
-    TimedOut(Duration),
-}
-
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for PublishFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// A publish that is being put together. Await it: it is accepted at once if there is room in the send buffer, and
 /// waits for room otherwise.
@@ -83,19 +62,26 @@ impl<'a> Publishing<'a> {
         self
     }
 
-    fn attempt(&mut self, locked: &mut Locked, cx: &Context<'_>) -> Poll<Result<PublishSeq, PublishFailure>> {
+    fn attempt(&mut self, locked: &mut Locked, cx: &Context<'_>) -> Poll<Result<PublishSeq, PublishError>> {
         if let Some(id) = self.waiting.take() {
             locked.waiting.remove(id);
         }
         match locked.connection.publish(self.publish.clone()) {
-            Err(PublishError::BufferFull { .. }) => {}
-            accepted => return Poll::Ready(accepted.map_err(PublishFailure::from)),
+            Err(machine::PublishError::BufferFull { .. }) => {}
+            accepted => {
+                return Poll::Ready(accepted.map_err(|error| {
+                    PublishError::refused(error, Excerpt::new(self.publish.subject.as_str()))
+                }));
+            }
         }
         let now = self.handle.shared.now();
         if let Some(timeout) = self.timeout {
             let deadline = *self.deadline.get_or_insert(now + timeout);
             if deadline <= now {
-                return Poll::Ready(Err(PublishFailure::TimedOut(timeout)));
+                return Poll::Ready(Err(PublishError::TimedOut {
+                    subject: Excerpt::new(self.publish.subject.as_str()),
+                    after: timeout,
+                }));
             }
         }
         self.waiting = Some(locked.waiting.add(self.deadline, cx.waker()));
@@ -104,7 +90,7 @@ impl<'a> Publishing<'a> {
 }
 
 impl Future for Publishing<'_> {
-    type Output = Result<PublishSeq, PublishFailure>;
+    type Output = Result<PublishSeq, PublishError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();

@@ -1,47 +1,21 @@
 //! A request and its one reply.
 
-use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nats_conn_sm::{Publish, RequestError, RequestId, RequestMany, RequestStartError};
-use nats_proto::{Headers, Message};
-use thiserror::Error;
+use nats_conn_sm as machine;
+use nats_conn_sm::{Publish, RequestId, RequestMany};
+use nats_proto::{Excerpt, Headers, Message};
 
 use crate::core::oneshot::Oneshot;
 use crate::core::reply_slot::ReplySlot;
 use crate::core::routes::RequestRoute;
+use crate::error::request::RequestError;
 use crate::handles::handle::Handle;
 use crate::handles::replies::Replies;
-
-/// Why a request has no reply.
-#[derive(Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RequestFailure {
-    /// It was not made.
-    #[error("the request was not sent: {0}")]
-    NotSent(RequestStartError),
-    /// It was made, and failed.
-    #[error(transparent)]
-    Failed(#[from] RequestError),
-}
-
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for RequestFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-// By hand: the text says what the source would say again.
-impl From<RequestStartError> for RequestFailure {
-    fn from(error: RequestStartError) -> Self {
-        Self::NotSent(error)
-    }
-}
 
 /// A request that is being put together. Await it for its reply, or [`start`](Self::start) it.
 ///
@@ -81,10 +55,11 @@ impl<'a> Request<'a> {
     /// Dropping what it gives cancels the request.
     ///
     /// # Errors
-    /// The request could not be made: see [`RequestStartError`].
-    pub fn start(self) -> Result<Response, RequestStartError> {
+    /// The request could not be made: see [`RequestError`].
+    pub fn start(self) -> Result<Response, RequestError> {
         let shared = &self.handle.shared;
         let now = shared.now();
+        let subject = Excerpt::new(self.publish.subject.as_str());
         let answer = Oneshot::new();
         let request = shared.call(|locked| {
             let request = locked.connection.request(now, self.publish, self.timeout)?;
@@ -92,11 +67,13 @@ impl<'a> Request<'a> {
                 .routes
                 .requests
                 .insert(request, RequestRoute::One(answer.clone()));
-            Ok::<_, RequestStartError>(request)
-        })?;
+            Ok::<_, machine::RequestStartError>(request)
+        });
+        let request = request.map_err(|error| RequestError::not_sent(error, subject))?;
         Ok(Response {
             pending: Some(Pending {
                 request,
+                subject,
                 answer,
                 handle: self.handle.clone(),
             }),
@@ -120,10 +97,11 @@ impl<'a> Request<'a> {
     /// ```
     ///
     /// # Errors
-    /// The request could not be made: see [`RequestStartError`].
-    pub fn many(self, many: RequestMany) -> Result<Replies, RequestStartError> {
+    /// The request could not be made: see [`RequestError`].
+    pub fn many(self, many: RequestMany) -> Result<Replies, RequestError> {
         let shared = &self.handle.shared;
         let now = shared.now();
+        let subject = Excerpt::new(self.publish.subject.as_str());
         let slot = ReplySlot::new(shared.mailbox_limits());
         let request = shared.call(|locked| {
             let request = locked.connection.request_many(now, self.publish, many)?;
@@ -131,14 +109,15 @@ impl<'a> Request<'a> {
                 .routes
                 .requests
                 .insert(request, RequestRoute::Many(slot.clone()));
-            Ok::<_, RequestStartError>(request)
-        })?;
-        Ok(Replies::new(request, slot, self.handle.clone()))
+            Ok::<_, machine::RequestStartError>(request)
+        });
+        let request = request.map_err(|error| RequestError::not_sent(error, subject))?;
+        Ok(Replies::new(request, subject, slot, self.handle.clone()))
     }
 }
 
 impl IntoFuture for Request<'_> {
-    type Output = Result<Message, RequestFailure>;
+    type Output = Result<Message, RequestError>;
     type IntoFuture = Response;
 
     /// Makes the request at once, not at the first poll.
@@ -155,32 +134,34 @@ impl IntoFuture for Request<'_> {
 #[must_use = "dropping it cancels the request"]
 pub struct Response {
     pending: Option<Pending>,
-    failed: Option<RequestStartError>,
+    failed: Option<RequestError>,
 }
 
 #[derive(Debug)]
 struct Pending {
     request: RequestId,
-    answer: Arc<Oneshot<Result<Message, RequestError>>>,
+    subject: Excerpt,
+    answer: Arc<Oneshot<Result<Message, machine::RequestError>>>,
     handle: Arc<Handle>,
 }
 
 impl Future for Response {
-    type Output = Result<Message, RequestFailure>;
+    type Output = Result<Message, RequestError>;
 
     /// Polled again after its end it says that the connection is closed.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(error) = self.failed.take() {
-            return Poll::Ready(Err(error.into()));
+            return Poll::Ready(Err(error));
         }
         let Some(pending) = &self.pending else {
-            return Poll::Ready(Err(RequestError::Closed.into()));
+            return Poll::Ready(Err(RequestError::Closed { written: true }));
         };
         let Poll::Ready(result) = pending.answer.poll(cx) else {
             return Poll::Pending;
         };
+        let subject = pending.subject;
         self.pending = None;
-        Poll::Ready(result.map_err(RequestFailure::from))
+        Poll::Ready(result.map_err(|error| RequestError::failed(error, subject)))
     }
 }
 

@@ -14,10 +14,10 @@ use nats_proto::{Limits, ServerUrl, Subject, UrlError};
 
 use crate::core::draining::DrainPatience;
 use crate::core::recording::RecordingSink;
+use crate::error::start::StartError;
 use crate::options::identity::Identity;
 use crate::options::resolver::Resolver;
 use crate::options::selector::{Selector, ServerChoice};
-use crate::options::start_error::StartError;
 use crate::options::tls::TlsOptions;
 
 /// The settings of a connection. Nothing has to be set, and nothing is read from the environment.

@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 use nats_conn_client::driver::{blocking, first_outcome};
 use nats_conn_client::proto::{Decoder, ServerOp};
 use nats_conn_client::{
-    FlushError, Headers, PublishFailure, PublishSeq, RepliesEnd, RequestError, RequestFailure, RequestMany,
-    RespondError,
+    FlushError, Headers, PublishError, PublishSeq, RepliesEnd, RequestError, RequestMany, RespondError,
 };
 
 use super::Waiter;
@@ -47,21 +46,17 @@ fn headers() -> Headers {
     headers
 }
 
-fn published(outcome: Result<PublishSeq, PublishFailure>) -> String {
+fn published(outcome: Result<PublishSeq, PublishError>) -> String {
     match outcome {
         Ok(_) => "accepted".into(),
-        Err(PublishFailure::Refused(error)) => error.code().into(),
-        Err(PublishFailure::TimedOut(_)) => "timed_out".into(),
-        Err(error) => panic!("{error}"),
+        Err(error) => error.code().into(),
     }
 }
 
-fn answered(outcome: Result<Message, RequestFailure>) -> String {
+fn answered(outcome: Result<Message, RequestError>) -> String {
     match outcome {
         Ok(_) => "reply".into(),
-        Err(RequestFailure::NotSent(error)) => error.code().into(),
-        Err(RequestFailure::Failed(error)) => error.code().into(),
-        Err(error) => panic!("{error}"),
+        Err(error) => error.code().into(),
     }
 }
 
@@ -76,11 +71,11 @@ fn closed(reason: &ClosedReason) -> String {
     }
 }
 
-fn connected<T>(outcome: Result<T, ConnectFailure>) -> String {
+fn connected<T>(outcome: Result<T, ConnectError>) -> String {
     match outcome {
         Ok(_) => "connected".into(),
-        Err(ConnectFailure::Unreachable { .. }) => "unreachable".into(),
-        Err(ConnectFailure::Closed { reason, .. }) => closed(&reason),
+        Err(ConnectError::Unreachable { .. }) => "unreachable".into(),
+        Err(ConnectError::Closed { reason, .. }) => closed(&reason),
         Err(error) => panic!("{error}"),
     }
 }

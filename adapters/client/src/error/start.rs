@@ -1,7 +1,5 @@
 //! Why a connection was not started.
 
-use std::fmt;
-
 use nats_conn_sm::ConfigError;
 use nats_proto::UrlError;
 use thiserror::Error;
@@ -40,9 +38,17 @@ pub enum StartError {
     },
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+super::debug_as_display!(StartError);
+
+impl StartError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Url(error) => error.code(),
+            Self::Config(error) => error.code(),
+            Self::Contradiction { .. } => "contradiction",
+            Self::NoDriver { .. } => "no_driver",
+            Self::NoRandomness { .. } => "no_randomness",
+        }
     }
 }
