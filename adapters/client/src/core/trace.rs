@@ -93,7 +93,8 @@ impl Drop for Telling<'_> {
 mod tests {
     use std::fmt;
 
-    use nats_proto::Sid;
+    use nats_conn_sm::State;
+    use nats_proto::{ServerUrl, Sid};
     use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
     use tracing::subscriber::with_default;
@@ -102,8 +103,9 @@ mod tests {
     use super::*;
     use crate::core::event::ClientEvent;
     use crate::core::panics::caught;
+    use crate::options::connect::ConnectOptions;
 
-    /// Calls this with the number of the subscription of each `slow_consumer`.
+    /// Calls this with the number of messages of each `slow_consumer`, and with that of each attempt.
     struct Calls<F>(F);
 
     impl<F: Fn(u64) + 'static> Subscriber for Calls<F> {
@@ -125,7 +127,7 @@ mod tests {
                 Some(&Id::from_u64(1)),
                 "in the span of the connection"
             );
-            event.record(&mut Dropped(&self.0));
+            event.record(&mut Numbers(&self.0));
         }
 
         fn enter(&self, _: &Id) {}
@@ -133,11 +135,11 @@ mod tests {
         fn exit(&self, _: &Id) {}
     }
 
-    struct Dropped<'a, F>(&'a F);
+    struct Numbers<'a, F>(&'a F);
 
-    impl<F: Fn(u64)> Visit for Dropped<'_, F> {
+    impl<F: Fn(u64)> Visit for Numbers<'_, F> {
         fn record_u64(&mut self, field: &Field, value: u64) {
-            if field.name() == "dropped" {
+            if ["dropped", "attempt"].contains(&field.name()) {
                 (self.0)(value);
             }
         }
@@ -178,6 +180,28 @@ mod tests {
         hub.emit_now(slow(1));
         with_default(Calls(uses), || trace.tell());
         assert_eq!(told(&seen), [1, 2, 3]);
+    }
+
+    #[test]
+    fn nothing_is_locked_while_a_subscriber_is_called() {
+        let servers = ServerUrl::parse_list("nats://127.0.0.1:4222").expect("a URL");
+        let prepared = ConnectOptions::with_adapter(servers, ())
+            .prepare()
+            .expect("usable");
+        let (client, shared) = (prepared.client, prepared.parts.shared);
+        let (_, _, seen) = connection();
+        let kept = seen.clone();
+        let others = ServerUrl::parse_list("nats://127.0.0.1:4223").expect("a URL");
+        let looks = move |number| {
+            lock(&kept).push(number);
+            client.set_servers(others.clone()).expect("open");
+            // Whoever looks now has what came of that delivered first.
+            assert_eq!(client.state(), State::Connecting);
+        };
+        with_default(Calls(looks), || {
+            let _ = shared.drive(|turn| turn.waiting_events());
+        });
+        assert_eq!(told(&seen), [1]);
     }
 
     #[test]
