@@ -1,5 +1,7 @@
 //! What happened, reported once and in order.
 
+mod display;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -16,7 +18,8 @@ use crate::time::Timestamp;
 
 /// Something that happened. Taken with [`Connection::poll_event`](crate::Connection::poll_event).
 ///
-/// The order of the events in the life of a connection follows a grammar: see the crate's documentation.
+/// The order of the events in the life of a connection follows a grammar: see the crate's documentation. It prints as one
+/// line for people.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -82,7 +85,8 @@ impl From<ConnectionEvent> for Event {
     }
 }
 
-/// Something that happened to the connection, for everybody who wants to know.
+/// Something that happened to the connection, for everybody who wants to know. It prints as one line for people, which
+/// begins with its name: `connect failed: nats://127.0.0.1:4222 in phase `dial`: …`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionEvent {

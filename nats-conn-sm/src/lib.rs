@@ -77,6 +77,7 @@ mod buffers;
 mod canonical;
 mod config;
 mod connection;
+mod debug_line;
 mod dialer;
 mod env;
 mod error;

@@ -26,7 +26,7 @@ const HELD: u64 = 4 * LARGEST;
 const BUFFERS: usize = 16;
 
 /// Why a replay ends before the recording does.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReplayError {
     /// The recording cannot be read.
@@ -56,6 +56,20 @@ pub enum ReplayError {
         /// The version that wrote the recording.
         version: String,
     },
+}
+
+crate::debug_line::debug_line!(ReplayError);
+
+impl ReplayError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Recording(error) => error.code(),
+            Self::Config(error) => error.code(),
+            Self::TooLarge { .. } => "too_large",
+            Self::Diverged { .. } => "diverged",
+        }
+    }
 }
 
 // Not derived: with `#[from]` the error would be its source, whose text this text already has.

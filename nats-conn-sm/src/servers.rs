@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 
-use nats_proto::{Scheme, ServerUrl};
+use nats_proto::{OneLine, Scheme, ServerUrl};
 
 use crate::canonical::Form;
 use crate::error::{AttemptError, Phase};
@@ -152,6 +152,17 @@ impl AttemptFailure {
     }
 }
 
+/// With what to do about it.
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", OneLine(&self.server), self.error)?;
+        match self.error.advice(self.phase) {
+            Some(advice) => write!(f, " ({advice})"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// For exploration.
 impl Server {
     pub(crate) fn canonical(&self, form: &mut Form) {
@@ -178,6 +189,8 @@ impl ServerStatus {
             form.flag(*flag);
         }
         form.number(u64::from(*failures));
-        form.option(last_error.as_deref(), |form, failure| form.debug(failure));
+        form.option(last_error.as_deref(), |form, failure| {
+            form.error(failure.error.code(), failure)
+        });
     }
 }

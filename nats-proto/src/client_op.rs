@@ -168,7 +168,7 @@ impl<'a> From<&'a Subject> for Reply<'a> {
 }
 
 /// Why an operation cannot be written. Nothing was written then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The server would close the connection.
@@ -193,6 +193,19 @@ pub enum EncodeError {
         /// Which field.
         field: &'static str,
     },
+}
+
+crate::debug_line::debug_line!(EncodeError);
+
+impl EncodeError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ControlLineTooLong { .. } => "control_line_too_long",
+            Self::MessageTooLarge { .. } => "message_too_large",
+            Self::Field { .. } => "field",
+        }
+    }
 }
 
 impl ClientOp<'_> {

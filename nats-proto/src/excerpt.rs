@@ -1,6 +1,8 @@
 //! The beginning of a subject, for error messages.
 
-use core::fmt::{self, Write};
+use core::fmt;
+
+use crate::one_line::OneLine;
 
 /// At most the first [`MAX`](Self::MAX) bytes of a subject, a filter or a queue group, for an error that names it: it is
 /// copied without an allocation. Prints between backticks, with `…` for what was left out and everything that is not
@@ -58,13 +60,7 @@ impl Excerpt {
 
 impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('`')?;
-        for character in self.as_str().chars() {
-            match character {
-                '\'' | '"' => f.write_char(character)?,
-                _ => fmt::Display::fmt(&character.escape_debug(), f)?,
-            }
-        }
+        write!(f, "`{}", OneLine(self.as_str()))?;
         f.write_str(if self.cut { "…`" } else { "`" })
     }
 }

@@ -79,12 +79,7 @@ pub enum HeaderError {
     },
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for HeaderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+crate::debug_line::debug_line!(HeaderError);
 
 impl HeaderError {
     /// A stable name in snake case, for machines.

@@ -1,8 +1,6 @@
 //! Where a message goes: a subject without wildcards.
 
 use alloc::string::String;
-use core::fmt;
-
 use thiserror::Error;
 
 use crate::excerpt::Excerpt;
@@ -62,12 +60,7 @@ pub enum SubjectError {
     },
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for SubjectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+crate::debug_line::debug_line!(SubjectError);
 
 impl SubjectError {
     /// A stable name in snake case, for machines.
@@ -108,12 +101,7 @@ impl InvalidSubject {
     }
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for InvalidSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+crate::debug_line::debug_line!(InvalidSubject);
 
 validated_text!(Subject, SubjectError, check_subject);
 

@@ -26,15 +26,69 @@ use nats_proto::{
 struct Row {
     name: String,
     error: Box<dyn AnyError>,
+    code: String,
     expected: &'static str,
 }
 
-fn row<E: AnyError + 'static>(variant: &str, error: E, expected: &'static str) -> Row {
+/// An error with a stable name.
+trait Coded {
+    fn stable(&self) -> &str;
+}
+
+macro_rules! coded {
+    ($($error:ty),* $(,)?) => { $(
+        impl Coded for $error {
+            fn stable(&self) -> &str {
+                self.code()
+            }
+        }
+    )* };
+}
+
+coded!(
+    AttemptError,
+    AuthError,
+    CommandError,
+    ConfigError,
+    ConnectError,
+    DecodeError,
+    DisconnectReason,
+    EncodeError,
+    Error,
+    FlagsError,
+    FlushError,
+    HeaderError,
+    InfoError,
+    InvalidSubject,
+    LinkEnd,
+    NextError,
+    PublishError,
+    RecordingError,
+    ReplayError,
+    RequestError,
+    RequestStartError,
+    RespondError,
+    ServerDecodeError,
+    ServerError,
+    StartError,
+    StateError,
+    SubjectError,
+    SubscribeError,
+    SubscriptionError,
+    UrlError,
+    client::PublishError,
+    client::RequestError,
+    client::SubscribeError,
+    nats_proto::ConnectError,
+);
+
+fn row<E: AnyError + Coded + 'static>(variant: &str, error: E, expected: &'static str) -> Row {
     let path = type_name::<E>();
     let of = path.split("::").next().unwrap_or_default();
     let kind = path.rsplit("::").next().unwrap_or_default();
     Row {
         name: format!("{of}::{kind}::{variant}"),
+        code: error.stable().to_owned(),
         error: Box::new(error),
         expected,
     }
@@ -1190,45 +1244,74 @@ fn no_error_says_anything_twice_with_the_errors_below_it_or_without() {
     }
 }
 
-/// The errors that return values of `main` are made of: what applications meet first.
 #[test]
-fn an_error_at_the_end_of_main_is_a_line_for_people_and_holds_no_secret() {
-    let mut noise = Vec::new();
+fn every_error_prints_the_same_line_for_main_and_holds_no_secret() {
     for row in table() {
         let printed = format!("{:?}", row.error);
+        assert_eq!(printed, row.error.to_string(), "{}", row.name);
         assert!(!printed.contains("s3cret"), "{}", row.name);
-        assert!(!printed.contains('\n'), "{}: {printed}", row.name);
-        if printed != row.error.to_string() {
-            noise.push(row.name.rsplit_once("::").unwrap_or_default().0.to_owned());
-        }
+        assert!(!printed.contains(char::is_control), "{}: {printed}", row.name);
     }
-    noise.dedup();
-    assert_eq!(noise, NOISE, "what prints as its structure");
 }
 
-/// What prints as its structure: errors of the machine and of the inner parts of the codec, to distinguish them in logs.
-const NOISE: &[&str] = &[
-    "nats_proto::ConnectError",
-    "nats_proto::DecodeError",
-    "nats_proto::InfoError",
-    "nats_proto::EncodeError",
-    "nats_proto::ServerDecodeError",
-    "nats_proto::ServerError",
-    "nats_conn_sm::ConfigError",
-    "nats_conn_sm::PublishError",
-    "nats_conn_sm::SubscribeError",
-    "nats_conn_sm::SubscriptionError",
-    "nats_conn_sm::RequestStartError",
-    "nats_conn_sm::RequestError",
-    "nats_conn_sm::FlushError",
-    "nats_conn_sm::StateError",
-    "nats_conn_sm::AttemptError",
-    "nats_conn_sm::AuthError",
-    "nats_conn_sm::LinkEnd",
-    "nats_conn_sm::DisconnectReason",
-    "nats_conn_sm::RecordingError",
-    "nats_conn_sm::ReplayError",
-];
+#[test]
+fn what_somebody_else_wrote_stays_on_the_line_of_the_error() {
+    const HOSTILE: &str = "a\r\nb\u{1b}[2Jc";
+    let detail = || HOSTILE.into();
+    let end = || LinkEnd::Io {
+        kind: "io",
+        detail: detail(),
+    };
+    let errors: Vec<Box<dyn AnyError>> = vec![
+        Box::new(ServerError::parse(HOSTILE.as_bytes())),
+        Box::new(LinkEnd::Resolve { detail: detail() }),
+        Box::new(LinkEnd::Dial {
+            kind: "io",
+            detail: detail(),
+        }),
+        Box::new(LinkEnd::Tls { detail: detail() }),
+        Box::new(end()),
+        Box::new(DisconnectReason::Io(end())),
+        Box::new(DisconnectReason::ServerError(server_error(HOSTILE))),
+        Box::new(AttemptError::Link(end())),
+        Box::new(AttemptError::Server(server_error(HOSTILE))),
+        Box::new(AttemptError::Tls { detail: detail() }),
+        Box::new(AuthError::Unusable { detail: detail() }),
+        Box::new(AuthError::Panicked { detail: detail() }),
+        Box::new(StartError::NoDriver {
+            detail: HOSTILE.into(),
+        }),
+        Box::new(StartError::NoRandomness {
+            detail: HOSTILE.into(),
+        }),
+        Box::new(InvalidSubject::new(
+            HOSTILE,
+            SubjectError::Byte { byte: 13, at: 1 },
+        )),
+        Box::new(client::PublishError::TimedOut {
+            subject: Excerpt::new(HOSTILE),
+            after: Duration::ZERO,
+        }),
+    ];
+    for error in errors {
+        let printed = format!("{error} {error:?}");
+        assert!(!printed.contains(char::is_control), "{printed:?}");
+        assert!(printed.contains("\\r\\nb\\u{1b}[2Jc"), "{printed:?}");
+    }
+}
+
+#[test]
+fn every_error_has_a_name_for_machines() {
+    for row in table() {
+        let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        assert!(
+            !row.code.is_empty() && row.code.chars().all(snake),
+            "{}: {:?}",
+            row.name,
+            row.code
+        );
+    }
+}
 
 #[test]
 fn every_public_error_of_the_crates_has_a_row() {

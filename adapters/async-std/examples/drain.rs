@@ -4,13 +4,13 @@
 use std::process::ExitCode;
 
 use async_std::task::block_on;
-use nats_conn_async_std::{Subject, SubjectFilter};
+use nats_conn_async_std::{Error, Subject, SubjectFilter};
 
-fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn main() -> Result<ExitCode, Error> {
     block_on(drain())
 }
 
-async fn drain() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn drain() -> Result<ExitCode, Error> {
     let url = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "nats://127.0.0.1:4222".into());
@@ -26,6 +26,6 @@ async fn drain() -> Result<ExitCode, Box<dyn std::error::Error>> {
     while messages.next().await.is_some() {
         received += 1;
     }
-    println!("received {received} of 1000: {:?}", drained.await);
+    println!("received {received} of 1000: {}", drained.await);
     Ok(client.exit_code())
 }

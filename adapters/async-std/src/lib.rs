@@ -6,7 +6,7 @@
 //! ```no_run
 //! use nats_conn_async_std::{Subject, SubjectFilter};
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() -> Result<(), nats_conn_async_std::Error> {
 //!     async_std::task::block_on(async {
 //!         let client = nats_conn_async_std::connect("nats://127.0.0.1:4222").await?;
 //!         let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
@@ -28,6 +28,11 @@
 //!
 //! async-std is discontinued (RUSTSEC-2025-0052). This crate is for programs that still run on it; its README says
 //! what it means for them.
+//!
+//! # Errors
+//! Every call has an error of its own, with a stable `code()` for machines. Errors print as one line that names the
+//! subject, the server or the option and says what to do, with `{:?}`, too; all of them become an [`Error`] with `?`, so
+//! that `main` may return it, as above. What happens to the connection prints as one line each: `eprintln!("{event}")`.
 //!
 //! # Features
 //! None is on by default.
@@ -52,7 +57,7 @@ pub use nats_conn_client::proto;
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
     Answer, Challenge, Client, ClientEvent, Confirmation, Connecting, Events, Flush, Publishing, Replies,
-    Request, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions, advice,
+    Request, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
@@ -60,10 +65,11 @@ pub use nats_conn_client::{
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
-    Publish, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus,
-    Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, Publish, PublishFates, PublishSeq,
+    RecordingOptions, RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session,
+    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};

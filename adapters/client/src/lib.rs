@@ -7,6 +7,7 @@
 //! * [`Client`] publishes, subscribes, asks, drains and closes. Clones share the connection.
 //! * [`Subscription`] is a stream of messages, [`Events`] a stream of what happens to the connection.
 //! * [`ConnectOptions`] has every setting; [`TlsOptions`] says whom to trust.
+//! * [`Error`] is what every error of it becomes with `?`.
 //! * [`driver`] is for adapters: what drivers share, and what a runtime implements.
 //!
 //! # Features
@@ -32,10 +33,11 @@ mod options;
 
 pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
-    Publish, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus,
-    Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, Publish, PublishFates, PublishSeq,
+    RecordingOptions, RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session,
+    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // For monitoring:
 pub use nats_conn_sm::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
@@ -48,7 +50,7 @@ pub use nats_proto::{
 pub use rustls;
 
 pub use crate::core::event::ClientEvent;
-pub use crate::error::connect::{ConnectError, advice};
+pub use crate::error::connect::ConnectError;
 pub use crate::error::next::NextError;
 pub use crate::error::publish::PublishError;
 pub use crate::error::request::RequestError;

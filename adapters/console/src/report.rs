@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_client::{ClientEvent, RequestError, advice};
+use nats_conn_client::{ClientEvent, RequestError};
 use nats_conn_sm::{
     ClosedReason, ConnectionEvent, FlushError, LinkHealth, Server, ServerStatus, Session, Statistics,
     WaitReason,
@@ -36,7 +36,7 @@ fn life(event: &ConnectionEvent) -> Option<Line> {
             of("connecting", server).with("attempt", *attempt)
         }
         ConnectionEvent::ConnectFailed { server, phase, error } => {
-            let detail = match advice(*phase, error) {
+            let detail = match error.advice(*phase) {
                 Some(advice) => format!("{error} ({advice})"),
                 None => error.to_string(),
             };
@@ -139,9 +139,9 @@ pub(crate) fn closed(reason: &ClosedReason) -> Line {
                 .collect();
             line.with("detail", told.join("; "))
         }
-        ClosedReason::PoolExhausted => line.with("detail", "no server is left in the pool"),
-        ClosedReason::Auth => line.with("detail", "every server was removed for its authentication errors"),
-        ClosedReason::NoReconnect => line.with("detail", "the link was lost, and reconnecting is off"),
+        ClosedReason::PoolExhausted | ClosedReason::Auth | ClosedReason::NoReconnect => {
+            line.with("detail", reason.to_string())
+        }
         _ => line,
     }
 }

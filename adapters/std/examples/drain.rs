@@ -3,9 +3,9 @@
 
 use std::process::ExitCode;
 
-use nats_conn_std::{Subject, SubjectFilter};
+use nats_conn_std::{Error, Subject, SubjectFilter};
 
-fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn main() -> Result<ExitCode, Error> {
     let url = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "nats://127.0.0.1:4222".into());
@@ -18,6 +18,6 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     let drained = client.drain()?;
     let received = messages.iter().count();
-    println!("received {received} of 1000: {:?}", drained.wait());
+    println!("received {received} of 1000: {}", drained.wait());
     Ok(client.exit_code())
 }

@@ -1,11 +1,17 @@
 //! Answers requests with their payload in capitals, together with others of its group: `reply SUBJECT [URL]`.
 //! It ends with its input, or with the connection and why it closed.
 
-use nats_conn_std::{ClosedReason, EndReason, QueueGroup, SubjectFilter};
+use std::process::ExitCode;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+use nats_conn_std::{ClosedReason, EndReason, Error, QueueGroup, SubjectFilter};
+
+fn main() -> Result<ExitCode, Error> {
     let mut arguments = std::env::args().skip(1);
-    let filter: SubjectFilter = arguments.next().ok_or("usage: reply SUBJECT [URL]")?.parse()?;
+    let Some(filter) = arguments.next() else {
+        eprintln!("usage: reply SUBJECT [URL]");
+        std::process::exit(2);
+    };
+    let filter: SubjectFilter = filter.parse()?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_std::connect(&url)?;
@@ -24,10 +30,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if requests.ended() == Some(EndReason::Refused) {
         client.close();
-        return Err("the server does not permit this subscription".into());
+        eprintln!("Error: the server does not permit this subscription");
+        return Ok(ExitCode::FAILURE);
     }
     match client.closed().wait() {
-        ClosedReason::Drained { complete: true, .. } => Ok(()),
-        reason => Err(format!("the connection is closed: {}", reason.code()).into()),
+        ClosedReason::Drained { complete: true, .. } => Ok(ExitCode::SUCCESS),
+        reason => {
+            eprintln!("Error: the connection is closed: {reason}");
+            Ok(ExitCode::FAILURE)
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use nats_conn_std::{Publish, RequestError, Subject};
+use nats_conn_std::{Error, Publish, RequestError, Subject};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let (Some(subject), Some(payload)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: request SUBJECT PAYLOAD [URL]".into());
+        eprintln!("usage: request SUBJECT PAYLOAD [URL]");
+        std::process::exit(2);
     };
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 

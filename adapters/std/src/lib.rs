@@ -7,7 +7,7 @@
 //! ```no_run
 //! use nats_conn_std::{Subject, SubjectFilter};
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() -> Result<(), nats_conn_std::Error> {
 //!     let client = nats_conn_std::connect("nats://127.0.0.1:4222")?;
 //!     let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
 //!     client.publish(&Subject::from_static("orders.eu"), "42")?;
@@ -33,6 +33,11 @@
 //!
 //! The handles wrap those of the asynchronous adapters: `into_inner` and `inner` give them to whoever has an
 //! executor, and [`blocking::wait`] waits for their futures on a thread.
+//!
+//! # Errors
+//! Every call has an error of its own, with a stable `code()` for machines. Errors print as one line that names the
+//! subject, the server or the option and says what to do, with `{:?}`, too; all of them become an [`Error`] with `?`, so
+//! that `main` may return it, as above. What happens to the connection prints as one line each: `eprintln!("{event}")`.
 //!
 //! # Features
 //! None is on by default.
@@ -79,7 +84,7 @@ pub use nats_conn_client::proto;
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
     Answer, Challenge, ClientEvent, Confirmation, Flush, Publishing, Request, RoundTrip, Selector,
-    ServerChoice, TlsOptions, advice,
+    ServerChoice, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
@@ -87,10 +92,11 @@ pub use nats_conn_client::{
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
-    Publish, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus,
-    Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, Publish, PublishFates, PublishSeq,
+    RecordingOptions, RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session,
+    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};

@@ -3,10 +3,10 @@
 
 use std::process::ExitCode;
 
-use nats_conn_tokio::{Subject, SubjectFilter};
+use nats_conn_tokio::{Error, Subject, SubjectFilter};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> Result<ExitCode, Error> {
     let url = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "nats://127.0.0.1:4222".into());
@@ -22,6 +22,6 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     while messages.next().await.is_some() {
         received += 1;
     }
-    println!("received {received} of 1000: {:?}", drained.await);
+    println!("received {received} of 1000: {}", drained.await);
     Ok(client.exit_code())
 }

@@ -24,7 +24,9 @@ impl Dialer {
             Milestone::Nothing => form.variant(0),
             Milestone::Attempted { failures } => {
                 form.variant(1);
-                form.list(failures, |form, failure| form.debug(failure));
+                form.list(failures, |form, failure| {
+                    form.error(failure.error.code(), failure)
+                });
             }
             Milestone::Connected => form.variant(2),
         }

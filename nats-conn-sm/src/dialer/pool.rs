@@ -355,7 +355,9 @@ impl Entry {
         }
         form.number(u64::from(*failures));
         form.number(u64::from(*counted));
-        form.option(last_error.as_deref(), |form, failure| form.debug(failure));
+        form.option(last_error.as_deref(), |form, failure| {
+            form.error(failure.error.code(), failure)
+        });
         let mark = lame_duck.filter(|_| self.is_lame_duck(env.now()));
         form.option(mark, |form, LameDuck { until, unlisted }| {
             form.due(until);

@@ -45,7 +45,7 @@ fn write_connection(form: &mut Form, event: &ConnectionEvent) {
             form.variant(1);
             server.canonical(form);
             form.debug(phase);
-            form.debug(error);
+            form.error(error.code(), error);
         }
         ConnectionEvent::Connected(session) => {
             form.variant(2);
@@ -61,7 +61,7 @@ fn write_connection(form: &mut Form, event: &ConnectionEvent) {
             form.variant(3);
             server.canonical(form);
             form.link(*link);
-            form.debug(reason);
+            form.error(reason.code(), reason);
             form.publishes(unconfirmed.runs());
             form.number(*queued);
         }
@@ -106,7 +106,7 @@ fn write_connection(form: &mut Form, event: &ConnectionEvent) {
         ConnectionEvent::ServerSkipped { url, error } => {
             form.variant(9);
             form.text(url.as_bytes());
-            form.debug(error);
+            form.error(error.code(), error);
         }
         ConnectionEvent::ServerChoiceRejected { server } => write_about(form, 10, server),
         ConnectionEvent::LameDuck { server } => write_about(form, 11, server),
@@ -116,7 +116,7 @@ fn write_connection(form: &mut Form, event: &ConnectionEvent) {
         }
         ConnectionEvent::ServerError { error } => {
             form.variant(13);
-            form.debug(error);
+            form.error(error.code(), error);
         }
         ConnectionEvent::CleartextCredentials { server } => write_about(form, 14, server),
         ConnectionEvent::ServerTlsRaised { server } => write_about(form, 15, server),
@@ -165,7 +165,9 @@ fn write_event_with_id(form: &mut Form, event: &Event) {
             form.variant(23);
             form.request(*request);
             form.option(result.as_ref().ok(), write_message);
-            form.option(result.as_ref().err(), |form, error| form.debug(error));
+            form.option(result.as_ref().err(), |form, error| {
+                form.error(error.code(), error)
+            });
         }
         Event::Reply { request, message } => {
             form.variant(24);

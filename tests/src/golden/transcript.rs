@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nats_conn_sm::recording::{
     Input, Outgoing, Output, Piece, Received, Recording, ReplayError, Replayer, Step, Unsent,
 };
-use nats_conn_sm::{ConnectionEvent, Event, Session, Timestamp};
+use nats_conn_sm::{ConnectionEvent, DisconnectReason, Event, Session, Timestamp};
 
 use crate::story;
 
@@ -74,7 +74,9 @@ fn input(input: &Input) -> String {
         Input::Event(received) => format!("poll_event{}", read(received)),
         Input::Transmit(buffer) => format!("poll_transmit {}", unsent(buffer)),
         Input::Written(buffer) => format!("handle_written {}", unsent(buffer)),
-        Input::LinkClosed(link, end, buffer) => format!("link_closed {link} {end:?} {}", unsent(buffer)),
+        Input::LinkClosed(link, end, buffer) => {
+            format!("link_closed {link} {} ({end}) {}", end.code(), unsent(buffer))
+        }
         Input::Publish(message) => format!("Publish {}", outgoing(message)),
         Input::Request(message, timeout) => format!("Request {} {timeout:?}", outgoing(message)),
         Input::RequestMany(message, many) => format!("RequestMany {} {many:?}", outgoing(message)),
@@ -156,6 +158,12 @@ fn described_connection(event: &ConnectionEvent) -> String {
             format!("{name} {server:?} link {link} max_payload {max_payload:?}")
         }
         ConnectionEvent::ServerInfoChanged { .. } => name.to_owned(),
+        // What the text of an error does not say.
+        ConnectionEvent::ConnectFailed { error, .. } => format!("{name} {event:?} {}", error.code()),
+        ConnectionEvent::Disconnected { reason, .. } => match &**reason {
+            DisconnectReason::Io(end) => format!("{name} {event:?} {} {}", reason.code(), end.code()),
+            reason => format!("{name} {event:?} {}", reason.code()),
+        },
         other => format!("{name} {other:?}"),
     }
 }

@@ -1,5 +1,7 @@
 //! What a connection says of itself.
 
+use std::fmt;
+
 use nats_conn_sm::ConnectionEvent;
 use nats_proto::Sid;
 
@@ -29,6 +31,28 @@ pub enum ClientEvent {
         /// Whether it panicked.
         panicked: bool,
     },
+}
+
+/// One line for people, which begins with the name of the event.
+impl fmt::Display for ClientEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(event) => event.fmt(f),
+            Self::SlowConsumer {
+                subscription,
+                dropped,
+            } => write!(
+                f,
+                "slow consumer: subscription {subscription} has lost {dropped} messages so far: read faster, or raise its limits"
+            ),
+            Self::Missed { events } => write!(
+                f,
+                "missed: {events} events before this one: read them faster, or raise `event_capacity`"
+            ),
+            Self::DriverFailed { panicked: true } => f.write_str("driver failed: it panicked"),
+            Self::DriverFailed { panicked: false } => f.write_str("driver failed: its runtime was shut down"),
+        }
+    }
 }
 
 impl From<ConnectionEvent> for ClientEvent {

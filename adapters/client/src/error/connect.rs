@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use nats_conn_sm::{AttemptError, AttemptFailure, ClosedReason, LinkEnd, Phase};
-use nats_proto::{DecodeError, ServerErrorKind, UrlError};
+use nats_conn_sm::{AttemptFailure, ClosedReason};
+use nats_proto::UrlError;
 use thiserror::Error;
 
 use crate::error::start::StartError;
@@ -73,48 +73,8 @@ impl fmt::Display for Failures<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, failure) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{}: {}", failure.server, failure.error)?;
-            if let Some(advice) = advice(failure.phase, &failure.error) {
-                write!(f, " ({advice})")?;
-            }
+            write!(f, "{separator}{failure}")?;
         }
         Ok(())
     }
-}
-
-/// What a person could do about it.
-pub fn advice(phase: Phase, error: &AttemptError) -> Option<&'static str> {
-    Some(match (phase, error) {
-        (
-            _,
-            AttemptError::Link(LinkEnd::Dial {
-                kind: "connection_refused",
-                ..
-            }),
-        ) => "is a server running there, and is the port right?",
-        (_, AttemptError::Link(LinkEnd::Resolve { .. })) => "is the name spelled right?",
-        (Phase::Resolve | Phase::Dial, AttemptError::TimedOut) => {
-            "nothing answers there: check the address and the firewall, or raise connect_timeout"
-        }
-        (Phase::Info, AttemptError::TimedOut) => {
-            "something accepts connections there but does not greet as a NATS server does: check the port, \
-             and whether the server wants TLS first"
-        }
-        (_, AttemptError::Link(LinkEnd::Eof)) if phase == Phase::Info => {
-            "something accepts connections there and closes them without greeting: is it a NATS server?"
-        }
-        // Its text says so.
-        (_, AttemptError::Protocol(DecodeError::UnknownOperation(_))) => return None,
-        (_, AttemptError::Protocol(_) | AttemptError::ExpectedInfo) => "check host and port",
-        (_, AttemptError::Server(error)) if *error.kind() == ServerErrorKind::MaximumControlLineExceeded => {
-            "CONNECT is longer than this server takes, which happens with large JWTs: raise max_control_line there"
-        }
-        (_, AttemptError::AuthenticationTimeout { .. }) => {
-            "servers wait some 2 s for CONNECT: answer faster, or raise the timeout of its authorization"
-        }
-        (_, AttemptError::Server(error)) if error.is_authentication() => {
-            "check user, password, token or credentials"
-        }
-        _ => return None,
-    })
 }

@@ -1,7 +1,7 @@
 //! Why a connection was not started.
 
 use nats_conn_sm::ConfigError;
-use nats_proto::UrlError;
+use nats_proto::{OneLine, UrlError};
 use thiserror::Error;
 
 /// Why a connection was not started.
@@ -23,14 +23,15 @@ pub enum StartError {
         second: &'static str,
     },
     /// The thread or task that drives the connection could not be started.
-    #[error("cannot run the connection: {detail}")]
+    #[error("cannot run the connection: {}", OneLine(.detail))]
     NoDriver {
         /// The error of the system.
         detail: String,
     },
     /// The operating system has no random bytes to give, from which inboxes are drawn.
     #[error(
-        "the operating system gives no random bytes ({detail}): set a seed of your own that nobody can guess"
+        "the operating system gives no random bytes ({}): set a seed of your own that nobody can guess",
+        OneLine(.detail)
     )]
     NoRandomness {
         /// The error of the system.
