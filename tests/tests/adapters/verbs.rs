@@ -132,6 +132,7 @@ scenarios! {
         assert_eq!(client.publish_fates().accepted, 0);
     }
 
+    // behaviour: 6.6
     async fn what_is_to_be_done_at_once_fails_with_a_full_buffer(adapter) {
         let cluster = Model::start(1);
         let (client, _watch, _subscription) = without_room(adapter, &cluster).await;
@@ -143,6 +144,7 @@ scenarios! {
         assert_eq!(client.statistics().requests, 0);
     }
 
+    // behaviour: 6.6, 7.3
     async fn a_request_waits_for_room_within_its_timeout_and_is_answered_then(adapter) {
         let cluster = Model::start(1);
         let (client, mut watch, mut requests) = without_room(adapter, &cluster).await;
@@ -169,6 +171,7 @@ scenarios! {
         assert_eq!(soon(asked_many).await.expect("made").expect("a reply").text(), "!");
     }
 
+    // behaviour: 6.6
     async fn a_request_that_waits_for_room_and_is_dropped_is_not_made(adapter) {
         let cluster = Model::start(1);
         let (client, mut watch, mut requests) = without_room(adapter, &cluster).await;
@@ -180,6 +183,7 @@ scenarios! {
         assert_eq!(text(&mut requests).await, "after");
     }
 
+    // behaviour: 11.4
     async fn draining_and_closing_again_give_the_same_end(adapter) {
         let cluster = Model::start(1);
         let client = connected(adapter, &cluster.urls()).await;
@@ -192,6 +196,7 @@ scenarios! {
         assert_eq!(soon(client.close()).await, complete);
     }
 
+    // behaviour: 11.3
     async fn a_forced_reconnect_can_flush_first(adapter) {
         let cluster = Model::start(2);
         let (client, mut watch) = adapter.start(options(&cluster.urls()));
@@ -207,6 +212,7 @@ scenarios! {
         assert_eq!(soon(client.flush_and_reconnect(LIMIT)).await, Err(StateError::Closed));
     }
 
+    // behaviour: 11.3
     async fn a_forced_reconnect_flushes_for_so_long_at_most(adapter) {
         let cluster = Model::start(2);
         // It answers the handshake, and no PING after it.
