@@ -7,6 +7,7 @@
 //! * [`Client`] publishes, subscribes, asks, drains and closes. Clones share the connection.
 //! * [`Subscription`] is a stream of messages, [`Events`] a stream of what happens to the connection.
 //! * [`ConnectOptions`] has every setting; [`TlsOptions`] says whom to trust.
+//! * [`Error`] is what every error of it becomes with `?`.
 //! * [`driver`] is for adapters: what drivers share, and what a runtime implements.
 //!
 //! # Features
@@ -25,10 +26,11 @@ mod options;
 
 pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
-    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 pub use nats_proto as proto;
 pub use nats_proto::{

@@ -32,6 +32,11 @@
 //! The handles wrap those of the asynchronous adapters: `into_inner` and `inner` give them to whoever has an
 //! executor, and [`blocking::wait`] waits for their futures on a thread.
 //!
+//! # Errors
+//! Every call has an error of its own, with a stable `code()` for machines. Errors print as one line that names the
+//! subject, the server or the option and says what to do, with `{:?}`, too; all of them become an [`Error`] with `?`, so
+//! that `main` may return it, as above. What happens to the connection prints as one line each: `eprintln!("{event}")`.
+//!
 //! # Features
 //! None is on by default.
 //! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
@@ -85,10 +90,11 @@ pub use nats_conn_client::{
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges, ServerStatus, Session,
-    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // Of the wire:
 pub use nats_conn_client::{

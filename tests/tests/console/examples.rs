@@ -203,7 +203,7 @@ consoles! {
         server.expel("User Authentication Expired");
         for reader in readers {
             let ended = reader.end();
-            ended.failed("the connection is closed: auth");
+            ended.failed("the connection is closed: every server was removed for its authentication errors");
         }
     }
 
@@ -221,7 +221,8 @@ consoles! {
         }
         for (example, arguments) in ALL {
             if !arguments.is_empty() {
-                Running::start(adapter, example, &[]).end().failed(&format!("usage: {example}"));
+                let bare = Running::start(adapter, example, &[]).end();
+                assert!(bare.status == Some(2) && bare.errors.starts_with(&format!("usage: {example} ")), "{}", bare.errors);
                 let bad: Vec<&str> = arguments.iter().map(|word| word.strip_suffix("a").map_or(*word, |_| "ex..a")).collect();
                 let cluster = cluster(Settings::new("n1"));
                 run(adapter, (example, &bad), &cluster.server(0).url()).end().failed("empty token at byte 3");
