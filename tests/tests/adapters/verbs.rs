@@ -33,16 +33,17 @@ scenarios! {
     async fn text_is_taken_wherever_a_subject_is_wanted(adapter) {
         let cluster = Model::start(1);
         let client = connected(adapter, &cluster.urls()).await;
-        let (string, subject) = (String::from(TEXT), subject(TEXT));
+        let (string, subject, all) = (String::from(TEXT), subject(TEXT), filter("verbs.>"));
         let mut subscriptions = [
             client.subscribe("verbs.*"),
             client.subscribe(&string),
             client.subscribe(string.clone()),
             client.subscribe(&subject),
             client.subscribe(subject.clone()),
-            client.subscribe(&filter("verbs.>")),
+            client.subscribe(&all),
             client.queue_subscribe(TEXT, "workers"),
             client.queue_subscribe(TEXT, String::from("others")),
+            client.subscribe(all.clone()),
         ]
         .map(|subscribed| subscribed.expect("a filter"));
         soon(client.publish(TEXT, "1")).await.expect("room");
