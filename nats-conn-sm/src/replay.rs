@@ -386,8 +386,8 @@ fn with_message<R>(message: &Outgoing, call: impl FnOnce(Publish<'_>) -> R) -> R
         .as_deref()
         .and_then(|block| Headers::parse(block).ok());
     call(Publish {
-        subject: &message.subject,
-        reply: message.reply.as_ref(),
+        subject: (&message.subject).into(),
+        reply: message.reply.as_ref().map(Into::into),
         headers: headers.as_ref(),
         payload: if message.shared {
             Payload::Shared(payload)

@@ -17,7 +17,7 @@ use crate::text::{Text, validated_text};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HeaderName(Text);
 
-validated_text!(HeaderName, HeaderError, check_name);
+validated_text!(HeaderName, HeaderError, check_name, |_: &str, reason| reason);
 
 /// The value of a header: any bytes but CR and LF, without blanks at its ends.
 ///

@@ -1,9 +1,8 @@
 //! Where a message goes: a subject without wildcards.
 
 use alloc::string::String;
-use thiserror::Error;
 
-use crate::excerpt::Excerpt;
+use crate::invalid_subject::{InvalidSubject, SubjectError};
 use crate::text::{Text, validated_text};
 
 /// The subject of a message: tokens separated by dots, without wildcards.
@@ -12,106 +11,27 @@ use crate::text::{Text, validated_text};
 /// is allowed (ADR-6; the server itself refuses less: `sublist.go`). A clone costs at most a reference count.
 ///
 /// ```
-/// use nats_proto::{Subject, SubjectError};
+/// use nats_proto::{InvalidSubject, Subject, SubjectError};
 ///
 /// const ORDERS: Subject = Subject::from_static("orders.eu");
-/// assert_eq!(ORDERS.child("created")?.as_str(), "orders.eu.created");
-/// assert_eq!(Subject::new("orders..eu"), Err(SubjectError::EmptyToken { at: 7 }));
-/// assert_eq!(Subject::new("orders.*"), Err(SubjectError::Wildcard { at: 7 }));
-/// # Ok::<(), SubjectError>(())
+/// assert_eq!(ORDERS.child("created")?, "orders.eu.created");
+/// let reason = |text| Subject::new(text).map_err(|error| error.reason);
+/// assert_eq!(reason("orders..eu"), Err(SubjectError::EmptyToken { at: 7 }));
+/// assert_eq!(reason("orders.*"), Err(SubjectError::Wildcard { at: 7 }));
+/// # Ok::<(), InvalidSubject>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(Text);
 
-/// Why a text is not a subject, a filter or a queue group.
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum SubjectError {
-    /// There is no text.
-    #[error("the subject or queue group is empty; give at least one token")]
-    Empty,
-    /// Two dots in a row, or a dot at an end.
-    #[error("the subject has an empty token at byte {at}; remove the dot")]
-    EmptyToken {
-        /// The offset of the empty token.
-        at: usize,
-    },
-    /// A blank or a control character.
-    #[error(
-        "the subject or queue group has the byte {byte:#04x} at {at}; blanks and control characters are not allowed"
-    )]
-    Byte {
-        /// The byte.
-        byte: u8,
-        /// Its offset.
-        at: usize,
-    },
-    /// A wildcard token in a subject to publish to.
-    #[error("the subject has a wildcard at byte {at}; only subscriptions may use wildcards")]
-    Wildcard {
-        /// The offset of the wildcard.
-        at: usize,
-    },
-    /// A `>` that is not the last token.
-    #[error("the subject has a `>` at byte {at} that is not the last token; use `*` there")]
-    TailNotLast {
-        /// The offset of the `>`.
-        at: usize,
-    },
-}
-
-crate::debug_line::debug_line!(SubjectError);
-
-impl SubjectError {
-    /// A stable name in snake case, for machines.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "subject_empty",
-            Self::EmptyToken { .. } => "subject_empty_token",
-            Self::Byte { .. } => "subject_byte",
-            Self::Wildcard { .. } => "subject_wildcard",
-            Self::TailNotLast { .. } => "subject_tail_not_last",
-        }
-    }
-}
-
-/// A text that was given as a subject, a filter or a queue group, and is none.
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
-#[error("{subject}: {reason}")]
-#[non_exhaustive]
-pub struct InvalidSubject {
-    /// The text, or its beginning.
-    pub subject: Excerpt,
-    /// What is wrong with it.
-    pub reason: SubjectError,
-}
-
-impl InvalidSubject {
-    /// This text, and what is wrong with it.
-    pub fn new(subject: &str, reason: SubjectError) -> Self {
-        Self {
-            subject: Excerpt::new(subject),
-            reason,
-        }
-    }
-
-    /// The name of what is wrong with it.
-    pub const fn code(&self) -> &'static str {
-        self.reason.code()
-    }
-}
-
-crate::debug_line::debug_line!(InvalidSubject);
-
-validated_text!(Subject, SubjectError, check_subject);
+validated_text!(Subject, InvalidSubject, check_subject, InvalidSubject::new);
 
 impl Subject {
     /// This subject with one or more tokens after it: `a.b` and `c` give `a.b.c`.
     ///
     /// # Errors
-    /// [`SubjectError`] if `tokens` is not itself a subject; offsets are within `tokens`.
-    pub fn child(&self, tokens: &str) -> Result<Self, SubjectError> {
-        check_subject(tokens.as_bytes())?;
+    /// [`InvalidSubject`] if `tokens` is not itself a subject; it names the tokens, and offsets are within these.
+    pub fn child(&self, tokens: &str) -> Result<Self, InvalidSubject> {
+        check_subject(tokens.as_bytes()).map_err(|reason| InvalidSubject::new(tokens, reason))?;
         let mut text =
             String::with_capacity(self.as_str().len().saturating_add(tokens.len()).saturating_add(1));
         text.push_str(self.as_str());
@@ -120,12 +40,17 @@ impl Subject {
         Ok(Self(text.into()))
     }
 
+    /// Of a text that was checked.
+    pub(crate) fn checked(text: &str) -> Self {
+        Self(text.into())
+    }
+
     pub(crate) fn into_text(self) -> Text {
         self.0
     }
 }
 
-const fn check_subject(text: &[u8]) -> Result<(), SubjectError> {
+pub(crate) const fn check_subject(text: &[u8]) -> Result<(), SubjectError> {
     check_tokens(text, Wildcards::Refused)
 }
 

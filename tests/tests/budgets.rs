@@ -19,7 +19,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const TESTS: [(&str, fn()); 7] = [
+const TESTS: [(&str, fn()); 8] = [
     (
         "an_idle_machine_costs_4_kib_at_most",
         an_idle_machine_costs_4_kib_at_most,
@@ -33,6 +33,10 @@ const TESTS: [(&str, fn()); 7] = [
         a_million_timed_out_requests_leave_an_empty_table_and_flat_memory,
     ),
     ("no_publish_allocates", no_publish_allocates),
+    (
+        "a_subject_that_is_given_as_text_is_not_copied",
+        a_subject_that_is_given_as_text_is_not_copied,
+    ),
     ("no_message_allocates", no_message_allocates),
     ("no_turn_of_a_driver_allocates", no_turn_of_a_driver_allocates),
     ("an_event_is_small", an_event_is_small),
@@ -172,6 +176,30 @@ fn no_publish_allocates() {
         assert!(times <= most, "{times} allocations");
         assert!(hand.client.publish_fates().confirmed >= 1_400);
     }
+}
+
+// behaviour: 6.6
+fn a_subject_that_is_given_as_text_is_not_copied() {
+    const BATCH: usize = 500;
+    let prepared = nats_conn_client::ConnectOptions::<()>::default()
+        .prepare()
+        .expect("usable");
+    let client = &prepared.client;
+    let publish = || {
+        let subject = black_box("orders.eu.created");
+        for _ in 0..BATCH {
+            let publishing = client.publish(subject, "42").reply_to(black_box("replies.here"));
+            publishing.now().expect("room");
+        }
+    };
+    // The block that they are queued in grows first.
+    publish();
+    let region = Region::new(ALLOCATOR);
+    publish();
+    let times = since(&region).times;
+    println!("{times} allocations for {BATCH} publishes of text");
+    assert!(times <= 2, "{times} allocations");
+    assert_eq!(client.publish_fates().accepted, 2 * BATCH as u64);
 }
 
 // behaviour: 7.1

@@ -19,7 +19,7 @@ use nats_conn_sm::{
 use nats_conn_tests::scenario::url;
 use nats_proto::{
     DecodeError, Decoder, EncodeError, Excerpt, HeaderError, InfoError, InvalidSubject, ServerDecodeError,
-    ServerError, SubjectError, UrlError,
+    ServerError, Subject, SubjectError, UrlError,
 };
 
 /// An error, and its text.
@@ -304,6 +304,11 @@ fn protocol() -> Vec<Row> {
             "TailNotLast",
             SubjectError::TailNotLast { at: 2 },
             "the subject has a `>` at byte 2 that is not the last token; use `*` there",
+        ),
+        row(
+            "NotUtf8",
+            SubjectError::NotUtf8 { at: 2 },
+            "the subject is not UTF-8 from byte 2 on: it cannot be published to",
         ),
         row(
             "InvalidSubject",
@@ -1128,8 +1133,8 @@ fn console() -> Vec<Row> {
         ),
         row(
             "Subject",
-            CommandError::Subject(SubjectError::Empty),
-            "the subject or queue group is empty; give at least one token",
+            CommandError::Subject(Subject::new("").expect_err("no text")),
+            "``: the subject or queue group is empty; give at least one token",
         ),
         row(
             "Header",

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use async_std::task::block_on;
-use nats_conn_async_std::{Error, Subject, SubjectFilter};
+use nats_conn_async_std::Error;
 
 fn main() -> Result<ExitCode, Error> {
     block_on(drain())
@@ -15,13 +15,12 @@ async fn drain() -> Result<ExitCode, Error> {
         .nth(1)
         .unwrap_or_else(|| "nats://127.0.0.1:4222".into());
     let client = nats_conn_async_std::connect(&url).await?;
-    let subject = Subject::from_static("drain.example");
-    let mut messages = client.subscribe(SubjectFilter::from(&subject))?;
+    let mut messages = client.subscribe("drain.example")?;
 
     for number in 1..=1000 {
-        client.publish(&subject, number.to_string().as_str()).await?;
+        client.publish("drain.example", number.to_string()).await?;
     }
-    let drained = client.drain()?;
+    let drained = client.drain();
     let mut received = 0;
     while messages.next().await.is_some() {
         received += 1;

@@ -1,7 +1,7 @@
 //! Publishes one message and waits until the server has processed it: `publish SUBJECT PAYLOAD [URL]`.
 
 use async_std::task::block_on;
-use nats_conn_async_std::{Error, Subject};
+use nats_conn_async_std::Error;
 
 fn main() -> Result<(), Error> {
     block_on(publish())
@@ -16,7 +16,7 @@ async fn publish() -> Result<(), Error> {
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_async_std::connect(&url).await?;
-    client.publish(&Subject::new(&subject)?, payload.as_str()).await?;
+    client.publish(&subject, &payload).await?;
     client.flush().await?;
     println!(
         "the server has processed {} message",

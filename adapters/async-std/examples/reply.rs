@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use async_std::task::block_on;
-use nats_conn_async_std::{ClosedReason, EndReason, Error, QueueGroup, SubjectFilter};
+use nats_conn_async_std::{ClosedReason, EndReason, Error};
 
 fn main() -> Result<ExitCode, Error> {
     block_on(reply())
@@ -16,18 +16,17 @@ async fn reply() -> Result<ExitCode, Error> {
         eprintln!("usage: reply SUBJECT [URL]");
         std::process::exit(2);
     };
-    let filter: SubjectFilter = filter.parse()?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_async_std::connect(&url).await?;
-    let mut requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
+    let mut requests = client.queue_subscribe(filter, "capitals")?;
     println!("waiting for requests; Ctrl-C ends");
     let interrupted = client.clone();
-    // Draining has begun when `drain` returns; its future is only for those who wait.
-    ctrlc::set_handler(move || drop(interrupted.drain())).expect("the only handler");
+    // What has arrived is still answered.
+    ctrlc::set_handler(move || interrupted.begin_drain()).expect("the only handler");
     while let Some(request) = requests.next().await {
-        let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
-        if let Err(error) = client.respond(&request, answer.as_str()).await {
+        let answer = request.text().to_uppercase();
+        if let Err(error) = client.respond(&request, answer).await {
             println!("not answered: {error}");
         }
     }

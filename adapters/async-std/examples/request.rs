@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_std::task::block_on;
-use nats_conn_async_std::{Error, RequestError, Subject};
+use nats_conn_async_std::{Error, RequestError};
 
 fn main() -> Result<(), Error> {
     block_on(request())
@@ -18,13 +18,12 @@ async fn request() -> Result<(), Error> {
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_async_std::connect(&url).await?;
-    let subject = Subject::new(&subject)?;
     match client
-        .request(&subject, payload.as_str())
+        .request(&subject, &payload)
         .timeout(Duration::from_secs(2))
         .await
     {
-        Ok(reply) => println!("{}", String::from_utf8_lossy(reply.payload())),
+        Ok(reply) => println!("{}", reply.text()),
         Err(RequestError::NoResponders { .. }) => println!("nobody listens on {subject}"),
         Err(error) => return Err(error.into()),
     }

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use async_std::task::{block_on, spawn};
-use nats_conn_async_std::{ClosedReason, ConnectOptions, EndReason, Error, SubjectFilter};
+use nats_conn_async_std::{ClosedReason, ConnectOptions, EndReason, Error};
 
 fn main() -> Result<ExitCode, Error> {
     block_on(subscribe())
@@ -16,7 +16,6 @@ async fn subscribe() -> Result<ExitCode, Error> {
         eprintln!("usage: subscribe FILTER [URL]");
         std::process::exit(2);
     };
-    let filter: SubjectFilter = filter.parse()?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let (client, mut events) = ConnectOptions::from_url(&url)?.retry_initial(true).start()?;
@@ -26,12 +25,10 @@ async fn subscribe() -> Result<ExitCode, Error> {
             println!("  ({event})");
         }
     });
-    // Closing has begun when `close` returns; its future is only for those who wait.
     let interrupted = client.clone();
-    ctrlc::set_handler(move || drop(interrupted.close())).expect("the only handler");
+    ctrlc::set_handler(move || interrupted.begin_close()).expect("the only handler");
     while let Some(message) = messages.next().await {
-        let subject = String::from_utf8_lossy(message.subject());
-        println!("{subject}: {}", String::from_utf8_lossy(message.payload()));
+        println!("{}: {}", message.subject(), message.text());
     }
     let refused = messages.ended() == Some(EndReason::Refused);
     if refused {

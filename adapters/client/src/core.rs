@@ -4,7 +4,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod clock;
-pub(crate) mod closed;
+pub(crate) mod closing;
 pub(crate) mod delivery;
 pub(crate) mod draining;
 pub(crate) mod event;

@@ -35,20 +35,22 @@ pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
     AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
     ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
-    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, Publish, PublishFates, PublishSeq,
-    RecordingOptions, RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session,
-    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // For monitoring:
 pub use nats_conn_sm::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 pub use nats_proto as proto;
 pub use nats_proto::{
-    Excerpt, HeaderError, HeaderName, HeaderValue, Headers, InvalidSubject, Message, Payload, QueueGroup,
-    Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject, SubjectError, SubjectFilter, UrlError,
+    CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
+    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
 #[cfg(feature = "rustls")]
 pub use rustls;
 
+pub use crate::core::closing::Closing;
 pub use crate::core::event::ClientEvent;
 pub use crate::error::connect::ConnectError;
 pub use crate::error::next::NextError;
@@ -62,9 +64,11 @@ pub use crate::handles::client::Client;
 pub use crate::handles::confirmation::{Confirmation, Flush, RoundTrip};
 pub use crate::handles::connecting::Connecting;
 pub use crate::handles::events::Events;
-pub use crate::handles::publishing::Publishing;
+pub use crate::handles::publishing::{Publishing, Responding};
+pub use crate::handles::reconnecting::Reconnecting;
 pub use crate::handles::replies::Replies;
 pub use crate::handles::request::{Request, Response};
+pub use crate::handles::request_for_many::RequestForMany;
 pub use crate::handles::subscription::Subscription;
 pub use crate::options::connect::ConnectOptions;
 pub use crate::options::identity::{Answer, Challenge};

@@ -148,8 +148,8 @@ pub(crate) fn closed(reason: &ClosedReason) -> Line {
 
 /// The fields of a message, as it arrived.
 pub(crate) fn message(message: &Message) -> Vec<(&'static str, Value)> {
-    let mut fields = vec![("subject", lossy(message.subject()))];
-    if let Some(reply) = message.reply() {
+    let mut fields = vec![("subject", lossy(message.subject_bytes()))];
+    if let Some(reply) = message.reply_bytes() {
         fields.push(("reply", lossy(reply)));
     }
     match message.headers() {

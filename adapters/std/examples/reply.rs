@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use nats_conn_std::{ClosedReason, EndReason, Error, QueueGroup, SubjectFilter};
+use nats_conn_std::{ClosedReason, EndReason, Error};
 
 fn main() -> Result<ExitCode, Error> {
     let mut arguments = std::env::args().skip(1);
@@ -11,25 +11,24 @@ fn main() -> Result<ExitCode, Error> {
         eprintln!("usage: reply SUBJECT [URL]");
         std::process::exit(2);
     };
-    let filter: SubjectFilter = filter.parse()?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_std::connect(&url)?;
-    let mut requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
+    let mut requests = client.queue_subscribe(filter, "capitals")?;
     println!("waiting for requests; the end of the input ends");
     let ending = client.clone();
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        ending.drain()
+        ending.begin_drain();
     });
     for request in requests.iter() {
-        let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
-        if let Err(error) = client.respond(&request, answer.as_str()) {
+        let answer = request.text().to_uppercase();
+        if let Err(error) = client.respond(&request, answer).wait() {
             println!("not answered: {error}");
         }
     }
     if requests.ended() == Some(EndReason::Refused) {
-        client.close();
+        client.close().wait();
         eprintln!("Error: the server does not permit this subscription");
         return Ok(ExitCode::FAILURE);
     }

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use nats_conn_std::{ClosedReason, ConnectOptions, EndReason, Error, SubjectFilter};
+use nats_conn_std::{ClosedReason, ConnectOptions, EndReason, Error};
 
 fn main() -> Result<ExitCode, Error> {
     let mut arguments = std::env::args().skip(1);
@@ -11,7 +11,6 @@ fn main() -> Result<ExitCode, Error> {
         eprintln!("usage: subscribe FILTER [URL]");
         std::process::exit(2);
     };
-    let filter: SubjectFilter = filter.parse()?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let (client, events) = ConnectOptions::from_url(&url)?.retry_initial(true).start()?;
@@ -24,15 +23,14 @@ fn main() -> Result<ExitCode, Error> {
     let ending = client.clone();
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        ending.close()
+        ending.begin_close();
     });
     for message in messages.iter() {
-        let subject = String::from_utf8_lossy(message.subject());
-        println!("{subject}: {}", String::from_utf8_lossy(message.payload()));
+        println!("{}: {}", message.subject(), message.text());
     }
     let refused = messages.ended() == Some(EndReason::Refused);
     if refused {
-        client.close();
+        client.close().wait();
     }
     watching.join().expect("it only prints");
     if refused {

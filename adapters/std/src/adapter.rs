@@ -5,11 +5,12 @@ use std::pin::pin;
 use nats_conn_client::driver::{Adapter, Prepared, first_outcome};
 use nats_conn_client::{ConnectError, StartError};
 
-use crate::client::{Client, wait};
+use crate::client::Client;
 use crate::connector::Std;
 use crate::driver::Driver;
 use crate::events::Events;
 use crate::holders::Holders;
+use crate::waiting::wait;
 use crate::wire::Wire;
 
 impl Adapter for Std {

@@ -5,16 +5,14 @@
 //! else: `nats-conn-sm` for the connection as a state machine, `nats-proto` for the wire.
 //!
 //! ```no_run
-//! use nats_conn_std::{Subject, SubjectFilter};
-//!
 //! fn main() -> Result<(), nats_conn_std::Error> {
 //!     let client = nats_conn_std::connect("nats://127.0.0.1:4222")?;
-//!     let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
-//!     client.publish(&Subject::from_static("orders.eu"), "42")?;
+//!     let mut orders = client.subscribe("orders.>")?;
+//!     client.publish("orders.eu", "42").wait()?;
 //!     if let Some(order) = orders.next() {
-//!         println!("{}", String::from_utf8_lossy(order.payload()));
+//!         println!("{}: {}", order.subject(), order.text());
 //!     }
-//!     client.drain()?.wait();
+//!     client.drain().wait();
 //!     Ok(())
 //! }
 //! ```
@@ -55,6 +53,7 @@ mod attempt;
 mod bell;
 mod client;
 mod closing;
+mod confirmation;
 mod connector;
 mod dial;
 mod driver;
@@ -66,15 +65,19 @@ mod news;
 mod next;
 mod outlet;
 mod pace;
+mod publishing;
 mod reader;
 mod replies;
+mod request;
 mod stream;
 mod subscription;
 mod tls;
+mod waiting;
 mod wire;
 
-pub use client::{Client, Response};
+pub use client::Client;
 pub use closing::Closing;
+pub use confirmation::{Confirmation, Flush, Reconnecting, RoundTrip};
 pub use connector::Std;
 pub use events::Events;
 pub use nats_conn_client::driver::{Target, blocking};
@@ -82,10 +85,7 @@ pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::rustls;
-pub use nats_conn_client::{
-    Answer, Challenge, ClientEvent, Confirmation, Flush, Publishing, Request, RoundTrip, Selector,
-    ServerChoice, TlsOptions,
-};
+pub use nats_conn_client::{Answer, Challenge, ClientEvent, Selector, ServerChoice, TlsOptions};
 // What can go wrong:
 pub use nats_conn_client::{
     ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError, SubscribeError,
@@ -94,9 +94,9 @@ pub use nats_conn_client::{
 pub use nats_conn_client::{
     AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
     ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
-    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, Publish, PublishFates, PublishSeq,
-    RecordingOptions, RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session,
-    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
@@ -104,10 +104,13 @@ pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPag
 pub use nats_conn_client::{health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
-    Excerpt, HeaderError, HeaderName, HeaderValue, Headers, InvalidSubject, Message, Payload, QueueGroup,
-    Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject, SubjectError, SubjectFilter, UrlError,
+    CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
+    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
+pub use publishing::{Publishing, Responding};
 pub use replies::Replies;
+pub use request::{Request, RequestForMany, Response};
 pub use stream::{ByteStream, Stream};
 pub use subscription::Subscription;
 

@@ -35,13 +35,13 @@ fn a_custom_stream_is_used_at_every_attempt() {
     let client = options.connect().unwrap();
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     let payload = vec![b'x'; 100_000];
-    client.publish(&SUBJECT, &payload[..]).unwrap();
+    client.publish(&SUBJECT, &payload[..]).wait().unwrap();
     assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), payload);
     client.force_reconnect().unwrap();
-    client.publish(&SUBJECT, "again").unwrap();
+    client.publish(&SUBJECT, "again").wait().unwrap();
     assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), b"again");
     assert_eq!(made.load(Ordering::Relaxed), 2);
-    assert_eq!(client.close(), ClosedReason::Requested);
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
     assert_eq!(cluster.violations(), []);
 }
 
@@ -68,7 +68,7 @@ fn a_unix_socket_is_a_stream() {
     let options = ConnectOptions::from_url("nats://anywhere")
         .unwrap()
         .adapter(adapter);
-    assert_eq!(options.connect().unwrap().close(), ClosedReason::Requested);
+    assert_eq!(options.connect().unwrap().close().wait(), ClosedReason::Requested);
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn a_panicking_driver_closes_visibly() {
     ];
     assert!(reported.ends_with(&end), "{reported:?}");
     assert_eq!(subscription.next(), None);
-    assert!(client.publish(&SUBJECT, "x").is_err());
-    assert!(client.flush().is_err());
-    assert_eq!(client.close(), ClosedReason::DriverFailed);
+    assert!(client.publish(&SUBJECT, "x").wait().is_err());
+    assert!(client.flush().wait().is_err());
+    assert_eq!(client.close().wait(), ClosedReason::DriverFailed);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn threads_of_the_application_share_a_client() {
     let service = client.clone();
     let serving = thread::spawn(move || {
         for request in requests {
-            service.respond(&request, request.payload()).unwrap();
+            service.respond(&request, request.payload()).wait().unwrap();
         }
     });
     let (done, all_done) = channel();
@@ -215,7 +215,7 @@ fn threads_of_the_application_share_a_client() {
         thread::spawn(move || {
             for number in 0..100 {
                 let question = format!("{asker} {number}");
-                let reply = client.request(&SUBJECT, question.as_str()).unwrap();
+                let reply = client.request(&SUBJECT, question.as_str()).wait().unwrap();
                 assert_eq!(reply.payload(), question.as_bytes());
             }
             done.send(()).unwrap();
@@ -223,7 +223,7 @@ fn threads_of_the_application_share_a_client() {
     }
     drop(done);
     assert_eq!(all_done.iter().count(), 8);
-    client.close();
+    client.close().wait();
     serving.join().unwrap();
     assert_eq!(cluster.violations(), []);
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use nats_conn_std::{
     Client, ClientEvent, ClosedReason, ConnectError, ConnectOptions, ConnectionEvent, EndReason, Events,
-    Excerpt, MailboxLimits, NextError, Publish, PublishError, RepliesEnd, RequestError, RequestMany, State,
-    Subject, SubjectFilter,
+    Excerpt, MailboxLimits, NextError, PublishError, RepliesEnd, RequestError, RequestMany, State, Subject,
+    SubjectFilter,
 };
 use nats_conn_tests::tcp_server::TcpCluster;
 
@@ -38,18 +38,21 @@ fn what_is_published_is_received() {
     let client = connected(&cluster);
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
     for number in 0..1000 {
-        client.publish(&SUBJECT, number.to_string().as_str()).unwrap();
+        client
+            .publish(&SUBJECT, number.to_string().as_str())
+            .wait()
+            .unwrap();
     }
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     assert_eq!(client.publish_fates().confirmed, 1000);
     for number in 0..1000 {
         let message = subscription.next_timeout(SOON).unwrap();
         assert_eq!(message.payload(), number.to_string().as_bytes());
     }
-    assert!(client.rtt().unwrap() < SOON);
+    assert!(client.rtt().wait().unwrap() < SOON);
     let nothing = subscription.next_timeout(Duration::from_millis(5));
     assert_eq!(nothing, Err(NextError::TimedOut));
-    assert_eq!(client.close(), ClosedReason::Requested);
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
     assert_eq!(subscription.next_timeout(SOON), Err(NextError::Ended));
     assert_eq!(subscription.next(), None);
     assert_eq!(subscription.ended(), Some(EndReason::Closed));
@@ -65,7 +68,7 @@ fn an_iterator_ends_after_the_last_message() {
     let publisher = client.clone();
     let publishing = thread::spawn(move || {
         for number in ["one", "two", "three", "four"] {
-            publisher.publish(&SUBJECT, number).unwrap();
+            publisher.publish(&SUBJECT, number).wait().unwrap();
         }
     });
     let received: Vec<_> = subscription
@@ -81,7 +84,7 @@ fn an_iterator_ends_after_the_last_message() {
 fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
     let cluster = TcpCluster::start(1).unwrap();
     let client = connected(&cluster);
-    let nobody = client.request(&SUBJECT, "?");
+    let nobody = client.request(&SUBJECT, "?").wait();
     assert_eq!(
         nobody,
         Err(RequestError::NoResponders {
@@ -93,21 +96,21 @@ fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
     let service = client.clone();
     let serving = thread::spawn(move || {
         for request in requests {
-            service.respond(&request, "one").unwrap();
-            service.respond(&request, "two").unwrap();
+            service.respond(&request, "one").wait().unwrap();
+            service.respond(&request, "two").wait().unwrap();
         }
     });
     for _ in 0..100 {
-        assert_eq!(client.request(&SUBJECT, "?").unwrap().payload(), b"one");
+        assert_eq!(client.request(&SUBJECT, "?").wait().unwrap().payload(), b"one");
     }
     let many = RequestMany::new(SOON).max(2);
-    let mut replies = client.request_many(Publish::new(&SUBJECT, "?"), many).unwrap();
+    let mut replies = client.request(&SUBJECT, "?").many(many).now().unwrap();
     let received: Vec<_> = replies.by_ref().map(|reply| reply.payload().to_vec()).collect();
     assert_eq!(received, [b"one", b"two"]);
     assert_eq!(replies.ended(), Some(Ok(RepliesEnd::MaxReached)));
 
     let started: Vec<_> = (0..64)
-        .map(|_| client.start_request(Publish::new(&SUBJECT, "?"), SOON).unwrap())
+        .map(|_| client.request(&SUBJECT, "?").timeout(SOON).now().unwrap())
         .collect();
     for response in started {
         assert_eq!(response.wait().unwrap().payload(), b"one");
@@ -115,9 +118,12 @@ fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
 
     let silent = Subject::from_static("life.silent");
     let _listener = client.subscribe(filter("life.silent")).unwrap();
-    let late = client.request_timeout(Publish::new(&silent, "?"), Duration::from_millis(20));
+    let late = client
+        .request(&silent, "?")
+        .timeout(Duration::from_millis(20))
+        .wait();
     assert!(matches!(late, Err(RequestError::TimedOut { .. })), "{late:?}");
-    client.close();
+    client.close().wait();
     serving.join().unwrap();
 }
 
@@ -130,12 +136,12 @@ fn a_crash_is_survived_with_subscriptions_and_publishes() {
         matches!(event, ConnectionEvent::Connected(_))
     });
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     cluster.server(0).crash();
     until(&mut events, |event| {
         matches!(event, ConnectionEvent::Disconnected { .. })
     });
-    client.publish(&SUBJECT, "meanwhile").unwrap();
+    client.publish(&SUBJECT, "meanwhile").wait().unwrap();
     until(&mut events, |event| {
         matches!(event, ConnectionEvent::Reconnected(_))
     });
@@ -152,15 +158,16 @@ fn a_drain_waits_until_everything_was_consumed() {
     let client = connected(&cluster);
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
     for _ in 0..100 {
-        client.publish(&SUBJECT, "x").unwrap();
+        client.publish(&SUBJECT, "x").wait().unwrap();
     }
-    let drained = client.drain().unwrap();
-    assert!(client.drain().is_err(), "it is draining already");
+    let drained = client.drain();
+    let again = client.drain();
     assert_eq!(drained.wait_timeout(Duration::from_millis(50)), None);
     assert_eq!(client.state(), State::Draining);
     assert_eq!(subscription.iter().count(), 100);
     assert_eq!(subscription.ended(), Some(EndReason::Drained));
     let reason = drained.wait_timeout(SOON);
+    assert_eq!(again.wait_timeout(SOON), reason, "the same end");
     assert_eq!(
         reason,
         Some(ClosedReason::Drained {
@@ -203,14 +210,14 @@ fn a_publish_waits_for_room_until_its_timeout_or_the_end() {
     until(&mut events, |event| {
         matches!(event, ConnectionEvent::Connected(_))
     });
-    let full = Publish::new(&SUBJECT, &[0; 200][..]);
+    let full = [0; 200];
     cluster.server(0).crash();
     until(&mut events, |event| {
         matches!(event, ConnectionEvent::Disconnected { .. })
     });
-    client.try_publish(full.clone()).unwrap();
+    client.publish(&SUBJECT, &full[..]).now().unwrap();
     let patience = Duration::from_millis(20);
-    let late = client.publish_timeout(Publish::new(&SUBJECT, "x"), patience);
+    let late = client.publish(&SUBJECT, "x").timeout(patience).wait();
     assert_eq!(
         late,
         Err(PublishError::TimedOut {
@@ -220,20 +227,20 @@ fn a_publish_waits_for_room_until_its_timeout_or_the_end() {
     );
 
     let publisher = client.clone();
-    let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x"));
+    let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x").wait());
     cluster.server(0).restart().unwrap();
     assert!(waiting.join().unwrap().is_ok(), "room when the link is back");
     // It has left before the next crash, and takes no room any more.
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
 
     cluster.server(0).crash();
     until(&mut events, |event| {
         matches!(event, ConnectionEvent::Disconnected { .. })
     });
-    client.try_publish(full).unwrap();
+    client.publish(&SUBJECT, &full[..]).now().unwrap();
     let publisher = client.clone();
-    let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x"));
-    client.close();
+    let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x").wait());
+    client.close().wait();
     assert!(waiting.join().unwrap().is_err());
 }
 
@@ -249,9 +256,9 @@ fn a_slow_consumer_is_reported_once_and_affects_only_itself() {
     });
     let mut slow = client.subscribe(filter("life.*")).unwrap();
     for _ in 0..100 {
-        client.publish(&SUBJECT, "x").unwrap();
+        client.publish(&SUBJECT, "x").wait().unwrap();
     }
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     assert_eq!((slow.pending(), slow.dropped()), (10, 90));
     let reported: Vec<_> = std::iter::from_fn(|| events.try_next())
         .filter(|event| matches!(event, ClientEvent::SlowConsumer { .. }))
@@ -263,7 +270,7 @@ fn a_slow_consumer_is_reported_once_and_affects_only_itself() {
     for _ in 0..10 {
         assert!(slow.try_next().is_some());
     }
-    client.publish(&SUBJECT, "y").unwrap();
+    client.publish(&SUBJECT, "y").wait().unwrap();
     assert_eq!(slow.next_timeout(SOON).unwrap().payload(), b"y");
 }
 
@@ -279,8 +286,8 @@ fn a_forced_reconnect_leaves_in_good_order() {
     until(&mut events, |event| {
         matches!(event, ConnectionEvent::Reconnected(_))
     });
-    client.flush().unwrap();
-    assert_eq!(client.close(), ClosedReason::Requested);
+    client.flush().wait().unwrap();
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
     assert_eq!(cluster.violations(), []);
 }
 
@@ -334,7 +341,7 @@ fn durations_beyond_the_clock_are_as_long_as_it_takes() {
         .credentials_callback(|_| async { Ok(nats_conn_std::Credentials::default()) });
     let client = options.connect().unwrap();
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
-    client.publish(&SUBJECT, "x").unwrap();
+    client.publish(&SUBJECT, "x").wait().unwrap();
     assert_eq!(subscription.next_timeout(Duration::MAX).unwrap().payload(), b"x");
-    client.close();
+    client.close().wait();
 }

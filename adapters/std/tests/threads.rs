@@ -44,14 +44,14 @@ fn there_are_two_while_a_connection_is_up_and_none_when_it_is_closed() {
     let cluster = TcpCluster::start(2).unwrap();
     let client = nats_conn_std::connect(&cluster.urls()).unwrap();
     there_will_be(&["nats-conn read", "nats-conn write"]);
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     client.force_reconnect().unwrap();
     let mut events = client.events();
-    while client.flush().is_err() {
+    while client.flush().wait().is_err() {
         events.next_timeout(SOON).unwrap();
     }
     there_will_be(&["nats-conn read", "nats-conn write"]);
-    client.close();
+    client.close().wait();
     there_will_be(&[]);
 }
 
@@ -148,13 +148,13 @@ fn a_connector_that_hangs_is_left_to_itself() {
     there_will_be(&["nats-conn help", "nats-conn read", "nats-conn write"]);
     drop(release);
     there_will_be(&["nats-conn read", "nats-conn write"]);
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     let deadline = Instant::now() + SOON;
     while cluster.logs().len() < 2 || cluster.server(0).connections() > 1 {
         assert!(Instant::now() < deadline, "the late one is dropped");
         std::thread::sleep(Duration::from_millis(1));
     }
-    client.close();
+    client.close().wait();
     there_will_be(&[]);
 }
 

@@ -1,6 +1,6 @@
 //! Publishes one message and waits until the server has processed it: `publish SUBJECT PAYLOAD [URL]`.
 
-use nats_conn_tokio::{Error, Subject};
+use nats_conn_tokio::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -12,7 +12,7 @@ async fn main() -> Result<(), Error> {
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_tokio::connect(&url).await?;
-    client.publish(&Subject::new(&subject)?, payload.as_str()).await?;
+    client.publish(&subject, &payload).await?;
     client.flush().await?;
     println!(
         "the server has processed {} message",

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use nats_conn_tokio::{ClosedReason, EndReason, Error, QueueGroup, SubjectFilter};
+use nats_conn_tokio::{ClosedReason, EndReason, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Error> {
@@ -12,20 +12,19 @@ async fn main() -> Result<ExitCode, Error> {
         eprintln!("usage: reply SUBJECT [URL]");
         std::process::exit(2);
     };
-    let filter: SubjectFilter = filter.parse()?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_tokio::connect(&url).await?;
-    let mut requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
+    let mut requests = client.queue_subscribe(filter, "capitals")?;
     println!("waiting for requests; Ctrl-C ends");
     let interrupted = client.clone();
     tokio::spawn(async move {
-        // What has arrived is still answered. Draining has begun when `drain` returns.
-        tokio::signal::ctrl_c().await.map(|()| drop(interrupted.drain()))
+        // What has arrived is still answered.
+        tokio::signal::ctrl_c().await.map(|()| interrupted.begin_drain())
     });
     while let Some(request) = requests.next().await {
-        let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
-        if let Err(error) = client.respond(&request, answer.as_str()).await {
+        let answer = request.text().to_uppercase();
+        if let Err(error) = client.respond(&request, answer).await {
             println!("not answered: {error}");
         }
     }

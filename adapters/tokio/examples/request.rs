@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_tokio::{Error, RequestError, Subject};
+use nats_conn_tokio::{Error, RequestError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -14,13 +14,12 @@ async fn main() -> Result<(), Error> {
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_tokio::connect(&url).await?;
-    let subject = Subject::new(&subject)?;
     match client
-        .request(&subject, payload.as_str())
+        .request(&subject, &payload)
         .timeout(Duration::from_secs(2))
         .await
     {
-        Ok(reply) => println!("{}", String::from_utf8_lossy(reply.payload())),
+        Ok(reply) => println!("{}", reply.text()),
         Err(RequestError::NoResponders { .. }) => println!("nobody listens on {subject}"),
         Err(error) => return Err(error.into()),
     }

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use nats_conn_tokio::{ClosedReason, ConnectOptions, EndReason, Error, SubjectFilter};
+use nats_conn_tokio::{ClosedReason, ConnectOptions, EndReason, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Error> {
@@ -12,7 +12,6 @@ async fn main() -> Result<ExitCode, Error> {
         eprintln!("usage: subscribe FILTER [URL]");
         std::process::exit(2);
     };
-    let filter: SubjectFilter = filter.parse()?;
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let (client, mut events) = ConnectOptions::from_url(&url)?.retry_initial(true).start()?;
@@ -21,12 +20,11 @@ async fn main() -> Result<ExitCode, Error> {
         tokio::select! {
             message = messages.next() => {
                 let Some(message) = message else { break };
-                let subject = String::from_utf8_lossy(message.subject());
-                println!("{subject}: {}", String::from_utf8_lossy(message.payload()));
+                println!("{}: {}", message.subject(), message.text());
             }
             Some(event) = events.next() => println!("  ({event})"),
-            // Closing has begun when `close` returns, and the messages end with it.
-            _ = tokio::signal::ctrl_c() => drop(client.close()),
+            // The messages end with it.
+            _ = tokio::signal::ctrl_c() => client.begin_close(),
         }
     }
     if messages.ended() == Some(EndReason::Refused) {

@@ -6,22 +6,20 @@
 //! state machine, `nats-proto` for the wire.
 //!
 //! ```no_run
-//! use nats_conn_tokio::{Subject, SubjectFilter};
-//!
 //! #[tokio::main]
 //! async fn main() -> Result<(), nats_conn_tokio::Error> {
 //!     let client = nats_conn_tokio::connect("nats://127.0.0.1:4222").await?;
-//!     let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
-//!     client.publish(&Subject::from_static("orders.eu"), "42").await?;
+//!     let mut orders = client.subscribe("orders.>")?;
+//!     client.publish("orders.eu", "42").await?;
 //!     if let Some(order) = orders.next().await {
-//!         println!("{}", String::from_utf8_lossy(order.payload()));
+//!         println!("{}: {}", order.subject(), order.text());
 //!     }
-//!     client.drain()?.await;
+//!     client.drain().await;
 //!     Ok(())
 //! }
 //! ```
 //!
-//! **End with `client.close().await` or `client.drain()?.await`.** `publish` returns before the message has left, and a
+//! **End with `client.close().await` or `client.drain().await`.** `publish` returns before the message has left, and a
 //! destructor cannot wait: what was published last is lost where `main` returns right after.
 //!
 //! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
@@ -53,8 +51,9 @@ pub use nats_conn_client::proto;
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
-    Answer, Challenge, Client, ClientEvent, Confirmation, Connecting, Events, Flush, Publishing, Replies,
-    Request, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions,
+    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, Connecting, Events, Flush, Publishing,
+    Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice,
+    Subscription, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
@@ -64,9 +63,9 @@ pub use nats_conn_client::{
 pub use nats_conn_client::{
     AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
     ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
-    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, Publish, PublishFates, PublishSeq,
-    RecordingOptions, RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session,
-    State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
@@ -74,8 +73,9 @@ pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPag
 pub use nats_conn_client::{health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
-    Excerpt, HeaderError, HeaderName, HeaderValue, Headers, InvalidSubject, Message, Payload, QueueGroup,
-    Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject, SubjectError, SubjectFilter, UrlError,
+    CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
+    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
 pub use runtime::Tokio;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use nats_conn_tests::tcp_server::TcpCluster;
 use nats_conn_tokio::{
-    ClientEvent, ConnectError, ConnectOptions, ConnectionEvent, EndReason, Publish, StartError, Stream,
-    Subject, Subscription, Tokio, dial_all,
+    ClientEvent, ConnectError, ConnectOptions, ConnectionEvent, EndReason, StartError, Stream, Subject,
+    Subscription, Tokio, dial_all,
 };
 use tokio::time::timeout;
 
@@ -199,5 +199,5 @@ fn a_runtime_that_goes_away_closes_visibly() {
     assert!(reported.last().unwrap().is_closed());
     assert_eq!(subscription.try_next(), None);
     assert_eq!(subscription.ended(), Some(EndReason::Closed));
-    assert!(client.try_publish(Publish::new(&SUBJECT, "x")).is_err());
+    assert!(client.publish(&SUBJECT, "x").now().is_err());
 }

@@ -20,7 +20,7 @@ impl Display for Event {
                 subscription,
                 message,
             } => {
-                let subject = alloc::string::String::from_utf8_lossy(message.subject());
+                let subject = message.subject();
                 let size = message.payload().len();
                 write!(
                     f,

@@ -219,8 +219,8 @@ fn write_session(form: &mut Form, session: &Session) {
 
 fn write_message(form: &mut Form, message: &Message) {
     form.sid(message.sid());
-    form.text(message.subject());
-    form.option(message.reply(), Form::text);
+    form.text(message.subject_bytes());
+    form.option(message.reply_bytes(), Form::text);
     form.option(message.header_block(), Form::text);
     form.text(message.payload());
 }

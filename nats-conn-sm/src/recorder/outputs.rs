@@ -69,8 +69,8 @@ impl Outputs {
 
     fn message(&self, message: &Message, to: &mut Writer) {
         message.sid().encode(to);
-        to.bytes(message.subject());
-        to.option(message.reply(), Writer::bytes);
+        to.bytes(message.subject_bytes());
+        to.option(message.reply_bytes(), Writer::bytes);
         let block = message.header_block();
         if self.payloads {
             to.option(block, Writer::bytes);

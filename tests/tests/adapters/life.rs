@@ -49,12 +49,11 @@ scenarios! {
         let server = cluster.server(0);
         let (client, mut watch) = adapter.start(options(&cluster.urls()).send_buffer(100));
         watch.until("connected").await;
-        let (subject, large) = (SUBJECT, [0; 200]);
-        let full = Publish::new(&subject, &large[..]);
+        let large = [0; 200];
 
         server.crash();
         watch.until("disconnected").await;
-        client.try_publish(full.clone()).expect("accepted: nothing else is queued");
+        client.publish(&SUBJECT, &large[..]).now().expect("accepted: nothing else is queued");
         let patience = Duration::from_millis(20);
         let late = soon(client.publish(&SUBJECT, "x").timeout(patience)).await;
         assert_eq!(late, Err(PublishError::TimedOut { subject: named(&SUBJECT), after: patience }));
@@ -66,7 +65,7 @@ scenarios! {
         soon(client.flush()).await.expect("a session");
         server.crash();
         watch.until("disconnected").await;
-        client.try_publish(full.clone()).expect("accepted: nothing else is queued");
+        client.publish(&SUBJECT, &large[..]).now().expect("accepted: nothing else is queued");
         let publisher = client.clone();
         let waiting = adapter.spawn(async move { publisher.publish(&SUBJECT, "x").await });
         soon(client.close()).await;

@@ -71,5 +71,6 @@ mod requests;
 mod resolving;
 mod secrets;
 mod tls;
+mod verbs;
 mod waiters;
 mod waiting;

@@ -84,7 +84,7 @@ scenarios! {
             let payload = vec![number; MEBIBYTE - 1];
             soon(client.publish(&SUBJECT, &payload[..])).await.expect("room");
         }
-        soon(client.publish(&subject("links.last"), "last")).await.expect("room");
+        soon(client.publish("links.last", "last")).await.expect("room");
         soon(elsewhere(move || published.wait())).await;
         let lost = watch.find("disconnected", |event| match event {
             ClientEvent::Connection(ConnectionEvent::Disconnected { unconfirmed, queued, .. }) =>
@@ -306,7 +306,7 @@ scenarios! {
             watch.until("disconnected").await;
         }
         let payload = [b'x'; 400];
-        let publish = |client: &Client| client.try_publish(Publish::new(&SUBJECT, &payload[..]));
+        let publish = |client: &Client| client.publish(&SUBJECT, &payload[..]).now();
         assert!(publish(&refusing).is_ok() && publish(&refusing).is_ok());
         assert_eq!(publish(&refusing), Err(PublishError::BufferFull { limit: 1000 }));
         for _ in 0..5 {

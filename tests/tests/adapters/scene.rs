@@ -10,7 +10,7 @@ pub(crate) use std::time::{Duration, Instant};
 
 pub(crate) use nats_conn_client::{
     Client, ClientEvent, ClosedReason, ConnectError, ConnectionEvent, DisconnectReason, EndReason, Events,
-    Excerpt, Message, Publish, Subject, SubjectFilter, Subscription,
+    Excerpt, Message, Subject, SubjectFilter, Subscription,
 };
 pub(crate) use nats_conn_tests::model_server::Settings;
 pub(crate) use nats_conn_tests::real_server::{Cluster, RealServer, ServerConfig, User, Version};

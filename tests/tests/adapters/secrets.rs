@@ -60,7 +60,7 @@ impl Book {
         let (client, mut watch) = adapter.start(right.retry_initial(true));
         watch.until("connected").await;
         let mut subscription = client.subscribe(subject("a")).expect("open");
-        soon(client.publish(&subject("a"), "x")).await.expect("open");
+        soon(client.publish("a", "x")).await.expect("open");
         self.note(&message(&mut subscription).await);
         client.force_reconnect().expect("open");
         watch.until("reconnected").await;

@@ -10,6 +10,7 @@ use crate::driver::setup::LinkSetup;
 use crate::error::start::StartError;
 use crate::handles::client::Client;
 use crate::handles::events::Events;
+use crate::handles::inboxes::Inboxes;
 use crate::options::connect::ConnectOptions;
 
 /// What [`ConnectOptions::prepare`] gives an adapter: the handles, and what its driver needs.
@@ -44,6 +45,7 @@ impl<A> ConnectOptions<A> {
         self.check()?;
         let epoch = Instant::now();
         let ping_interval = self.config.ping_interval;
+        let inboxes = Inboxes::new(self.config.inbox_prefix.clone());
         let seed = self.seed.map_or_else(system_seed, Ok)?;
         let name = self.config.name.clone();
         let recording = self
@@ -73,7 +75,12 @@ impl<A> ConnectOptions<A> {
             selector: self.selector,
         });
         Ok(Prepared {
-            client: Client::new(shared.clone(), self.request_timeout, self.publish_timeout),
+            client: Client::new(
+                shared.clone(),
+                self.request_timeout,
+                self.publish_timeout,
+                inboxes,
+            ),
             events,
             parts: DriverParts { shared, setup },
             adapter: self.adapter,

@@ -311,7 +311,7 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// How long a request waits for its reply unless it says otherwise. Default: 10 s.
+    /// How long a request waits, for room and for its reply together, unless it says otherwise. Default: 10 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self

@@ -189,9 +189,7 @@ fn end_of_link(reads: impl IntoIterator<Item = Read>) -> DisconnectReason {
     loop {
         match next() {
             ClientEvent::Connection(ConnectionEvent::Connected(_)) => {
-                client
-                    .try_publish(nats_conn_sm::Publish::new(&subject, "x"))
-                    .unwrap();
+                client.publish(&subject, "x").now().unwrap();
             }
             ClientEvent::Connection(ConnectionEvent::Disconnected { reason, .. }) => return *reason,
             _ => {}
@@ -267,10 +265,7 @@ fn a_driver_does_not_sleep_before_it_has_asked_the_stream_again_whatever_was_lef
         run_until_asleep(&mut driver);
         let subject = Subject::from_static("a");
         let mut subscription = prepared.client.subscribe(&subject).unwrap();
-        prepared
-            .client
-            .try_publish(nats_conn_sm::Publish::new(&subject, "x"))
-            .unwrap();
+        prepared.client.publish(&subject, "x").now().unwrap();
         run_until_asleep(&mut driver);
         let taken = std::iter::from_fn(|| subscription.try_next()).count();
         assert_eq!(taken, messages + 1);
