@@ -94,6 +94,7 @@ mod life;
 mod link;
 mod machine;
 mod mailbox;
+mod metrics;
 mod outbound;
 mod output;
 mod pings;
@@ -145,8 +146,9 @@ pub use event::{
 };
 pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
 pub use input::Progress;
-pub use machine::State;
+pub use machine::{AttemptStage, NextAttempt, State};
 pub use mailbox::{Mailbox, MailboxLimits};
+pub use metrics::{Metric, MetricKind, Metrics, MetricsPage};
 pub use nats_proto as proto;
 pub use publish::{Publish, RequestMany};
 pub use ranges::SeqRanges;

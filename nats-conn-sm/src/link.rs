@@ -37,6 +37,8 @@ pub(crate) struct Link {
     end: End,
     /// When the attempt must have come to its PONG.
     deadline: Timestamp,
+    /// The number of the attempt for this server since it last worked.
+    attempt: u32,
     decoder: Decoder,
     info: Arc<ServerInfo>,
     /// The largest headers and payload together that this server takes; before INFO, what it named in its last
@@ -200,6 +202,11 @@ impl Link {
 
     pub(crate) fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// The number of the attempt for its server since that last worked.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     pub(crate) fn info(&self) -> &Arc<ServerInfo> {

@@ -8,7 +8,8 @@ use std::hint::black_box;
 
 use bytes::{Buf, Bytes, BytesMut};
 use nats_proto::{
-    ClientOp, Decoder, Headers, Payload, Reply, ServerOp, Sid, Subject, SubjectFilter, TransmitBuf,
+    ClientOp, Decoder, Headers, IntoSubject, Payload, Reply, ServerOp, Sid, Subject, SubjectFilter,
+    TransmitBuf,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -84,6 +85,7 @@ fn no_sent_message_allocates() {
     headers.append("a", "b").unwrap();
     let large = Bytes::from(vec![b'x'; 10_000]);
     let mut buffer = TransmitBuf::new();
+    let text = subject.as_str();
     let allocated = allocations(|| {
         for number in 0..100_u64 {
             let inbox = Some(Reply::Inbox {
@@ -96,8 +98,9 @@ fn no_sent_message_allocates() {
                 (inbox, Some(&headers), Payload::from("hello")),
                 (Some(Reply::from(&reply)), Some(&headers), Payload::from(&large)),
             ] {
+                let subject = text.into_subject().unwrap();
                 ClientOp::Publish {
-                    subject: (&subject).into(),
+                    subject: subject.as_ref(),
                     reply,
                     headers,
                     payload,

@@ -21,5 +21,9 @@ pub(crate) mod recording;
 pub(crate) mod reply_slot;
 pub(crate) mod routes;
 pub(crate) mod shared;
+#[cfg(feature = "tracing")]
+pub(crate) mod told;
+#[cfg(feature = "tracing")]
+pub(crate) mod trace;
 pub(crate) mod turn;
 pub(crate) mod waiting;

@@ -10,6 +10,7 @@ pub(crate) mod connecting;
 pub(crate) mod events;
 pub(crate) mod handle;
 pub(crate) mod inboxes;
+pub(crate) mod looking;
 pub(crate) mod outgoing;
 pub(crate) mod publishing;
 pub(crate) mod reconnecting;

@@ -7,6 +7,7 @@
 //! * [`Client`] publishes, subscribes, asks, drains and closes. Clones share the connection.
 //! * [`Subscription`] is a stream of messages, [`Events`] a stream of what happens to the connection.
 //! * [`ConnectOptions`] has every setting; [`TlsOptions`] says whom to trust.
+//! * [`Error`] is what every error of it becomes with `?`.
 //! * [`driver`] is for adapters: what drivers share, and what a runtime implements.
 //!
 //! # Features
@@ -14,8 +15,15 @@
 //!   [`ConnectOptions`].
 //! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
 //! * `futures-io`: streams of futures-io, for adapters.
+//! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[doc = include_str!("../docs/health.md")]
+pub mod health {}
+
+#[doc = include_str!("../docs/monitoring.md")]
+pub mod monitoring {}
 
 mod core;
 pub mod driver;
@@ -25,11 +33,14 @@ mod options;
 
 pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth,
-    MailboxLimits, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges,
-    ServerStatus, Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
+// For monitoring:
+pub use nats_conn_sm::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 pub use nats_proto as proto;
 pub use nats_proto::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,

@@ -3,7 +3,9 @@
 
 use std::process::ExitCode;
 
-fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+use nats_conn_std::Error;
+
+fn main() -> Result<ExitCode, Error> {
     let url = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "nats://127.0.0.1:4222".into());
@@ -11,12 +13,10 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut messages = client.subscribe("drain.example")?;
 
     for number in 1..=1000 {
-        client
-            .publish("drain.example", number.to_string().as_str())
-            .wait()?;
+        client.publish("drain.example", number.to_string()).wait()?;
     }
     let drained = client.drain();
     let received = messages.iter().count();
-    println!("received {received} of 1000: {:?}", drained.wait());
+    println!("received {received} of 1000: {}", drained.wait());
     Ok(client.exit_code())
 }

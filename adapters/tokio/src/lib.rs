@@ -25,6 +25,11 @@
 //! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
 //! subscribed, sends what was published meanwhile, and reports all of it with [`Events`].
 //!
+//! # Errors
+//! Every call has an error of its own, with a stable `code()` for machines. Errors print as one line that names the
+//! subject, the server or the option and says what to do, with `{:?}`, too; all of them become an [`Error`] with `?`, so
+//! that `main` may return it, as above. What happens to the connection prints as one line each: `eprintln!("{event}")`.
+//!
 //! # Features
 //! None is on by default.
 //! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
@@ -32,6 +37,7 @@
 //! * `system-roots`: `TlsOptions::system_roots`.
 //! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
 //!   [`ConnectOptions`].
+//! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -55,11 +61,16 @@ pub use nats_conn_client::{
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError, ConnectionEvent, Credentials,
-    Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError, LameDuckPolicy, LinkHealth,
-    MailboxLimits, PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestMany, SeqRanges,
-    ServerStatus, Session, State, StateError, Statistics, SubscriptionError, WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
+// For monitoring:
+pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
+#[doc(inline)]
+pub use nats_conn_client::{health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,

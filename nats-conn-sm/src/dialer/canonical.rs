@@ -39,7 +39,12 @@ impl State {
     fn canonical(&self, form: &mut Form) {
         match *self {
             Self::Idle => form.variant(0),
-            Self::Waiting { until, server } => {
+            Self::Waiting {
+                until,
+                server,
+                // Only to be looked at.
+                reason: _,
+            } => {
                 form.variant(1);
                 form.due(until);
                 form.server(server);

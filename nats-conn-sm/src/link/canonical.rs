@@ -16,6 +16,8 @@ impl Link {
             stage,
             end,
             deadline,
+            // Only to be looked at.
+            attempt: _,
             decoder,
             info,
             max_payload,

@@ -28,6 +28,7 @@ impl Link {
             stage: Stage::Opening(Handshake::Dialing(None)),
             end: End::None,
             deadline: env.now() + config.connect_timeout,
+            attempt: dial.attempt,
             decoder: Decoder::new(config.limits),
             info: Arc::new(ServerInfo::default()),
             max_payload: dial.max_payload.unwrap_or(u64::MAX),

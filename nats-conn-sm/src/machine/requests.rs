@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use nats_proto::{Payload, Reply};
+use nats_proto::Reply;
 
 use super::Machine;
 use crate::error::{PublishError, RequestError, RequestStartError};
@@ -45,28 +45,25 @@ impl Machine {
         publish: Publish<'_>,
         many: bool,
     ) -> Result<RequestFrame, PublishError> {
-        let drawn = match self.interest.inbox() {
-            Some(_) => None,
-            None => Some(NewInbox::draw(&mut self.env).ok_or(PublishError::Closed)?),
+        let (prefix, drawn) = match self.interest.inbox() {
+            Some(prefix) => (prefix.clone(), None),
+            None => {
+                let drawn = NewInbox::draw(&mut self.env).ok_or(PublishError::Closed)?;
+                (drawn.subject().clone(), Some(drawn))
+            }
         };
-        let token = request.as_u64();
+        let reply = Reply::Inbox {
+            prefix: &prefix,
+            token: request.as_u64(),
+        };
+        let publish = publish_op(publish, Some(reply));
         let up = self.session_link().is_some();
-        let prefix = drawn.as_ref().map(NewInbox::subject).or(self.interest.inbox());
-        let reply = prefix.map(|prefix| Reply::Inbox { prefix, token });
-        let measured = Publish {
-            payload: Payload::Borrowed(publish.payload.as_slice()),
-            ..publish
-        };
-        let shape = self
-            .outbound
-            .measure(&publish_op(measured, reply), Tag::Request, up, &self.env)?;
+        let shape = self.outbound.measure(&publish, Tag::Request, up, &self.env)?;
         self.make_room(shape)?;
         if let Some(inbox) = drawn {
             let sid = self.interest.adopt(inbox, self.session_link());
             self.write_sub(sid);
         }
-        let reply = self.interest.inbox().map(|prefix| Reply::Inbox { prefix, token });
-        let publish = publish_op(publish, reply);
         let seq = self.outbound.push(shape, publish, &self.env)?;
         self.drain_step();
         Ok(RequestFrame {

@@ -3,8 +3,10 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashSet};
 
+use bytes::BytesMut;
 use nats_proto::{
-    IntoSubject, InvalidSubject, QueueGroup, Sid, Subject, SubjectError, SubjectFilter, SubjectRef,
+    Decoder, IntoSubject, InvalidSubject, Message, QueueGroup, ServerOp, Sid, Subject, SubjectError,
+    SubjectFilter, SubjectRef,
 };
 use proptest::prelude::*;
 
@@ -307,4 +309,55 @@ proptest! {
         prop_assert_eq!(Subject::new(&text).is_ok(), clean && !wild);
         prop_assert_eq!(SubjectFilter::new(&text).is_ok(), clean && !tail_first);
     }
+}
+
+fn message(wire: &[u8]) -> Message {
+    match Decoder::default().decode(&mut BytesMut::from(wire)) {
+        Ok(Some(ServerOp::Message(message))) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_subject_of_a_message_is_text_and_can_be_published_to() {
+    let message = message(b"MSG orders.eu 1 _INBOX.x.7 2\r\nhi\r\n");
+    let (subject, reply) = (message.subject(), message.reply().unwrap());
+    assert_eq!(subject, "orders.eu");
+    assert_eq!(subject, String::from("orders.eu"));
+    assert_eq!(subject, Subject::from_static("orders.eu"));
+    assert_eq!(subject, message.clone().subject());
+    assert_eq!(
+        (subject.to_string(), format!("{subject:?}")),
+        ("orders.eu".into(), "\"orders.eu\"".into())
+    );
+    assert_eq!(subject.split('.').next_back(), Some("eu"));
+    // Nothing is copied.
+    assert_eq!(subject.as_ptr(), message.subject_bytes().as_ptr());
+    assert_eq!(subject.to_str(), Ok("orders.eu"));
+    assert_eq!((&reply).into_subject().unwrap().as_ref().as_str(), "_INBOX.x.7");
+    assert_eq!(Subject::try_from(reply.clone()), Subject::new("_INBOX.x.7"));
+    assert_eq!(SubjectFilter::try_from(reply), SubjectFilter::new("_INBOX.x.7"));
+    assert_eq!((message.text(), message.payload_str()), ("hi".into(), Ok("hi")));
+}
+
+#[test]
+fn a_subject_that_is_not_text_can_be_read_and_is_never_published_to_under_another_name() {
+    let message = message(b"MSG a.\xff 1 b..c 1\r\n\xfe\r\n");
+    let (subject, reply) = (message.subject(), message.reply().unwrap());
+    assert_eq!(subject.to_string(), "a.\u{fffd}");
+    assert_eq!(
+        (subject.as_bytes(), message.subject_bytes()),
+        (&b"a.\xff"[..], &b"a.\xff"[..])
+    );
+    assert!(subject != "a.\u{fffd}" && subject.to_str().is_err());
+    let not_text = Err(SubjectError::NotUtf8 { at: 2 });
+    assert_eq!(reason(subject.clone().into_subject()), not_text);
+    assert_eq!(reason(Subject::try_from(subject)), not_text);
+    assert_eq!(reply, "b..c");
+    assert_eq!(
+        reason(reply.into_subject()),
+        Err(SubjectError::EmptyToken { at: 2 })
+    );
+    assert_eq!(message.text(), "\u{fffd}");
+    assert!(message.payload_str().is_err());
 }

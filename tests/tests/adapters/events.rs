@@ -137,7 +137,7 @@ scenarios! {
         let is_session = |event| matches!(event, Some(ClientEvent::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_))));
         until(|| client.statistics().connects == 1).await;
         for _ in 0..1000 {
-            let _ = soon(client.publish(&Subject::from_static("a.b"), "x")).await;
+            let _ = soon(client.publish("a.b", "x")).await;
             client.force_reconnect().expect("open");
             while !is_session(soon(sessions.next()).await) {}
         }

@@ -105,7 +105,7 @@ scenarios! {
         );
         assert_eq!(held(), Some(COUNT));
         for number in 0..COUNT {
-            soon(client.publish(&to(number), number.to_string().as_str())).await.expect("room");
+            soon(client.publish(to(number), number.to_string().as_str())).await.expect("room");
         }
         for (number, subscription) in subscriptions.iter_mut().enumerate() {
             assert_eq!(text(subscription).await, number.to_string());

@@ -136,7 +136,7 @@ scenarios! {
         assert_eq!(refused, PublishError::TimedOut { subject: named(&SUBJECT), after: patience });
         assert_eq!(client.state(), State::Connected);
         go.send(()).expect("a link");
-        soon(client.publish(&subject("pulse.last"), "")).await.expect("room when it reads again");
+        soon(client.publish("pulse.last", "")).await.expect("room when it reads again");
         let transcript = soon(elsewhere(move || transcript.recv().expect("a server"))).await;
         let publishes = parse_transcript(&transcript);
         let publishes = publishes.iter().filter(|op| matches!(op, Op::Publish { .. })).count();

@@ -49,6 +49,7 @@ mod watch;
 mod addresses;
 mod callbacks;
 mod cancel;
+mod captured;
 mod confirmed;
 mod drain;
 mod ending;
@@ -64,6 +65,7 @@ mod liveness;
 #[cfg(target_os = "linux")]
 mod memory;
 mod messages;
+mod monitoring;
 mod permissions;
 mod reconnect;
 mod requests;

@@ -35,8 +35,8 @@ scenarios! {
         let server = real_server(version, ServerConfig::new().user(ann().deny_publish(&["secret.>"])));
         let (client, mut watch) = start(adapter, &server).await;
         let mut subscription = client.subscribe(filter("open.*")).expect("open");
-        soon(client.publish(&subject("secret.plan"), "x")).await.expect("room");
-        soon(client.publish(&subject("open.door"), "y")).await.expect("room");
+        soon(client.publish("secret.plan", "x")).await.expect("room");
+        soon(client.publish("open.door", "y")).await.expect("room");
         assert_eq!(denied(&mut watch).await, (PermissionOperation::Publish, "secret.plan".into(), None, None));
         assert_eq!(text(&mut subscription).await, "y");
         soon(client.flush()).await.expect("the same session");
@@ -62,7 +62,7 @@ scenarios! {
         assert_eq!(soon(blue.next()).await, None);
         assert_eq!(red.ended(), None);
 
-        soon(client.publish(&nats_conn_client::Subject::from_static("open.door"), "y")).await.expect("room");
+        soon(client.publish("open.door", "y")).await.expect("room");
         assert_eq!(text(&mut good).await, "y");
     }
 
@@ -105,7 +105,7 @@ scenarios! {
             assert_eq!(soon(subscription.next()).await, None);
             assert_eq!(subscription.ended(), Some(EndReason::Refused));
         }
-        soon(client.publish(&subject("open.door"), "y")).await.expect("room");
+        soon(client.publish("open.door", "y")).await.expect("room");
         assert_eq!(text(&mut good).await, "y");
         assert_eq!(client.statistics().connects, 1);
     }

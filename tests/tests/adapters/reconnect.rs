@@ -84,7 +84,7 @@ scenarios! {
             let payload = vec![number; MEBIBYTE - 1];
             soon(client.publish(&SUBJECT, &payload[..])).await.expect("room");
         }
-        soon(client.publish(&subject("links.last"), "last")).await.expect("room");
+        soon(client.publish("links.last", "last")).await.expect("room");
         soon(elsewhere(move || published.wait())).await;
         let lost = watch.find("disconnected", |event| match event {
             ClientEvent::Connection(ConnectionEvent::Disconnected { unconfirmed, queued, .. }) =>

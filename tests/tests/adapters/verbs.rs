@@ -33,16 +33,17 @@ scenarios! {
     async fn text_is_taken_wherever_a_subject_is_wanted(adapter) {
         let cluster = Model::start(1);
         let client = connected(adapter, &cluster.urls()).await;
-        let (string, subject) = (String::from(TEXT), subject(TEXT));
+        let (string, subject, all) = (String::from(TEXT), subject(TEXT), filter("verbs.>"));
         let mut subscriptions = [
             client.subscribe("verbs.*"),
             client.subscribe(&string),
             client.subscribe(string.clone()),
             client.subscribe(&subject),
             client.subscribe(subject.clone()),
-            client.subscribe(&filter("verbs.>")),
+            client.subscribe(&all),
             client.queue_subscribe(TEXT, "workers"),
             client.queue_subscribe(TEXT, String::from("others")),
+            client.subscribe(all.clone()),
         ]
         .map(|subscribed| subscribed.expect("a filter"));
         soon(client.publish(TEXT, "1")).await.expect("room");
@@ -132,6 +133,7 @@ scenarios! {
         assert_eq!(client.publish_fates().accepted, 0);
     }
 
+    // behaviour: 6.6
     async fn what_is_to_be_done_at_once_fails_with_a_full_buffer(adapter) {
         let cluster = Model::start(1);
         let (client, _watch, _subscription) = without_room(adapter, &cluster).await;
@@ -143,6 +145,7 @@ scenarios! {
         assert_eq!(client.statistics().requests, 0);
     }
 
+    // behaviour: 6.6, 7.3
     async fn a_request_waits_for_room_within_its_timeout_and_is_answered_then(adapter) {
         let cluster = Model::start(1);
         let (client, mut watch, mut requests) = without_room(adapter, &cluster).await;
@@ -169,6 +172,7 @@ scenarios! {
         assert_eq!(soon(asked_many).await.expect("made").expect("a reply").text(), "!");
     }
 
+    // behaviour: 6.6
     async fn a_request_that_waits_for_room_and_is_dropped_is_not_made(adapter) {
         let cluster = Model::start(1);
         let (client, mut watch, mut requests) = without_room(adapter, &cluster).await;
@@ -180,6 +184,7 @@ scenarios! {
         assert_eq!(text(&mut requests).await, "after");
     }
 
+    // behaviour: 11.4
     async fn draining_and_closing_again_give_the_same_end(adapter) {
         let cluster = Model::start(1);
         let client = connected(adapter, &cluster.urls()).await;
@@ -192,6 +197,7 @@ scenarios! {
         assert_eq!(soon(client.close()).await, complete);
     }
 
+    // behaviour: 11.3
     async fn a_forced_reconnect_can_flush_first(adapter) {
         let cluster = Model::start(2);
         let (client, mut watch) = adapter.start(options(&cluster.urls()));
@@ -207,6 +213,7 @@ scenarios! {
         assert_eq!(soon(client.flush_and_reconnect(LIMIT)).await, Err(StateError::Closed));
     }
 
+    // behaviour: 11.3
     async fn a_forced_reconnect_flushes_for_so_long_at_most(adapter) {
         let cluster = Model::start(2);
         // It answers the handshake, and no PING after it.

@@ -143,10 +143,10 @@ scenarios! {
         let (client, mut watch) = adapter.start(options(&deaf.address).close_timeout(LIMIT).send_buffer(64 << 20));
         watch.until("connected").await;
         soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("room");
-        soon(client.publish(&Subject::from_static("wait.last"), "y")).await.expect("nothing is queued");
+        soon(client.publish("wait.last", "y")).await.expect("nothing is queued");
         let asking = adapter.spawn({
             let client = client.clone();
-            async move { client.request(&Subject::from_static("wait.ask"), "?").await.map(drop) }
+            async move { client.request("wait.ask", "?").await.map(drop) }
         });
         until(|| client.statistics().requests == 1).await;
         let closing = client.close();

@@ -123,6 +123,12 @@ impl EventSlot {
         Poll::Pending
     }
 
+    /// Whether [`try_next`](Self::try_next) has one.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn has_some(&self) -> bool {
+        !lock(&self.state).queue.is_empty()
+    }
+
     pub(crate) fn try_next(&self) -> Option<ClientEvent> {
         lock(&self.state).queue.pop_front()
     }

@@ -47,6 +47,7 @@ impl<A> ConnectOptions<A> {
         let ping_interval = self.config.ping_interval;
         let inboxes = Inboxes::new(self.config.inbox_prefix.clone());
         let seed = self.seed.map_or_else(system_seed, Ok)?;
+        let name = self.config.name.clone();
         let recording = self
             .recording
             .and_then(|(sink, options)| Some((sink.take()?, options)));
@@ -64,7 +65,7 @@ impl<A> ConnectOptions<A> {
             drain: self.drain,
             event_capacity: self.event_capacity,
         };
-        let shared = Shared::new(connection, epoch, settings, recording);
+        let shared = Shared::new(connection, epoch, settings, recording, name.as_deref());
         let events = Events::new(shared.hub().subscribe());
         let setup = Arc::new(LinkSetup {
             identity: self.identity,

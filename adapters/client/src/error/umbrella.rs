@@ -14,7 +14,19 @@ use crate::error::start::StartError;
 use crate::error::subscribe::SubscribeError;
 
 /// Everything that can go wrong: each of the errors of this crate becomes one with `?`. It prints as the error that it
-/// is, with `{:?}`, too, so that `main` may return it.
+/// is, with `{:?}`, too, so that `main` may return it:
+///
+/// ```no_run
+/// # mod adapter { pub async fn connect(_: &str) -> Result<nats_conn_client::Client, nats_conn_client::ConnectError> { todo!() } }
+/// async fn run() -> Result<(), nats_conn_client::Error> {
+///     let client = adapter::connect("nats://127.0.0.1:4222").await?;
+///     client.flush().await?;
+///     client.close().await;
+///     Ok(())
+/// }
+/// ```
+///
+/// Programs with other errors beside these have a type of their own, or `Box<dyn std::error::Error>`.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[error(transparent)]
 #[non_exhaustive]

@@ -9,7 +9,7 @@ use nats_conn_sm::Timestamp;
 use crate::core::locked::Locked;
 use crate::handles::handle::Handle;
 
-/// Somebody who waits for room in the send buffer, or for a moment.
+/// Somebody who waits for room in the send buffer, for so long at most.
 #[derive(Debug)]
 pub(crate) struct Room<'a> {
     pub(crate) handle: &'a Arc<Handle>,
