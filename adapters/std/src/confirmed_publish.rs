@@ -60,6 +60,9 @@ impl<'a> ConfirmedPublish<'a> {
     /// # Ok(()) }
     /// ```
     ///
+    /// # Cancel safety
+    /// Dropping what it gives only stops the waiting: the message stays published.
+    ///
     /// # Errors
     /// It was not accepted: see [`PublishError`]. [`PublishError::BufferFull`] is the one that waiting helps against.
     pub fn now(self) -> Result<PublishOutcome, PublishError> {

@@ -61,6 +61,9 @@ impl<'a> Publishing<'a> {
     ///
     /// Confirmed means that the server has processed it: not that it was permitted, which is told by the event
     /// [`PermissionDenied`](crate::ConnectionEvent::PermissionDenied) alone, nor that somebody received it.
+    ///
+    /// # Cancel safety
+    /// Dropped before [`wait`](ConfirmedPublish::wait) or [`now`](ConfirmedPublish::now), nothing is published.
     pub fn confirmed(self) -> ConfirmedPublish<'a> {
         ConfirmedPublish::new(self.wire, self.holders, self.inner.confirmed())
     }

@@ -25,6 +25,8 @@ pub(crate) struct Confirmations {
     heard: u64,
     /// What the present link has refused without a name.
     refused: BTreeSet<Sid>,
+    /// What the server said when it refused a subscription, while its handle lives.
+    words: BTreeMap<Sid, Box<str>>,
 }
 
 /// Who waits.
@@ -61,6 +63,23 @@ impl Confirmations {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.publishes.is_empty() && self.subscriptions.is_empty()
+    }
+}
+
+/// The words of the server.
+impl Confirmations {
+    /// It refused this one, whose handle lives.
+    pub(crate) fn refused_with(&mut self, sid: Sid, words: Box<str>) {
+        self.words.insert(sid, words);
+    }
+
+    pub(crate) fn refusal(&self, sid: Sid) -> Option<&str> {
+        self.words.get(&sid).map(|words| &**words)
+    }
+
+    /// The handle is gone.
+    pub(crate) fn forget_subscription(&mut self, sid: Sid) {
+        self.words.remove(&sid);
     }
 }
 

@@ -29,8 +29,6 @@ struct State {
     waker: Option<Waker>,
     /// No message follows.
     ended: Option<EndReason>,
-    /// What the server said when it refused it.
-    refusal: Option<Box<str>>,
     /// The handle is gone: nobody will take anything.
     abandoned: bool,
 }
@@ -99,7 +97,6 @@ impl Mail {
             content: None,
             waker: None,
             ended: None,
-            refusal: None,
             abandoned: false,
         };
         Arc::new(Self {
@@ -158,11 +155,6 @@ impl Mail {
         state.waker.take()
     }
 
-    /// The server refused it, with these words.
-    pub(crate) fn refuse(&self, words: Box<str>) {
-        lock(&self.state).refusal = Some(words);
-    }
-
     /// The handle is gone.
     #[must_use = "the one who reads may wait for this mailbox"]
     pub(crate) fn abandon(&self) -> Option<Waker> {
@@ -218,10 +210,6 @@ impl Mail {
 
     pub(crate) fn ended(&self) -> Option<EndReason> {
         lock(&self.state).ended
-    }
-
-    pub(crate) fn refusal(&self) -> Option<Box<str>> {
-        lock(&self.state).refusal.clone()
     }
 
     pub(crate) fn pending(&self) -> usize {

@@ -247,8 +247,8 @@ impl<'a> Turn<'a> {
                     let mail = &locked.routes.mail;
                     let lives = |sid| mail.contains_key(&sid);
                     let refused = locked.confirmations.last_refused(lives, answers);
-                    if let Some(route) = refused.and_then(|sid| mail.get(&sid)) {
-                        route.mail.refuse(error.text().into());
+                    if let Some(sid) = refused {
+                        locked.confirmations.refused_with(sid, error.text().into());
                     }
                 } else if error.permission().is_some() {
                     locked.words = Some(error.text().into());
@@ -257,9 +257,9 @@ impl<'a> Turn<'a> {
             // It comes right after its error.
             ConnectionEvent::PermissionDenied { subscription, .. } => {
                 let words = locked.words.take();
-                let route = subscription.and_then(|sid| locked.routes.mail.get(&sid));
-                if let (Some(route), Some(words)) = (route, words) {
-                    route.mail.refuse(words);
+                let held = subscription.filter(|sid| locked.routes.mail.contains_key(sid));
+                if let (Some(sid), Some(words)) = (held, words) {
+                    locked.confirmations.refused_with(sid, words);
                 }
             }
             _ => {}
