@@ -2,15 +2,17 @@
 //! `confirmed SUBJECT PAYLOAD [URL]`.
 
 use async_std::task::block_on;
+use nats_conn_async_std::Error;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Error> {
     block_on(confirmed())
 }
 
-async fn confirmed() -> Result<(), Box<dyn std::error::Error>> {
+async fn confirmed() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let (Some(subject), Some(payload)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: confirmed SUBJECT PAYLOAD [URL]".into());
+        eprintln!("usage: confirmed SUBJECT PAYLOAD [URL]");
+        std::process::exit(2);
     };
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
@@ -19,16 +21,16 @@ async fn confirmed() -> Result<(), Box<dyn std::error::Error>> {
     let mut subscription = client.subscribe(&subject)?.confirmed().await?;
     let mut outcomes = Vec::new();
     for _ in 0..100 {
-        outcomes.push(client.publish(&subject, payload.as_str()).confirmed().now()?);
+        outcomes.push(client.publish(&subject, &payload).confirmed().now()?);
     }
     // The server is asked once for all that are on their way. Where a link is lost meanwhile, what had been written
     // and was not confirmed ends as an error; what had not is sent on the next one.
     for outcome in outcomes {
-        let seq = outcome.await?;
-        let message = subscription.next().await.ok_or("the subscription has ended")?;
-        if seq.as_u64() % 25 == 0 {
-            println!("{} of 100: {}", seq.as_u64(), message.text());
-        }
+        outcome.await?;
+    }
+    println!("the server has processed 100 messages");
+    if let Some(message) = subscription.next().await {
+        println!("{}: {}", message.subject(), message.text());
     }
     client.close().await;
     Ok(())
