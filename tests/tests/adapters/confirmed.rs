@@ -104,7 +104,9 @@ scenarios! {
             soon(task).await;
         }
         assert_eq!(client.publish_fates().confirmed, 400);
-        assert!(pings(&cluster) <= 1 + 400, "{} PINGs", pings(&cluster));
+        // On one thread all of them publish before the driver runs.
+        let most = if adapter == Adapter::TokioCurrentThread { 40 } else { 1 + 400 };
+        assert!(pings(&cluster) <= most, "{} PINGs", pings(&cluster));
     }
 
     // behaviour: 6.2

@@ -215,11 +215,13 @@ impl<'a> Turn<'a> {
 
     /// Asks the server for everything that is waited for together, unless it was asked and has not answered.
     fn ask(&mut self) {
+        if !self.locked.confirmations.wants_flush() {
+            return;
+        }
         let now = self.now();
         let locked = &mut *self.locked;
         // Without a session it would be refused, and recorded.
-        if locked.confirmations.wants_flush()
-            && matches!(locked.connection.state(), State::Connected | State::Draining)
+        if matches!(locked.connection.state(), State::Connected | State::Draining)
             && let Ok(flush) = locked.connection.flush(now)
         {
             locked.confirmations.flush_begun(flush);
