@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nats_conn_client::{ConnectFailure, PublishFailure, RequestFailure, RespondError, StartError};
+use nats_conn_client::{ConnectFailure, PublishFailure, RequestFailure, RespondError, StartError, TlsError};
 use nats_conn_console::{CommandError, FlagsError};
 use nats_conn_sm::recording::{RecordingError, ReplayError};
 use nats_conn_sm::{
@@ -695,6 +695,70 @@ fn handles() -> Vec<Row> {
     ]
 }
 
+fn tls() -> Vec<Row> {
+    let detail = || String::from("no PEM certificate in it");
+    let path = || PathBuf::from("/etc/nats/ca.pem");
+    vec![
+        said(
+            "NoCryptography",
+            TlsError::NoCryptography,
+            "no cryptography was built in: enable the feature `ring` or `aws-lc-rs`, or give a ready configuration with TlsOptions::with_config",
+        ),
+        said(
+            "NoAuthority",
+            TlsError::NoAuthority,
+            "no authority is trusted: name one with TlsOptions::with_ca_file, or enable the feature `system-roots` to trust those of the system",
+        ),
+        said(
+            "SystemRootsNotBuilt",
+            TlsError::SystemRootsNotBuilt,
+            "the roots of the system were asked for: enable the feature `system-roots`",
+        ),
+        said(
+            "NoSystemRoots",
+            TlsError::NoSystemRoots {
+                detail: "none were found".into(),
+            },
+            "the system has no root certificates (none were found): install them, set SSL_CERT_FILE, or name an authority with TlsOptions::with_ca_file",
+        ),
+        said(
+            "Unreadable",
+            TlsError::Unreadable {
+                path: path(),
+                detail: "No such file or directory (os error 2)".into(),
+            },
+            "cannot read /etc/nats/ca.pem: No such file or directory (os error 2)",
+        ),
+        said(
+            "Authority",
+            TlsError::Authority {
+                path: path(),
+                detail: detail(),
+            },
+            "/etc/nats/ca.pem: no PEM certificate in it",
+        ),
+        said(
+            "ClientCertificate",
+            TlsError::ClientCertificate { detail: detail() },
+            "client certificate: no PEM certificate in it",
+        ),
+        said(
+            "Provider",
+            TlsError::Provider {
+                detail: "the vault is sealed".into(),
+            },
+            "the vault is sealed",
+        ),
+        said(
+            "Library",
+            TlsError::Library {
+                detail: "no usable cipher suites".into(),
+            },
+            "no usable cipher suites",
+        ),
+    ]
+}
+
 fn console() -> Vec<Row> {
     vec![
         said("Unknown", CommandError::Unknown, "no such command"),
@@ -786,7 +850,7 @@ fn console() -> Vec<Row> {
 }
 
 fn table() -> Vec<Row> {
-    [protocol(), machine(), handles(), console()]
+    [protocol(), machine(), handles(), tls(), console()]
         .into_iter()
         .flatten()
         .collect()

@@ -10,9 +10,12 @@
 //! * [`driver`] is for adapters: what drivers share, and what a runtime implements.
 //!
 //! # Features
+//! None is on by default here; adapters have a default.
 //! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
 //!   [`ConnectOptions`].
-//! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
+//! * `ring` or `aws-lc-rs`: TLS with rustls and that cryptography, with `aws-lc-rs` where both are on. `rustls` alone takes a
+//!   ready `ClientConfig`.
+//! * `system-roots`: trusting what the operating system trusts, where [`TlsOptions`] name no authority.
 //! * `futures-io`: streams of futures-io, for adapters.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -52,3 +55,5 @@ pub use crate::options::identity::{Answer, Challenge};
 pub use crate::options::selector::{Selector, ServerChoice};
 pub use crate::options::start_error::StartError;
 pub use crate::options::tls::TlsOptions;
+#[cfg(feature = "rustls")]
+pub use crate::options::tls_error::TlsError;

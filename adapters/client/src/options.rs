@@ -13,3 +13,5 @@ pub(crate) mod start_error;
 pub(crate) mod tls;
 #[cfg(feature = "rustls")]
 pub(crate) mod tls_cache;
+#[cfg(feature = "rustls")]
+pub(crate) mod tls_error;
