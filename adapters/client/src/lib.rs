@@ -52,7 +52,7 @@ pub use crate::handles::request::{Request, RequestFailure, Response};
 pub use crate::handles::subscription::Subscription;
 pub use crate::options::connect::ConnectOptions;
 pub use crate::options::identity::{Answer, Challenge};
-pub use crate::options::selector::{Selector, ServerChoice};
+pub use crate::options::selector::{ReconnectDelay, Selector, ServerChoice};
 pub use crate::options::start_error::StartError;
 pub use crate::options::tls::TlsOptions;
 #[cfg(feature = "rustls")]

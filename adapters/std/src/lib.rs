@@ -81,8 +81,9 @@ pub use nats_conn_client::driver::{Target, blocking};
 pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 pub use nats_conn_client::{
-    Answer, Challenge, ClientEvent, Confirmation, ConnectFailure, Flush, PublishFailure, Publishing, Request,
-    RequestFailure, RespondError, RoundTrip, Selector, ServerChoice, StartError, TlsOptions, advice,
+    Answer, Challenge, ClientEvent, Confirmation, ConnectFailure, Flush, PublishFailure, Publishing,
+    ReconnectDelay, Request, RequestFailure, RespondError, RoundTrip, Selector, ServerChoice, StartError,
+    TlsOptions, advice,
 };
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::{TlsError, rustls};

@@ -53,8 +53,8 @@ pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 pub use nats_conn_client::{
     Answer, Challenge, Client, ClientEvent, Confirmation, ConnectFailure, Connecting, Events, Flush,
-    PublishFailure, Publishing, Replies, Request, RequestFailure, RespondError, Response, RoundTrip,
-    Selector, ServerChoice, StartError, Subscription, TlsOptions, advice,
+    PublishFailure, Publishing, ReconnectDelay, Replies, Request, RequestFailure, RespondError, Response,
+    RoundTrip, Selector, ServerChoice, StartError, Subscription, TlsOptions, advice,
 };
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::{TlsError, rustls};

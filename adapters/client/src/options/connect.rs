@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nats_conn_sm::{
-    Backoff, Config, Delivery, LameDuckPolicy, MailboxLimits, RecordingOptions, ServerId, WhenFull,
+    Backoff, Config, Delivery, LameDuckPolicy, MailboxLimits, RecordingOptions, ServerId, ServerStatus,
+    WhenFull,
 };
 use nats_proto::{Limits, ServerUrl, Subject, UrlError};
 
@@ -16,7 +17,7 @@ use crate::core::draining::DrainPatience;
 use crate::core::recording::RecordingSink;
 use crate::options::identity::Identity;
 use crate::options::resolver::Resolver;
-use crate::options::selector::{Selector, ServerChoice};
+use crate::options::selector::{ReconnectDelay, Selector, ServerChoice};
 use crate::options::start_error::StartError;
 use crate::options::tls::TlsOptions;
 
@@ -32,6 +33,8 @@ pub struct ConnectOptions<A> {
     pub(crate) resolver: Resolver,
     pub(crate) local_address: Option<SocketAddr>,
     pub(crate) selector: Option<Selector>,
+    pub(crate) reconnect_delay: Option<ReconnectDelay>,
+    pub(crate) read_buffer: usize,
     pub(crate) mailbox: MailboxLimits,
     pub(crate) patience: Duration,
     pub(crate) drain: DrainPatience,
@@ -76,6 +79,8 @@ impl<A> ConnectOptions<A> {
             resolver: Resolver::SYSTEM,
             local_address: None,
             selector: None,
+            reconnect_delay: None,
+            read_buffer: 64 << 10,
             mailbox: MailboxLimits::default(),
             patience: Duration::from_secs(1),
             drain: DrainPatience {
@@ -100,6 +105,8 @@ impl<A> ConnectOptions<A> {
             resolver: self.resolver,
             local_address: self.local_address,
             selector: self.selector,
+            reconnect_delay: self.reconnect_delay,
+            read_buffer: self.read_buffer,
             mailbox: self.mailbox,
             patience: self.patience,
             drain: self.drain,
@@ -208,12 +215,40 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// Chooses the server of each attempt. Called by the driver; it must not block. Default: the machine's order.
+    /// Chooses the server of each attempt, and how long to wait for it. Called by the driver; it must not block. A panic in
+    /// it fails the attempt. Where only the wait is to be another, there is [`reconnect_delay`](Self::reconnect_delay).
+    /// Default: the machine's order.
     pub fn server_selector(
         mut self,
         select: impl Fn(&ServerChoice<'_>) -> (ServerId, Duration) + Send + Sync + 'static,
     ) -> Self {
         self.selector = Some(Arc::new(select));
+        self.config.custom_selection = true;
+        self
+    }
+
+    /// Gives how long to wait before each attempt. It is given the number of the attempt with this server, 1 after one that
+    /// worked, and the server, which is that of the machine's order. [`Duration::ZERO`] is at once; [`Duration::MAX`] is
+    /// until a reconnect is forced, the servers are replaced, or the connection is closed. Only the very first attempt of a
+    /// connection waits for nothing, whatever this gives.
+    ///
+    /// It takes the place of [`backoff`](Self::backoff), which waits after each round of servers only: between servers of a
+    /// round, too, this is asked. A [`server_selector`](Self::server_selector) gives the wait itself: both are
+    /// [`StartError::Contradiction`]. Called by the driver; it must not block. A panic in it fails the attempt. Default: none.
+    ///
+    /// ```
+    /// # use nats_conn_client::ConnectOptions;
+    /// # use std::time::Duration;
+    /// # fn example<A>(options: ConnectOptions<A>) -> ConnectOptions<A> {
+    /// // As other clients do: 2 s between two attempts with one server, and none between servers.
+    /// options.reconnect_delay(|attempt, _| if attempt == 1 { Duration::ZERO } else { Duration::from_secs(2) })
+    /// # }
+    /// ```
+    pub fn reconnect_delay(
+        mut self,
+        delay: impl Fn(u32, &ServerStatus) -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        self.reconnect_delay = Some(Arc::new(delay));
         self.config.custom_selection = true;
         self
     }
@@ -369,6 +404,14 @@ impl<A> ConnectOptions<A> {
         self
     }
 
+    /// For how many bytes a read makes room, at most; for more where a frame is larger, and memory that is there already is used.
+    /// Little spares memory where there are many connections: each holds the room of its next read. Much spares system calls
+    /// where much arrives. Less than 512 counts as 512, and more than 16 MiB as 16 MiB. Default: 64 KiB.
+    pub fn read_buffer(mut self, bytes: usize) -> Self {
+        self.read_buffer = bytes.clamp(512, 16 << 20);
+        self
+    }
+
     /// The local address to dial from. Default: the system chooses.
     pub fn local_address(mut self, address: SocketAddr) -> Self {
         self.local_address = Some(address);
@@ -404,6 +447,10 @@ impl<A> ConnectOptions<A> {
         if let Some((first, second)) = self.identity.contradiction() {
             return Err(StartError::Contradiction { first, second });
         }
+        if self.selector.is_some() && self.reconnect_delay.is_some() {
+            let (first, second) = ("server_selector", "reconnect_delay");
+            return Err(StartError::Contradiction { first, second });
+        }
         Ok(self.config.validate()?)
     }
 }
@@ -428,5 +475,22 @@ mod tests {
         let options = ConnectOptions::<()>::default();
         let servers: Vec<String> = options.config.servers.iter().map(ServerUrl::to_string).collect();
         assert_eq!(servers, ["nats://127.0.0.1:4222"]);
+    }
+
+    #[test]
+    fn who_chooses_the_server_also_chooses_the_wait() {
+        let options = ConnectOptions::<()>::default().reconnect_delay(|_, _| Duration::ZERO);
+        assert_eq!(options.check(), Ok(()));
+        let both = options.server_selector(|choice| (choice.default, choice.default_delay));
+        let (first, second) = ("server_selector", "reconnect_delay");
+        assert_eq!(both.check(), Err(StartError::Contradiction { first, second }));
+    }
+
+    #[test]
+    fn a_read_has_room_for_something_and_not_for_everything() {
+        for (bytes, expected) in [(0, 512), (1000, 1000), (usize::MAX, 16 << 20)] {
+            let options = ConnectOptions::<()>::default().read_buffer(bytes);
+            assert_eq!(options.read_buffer, expected);
+        }
     }
 }
