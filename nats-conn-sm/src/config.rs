@@ -18,6 +18,9 @@ use crate::error::ConfigError;
 /// config.max_reconnects = Some(60);
 /// # Ok::<(), nats_proto::UrlError>(())
 /// ```
+///
+/// Times mean what they say: zero is at once, [`Duration::MAX`] is never, or for ever. `connect_timeout`, `ping_interval` and
+/// `drain_timeout` cannot be zero.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -82,7 +85,7 @@ pub struct Config {
     /// What becomes of publishes that were written but not confirmed when the link is lost.
     pub delivery: Delivery,
     /// At most once: how long after a publish was handed out the server is asked to confirm what it has processed, unless it
-    /// has confirmed that before; one PING of this kind is outstanding at a time. `None` or zero: only what the application
+    /// has confirmed that before; one PING of this kind is outstanding at a time. Zero: at once. `None`: only what the application
     /// asks for, such as a flush, confirms. [`Delivery::AtLeastOnce`] asks as often as it needs to, whatever this is set to.
     /// Default: 1 s.
     pub confirm_after: Option<Duration>,

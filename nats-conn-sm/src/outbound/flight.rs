@@ -387,7 +387,7 @@ impl Flight {
 fn confirm_after(env: &Env) -> Option<Duration> {
     match env.config().delivery {
         Delivery::AtLeastOnce => Some(CONFIRM_AFTER),
-        Delivery::AtMostOnce => env.config().confirm_after.filter(|after| !after.is_zero()),
+        Delivery::AtMostOnce => env.config().confirm_after,
     }
 }
 

@@ -50,6 +50,7 @@ mod addresses;
 mod callbacks;
 mod cancel;
 mod drain;
+mod durations;
 mod ending;
 mod events;
 mod failover;

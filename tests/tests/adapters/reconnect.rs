@@ -1,8 +1,8 @@
 //! From one link to the next: what is lost, what is kept, and which server is dialled.
 
 use std::io::{Read, Write};
-use std::sync::{Barrier, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 
 use nats_conn_client::machine::{DropReason, RemovalReason};
 use nats_conn_client::{

@@ -23,6 +23,29 @@ use crate::options::tls::TlsOptions;
 
 /// The settings of a connection. Nothing has to be set, and nothing is read from the environment.
 ///
+/// # Times
+/// They mean what they say, here and wherever a call takes one: [`Duration::ZERO`] is at once, and [`Duration::MAX`] is never,
+/// or for ever. What cannot be at once is [`StartError::Config`]: `connect_timeout`, `ping_interval` and `drain_timeout` must not
+/// be zero. What follows from it:
+///
+/// | option | zero | `Duration::MAX` |
+/// |---|---|---|
+/// | [`connect_timeout`](Self::connect_timeout) | an error | an attempt takes as long as it takes |
+/// | [`ping_interval`](Self::ping_interval) | an error | no keep-alive, and no dead peer is found by it |
+/// | [`backoff`](Self::backoff): `base`, `max` | no wait | `base`: as long as `max`; both: until a reconnect is forced |
+/// | `Backoff::jitter` | no random part | one of up to half of `max` |
+/// | [`reconnect_delay`](Self::reconnect_delay), the wait of a [`server_selector`](Self::server_selector) | no wait | until a reconnect is forced |
+/// | [`min_stable`](Self::min_stable) | every session was a success | every lost link counts as a failed round |
+/// | [`auth_strike_gap`](Self::auth_strike_gap) | two equal refusals are enough | a server never leaves for them |
+/// | [`confirm_after`](Self::confirm_after) | asked right after each hand-out | not asked |
+/// | [`lame_duck`](Self::lame_duck): `within` | moves at once | stays until the server closes the link |
+/// | [`drain_timeout`](Self::drain_timeout) | an error | a drain waits for all there is to wait for |
+/// | [`drain_hand`](Self::drain_hand), [`drain_patience`](Self::drain_patience) | nobody is waited for | only `drain_timeout` ends the wait |
+/// | [`close_timeout`](Self::close_timeout) | what is queued is dropped | a close waits until all of it is written |
+/// | [`request_timeout`](Self::request_timeout) | timed out, and not sent | waits until it is answered or the connection closes |
+/// | [`publish_timeout`](Self::publish_timeout) | room is there, or it fails | waits for room |
+/// | [`patience`](Self::patience) | reading never waits for a consumer | it waits for one that makes progress, between two keep-alives |
+///
 /// `A` is where the connection lives; adapters have a name for the whole, such as
 /// `nats_conn_tokio::ConnectOptions`.
 #[derive(Clone)]
@@ -272,9 +295,9 @@ impl<A> ConnectOptions<A> {
     }
 
     /// At most once: how long after a publish was handed out the server is asked to confirm what it has processed, unless
-    /// it has confirmed that before. Zero: it is asked only by a flush and the like. Default: 1 s.
+    /// it has confirmed that before. [`Duration::MAX`]: it is asked only by a flush and the like. Default: 1 s.
     pub fn confirm_after(mut self, after: Duration) -> Self {
-        self.config.confirm_after = Some(after).filter(|after| !after.is_zero());
+        self.config.confirm_after = Some(after);
         self
     }
 
