@@ -119,7 +119,7 @@ const ROWS: [Row; 16] = [
     },
 ];
 
-// behaviour: 1.1
+// behaviour: 1.6
 #[test]
 fn zero_is_at_once_and_the_longest_time_is_never() {
     for Row {
