@@ -11,9 +11,12 @@
 //! * [`driver`] is for adapters: what drivers share, and what a runtime implements.
 //!
 //! # Features
+//! None is on by default here; adapters have a default.
 //! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
 //!   [`ConnectOptions`].
-//! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
+//! * `ring` or `aws-lc-rs`: TLS with rustls and that cryptography, with `aws-lc-rs` where both are on. `rustls` alone takes a
+//!   ready `ClientConfig`.
+//! * `system-roots`: trusting what the operating system trusts, where [`TlsOptions`] name no authority.
 //! * `futures-io`: streams of futures-io, for adapters.
 //! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
 #![forbid(unsafe_code)]
@@ -59,6 +62,8 @@ pub use crate::error::request::RequestError;
 pub use crate::error::respond::RespondError;
 pub use crate::error::start::StartError;
 pub use crate::error::subscribe::SubscribeError;
+#[cfg(feature = "rustls")]
+pub use crate::error::tls::TlsError;
 pub use crate::error::umbrella::Error;
 pub use crate::handles::client::Client;
 pub use crate::handles::confirmation::{Confirmation, Flush, RoundTrip};
@@ -72,5 +77,5 @@ pub use crate::handles::request_for_many::RequestForMany;
 pub use crate::handles::subscription::Subscription;
 pub use crate::options::connect::ConnectOptions;
 pub use crate::options::identity::{Answer, Challenge};
-pub use crate::options::selector::{Selector, ServerChoice};
+pub use crate::options::selector::{ReconnectDelay, Selector, ServerChoice};
 pub use crate::options::tls::TlsOptions;

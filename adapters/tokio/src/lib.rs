@@ -31,13 +31,20 @@
 //! that `main` may return it, as above. What happens to the connection prints as one line each: `eprintln!("{event}")`.
 //!
 //! # Features
-//! None is on by default.
-//! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
-//!   `ClientConfig`. The process-wide provider is neither used nor set.
-//! * `system-roots`: `TlsOptions::system_roots`.
-//! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
-//!   [`ConnectOptions`].
-//! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
+//! By default `tls://`, NKEYs and `.creds` files work: `nkeys`, `ring` and `system-roots` are on. What is not used can be left
+//! out: `default-features = false` builds 24 crates of others at most, and no cryptography.
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `ring` | yes | TLS with rustls, and its cryptography from ring, which needs a C compiler |
+//! | `aws-lc-rs` | | TLS with rustls, and its cryptography from aws-lc-rs, also where `ring` is on |
+//! | `rustls` | | TLS with a ready `ClientConfig`: [`TlsOptions::with_config`] |
+//! | `system-roots` | yes | trust in what the operating system trusts, where no authority is named |
+//! | `nkeys` | yes | NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of [`ConnectOptions`] |
+//! | `tracing` | | a span for each connection and an event in it for each of its events: see [`monitoring`] |
+//!
+//! The process-wide provider of rustls is neither used nor set, whatever else in a program uses rustls. Certificates are
+//! read when TLS is about to be made and not before: a connection in clear text reads none.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -48,17 +55,17 @@ pub use io::{ByteStream, Stream};
 pub use nats_conn_client::driver::{Target, dial_all};
 pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
-#[cfg(feature = "rustls")]
-pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
     Answer, Challenge, Client, ClientEvent, Closing, Confirmation, Connecting, Events, Flush, Publishing,
-    Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice,
-    Subscription, TlsOptions,
+    ReconnectDelay, Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip,
+    Selector, ServerChoice, Subscription, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
     ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
+#[cfg(feature = "rustls")]
+pub use nats_conn_client::{TlsError, rustls};
 // Of the machine:
 pub use nats_conn_client::{
     AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,

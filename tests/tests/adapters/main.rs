@@ -51,6 +51,7 @@ mod callbacks;
 mod cancel;
 mod captured;
 mod drain;
+mod durations;
 mod ending;
 mod events;
 mod failover;

@@ -29,6 +29,12 @@ pub enum SubscribeError {
         /// The limit.
         max: usize,
     },
+    /// The machine gave a reason that is newer than this crate.
+    #[error("refused for a reason that this version has no name for: {code}")]
+    Other {
+        /// The stable name of the reason.
+        code: &'static str,
+    },
 }
 
 super::debug_as_display!(SubscribeError);
@@ -42,6 +48,7 @@ impl SubscribeError {
             machine::SubscribeError::ControlLineTooLong { size, max } => {
                 Self::ControlLineTooLong { filter, size, max }
             }
+            newer => Self::Other { code: newer.code() },
         }
     }
 
@@ -52,6 +59,7 @@ impl SubscribeError {
             Self::Closed => "closed",
             Self::Draining => "draining",
             Self::ControlLineTooLong { .. } => "control_line_too_long",
+            Self::Other { code } => code,
         }
     }
 }
