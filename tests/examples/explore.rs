@@ -1,54 +1,114 @@
 //! Visits the states of small worlds, each of them once, and checks in every one what always has to hold.
 //!
-//! `cargo run --release -p nats-conn-tests --example explore -- [--states N] [--faults N] [--world NAME]`
+//! `cargo run --release -p nats-conn-tests --example explore -- [--states N] [--faults N] [--threads N] [--world NAME]`
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use nats_conn_sm::Delivery;
-use nats_conn_tests::explore::{Budget, Progress, Scope, search};
+use nats_conn_tests::explore::{Outcome, Progress, Scope, search, tell, worlds};
 
-/// States of one world at most, unless it is said otherwise.
-const STATES: usize = 500_000;
+/// What the command line asks for.
+struct Wishes {
+    /// States of one world at most, beyond which only the way of a world that cooperates is followed.
+    states: usize,
+    faults: Option<u8>,
+    threads: usize,
+    /// What the names of the worlds begin with.
+    world: String,
+    /// Prints the farthest and the slowest life of each world.
+    lives: bool,
+    quiet: bool,
+}
+
+const HELP: &str = "explore [--states N] [--faults N] [--threads N] [--world NAME] [--lives] [--quiet]";
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let (mut states, mut faults, mut wanted, mut shows_farthest) = (STATES, 1, None, false);
-    while let Some(argument) = arguments.next() {
-        let value = arguments.next().unwrap_or_default();
-        let is_good = match argument.as_str() {
-            "--states" => value.parse().map(|number| states = number).is_ok(),
-            "--faults" => value.parse().map(|number| faults = number).is_ok(),
-            "--farthest" => value.parse().map(|wish| shows_farthest = wish).is_ok(),
-            "--world" => {
-                wanted = Some(value);
-                true
-            }
-            _ => false,
-        };
-        if !is_good {
-            eprintln!("explore [--states N] [--faults N] [--farthest true] [--world NAME]");
-            return ExitCode::from(2);
-        }
-    }
+    let Some(wishes) = wishes() else {
+        eprintln!("{HELP}");
+        return ExitCode::from(2);
+    };
     // A panic is part of the story that is printed.
     std::panic::set_hook(Box::new(|_| ()));
-    let mut is_good = true;
-    for (name, scope) in worlds() {
-        if wanted.as_ref().is_none_or(|wanted| name.starts_with(wanted)) {
-            let scope = scope.with(|budget| budget.faults = faults);
-            is_good &= explore(&name, scope, states, shows_farthest);
-        }
-    }
-    if is_good {
+    if explore_all(&wishes) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-fn explore(name: &str, scope: Scope, states: usize, shows_farthest: bool) -> bool {
-    let outcome = search(&Arc::new(scope), states, |progress| print(name, "...", progress));
+fn wishes() -> Option<Wishes> {
+    let mut wishes = Wishes {
+        states: 1_000_000,
+        faults: None,
+        threads: 2,
+        world: String::new(),
+        lives: false,
+        quiet: false,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--states" => wishes.states = arguments.next()?.parse().ok()?,
+            "--faults" => wishes.faults = Some(arguments.next()?.parse().ok()?),
+            "--threads" => wishes.threads = arguments.next()?.parse().ok()?,
+            "--world" => wishes.world = arguments.next()?,
+            "--lives" => wishes.lives = true,
+            "--quiet" => wishes.quiet = true,
+            _ => return None,
+        }
+    }
+    Some(wishes)
+}
+
+/// Every thread takes the next world.
+fn explore_all(wishes: &Wishes) -> bool {
+    let began = Instant::now();
+    let worlds: Vec<(String, Scope)> = worlds()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(&wishes.world))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::default();
+    std::thread::scope(|threads| {
+        for _ in 0..wishes.threads.max(1) {
+            threads.spawn(|| {
+                while let Some((place, (name, scope))) = take(&worlds, &next) {
+                    let outcome = explore(name, scope, wishes);
+                    outcomes.lock().unwrap().push((place, outcome));
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().unwrap();
+    let sum = |count: fn(&Outcome) -> u64| outcomes.iter().map(|(_, outcome)| count(outcome)).sum::<u64>();
+    println!(
+        "{} states and {} transitions in {} worlds, of which {} are complete and {} failed: {:.0} s",
+        sum(|outcome| outcome.progress.states as u64),
+        sum(|outcome| outcome.progress.transitions),
+        outcomes.len(),
+        sum(|outcome| u64::from(outcome.is_complete)),
+        sum(|outcome| u64::from(outcome.found.is_some())),
+        began.elapsed().as_secs_f64(),
+    );
+    !outcomes.is_empty() && sum(|outcome| u64::from(outcome.found.is_some())) == 0
+}
+
+fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
+    let place = next.fetch_add(1, Ordering::Relaxed);
+    items.get(place).map(|item| (place, item))
+}
+
+fn explore(name: &str, scope: &Scope, wishes: &Wishes) -> Outcome {
+    let mut scope = scope.clone();
+    scope.budget.faults = wishes.faults.unwrap_or(scope.budget.faults);
+    let scope = Arc::new(scope);
+    let outcome = search(&scope, wishes.states, |progress| {
+        if !wishes.quiet {
+            print(name, "...", progress);
+        }
+    });
     let how = match (&outcome.found, outcome.is_complete) {
         (Some(_), _) => "FAILED",
         (None, true) => "complete",
@@ -56,81 +116,32 @@ fn explore(name: &str, scope: Scope, states: usize, shows_farthest: bool) -> boo
     };
     print(name, how, outcome.progress);
     if let Some(found) = &outcome.found {
-        println!("{}\n{}", found.what, found.story);
+        println!("{name}: {}\n{}", found.what, found.story);
     }
-    if shows_farthest {
-        println!("{}", outcome.farthest);
+    if wishes.lives {
+        println!("{name}, farthest:\n{}", tell(&scope, &outcome.farthest));
+        println!(
+            "{name}, longest until everything is settled:\n{}",
+            tell(&scope, &outcome.slowest)
+        );
     }
-    outcome.found.is_none()
+    outcome
 }
 
 fn print(name: &str, how: &str, progress: Progress) {
     let seconds = progress.took.as_secs_f64().max(0.001);
     println!(
-        "{name}: {how}: {} states ({} in a session, {} closed), {} transitions, depth {}, {} waiting, {seconds:.1} s, {:.0} states/s",
+        "{name}: {how}: {} states ({} in a session, {} closed, {} followed only in a world that cooperates), \
+         {} transitions, depth {}, {} waiting, settled after {} steps and {:?} at most, {seconds:.1} s, {:.0} states/s",
         progress.states,
         progress.connected,
         progress.closed,
+        progress.unfinished,
         progress.transitions,
         progress.depth,
         progress.waiting,
+        progress.settled_after_steps,
+        progress.settled_after,
         progress.states as f64 / seconds,
     );
-}
-
-type Change = fn(&mut Budget);
-
-/// What the worlds are called, and what may happen in them.
-fn worlds() -> Vec<(String, Scope)> {
-    let budgets: [(&str, Change); 9] = [
-        ("links", |budget| (budget.forces, budget.infos) = (1, 1)),
-        ("publish", |budget| budget.publishes = 1),
-        ("publishes", |budget| {
-            (budget.publishes, budget.flushes, budget.parts) = (2, 1, 1);
-        }),
-        ("subscription", |budget| {
-            (budget.subscriptions, budget.messages, budget.parts) = (1, 3, 1);
-        }),
-        ("request", |budget| {
-            (budget.requests, budget.messages, budget.forces) = (1, 2, 1);
-        }),
-        ("drain", |budget| {
-            (budget.publishes, budget.subscriptions, budget.requests) = (1, 1, 1);
-            (budget.messages, budget.drains) = (1, 1);
-        }),
-        ("close", |budget| {
-            (budget.publishes, budget.subscriptions, budget.closes) = (1, 1, 1);
-            (budget.drains, budget.pings) = (1, 1);
-        }),
-        ("force", |budget| {
-            (budget.publishes, budget.requests, budget.forces, budget.closes) = (1, 1, 1, 1);
-        }),
-        ("everything", |budget| {
-            *budget = Budget {
-                publishes: 2,
-                subscriptions: 1,
-                requests: 1,
-                flushes: 1,
-                drains: 1,
-                closes: 1,
-                forces: 1,
-                messages: 2,
-                pings: 1,
-                infos: 1,
-                parts: 1,
-                faults: 0,
-            };
-        }),
-    ];
-    let mut worlds = Vec::new();
-    for (delivery, short) in [(Delivery::AtMostOnce, "most"), (Delivery::AtLeastOnce, "least")] {
-        for (name, budget) in budgets {
-            let scope = Scope::new(delivery).with(budget);
-            worlds.push((format!("{name}-{short}"), scope.clone()));
-            if name == "links" || name == "publish" {
-                worlds.push((format!("{name}-{short}-two"), scope.two_servers()));
-            }
-        }
-    }
-    worlds
 }

@@ -7,14 +7,24 @@
 
 mod agreement;
 mod check;
+mod cooperation;
+mod driver;
 mod input;
+mod known;
+mod life;
 mod possible;
+mod publishes;
 mod scope;
 mod search;
+mod server;
+mod tell;
 mod world;
+mod worlds;
 
 pub use agreement::{Agreement, agreement};
 pub use input::{Fault, Input, Op};
 pub use scope::{Budget, Scope};
 pub use search::{Found, Outcome, Progress, search};
+pub use tell::{consequences, tell, tell_cooperation};
 pub use world::World;
+pub use worlds::worlds;

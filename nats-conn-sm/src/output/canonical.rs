@@ -104,7 +104,7 @@ fn write_event(form: &mut Form, event: &Event) {
         Event::LameDuck { server } => write_about(form, 11, server),
         Event::ServerInfoChanged { info } => {
             form.variant(12);
-            form.debug(info);
+            form.whole(info);
         }
         Event::ServerError { error } => {
             form.variant(13);
@@ -213,7 +213,7 @@ fn write_session(form: &mut Form, session: &Session) {
     } = session;
     server.canonical(form);
     form.link(*link);
-    form.debug(info);
+    form.whole(info);
     form.number(*max_payload);
 }
 
