@@ -133,6 +133,15 @@ impl Checks {
         self.subscription == Course::Open
     }
 
+    /// There is a subscription that holds.
+    pub(super) fn wants_interest(&self) -> bool {
+        self.has_subscription() && !self.is_ending
+    }
+
+    pub(super) fn is_server_lying(&self) -> bool {
+        self.publishes.is_server_lying()
+    }
+
     /// What is to be waited for: a subscription that is being drained, a request, a flush or a measurement.
     pub(super) fn is_waiting(&self) -> bool {
         let [subscription, request, flush, round_trip] = self.open();
@@ -285,7 +294,7 @@ impl Checks {
     /// What the server knows, once everything was written and processed, is what the application wants.
     fn interest(&self, server: &Server, subscription: Option<u64>) -> Result<(), String> {
         let told = subscription.and_then(|sid| server.told(sid));
-        let wanted = self.has_subscription() && !self.is_ending;
+        let wanted = self.wants_interest();
         let max = self.is_limited.then(|| MAX.saturating_sub(self.received_before));
         // One that ends by its maximum does so at both ends.
         let is_missing = told.is_none_or(|told| told.is_over && told.max.is_none());
@@ -336,7 +345,8 @@ impl World {
             _ => {}
         }
         // A forced reconnect and a new pool give every server its turn again; one may be learned.
-        let servers = self.scope.config.servers.len() as u64 + 1;
+        let learned = u64::from(self.scope.budget.infos > 0);
+        let servers = self.scope.config.servers.len() as u64 + learned;
         let most = servers * (1 + u64::from(self.checks.forces));
         if u64::from(self.checks.dials) > most {
             return Err(format!("{} dials and no time has passed", self.checks.dials));
@@ -349,9 +359,11 @@ impl World {
             driver.stage == Stage::Open && driver.tx.is_empty() && self.checks.is_in_session()
         });
         match resting {
-            Some(driver) => self
-                .checks
-                .interest(&driver.server, self.subscription.map(|sid| sid.get())),
+            Some(driver) => {
+                driver.expects.at_rest()?;
+                let subscription = self.subscription.map(|sid| sid.get());
+                self.checks.interest(&driver.server, subscription)
+            }
             None => Ok(()),
         }
     }

@@ -7,8 +7,9 @@ use nats_conn_sm::exploring;
 use nats_conn_sm::{Action, Connection, LinkEnd, LinkId, ReceiveBuf, SendBuf, Timestamp};
 use nats_proto::Sid;
 
+use super::expects::{Expects, Situation};
 use super::input::{Input, Op};
-use super::server::Server;
+use super::server::{Frame, Server};
 use super::world::World;
 
 /// More rounds of a driver's loop than these, without anything from outside, are a cycle.
@@ -35,6 +36,10 @@ pub(super) struct Driver {
     pub(super) is_cut: bool,
     /// What the server has read.
     pub(super) server: Server,
+    /// What it may expect.
+    pub(super) expects: Expects,
+    /// When the machine gave the link up, all was written, and the server had answered every PING.
+    was_answered: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +78,8 @@ impl Driver {
             pings_in_hand: 0,
             is_cut: false,
             server: Server::default(),
+            expects: Expects::default(),
+            was_answered: false,
         }
     }
 
@@ -80,6 +87,7 @@ impl Driver {
     pub(super) fn hash(&self, subscription: Option<Sid>, to: &mut impl Hasher) {
         (self.stage, self.rest, self.info_came).hash(to);
         (self.pings, self.pings_in_hand, self.is_cut, self.is_answering).hash(to);
+        (self.expects, self.was_answered).hash(to);
         let subscription = subscription.map(Sid::get);
         subscription.and_then(|sid| self.server.told(sid)).hash(to);
         for (sid, told) in self.server.interest() {
@@ -94,6 +102,7 @@ impl Driver {
     }
 
     fn hear(&mut self, op: Op) {
+        self.expects.sent(op);
         match op {
             Op::Info | Op::InfoTls | Op::InfoSmall | Op::InfoLameDuck | Op::InfoServers => {
                 self.info_came = true
@@ -194,9 +203,16 @@ impl World {
         if input != Input::EndTaken {
             driver.tx.advance(count);
         }
+        let subscription = self.subscription.map(Sid::get);
+        for frame in &frames {
+            match frame {
+                Frame::Subscribe(sid) if Some(*sid) == subscription => driver.expects.is_restored(),
+                Frame::Publish(_) => driver.expects.publish_read()?,
+                _ => {}
+            }
+        }
         let delivery = self.scope.config.delivery;
-        self.checks
-            .read(&frames, self.subscription.map(Sid::get), delivery)
+        self.checks.read(&frames, subscription, delivery)
     }
 
     /// What the server takes down because it sends this.
@@ -284,12 +300,30 @@ impl World {
                 return Ok(any);
             };
             any = true;
-            let what = self.checks.event(&event, self.scope.config.delivery);
+            let situation = self.situation();
+            let mut what = self.checks.event(&event, self.scope.config.delivery);
+            if let Some(driver) = &mut self.driver {
+                what = what.and_then(|()| driver.expects.event(&event, situation));
+            }
             if let (Some(sid), Some(driver)) = (refused(&event), &mut self.driver) {
                 driver.server.over(sid.get());
             }
             self.events.push(event);
             what?;
+        }
+    }
+
+    fn situation(&self) -> Situation {
+        let driver = self.driver.as_ref();
+        let told = driver.zip(self.subscription);
+        let told = told.and_then(|(driver, sid)| driver.server.told(sid.get()));
+        Situation {
+            is_in_session: self.checks.is_in_session()
+                && driver.is_some_and(|driver| driver.stage == Stage::Open),
+            has_interest: self.checks.wants_interest(),
+            was_answered: driver.is_some_and(|driver| driver.was_answered),
+            has_server_interest: told.is_some_and(|told| !told.is_over),
+            is_server_lying: self.checks.is_server_lying(),
         }
     }
 
@@ -314,6 +348,7 @@ impl World {
 
     fn stage(&mut self, link: LinkId, stage: Stage) {
         if let Some(driver) = self.driver.as_mut().filter(|driver| driver.link == link) {
+            driver.was_answered = driver.tx.is_empty() && driver.pings == 0;
             driver.stage = stage;
         }
     }
@@ -329,8 +364,9 @@ impl World {
         let text = String::from_utf8_lossy(&driver.unsent(usize::MAX)).into_owned();
         let pings = text.split("\r\n").filter(|line| *line == "PING").count();
         driver.pings_in_hand = u8::try_from(pings).unwrap_or(u8::MAX);
+        let what = driver.expects.handed_out(&text);
         self.note_request(&text);
-        let what = self.checks.handed_out(&text);
+        let what = what.and_then(|()| self.checks.handed_out(&text));
         self.handed.push(text);
         what.map(|()| true)
     }

@@ -31,6 +31,10 @@ impl Publishes {
         self.is_server_lying.hash(to);
     }
 
+    pub(super) fn is_server_lying(&self) -> bool {
+        self.is_server_lying
+    }
+
     pub(super) fn server_lies(&mut self) {
         self.is_server_lying = true;
     }

@@ -21,7 +21,7 @@ pub(super) const BEGINNING: Timestamp = Timestamp::from_millis(1_000);
 const STEPS: u32 = 100;
 const TIME: Duration = Duration::from_secs(180);
 /// How many steps of a world that cooperates in vain are told.
-const SHOWN: usize = 24;
+const SHOWN: usize = 12;
 /// How often a search reports.
 const REPORT: usize = 1 << 16;
 

@@ -174,6 +174,7 @@ impl World {
             Input::Drain => {
                 if self.connection.drain(self.now).is_ok() {
                     self.checks.drain_began();
+                    self.nothing_to_restore();
                 }
             }
             Input::FinishDrain => {
@@ -235,7 +236,15 @@ impl World {
     fn drain_subscription(&mut self) {
         if let Some(sid) = self.subscription {
             self.checks.subscription_drains();
+            self.nothing_to_restore();
             let _ = self.connection.drain_subscription(self.now, sid);
+        }
+    }
+
+    /// What is being drained is not restored.
+    fn nothing_to_restore(&mut self) {
+        if let Some(driver) = &mut self.driver {
+            driver.expects.is_restored();
         }
     }
 

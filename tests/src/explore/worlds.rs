@@ -8,9 +8,22 @@ type Change = fn(&mut Budget);
 
 /// What the worlds are called, and what may happen in them.
 pub fn worlds() -> Vec<(String, Scope)> {
-    let budgets: [(&str, Change); 9] = [
+    let budgets: [(&str, Change); 14] = [
         ("links", |budget| (budget.forces, budget.infos) = (1, 1)),
         ("publish", |budget| budget.publishes = 1),
+        ("listen", |budget| {
+            (budget.subscriptions, budget.messages) = (1, 2)
+        }),
+        ("ask", |budget| (budget.requests, budget.messages) = (1, 1)),
+        ("confirm", |budget| {
+            (budget.flushes, budget.round_trips, budget.pings) = (1, 1, 1)
+        }),
+        ("end", |budget| {
+            (budget.publishes, budget.drains, budget.closes) = (1, 1, 1)
+        }),
+        ("pool", |budget| {
+            (budget.forces, budget.pools, budget.publishes) = (1, 1, 1)
+        }),
         ("publishes", |budget| {
             (budget.publishes, budget.flushes, budget.parts) = (2, 1, 1);
         }),

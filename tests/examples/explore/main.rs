@@ -1,6 +1,9 @@
 //! Visits the states of small worlds, each of them once, and checks in every one what always has to hold.
 //!
-//! `cargo run --release -p nats-conn-tests --example explore -- [--states N] [--faults N] [--threads N] [--world NAME]`
+//! `cargo run --release -p nats-conn-tests --example explore -- [--states N] [--faults N] [--threads N] [--world NAME]`;
+//! with `--serve` a person walks through the states in a browser.
+
+mod serve;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,9 +23,13 @@ struct Wishes {
     /// Prints the farthest and the slowest life of each world.
     lives: bool,
     quiet: bool,
+    /// Begins no further world once something was found.
+    until_found: bool,
+    /// The port of the page.
+    serve: Option<u16>,
 }
 
-const HELP: &str = "explore [--states N] [--faults N] [--threads N] [--world NAME] [--lives] [--quiet]";
+const HELP: &str = "explore [--states N] [--faults N] [--threads N] [--world NAME] [--lives] [--quiet] [--until-found] [--serve [PORT]]";
 
 fn main() -> ExitCode {
     let Some(wishes) = wishes() else {
@@ -31,6 +38,15 @@ fn main() -> ExitCode {
     };
     // A panic is part of the story that is printed.
     std::panic::set_hook(Box::new(|_| ()));
+    if let Some(port) = wishes.serve {
+        return match serve::serve(port, &chosen(&wishes)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("cannot serve on port {port}: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if explore_all(&wishes) {
         ExitCode::SUCCESS
     } else {
@@ -46,8 +62,10 @@ fn wishes() -> Option<Wishes> {
         world: String::new(),
         lives: false,
         quiet: false,
+        until_found: false,
+        serve: None,
     };
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--states" => wishes.states = arguments.next()?.parse().ok()?,
@@ -56,19 +74,32 @@ fn wishes() -> Option<Wishes> {
             "--world" => wishes.world = arguments.next()?,
             "--lives" => wishes.lives = true,
             "--quiet" => wishes.quiet = true,
+            "--until-found" => wishes.until_found = true,
+            "--serve" => {
+                let port = arguments.next_if(|port| !port.starts_with('-'));
+                wishes.serve = Some(port.map_or(Ok(8222), |port| port.parse()).ok()?);
+            }
             _ => return None,
         }
     }
     Some(wishes)
 }
 
+fn chosen(wishes: &Wishes) -> Vec<(String, Scope)> {
+    let worlds = worlds().into_iter();
+    let mut worlds: Vec<(String, Scope)> = worlds
+        .filter(|(name, _)| name.starts_with(&wishes.world))
+        .collect();
+    for (_, scope) in &mut worlds {
+        scope.budget.faults = wishes.faults.unwrap_or(scope.budget.faults);
+    }
+    worlds
+}
+
 /// Every thread takes the next world.
 fn explore_all(wishes: &Wishes) -> bool {
     let began = Instant::now();
-    let worlds: Vec<(String, Scope)> = worlds()
-        .into_iter()
-        .filter(|(name, _)| name.starts_with(&wishes.world))
-        .collect();
+    let worlds = chosen(wishes);
     let next = AtomicUsize::new(0);
     let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::default();
     std::thread::scope(|threads| {
@@ -76,6 +107,9 @@ fn explore_all(wishes: &Wishes) -> bool {
             threads.spawn(|| {
                 while let Some((place, (name, scope))) = take(&worlds, &next) {
                     let outcome = explore(name, scope, wishes);
+                    if wishes.until_found && outcome.found.is_some() {
+                        next.store(worlds.len(), Ordering::Relaxed);
+                    }
                     outcomes.lock().unwrap().push((place, outcome));
                 }
             });
@@ -101,9 +135,7 @@ fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
 }
 
 fn explore(name: &str, scope: &Scope, wishes: &Wishes) -> Outcome {
-    let mut scope = scope.clone();
-    scope.budget.faults = wishes.faults.unwrap_or(scope.budget.faults);
-    let scope = Arc::new(scope);
+    let scope = Arc::new(scope.clone());
     let outcome = search(&scope, wishes.states, |progress| {
         if !wishes.quiet {
             print(name, "...", progress);
