@@ -4,8 +4,8 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use nats_conn_sm::{
-    Delivery, Event, FlushId, LinkEnd, LinkId, Progress, Publish, ReceiveBuf, RequestId, RoundTripId,
-    SendBuf, State,
+    ConnectionEvent, Delivery, Event, FlushId, LinkEnd, LinkId, Progress, Publish, ReceiveBuf, RequestId,
+    RoundTripId, SendBuf, State,
 };
 use nats_proto::Subject;
 
@@ -214,10 +214,14 @@ impl Checks {
         self.grammar.event(event)?;
         self.publishes.event(event, delivery)?;
         match event {
-            Event::Connecting { .. } => self.dials = self.dials.saturating_add(1),
-            Event::Connected(_) | Event::Reconnected(_) => self.place = Place::Session,
-            Event::Disconnected { .. } => self.place = Place::Outside,
-            Event::Closed { .. } => {
+            Event::Connection(ConnectionEvent::Connecting { .. }) => {
+                self.dials = self.dials.saturating_add(1)
+            }
+            Event::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_)) => {
+                self.place = Place::Session
+            }
+            Event::Connection(ConnectionEvent::Disconnected { .. }) => self.place = Place::Outside,
+            Event::Connection(ConnectionEvent::Closed { .. }) => {
                 self.place = Place::Closed;
                 if self.open().contains(&true) {
                     return Err(String::from("closed before everything was settled"));

@@ -1,6 +1,6 @@
 //! What a server may expect of a link, beyond what its interest and its publishes show.
 
-use nats_conn_sm::{EndReason, Event};
+use nats_conn_sm::{ConnectionEvent, EndReason, Event};
 
 use super::input::Op;
 
@@ -92,13 +92,13 @@ impl Expects {
 
     pub(super) fn event(&mut self, event: &Event, situation: Situation) -> Result<(), String> {
         match event {
-            Event::Connected(_) | Event::Reconnected(_) => {
+            Event::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_)) => {
                 self.is_restore_due = situation.has_interest;
                 if !self.pong_came {
                     return Err(String::from("a session begins without a PONG"));
                 }
             }
-            Event::LameDuck { .. } => {
+            Event::Connection(ConnectionEvent::LameDuck { .. }) => {
                 if self.lame_duck != LameDuck::Announced {
                     return Err(String::from(
                         "lame duck mode is reported that was not announced on this link",
@@ -106,7 +106,9 @@ impl Expects {
                 }
                 self.lame_duck = LameDuck::Reported;
             }
-            Event::Disconnected { reason, .. } if reason.code() == "stale" && situation.was_answered => {
+            Event::Connection(ConnectionEvent::Disconnected { reason, .. })
+                if reason.code() == "stale" && situation.was_answered =>
+            {
                 return Err(String::from(
                     "a server that has answered everything is called stale",
                 ));

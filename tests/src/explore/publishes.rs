@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use nats_conn_sm::{Connection, Delivery, DropReason, Event, Fate, PublishSeq};
+use nats_conn_sm::{Connection, ConnectionEvent, Delivery, DropReason, Event, Fate, PublishSeq};
 
 /// Publishes that are not settled, in order.
 #[derive(Clone, Debug, Default)]
@@ -74,14 +74,17 @@ impl Publishes {
 
     /// What an event settles.
     pub(super) fn event(&mut self, event: &Event, delivery: Delivery) -> Result<(), String> {
+        let Event::Connection(event) = event else {
+            return Ok(());
+        };
         match event {
-            Event::Closed { .. } => self.is_one_lost = false,
-            Event::Disconnected { unconfirmed, .. } => {
+            ConnectionEvent::Closed { .. } => self.is_one_lost = false,
+            ConnectionEvent::Disconnected { unconfirmed, .. } => {
                 let is_lost = |open: &Open| unconfirmed.contains(open.seq);
                 self.is_one_lost = delivery == Delivery::AtLeastOnce && self.open.iter().any(is_lost);
                 self.open.retain(|open| !unconfirmed.contains(open.seq));
             }
-            Event::PublishDropped {
+            ConnectionEvent::PublishDropped {
                 publishes, reason, ..
             } => {
                 let is_refused = *reason == DropReason::TooLarge;
