@@ -90,6 +90,8 @@ pub use nats_conn_client::{
 pub use runtime::AsyncStd;
 
 /// The settings of a connection that lives on async-std.
+///
+#[doc = nats_conn_client::options_page!()]
 pub type ConnectOptions = nats_conn_client::ConnectOptions<AsyncStd>;
 
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.

@@ -124,6 +124,8 @@ pub use stream::{ByteStream, Stream};
 pub use subscription::Subscription;
 
 /// The settings of a connection that lives on threads of its own.
+///
+#[doc = nats_conn_client::options_page!()]
 pub type ConnectOptions = nats_conn_client::ConnectOptions<Std>;
 
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.

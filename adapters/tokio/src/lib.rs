@@ -90,6 +90,8 @@ pub use runtime::Tokio;
 ///
 /// [`start`](nats_conn_client::ConnectOptions::start) and [`connect`](nats_conn_client::ConnectOptions::connect) are
 /// to be called within a runtime.
+///
+#[doc = nats_conn_client::options_page!()]
 pub type ConnectOptions = nats_conn_client::ConnectOptions<Tokio>;
 
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.
