@@ -25,6 +25,9 @@
 //! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
 //! subscribed, sends what was published meanwhile, and reports all of it with [`Events`].
 //!
+//! The [`guide`] says in a few pages what a connection goes through, what each kind of delivery promises and costs, how to
+//! test an application, and what things are called here that you know from another client.
+//!
 //! # Errors
 //! Every call has an error of its own, with a stable `code()` for machines. Errors print as one line that names the
 //! subject, the server or the option and says what to do, with `{:?}`, too; all of them become an [`Error`] with `?`, so
@@ -77,7 +80,7 @@ pub use nats_conn_client::{
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 #[doc(inline)]
-pub use nats_conn_client::{health, monitoring};
+pub use nats_conn_client::{guide, health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
