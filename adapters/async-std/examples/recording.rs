@@ -28,7 +28,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         .publish("recording.example", "what the file does not show")
         .await?;
     messages.next().await;
-    client.drain().await;
+    client.close().await;
     println!("{file} is the whole life of this connection");
     Ok(())
 }

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .publish("recording.example", "what the file does not show")
         .wait()?;
     messages.next();
-    client.drain().wait();
+    client.close().wait();
     println!("{file} is the whole life of this connection");
     Ok(())
 }

@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .publish("recording.example", "what the file does not show")
         .await?;
     messages.next().await;
-    client.drain().await;
+    client.close().await;
     println!("{file} is the whole life of this connection");
     Ok(())
 }
