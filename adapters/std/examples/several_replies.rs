@@ -9,10 +9,10 @@ fn main() -> Result<(), Error> {
     let client = nats_conn_std::connect(url.as_deref().unwrap_or("nats://127.0.0.1:4222"))?;
 
     for number in 1..=3 {
-        let mut questions = client.subscribe("replies.example")?;
+        let questions = client.subscribe("replies.example")?;
         let client = client.clone();
         std::thread::spawn(move || {
-            while let Some(question) = questions.next() {
+            for question in questions {
                 let answer = format!("shop {number} is open");
                 if let Err(error) = client.respond(&question, answer.as_str()).wait() {
                     println!("not answered: {error}");
@@ -29,7 +29,7 @@ fn main() -> Result<(), Error> {
         .request("replies.example", "who is open?")
         .many(many)
         .wait()?;
-    while let Some(reply) = replies.next() {
+    for reply in replies.by_ref() {
         println!("{}", reply.text());
     }
     println!("ended: {:?}", replies.ended());

@@ -20,7 +20,9 @@ Each takes the options and gives them back, so that they can be written one afte
   [`retry_initial`](nats_conn_client::ConnectOptions::retry_initial)
 * The next attempt: [`reconnect`](nats_conn_client::ConnectOptions::reconnect),
   [`max_reconnects`](nats_conn_client::ConnectOptions::max_reconnects),
-  [`backoff`](nats_conn_client::ConnectOptions::backoff), [`min_stable`](nats_conn_client::ConnectOptions::min_stable),
+  [`backoff`](nats_conn_client::ConnectOptions::backoff),
+  [`reconnect_delay`](nats_conn_client::ConnectOptions::reconnect_delay),
+  [`min_stable`](nats_conn_client::ConnectOptions::min_stable),
   [`lame_duck`](nats_conn_client::ConnectOptions::lame_duck)
 * Whether the server is alive: [`ping_interval`](nats_conn_client::ConnectOptions::ping_interval),
   [`max_pings_out`](nats_conn_client::ConnectOptions::max_pings_out)
@@ -46,7 +48,8 @@ Each takes the options and gives them back, so that they can be written one afte
   [`requests_survive`](nats_conn_client::ConnectOptions::requests_survive),
   [`inbox_prefix`](nats_conn_client::ConnectOptions::inbox_prefix)
 * Subscriptions: [`mailbox`](nats_conn_client::ConnectOptions::mailbox),
-  [`patience`](nats_conn_client::ConnectOptions::patience), [`limits`](nats_conn_client::ConnectOptions::limits)
+  [`patience`](nats_conn_client::ConnectOptions::patience),
+  [`read_buffer`](nats_conn_client::ConnectOptions::read_buffer), [`limits`](nats_conn_client::ConnectOptions::limits)
 * The end: [`drain_timeout`](nats_conn_client::ConnectOptions::drain_timeout),
   [`drain_hand`](nats_conn_client::ConnectOptions::drain_hand),
   [`drain_patience`](nats_conn_client::ConnectOptions::drain_patience),
