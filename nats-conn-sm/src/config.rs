@@ -18,6 +18,9 @@ use crate::error::ConfigError;
 /// config.max_reconnects = Some(60);
 /// # Ok::<(), nats_proto::UrlError>(())
 /// ```
+///
+/// Times mean what they say: zero is at once, [`Duration::MAX`] is never, or for ever. `connect_timeout`, `ping_interval` and
+/// `drain_timeout` cannot be zero, and `confirm_after` is switched off by it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

@@ -1,7 +1,4 @@
 //! What can go wrong, one small enum for each verb.
-//!
-//! Those of publishing, subscribing and asking are not `#[non_exhaustive]`: an adapter has flat errors of its own, which
-//! name the subject, and the compiler says where it does not turn one into them.
 
 mod advice;
 
@@ -55,6 +52,7 @@ impl ConfigError {
 
 /// Why a publish was not accepted. Nothing was queued.
 #[derive(Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// The connection is closed, or closing.
     #[error("the connection is closed: make another one")]
@@ -116,6 +114,7 @@ impl PublishError {
 
 /// Why a subscription was not made.
 #[derive(Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SubscribeError {
     /// The connection is closed, or closing.
     #[error("the connection is closed: make another one")]
@@ -168,6 +167,7 @@ impl SubscriptionError {
 
 /// Why a request was not made.
 #[derive(Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RequestStartError {
     /// The connection is draining.
     #[error("the connection is draining: nothing new is taken, make another one")]
@@ -195,6 +195,7 @@ impl RequestStartError {
 
 /// How a request that was made can fail.
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// Nobody listens on the subject.
     #[error("no responders: nobody is subscribed to the subject, start what answers there")]

@@ -134,7 +134,7 @@ impl Machine {
         outbound.canonical(&mut form);
         interest.canonical(&mut form);
         output.canonical(&mut form);
-        form.option(info.as_deref(), |form, info| form.debug(info));
+        form.option(info.as_deref(), Form::whole);
         form
     }
 }

@@ -34,7 +34,7 @@ use crate::snippet::Snippet;
 /// assert!(matches!(decoder.decode(&mut buffer)?, Some(ServerOp::Message(m)) if m.payload() == b"hello"));
 /// # Ok::<(), nats_proto::DecodeError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Decoder {
     /// As they were set.
     limits: Limits,
@@ -50,7 +50,7 @@ pub struct Decoder {
 }
 
 /// Why what a server sent is not the protocol. Final: what follows cannot be parsed any more.
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The line begins with no operation that a server sends; blank lines are none.

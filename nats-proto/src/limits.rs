@@ -7,7 +7,7 @@
 /// let limits = nats_proto::Limits::default().with_payload(1024);
 /// assert_eq!((limits.line, limits.info, limits.payload), (65_536, 1_048_576, 1024));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Limits {
     /// The longest control line but INFO, in bytes with its end. Default: 64 KiB. Less than 64 counts as 64.

@@ -20,7 +20,7 @@ use crate::control_line::trim;
 /// assert_eq!((info.version.as_deref(), info.headers, info.port), (Some("2.15.1"), true, None));
 /// # Ok::<(), nats_proto::InfoError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ServerInfo {
     /// The identity of the server process, an NKey.
@@ -86,7 +86,7 @@ pub struct ServerInfo {
 }
 
 /// Why an INFO cannot be read.
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum InfoError {
     /// There is nothing after the word.

@@ -4,7 +4,7 @@ use core::fmt;
 
 /// At most the first [`MAX`](Self::MAX) bytes of something that a peer sent, for an error message. Prints with
 /// everything but printable ASCII escaped.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Snippet {
     bytes: [u8; Self::MAX],
     len: u8,

@@ -15,7 +15,7 @@ use nats_conn_sm::{ConnectionEvent, Event};
 use crate::story;
 
 /// Where in the grammar a connection is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Grammar {
     place: Place,
     /// Whether there was a session before.
@@ -26,7 +26,7 @@ pub struct Grammar {
     resubscribed: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Place {
     /// Before the first `connecting`.
     #[default]

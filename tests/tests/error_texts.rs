@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nats_conn_client::{self as client, ConnectError, Error, NextError, RespondError, StartError};
+use nats_conn_client::{self as client, ConnectError, Error, NextError, RespondError, StartError, TlsError};
 use nats_conn_console::{CommandError, FlagsError};
 use nats_conn_sm::recording::{RecordingError, ReplayError};
 use nats_conn_sm::{
@@ -75,6 +75,7 @@ coded!(
     SubjectError,
     SubscribeError,
     SubscriptionError,
+    TlsError,
     UrlError,
     client::ConfirmError,
     client::PublishError,
@@ -889,6 +890,11 @@ fn handles() -> Vec<Row> {
             "the control line for `orders.eu` would be 5000 bytes long, a server takes 4096: shorten the subjects",
         ),
         row(
+            "Other",
+            client::PublishError::Other { code: "too_odd" },
+            "refused for a reason that this version has no name for: too_odd",
+        ),
+        row(
             "NoResponders",
             client::RequestError::NoResponders { subject },
             "no responders: nobody is subscribed to `orders.eu`, start what answers there",
@@ -989,6 +995,11 @@ fn handles() -> Vec<Row> {
             "the control line for `orders.eu` would be 5000 bytes long, a server takes 4096: shorten the subject",
         ),
         row(
+            "Other",
+            client::RequestError::Other { code: "too_odd" },
+            "refused for a reason that this version has no name for: too_odd",
+        ),
+        row(
             "Subject",
             client::SubscribeError::Subject(InvalidSubject::new(
                 "a b",
@@ -1064,6 +1075,11 @@ fn handles() -> Vec<Row> {
             },
             "the publish to `orders.eu` was not confirmed within 2s: it may still be sent, there is no link \
              or the server does not answer",
+        ),
+        row(
+            "Other",
+            client::SubscribeError::Other { code: "too_odd" },
+            "refused for a reason that this version has no name for: too_odd",
         ),
         row(
             "NoReplySubject",
@@ -1169,6 +1185,75 @@ fn umbrella() -> Vec<Row> {
             Error::from(AuthError::NoNonce),
             "the server sent no nonce to sign: it is not configured for NKEY authentication",
         ),
+        row(
+            "Tls",
+            Error::from(TlsError::SystemRootsNotBuilt),
+            "the roots of the system were asked for: enable the feature `system-roots`",
+        ),
+    ]
+}
+
+fn tls() -> Vec<Row> {
+    let detail = || String::from("no PEM certificate in it");
+    let path = || PathBuf::from("/etc/nats/ca.pem");
+    vec![
+        row(
+            "NoCryptography",
+            TlsError::NoCryptography,
+            "no cryptography was built in: enable the feature `ring` or `aws-lc-rs`, or give a ready configuration with TlsOptions::with_config",
+        ),
+        row(
+            "NoAuthority",
+            TlsError::NoAuthority,
+            "no authority is trusted: name one with TlsOptions::with_ca_file, or enable the feature `system-roots` to trust those of the system",
+        ),
+        row(
+            "SystemRootsNotBuilt",
+            TlsError::SystemRootsNotBuilt,
+            "the roots of the system were asked for: enable the feature `system-roots`",
+        ),
+        row(
+            "NoSystemRoots",
+            TlsError::NoSystemRoots {
+                detail: "none were found".into(),
+            },
+            "the system has no root certificates (none were found): install them, set SSL_CERT_FILE, or name an authority with TlsOptions::with_ca_file",
+        ),
+        row(
+            "Unreadable",
+            TlsError::Unreadable {
+                path: path(),
+                detail: "No such file or directory (os error 2)".into(),
+            },
+            "cannot read /etc/nats/ca.pem: No such file or directory (os error 2)",
+        ),
+        row(
+            "Authority",
+            TlsError::Authority {
+                path: path(),
+                detail: detail(),
+            },
+            "/etc/nats/ca.pem: no PEM certificate in it",
+        ),
+        row(
+            "ClientCertificate",
+            TlsError::ClientCertificate { detail: detail() },
+            "client certificate: no PEM certificate in it",
+        ),
+        row(
+            "Provider",
+            TlsError::Provider {
+                detail: "the vault is sealed".into(),
+            },
+            "the vault is sealed",
+        ),
+        row(
+            "Library",
+            TlsError::Library {
+                detail: "no usable cipher suites".into(),
+            },
+            "no usable cipher suites",
+        ),
     ]
 }
 
@@ -1263,7 +1348,7 @@ fn console() -> Vec<Row> {
 }
 
 fn table() -> Vec<Row> {
-    [protocol(), machine(), handles(), umbrella(), console()]
+    [protocol(), machine(), handles(), umbrella(), tls(), console()]
         .into_iter()
         .flatten()
         .collect()
@@ -1374,6 +1459,34 @@ fn every_error_has_a_name_for_machines() {
             row.name,
             row.code
         );
+    }
+}
+
+#[test]
+fn the_errors_of_adapters_have_a_name_for_each_of_the_machine() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/client/src/error");
+    let converted: String = sources(&folder)
+        .iter()
+        .map(|path| fs::read_to_string(path).expect("a source"))
+        .collect();
+    let verbs = [
+        "PublishError",
+        "SubscribeError",
+        "RequestStartError",
+        "RequestError",
+    ];
+    let names: Vec<String> = table().into_iter().map(|row| row.name).collect();
+    for verb in verbs {
+        let prefix = format!("nats_conn_sm::{verb}::");
+        let variants: Vec<&str> = names
+            .iter()
+            .filter_map(|name| name.strip_prefix(&prefix))
+            .collect();
+        assert!(!variants.is_empty(), "{verb} has rows");
+        for variant in variants {
+            let name = format!("machine::{verb}::{variant}");
+            assert!(converted.contains(&name), "{name} would become `Other`");
+        }
     }
 }
 

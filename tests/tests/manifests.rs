@@ -96,6 +96,41 @@ fn the_test_command_packs_every_crate_that_is_to_be_published() {
 }
 
 #[test]
+fn by_default_every_adapter_has_tls_that_trusts_what_the_system_does_and_nkeys() {
+    let adapters = ["nats-conn-async-std", "nats-conn-std", "nats-conn-tokio"];
+    for package in packages()
+        .iter()
+        .filter(|package| adapters.contains(&name(package)))
+    {
+        let default = &package["features"]["default"];
+        assert_eq!(
+            *default,
+            serde_json::json!(["nkeys", "ring", "system-roots"]),
+            "{}",
+            name(package)
+        );
+        // What a page lists is what there is.
+        let manifest = Path::new(package["manifest_path"].as_str().expect("a path"));
+        for page in ["README.md", "src/lib.rs"].map(|page| manifest.with_file_name(page)) {
+            let text = fs::read_to_string(&page).expect("a text");
+            for feature in package["features"].as_object().expect("features").keys() {
+                let default = default
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .any(|name| name == feature);
+                let row = format!("| `{feature}` | {}", if default { "yes |" } else { "|" });
+                assert!(
+                    feature == "default" || text.contains(&row),
+                    "{}: {row}",
+                    page.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn the_first_screen_says_what_to_write_and_with_what_it_works() {
     let readme = read("README.md");
     let screen = readme.split("\n## ").next().expect("the beginning");

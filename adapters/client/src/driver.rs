@@ -9,6 +9,10 @@
 //!   [`ConnectOptions::prepare`](crate::ConnectOptions::prepare), runs its own threads around [`Shared::drive`], and
 //!   waits with [`blocking`], which needs no executor. It dials in the order of a [`Race`], holds [`Backpressure`] in
 //!   the thread that reads, and calls [`Shared::finish`] from a guard.
+//! * A runtime with a thread per core, whose streams and timers are not [`Send`], does not implement [`Runtime`], whose
+//!   driver may move between threads, but runs a loop of its own around [`Shared::drive`], where its streams are; it
+//!   reads and writes as it likes, with buffers that it owns. [`dial_all`], [`Race`] and [`Target`] dial for it: none
+//!   of them asks for `Send`. `thread_per_core.rs` among the tests of `nats-conn-tokio` is such a loop.
 
 mod adapter;
 pub mod blocking;

@@ -11,6 +11,8 @@ pub(crate) mod request;
 pub(crate) mod respond;
 pub(crate) mod start;
 pub(crate) mod subscribe;
+#[cfg(feature = "rustls")]
+pub(crate) mod tls;
 pub(crate) mod umbrella;
 
 /// `Debug` prints the line of `Display`: `fn main() -> Result<_, _>` prints errors so.

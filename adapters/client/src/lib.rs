@@ -9,11 +9,15 @@
 //! * [`ConnectOptions`] has every setting; [`TlsOptions`] says whom to trust.
 //! * [`Error`] is what every error of it becomes with `?`.
 //! * [`driver`] is for adapters: what drivers share, and what a runtime implements.
+//! * [`guide`] is a book in a few short pages: the life of a connection, delivery, events, testing, coming from another client.
 //!
 //! # Features
+//! None is on by default here; adapters have a default.
 //! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
 //!   [`ConnectOptions`].
-//! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
+//! * `ring` or `aws-lc-rs`: TLS with rustls and that cryptography, with `aws-lc-rs` where both are on. `rustls` alone takes a
+//!   ready `ClientConfig`.
+//! * `system-roots`: trusting what the operating system trusts, where [`TlsOptions`] name no authority.
 //! * `futures-io`: streams of futures-io, for adapters.
 //! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
 #![forbid(unsafe_code)]
@@ -24,6 +28,51 @@ pub mod health {}
 
 #[doc = include_str!("../docs/monitoring.md")]
 pub mod monitoring {}
+
+#[doc = include_str!("../docs/README.md")]
+pub mod guide {
+    /// The life of a connection.
+    #[doc = ""]
+    #[doc = include_str!("../docs/life.svg")]
+    #[doc = ""]
+    #[doc = include_str!("../docs/life.md")]
+    pub mod life {}
+
+    /// What becomes of what is published.
+    #[doc = ""]
+    #[doc = include_str!("../docs/delivery.md")]
+    pub mod delivery {}
+
+    /// What is reported, and when.
+    #[doc = ""]
+    #[doc = include_str!("../docs/events.md")]
+    pub mod events {}
+
+    /// Streams, runtimes and drivers of your own.
+    #[doc = ""]
+    #[doc = include_str!("../docs/embedding.md")]
+    pub mod embedding {}
+
+    /// Testing an application against the model server.
+    #[doc = ""]
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+
+    /// Trying a policy with a thousand failing servers.
+    #[doc = ""]
+    #[doc = include_str!("../docs/policies.md")]
+    pub mod policies {}
+
+    /// Making and reading recordings.
+    #[doc = ""]
+    #[doc = include_str!("../docs/recordings.md")]
+    pub mod recordings {}
+
+    /// Coming from another client: every handler, event, status and option, and what it is here.
+    #[doc = ""]
+    #[doc = include_str!("../docs/coming-from.md")]
+    pub mod coming_from {}
+}
 
 mod core;
 pub mod driver;
@@ -60,6 +109,8 @@ pub use crate::error::request::RequestError;
 pub use crate::error::respond::RespondError;
 pub use crate::error::start::StartError;
 pub use crate::error::subscribe::SubscribeError;
+#[cfg(feature = "rustls")]
+pub use crate::error::tls::TlsError;
 pub use crate::error::umbrella::Error;
 pub use crate::handles::client::Client;
 pub use crate::handles::confirmation::{Confirmation, Flush, RoundTrip};
@@ -75,5 +126,5 @@ pub use crate::handles::request_for_many::RequestForMany;
 pub use crate::handles::subscription::Subscription;
 pub use crate::options::connect::ConnectOptions;
 pub use crate::options::identity::{Answer, Challenge};
-pub use crate::options::selector::{Selector, ServerChoice};
+pub use crate::options::selector::{ReconnectDelay, Selector, ServerChoice};
 pub use crate::options::tls::TlsOptions;

@@ -305,10 +305,6 @@ impl Flags {
             (Some(_), None) => return Err(FlagsError::Alone("--tls-cert", "--tls-key")),
             (None, Some(_)) => return Err(FlagsError::Alone("--tls-key", "--tls-cert")),
         }
-        // Without an authority of its own a program that wants TLS trusts what the system does.
-        if tls.ca_files.is_empty() {
-            tls = tls.with_system_roots();
-        }
         let required = self.has("--tls-required");
         Ok(options
             .tls(tls)

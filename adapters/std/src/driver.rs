@@ -189,7 +189,8 @@ impl Driver {
         let writable = stream.0.set_write_timeout(SLICE);
         let link = Arc::new(Link::new(id, stream));
         let (reading, wire) = (link.clone(), self.wire.clone());
-        let read = move || Reader::run(reading, wire);
+        let most = self.setup.read_buffer;
+        let read = move || Reader::run(reading, wire, most);
         if let Err(error) = writable.and_then(|()| self.wire.post.elsewhere("nats-conn read", read)) {
             return self.wire.post.send(News::Ended(id, dial_error(&error)));
         }

@@ -38,13 +38,20 @@
 //! that `main` may return it, as above. What happens to the connection prints as one line each: `eprintln!("{event}")`.
 //!
 //! # Features
-//! None is on by default.
-//! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
-//!   `ClientConfig`. The process-wide provider is neither used nor set.
-//! * `system-roots`: `TlsOptions::system_roots`.
-//! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
-//!   [`ConnectOptions`].
-//! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
+//! By default `tls://`, NKEYs and `.creds` files work: `nkeys`, `ring` and `system-roots` are on. What is not used can be left
+//! out: `default-features = false` builds 24 crates of others at most, and no cryptography.
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `ring` | yes | TLS with rustls, and its cryptography from ring, which needs a C compiler |
+//! | `aws-lc-rs` | | TLS with rustls, and its cryptography from aws-lc-rs, also where `ring` is on |
+//! | `rustls` | | TLS with a ready `ClientConfig`: [`TlsOptions::with_config`] |
+//! | `system-roots` | yes | trust in what the operating system trusts, where no authority is named |
+//! | `nkeys` | yes | NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of [`ConnectOptions`] |
+//! | `tracing` | | a span for each connection and an event in it for each of its events: see [`monitoring`] |
+//!
+//! The process-wide provider of rustls is neither used nor set, whatever else in a program uses rustls. Certificates are
+//! read when TLS is about to be made and not before: a connection in clear text reads none.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -87,14 +94,16 @@ pub use events::Events;
 pub use nats_conn_client::driver::{Target, blocking};
 pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
-#[cfg(feature = "rustls")]
-pub use nats_conn_client::rustls;
-pub use nats_conn_client::{Answer, Challenge, ClientEvent, Selector, ServerChoice, TlsOptions};
+pub use nats_conn_client::{
+    Answer, Challenge, ClientEvent, ReconnectDelay, Selector, ServerChoice, TlsOptions,
+};
 // What can go wrong:
 pub use nats_conn_client::{
     ConfirmError, ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError,
     SubscribeError,
 };
+#[cfg(feature = "rustls")]
+pub use nats_conn_client::{TlsError, rustls};
 // Of the machine:
 pub use nats_conn_client::{
     AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
@@ -106,7 +115,7 @@ pub use nats_conn_client::{
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 #[doc(inline)]
-pub use nats_conn_client::{health, monitoring};
+pub use nats_conn_client::{guide, health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
@@ -120,6 +129,8 @@ pub use stream::{ByteStream, Stream};
 pub use subscription::Subscription;
 
 /// The settings of a connection that lives on threads of its own.
+///
+#[doc = nats_conn_client::options_page!()]
 pub type ConnectOptions = nats_conn_client::ConnectOptions<Std>;
 
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.

@@ -15,8 +15,6 @@ use crate::pace::Pace;
 use crate::tls::Decrypted;
 use crate::wire::{EVENTS_A_TURN, Wire};
 
-/// So much is read at once at most.
-const READ_MOST: usize = 64 << 10;
 /// Some processors copy two to four times slower from the socket to addresses just after the beginning of a page.
 const PAGE: usize = 4096;
 const INTO_PAGE: usize = 128;
@@ -30,6 +28,8 @@ pub(crate) struct Reader {
     rx: ReceiveBuf,
     /// How many bytes the machine wants the next read to have room for.
     room: usize,
+    /// How many bytes are read at once, at most.
+    most: usize,
     backpressure: Backpressure,
     /// What this thread sleeps on while a consumer is behind.
     bell: Arc<Bell>,
@@ -38,7 +38,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Runs on a thread of its own from the moment at which the link is connected.
-    pub(crate) fn run(link: Arc<Link>, wire: Arc<Wire>) -> News {
+    pub(crate) fn run(link: Arc<Link>, wire: Arc<Wire>, most: usize) -> News {
         let id = link.id;
         let bell = Arc::<Bell>::default();
         let mut reader = Self {
@@ -46,6 +46,7 @@ impl Reader {
             link,
             wire,
             room: 0,
+            most,
             backpressure: Backpressure::default(),
             waker: bell.clone().into(),
             bell,
@@ -56,9 +57,9 @@ impl Reader {
     }
 
     fn read_to_the_end(&mut self) -> LinkEnd {
-        let mut buffer = vec![0; READ_MOST + 2 * PAGE];
+        let mut buffer = vec![0; self.most.saturating_add(2 * PAGE)];
         let start = buffer.as_ptr().align_offset(PAGE) + INTO_PAGE;
-        let buffer = &mut buffer[start..start + READ_MOST];
+        let buffer = &mut buffer[start..start + self.most];
         let mut pace = Pace::default();
         loop {
             self.wait_for_consumers();

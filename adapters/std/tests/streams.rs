@@ -158,3 +158,43 @@ fn a_nonblocking_stream_that_takes_nothing_is_not_polled_in_a_busy_loop() {
     assert!(began.elapsed() < SOON / 2, "{:?}", began.elapsed());
     drop(peer.join().unwrap());
 }
+
+/// A stream that notes for how much its reads have room.
+struct Noting(TcpStream, Arc<AtomicUsize>);
+
+impl ByteStream for Noting {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.1.fetch_max(buffer.len(), Ordering::Relaxed);
+        Read::read(&mut &self.0, buffer)
+    }
+
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Write::write_vectored(&mut &self.0, pieces)
+    }
+
+    fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.set_write_timeout(Some(timeout))
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+}
+
+#[test]
+fn a_read_makes_room_for_as_much_as_the_options_say() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let room = Arc::new(AtomicUsize::new(0));
+    let noting = room.clone();
+    let adapter = Std::with_connector(move |target| {
+        let stream = TcpStream::connect((target.server.host(), target.server.port()))?;
+        Ok(Stream::new(Noting(stream, noting.clone())))
+    });
+    let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
+    let client = options.adapter(adapter).read_buffer(1024).connect().unwrap();
+    let mut subscription = client.subscribe(&SUBJECT).unwrap();
+    let payload = vec![7; 10_000];
+    client.publish(&SUBJECT, &payload[..]).wait().unwrap();
+    assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), payload);
+    assert_eq!(room.load(Ordering::Relaxed), 1024);
+}

@@ -201,3 +201,78 @@ fn a_runtime_that_goes_away_closes_visibly() {
     assert_eq!(subscription.ended(), Some(EndReason::Closed));
     assert!(client.publish(&SUBJECT, "x").now().is_err());
 }
+
+/// A stream that notes for how much its reads have room.
+struct Noting(tokio::net::TcpStream, Arc<AtomicUsize>);
+
+impl tokio::io::AsyncRead for Noting {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        self.1.fetch_max(buffer.remaining(), Ordering::Relaxed);
+        std::pin::Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl tokio::io::AsyncWrite for Noting {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        std::pin::Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_read_makes_room_for_as_much_as_the_options_say() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let mut rooms = Vec::new();
+    for bytes in [Some(1024), None] {
+        let room = Arc::new(AtomicUsize::new(0));
+        let noting = room.clone();
+        let adapter = Tokio::with_connector(move |target| {
+            let noting = noting.clone();
+            async move {
+                let stream =
+                    tokio::net::TcpStream::connect((target.server.host(), target.server.port())).await?;
+                Ok(Stream::new(Noting(stream, noting)))
+            }
+        });
+        let options = ConnectOptions::from_url(&cluster.urls())
+            .unwrap()
+            .adapter(adapter);
+        let options = match bytes {
+            Some(bytes) => options.read_buffer(bytes),
+            None => options,
+        };
+        let client = options.connect().await.unwrap();
+        let mut subscription = client.subscribe(&SUBJECT).unwrap();
+        for _ in 0..10_000 {
+            client.publish(&SUBJECT, "a small message").await.unwrap();
+        }
+        for _ in 0..10_000 {
+            timeout(SOON, subscription.next()).await.unwrap().unwrap();
+        }
+        rooms.push(room.load(Ordering::Relaxed));
+        client.close().await;
+    }
+    // There may be some more than was asked for.
+    assert!(rooms[0] <= 2048 && rooms[1] >= 8192, "{rooms:?}");
+}

@@ -43,8 +43,8 @@ impl Link {
             }
         }
         end.canonical(form);
-        form.debug(decoder);
-        form.debug(info);
+        form.whole(decoder);
+        form.whole(info);
         form.number(*max_payload);
         form.flag(*is_encrypted);
         form.flag(*heard_encrypted);

@@ -304,6 +304,14 @@ impl Flight {
                 hand.proven = covers;
             }
         }
+        // What the driver's last answer gave back goes to the next link, whatever this server claims.
+        let first_given_back = self
+            .hand
+            .is_none()
+            .then(|| self.unconfirmed.first_kept_unwritten());
+        let covers = first_given_back
+            .flatten()
+            .map_or(covers, |first| covers.min(first.previous()));
         ledger.confirm(self.unconfirmed.confirm(covers));
         if !self.awaits_confirmation() {
             self.cadence.due = None;

@@ -112,7 +112,7 @@ fn write_connection(form: &mut Form, event: &ConnectionEvent) {
         ConnectionEvent::LameDuck { server } => write_about(form, 11, server),
         ConnectionEvent::ServerInfoChanged { info } => {
             form.variant(12);
-            form.debug(info);
+            form.whole(info);
         }
         ConnectionEvent::ServerError { error } => {
             form.variant(13);
@@ -213,7 +213,7 @@ fn write_session(form: &mut Form, session: &Session) {
     } = session;
     server.canonical(form);
     form.link(*link);
-    form.debug(info);
+    form.whole(info);
     form.number(*max_payload);
 }
 

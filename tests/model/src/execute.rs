@@ -9,7 +9,7 @@ use super::routing::{is_filter, matches};
 use super::script::{Reaction, When};
 use super::settings::Tls;
 use super::violation::Fault;
-use super::{Cluster, PeerId};
+use super::{Cluster, Order, PeerId};
 
 impl Cluster {
     /// The link is open: INFO, or what stands instead of it.
@@ -31,6 +31,9 @@ impl Cluster {
     pub(super) fn execute(&mut self, now: u64, peer: PeerId, op: Op, length: u64) {
         let link = &mut self.links[peer.0];
         let start = link.log.frames.last().map_or(0, |frame| frame.end);
+        if !link.remember {
+            link.log.frames.clear();
+        }
         link.log.frames.push(Frame {
             at: now,
             start,
@@ -186,7 +189,16 @@ impl Cluster {
                 format!("Permissions Violation for Publish with Reply of {reply:?}"),
             );
         }
+        let ordered = settings.orders.as_deref() == Some(subject);
         self.acknowledge(peer);
+        if ordered {
+            self.orders.push(Order {
+                server: self.links[peer.0].log.server,
+                reply: reply.map(str::to_owned),
+                text: String::from_utf8_lossy(payload).into_owned(),
+            });
+            return;
+        }
         self.route(Some(peer), subject, reply, headers, payload);
     }
 
@@ -237,7 +249,7 @@ impl Cluster {
     fn check_sid(&mut self, peer: PeerId, sid: u64, filter: &str, queue: Option<&str>) {
         let link = &mut self.links[peer.0];
         let fresh = link.sids_seen.insert(sid);
-        let name = link.options.name.clone();
+        let name = link.options.name.clone().filter(|_| link.remember);
         if !fresh {
             self.blame(peer, Fault::SidTwice(sid));
         }
@@ -291,6 +303,16 @@ impl Cluster {
                 };
                 self.send_info(peer, kind);
             }
+            Reaction::InfoWith(field, value) => {
+                let server = link.log.server;
+                let before = self.servers[server].settings.info.insert(field.clone(), value);
+                self.perform(now, peer, Reaction::Info);
+                let info = &mut self.servers[server].settings.info;
+                match before {
+                    Some(value) => info.insert(field, value),
+                    None => info.remove(&field),
+                };
+            }
             Reaction::Pong => self.send_pong(peer),
             Reaction::Ping => {
                 link.pings_out += 1;
@@ -299,7 +321,7 @@ impl Cluster {
             Reaction::Close => link.close(),
             Reaction::Reset => link.reset(now),
             Reaction::Silence => link.stage = Stage::Silent,
-            Reaction::Later(nanos, reaction) => link.later.push((now + nanos, *reaction)),
+            Reaction::Later(nanos, reaction) => link.later.push((now.saturating_add(nanos), *reaction)),
         }
     }
 
@@ -387,6 +409,11 @@ impl Cluster {
             None => format!("MSG {subject} {sid} {reply}{}\r\n", payload.len()),
         };
         link.say(&[line.as_bytes(), headers.unwrap_or_default(), payload, b"\r\n"].concat());
+        link.counts.messages += 1;
+        let (reactions, _) = link.reactions(When::Message(link.counts.messages));
+        // At the next tick, which is due at once.
+        link.later
+            .extend(reactions.into_iter().map(|reaction| (0, reaction)));
     }
 
     /// Only a plain subscription of the publisher itself gets the 503 (`client.go`).

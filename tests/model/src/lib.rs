@@ -52,8 +52,20 @@ pub struct Cluster {
     /// What each sid of each named client stands for.
     sids: BTreeMap<(String, u64), (String, Option<String>)>,
     violations: Vec<Violation>,
+    orders: Vec<Order>,
     /// Which member of a queue group is next.
     rotation: usize,
+}
+
+/// What a client published to [`Settings::orders`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The place of the server that took it.
+    pub server: usize,
+    /// Where the client waits for an answer.
+    pub reply: Option<String>,
+    /// The payload.
+    pub text: String,
 }
 
 /// One link, from the side of the servers. Never used again.
@@ -144,6 +156,10 @@ impl Cluster {
     pub fn receive(&mut self, now: u64, peer: PeerId, bytes: &[u8]) {
         let link = &mut self.links[peer.0];
         link.log.bytes += bytes.len() as u64;
+        if !link.remember && !link.stage.listens() {
+            // Nobody will ask what it was.
+            return;
+        }
         link.input.extend_from_slice(bytes);
         while self.links[peer.0].stage.listens() {
             match self.next_frame(peer) {
@@ -280,6 +296,16 @@ impl Cluster {
     /// Everything that a client did and must not do, in order.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
+    }
+
+    /// The same, and forgets it.
+    pub fn take_violations(&mut self) -> Vec<Violation> {
+        std::mem::take(&mut self.violations)
+    }
+
+    /// What was published to [`Settings::orders`] since the last call, in order.
+    pub fn take_orders(&mut self) -> Vec<Order> {
+        std::mem::take(&mut self.orders)
     }
 
     /// Publishes as if by a client of some other server.

@@ -29,6 +29,8 @@ pub(super) struct Link {
     pub(super) announced_max_payload: u64,
     pub(super) announced_headers: bool,
     pub(super) tls_done: bool,
+    /// Its log is kept.
+    pub(super) remember: bool,
     pub(super) log: LinkLog,
 }
 
@@ -101,6 +103,7 @@ pub(super) struct Counts {
     pub(super) pings: u64,
     pub(super) publishes: u64,
     pub(super) subscribes: u64,
+    pub(super) messages: u64,
 }
 
 /// What is remembered of a link, for as long as its cluster lives.
@@ -178,6 +181,13 @@ impl Link {
             .next_scripts
             .pop_front()
             .unwrap_or_else(|| settings.script.clone());
+        let aged = script.iter().filter_map(|step| match step.when {
+            When::Age(age) => Some((now.saturating_add(age), &step.reactions)),
+            _ => None,
+        });
+        let later = aged
+            .flat_map(|(at, reactions)| reactions.iter().map(move |reaction| (at, reaction.clone())))
+            .collect();
         Self {
             stage: if settings.tls == Tls::First {
                 Stage::Mute
@@ -187,7 +197,7 @@ impl Link {
             input: BytesMut::new(),
             output: Vec::new(),
             script,
-            later: Vec::new(),
+            later,
             options: Options::from_json(&Value::Null),
             subscriptions: BTreeMap::new(),
             sids_seen: BTreeSet::new(),
@@ -197,6 +207,7 @@ impl Link {
             announced_max_payload: settings.max_payload,
             announced_headers: settings.headers,
             tls_done: false,
+            remember: settings.remember,
             log: LinkLog::new(server, now),
         }
     }

@@ -1,5 +1,7 @@
 //! How a model server misbehaves, on purpose.
 
+use serde_json::Value;
+
 /// One thing that a server does when something happens on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -47,6 +49,10 @@ pub enum When {
     Publish(u64),
     /// The n-th SUB came; the usual answer is to take it.
     Subscribe(u64),
+    /// The n-th message was sent to the client. There is no usual answer to be left out.
+    Message(u64),
+    /// The link is so many nanoseconds old. There is no usual answer to be left out.
+    Age(u64),
 }
 
 /// What a server does then.
@@ -58,6 +64,8 @@ pub enum Reaction {
     Error(String),
     /// INFO as it would be now, is sent.
     Info,
+    /// INFO as it would be now, with this field in place of its own, is sent.
+    InfoWith(String, Value),
     /// PONG is sent.
     Pong,
     /// PING is sent.

@@ -46,6 +46,12 @@ pub struct Settings {
     pub ping_interval: Option<u64>,
     /// How many of its PINGs may be unanswered when the next is due.
     pub max_pings_out: u32,
+    /// Publishes to this subject are for whoever runs the server, who takes them with
+    /// [`Cluster::take_orders`](super::Cluster::take_orders). Nobody gets them.
+    pub orders: Option<String>,
+    /// Whether [`LinkLog`](super::LinkLog) keeps every frame, and sids are compared with those of earlier links of a client of
+    /// the same name. Without it memory does not grow with what clients send.
+    pub remember: bool,
     /// Fields that replace or join those of INFO.
     pub info: Map<String, Value>,
     /// What it does in addition to, or instead of, what a good server does: on every link to come.
@@ -77,6 +83,8 @@ impl Settings {
             max_subscriptions: None,
             ping_interval: None,
             max_pings_out: 2,
+            orders: None,
+            remember: true,
             info: Map::new(),
             script: Vec::new(),
             next_scripts: VecDeque::new(),

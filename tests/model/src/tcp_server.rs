@@ -13,13 +13,17 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod transport;
+
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::{Auth, Cluster, Ending, LinkLog, PeerId, Reaction, Settings, Urls, Violation};
+pub use transport::Transport;
+
+use crate::{Auth, Cluster, Ending, LinkLog, Order, PeerId, Reaction, Settings, Urls, Violation};
 
 /// Some model servers on loopback, which announce each other. Dropped, they all stop.
 #[derive(Debug)]
@@ -82,6 +86,7 @@ impl TcpCluster {
             let mut state = cluster.shared.lock();
             state.cluster.add_server(settings);
             state.listeners.push(None);
+            state.transports.push(Transport::default());
             listeners.push(listener);
         }
         for (place, listener) in listeners.into_iter().enumerate() {
@@ -124,6 +129,27 @@ impl TcpCluster {
         self.shared.lock().cluster.violations().to_vec()
     }
 
+    /// Waits until a client does what it must not do, or publishes to [`Settings::orders`], for so long at most. What this
+    /// returns is forgotten.
+    pub fn wait_for_news(&self, timeout: Duration) -> (Vec<Violation>, Vec<Order>) {
+        let until = Instant::now() + timeout;
+        let mut state = self.shared.lock();
+        loop {
+            let news = (state.cluster.take_violations(), state.cluster.take_orders());
+            let left = until.saturating_duration_since(Instant::now());
+            if !news.0.is_empty() || !news.1.is_empty() || left.is_zero() {
+                return news;
+            }
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// How many servers there are.
+    pub fn servers(&self) -> usize {
+        self.servers
+    }
+
     /// Publishes as if by another client.
     pub fn publish(&self, subject: &str, payload: &[u8]) {
         self.shared.lock().cluster.publish(subject, None, payload);
@@ -133,7 +159,9 @@ impl TcpCluster {
 
 impl Drop for TcpCluster {
     fn drop(&mut self) {
-        for place in 0..self.servers {
+        // Fewer where a port was not free.
+        let listening = self.shared.lock().listeners.len();
+        for place in 0..listening {
             self.server(place).crash();
         }
         self.shared.lock().stopped = true;
@@ -170,6 +198,31 @@ impl TcpServer {
     /// Changes its settings; links to come see them.
     pub fn set(&self, change: impl FnOnce(&mut Settings)) {
         change(self.shared.lock().cluster.settings_mut(self.place));
+    }
+
+    /// Changes how its bytes travel, at once.
+    pub fn set_transport(&self, change: impl FnOnce(&mut Transport)) {
+        change(&mut self.shared.lock().transports[self.place]);
+        self.shared.changed.notify_all();
+    }
+
+    /// Does this on every link that is past its handshake.
+    pub fn react(&self, reactions: &[Reaction]) {
+        let now = self.shared.now();
+        let mut state = self.shared.lock();
+        for peer in state.cluster.ready_links(self.place) {
+            for reaction in reactions {
+                state.cluster.reaction(now, peer, reaction.clone());
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Sends INFO as it is now to every link that is past its handshake.
+    pub fn announce(&self) {
+        self.shared.lock().cluster.announce(self.place);
+        self.shared.changed.notify_all();
     }
 
     /// From now on every client is refused (`Authorization Violation`), or none again. Links that are up stay.
@@ -252,6 +305,7 @@ struct State {
     cluster: Cluster,
     listeners: Vec<Option<Listener>>,
     sockets: Vec<Socket>,
+    transports: Vec<Transport>,
     stopped: bool,
 }
 
@@ -323,22 +377,36 @@ impl Shared {
         });
         drop(state);
         let (reader, writer) = (Arc::clone(self), Arc::clone(self));
-        thread::spawn(move || reader.read(peer, stream));
-        thread::spawn(move || writer.write(peer, written));
+        thread::spawn(move || reader.read(place, peer, stream));
+        thread::spawn(move || writer.write(place, peer, written));
         Some(())
     }
 
-    fn read(&self, peer: PeerId, mut stream: TcpStream) {
+    fn read(&self, place: usize, peer: PeerId, mut stream: TcpStream) {
         let mut buffer = vec![0; 64 * 1024];
-        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        loop {
+            let transport = self.may_read(place, peer);
+            let room = transport.room(buffer.len());
+            let Ok(count @ 1..) = stream.read(&mut buffer[..room]) else {
+                return self.finish(peer);
+            };
             let now = self.now();
             self.lock().cluster.receive(now, peer, &buffer[..count]);
             self.changed.notify_all();
+            thread::sleep(transport.rest(count));
         }
-        self.finish(peer);
     }
 
-    fn write(&self, peer: PeerId, mut stream: TcpStream) {
+    /// Waits until something may be read, or the link has ended.
+    fn may_read(&self, place: usize, peer: PeerId) -> Transport {
+        let mut state = self.lock();
+        while state.transports[place].stopped_reading && state.cluster.ending(peer).is_none() {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.transports[place]
+    }
+
+    fn write(&self, place: usize, peer: PeerId, mut stream: TcpStream) {
         loop {
             let mut state = self.lock();
             while !state.cluster.has_output(peer) && state.cluster.ending(peer).is_none() {
@@ -346,9 +414,13 @@ impl Shared {
             }
             let output = state.cluster.take_output(peer);
             let ending = state.cluster.ending(peer);
+            let transport = state.transports[place];
             drop(state);
-            if !output.is_empty() && stream.write_all(&output).is_err() {
-                return self.finish(peer);
+            for piece in transport.pieces(&output) {
+                if stream.write_all(piece).is_err() {
+                    return self.finish(peer);
+                }
+                thread::sleep(transport.write_pause);
             }
             match ending {
                 None => {}

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use nats_conn_sm::Timestamp;
 
-use super::check::lines;
 use super::input::Input;
 use super::scope::Scope;
+use super::tell::consequences;
 use super::world::World;
 
 /// Inputs of one life.
@@ -64,7 +64,7 @@ fn compare(one: &World, other: &World, seen: &mut Agreement) -> Result<(), Strin
         let (mut one, mut other) = (one.clone(), other.clone());
         one.apply(input)?;
         other.apply(input)?;
-        let said = [lines(one.events()), lines(other.events())];
+        let said = [consequences(&one), consequences(&other)];
         if said[0] != said[1] {
             return Err(format!("{input}: {said:?}"));
         }
@@ -93,7 +93,7 @@ fn choose(world: &World, dice: &mut Dice) -> Option<Input> {
     for _ in 0..100 {
         let input = *possible.get(dice.below(possible.len().max(1)))?;
         let of = match input {
-            Input::Close | Input::Drain => 40,
+            Input::Close | Input::Abort | Input::Drain => 40,
             _ if world.is_fault(input) => 50,
             _ => 1,
         };

@@ -1,15 +1,22 @@
 //! What always has to hold.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use nats_conn_sm::{
-    ConnectionEvent, Event, FlushId, LinkEnd, LinkId, Progress, Publish, ReceiveBuf, SendBuf, State,
+    ConnectionEvent, Delivery, Event, FlushId, LinkEnd, LinkId, Progress, Publish, ReceiveBuf, RequestId,
+    RoundTripId, SendBuf, State,
 };
 use nats_proto::Subject;
 
-use super::world::{Stage, World};
+use super::driver::Stage;
+use super::publishes::Publishes;
+use super::server::{Frame, Server};
+use super::world::World;
 use crate::grammar::Grammar;
-use crate::story;
+
+/// How many messages a subscription with a maximum gets in all.
+pub(super) const MAX: u64 = 2;
 
 /// What a life has come to, as far as it is needed to judge what follows.
 #[derive(Clone, Debug, Default)]
@@ -18,18 +25,32 @@ pub(super) struct Checks {
     place: Place,
     subscription: Course,
     is_limited: bool,
+    /// The subscription is being drained, by itself or with all.
+    is_ending: bool,
+    /// Messages that the subscription got, on all links.
+    received: u64,
+    /// Those of them that came on earlier links than the one that has its SUB.
+    received_before: u64,
     request: Course,
+    /// Its number is compared, and is no part of the state.
+    request_id: Option<RequestId>,
+    /// The server has read the request.
+    is_request_read: bool,
     flush: Course,
     /// Its number is compared, and is no part of the state.
     flush_id: Option<FlushId>,
+    round_trip: Course,
+    /// Its number is compared, and is no part of the state.
+    round_trip_id: Option<RoundTripId>,
+    publishes: Publishes,
     is_draining: bool,
     is_drain_finished: bool,
-    /// Dials since time passed, and forced reconnects.
+    /// Dials since time passed; forced reconnects and new pools.
     dials: u8,
     forces: u8,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Place {
     #[default]
     Outside,
@@ -38,7 +59,7 @@ enum Place {
 }
 
 /// The life of an id.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Course {
     #[default]
     None,
@@ -59,42 +80,72 @@ impl Course {
 /// What is known.
 impl Checks {
     /// What is needed to judge what follows, and decides nothing.
-    pub(super) fn key(&self) -> impl std::fmt::Debug + '_ {
-        (&self.grammar, self.dials, self.forces)
+    pub(super) fn hash_judgement(&self, to: &mut impl Hasher) {
+        (&self.grammar, self.dials, self.forces).hash(to);
     }
 
     /// What decides what may follow.
-    pub(super) fn courses(&self) -> impl std::fmt::Debug + '_ {
+    pub(super) fn hash_courses(&self, to: &mut impl Hasher) {
         let Self {
             grammar: _,
             place,
             subscription,
             is_limited,
+            is_ending,
+            received,
+            received_before,
             request,
+            request_id: _,
+            is_request_read,
             flush,
             flush_id: _,
+            round_trip,
+            round_trip_id: _,
+            publishes,
             is_draining,
             is_drain_finished,
             dials: _,
             forces: _,
         } = self;
-        (
-            (place, subscription, is_limited, request, flush),
-            (is_draining, is_drain_finished),
-        )
+        (place, subscription, is_limited, is_ending).hash(to);
+        if *subscription == Course::Open {
+            (received, received_before).hash(to);
+        }
+        (request, is_request_read, flush, round_trip).hash(to);
+        (is_draining, is_drain_finished).hash(to);
+        publishes.hash(to);
     }
 
-    /// Whether there are a subscription, a request and a flush that are not settled.
-    pub(super) fn open(&self) -> [bool; 3] {
-        [self.subscription, self.request, self.flush].map(|course| course == Course::Open)
+    /// Whether a subscription, a request, a flush and a measurement are not settled.
+    pub(super) fn open(&self) -> [bool; 4] {
+        [self.subscription, self.request, self.flush, self.round_trip].map(|course| course == Course::Open)
     }
 
     pub(super) fn may_limit(&self) -> bool {
         self.has_subscription() && !self.is_limited
     }
 
+    pub(super) fn may_drain_subscription(&self) -> bool {
+        self.has_subscription() && !self.is_ending
+    }
+
     pub(super) fn has_subscription(&self) -> bool {
         self.subscription == Course::Open
+    }
+
+    /// There is a subscription that holds.
+    pub(super) fn wants_interest(&self) -> bool {
+        self.has_subscription() && !self.is_ending
+    }
+
+    pub(super) fn is_server_lying(&self) -> bool {
+        self.publishes.is_server_lying()
+    }
+
+    /// What is to be waited for: a subscription that is being drained, a request, a flush or a measurement.
+    pub(super) fn is_waiting(&self) -> bool {
+        let [subscription, request, flush, round_trip] = self.open();
+        (subscription && self.is_ending) || request || flush || round_trip
     }
 
     pub(super) fn is_drain_unfinished(&self) -> bool {
@@ -106,23 +157,41 @@ impl Checks {
     }
 
     pub(super) fn subscription_began(&mut self) {
-        (self.subscription, self.is_limited) = (Course::Open, false);
+        (self.subscription, self.is_limited, self.is_ending) = (Course::Open, false, false);
+        (self.received, self.received_before) = (0, 0);
     }
 
     pub(super) fn limited(&mut self) {
         self.is_limited = true;
     }
 
-    pub(super) fn request_began(&mut self) {
-        self.request = Course::Open;
+    pub(super) fn subscription_drains(&mut self) {
+        self.is_ending = true;
+    }
+
+    pub(super) fn request_began(&mut self, request: RequestId) {
+        (self.request, self.request_id) = (Course::Open, Some(request));
+        self.is_request_read = false;
+    }
+
+    pub(super) fn request_cancelled(&mut self) -> Result<(), String> {
+        self.request.settle("the request")
     }
 
     pub(super) fn flush_began(&mut self, flush: FlushId) {
         (self.flush, self.flush_id) = (Course::Open, Some(flush));
     }
 
+    pub(super) fn round_trip_began(&mut self, round_trip: RoundTripId) {
+        (self.round_trip, self.round_trip_id) = (Course::Open, Some(round_trip));
+    }
+
+    pub(super) fn publishes(&mut self) -> &mut Publishes {
+        &mut self.publishes
+    }
+
     pub(super) fn drain_began(&mut self) {
-        self.is_draining = true;
+        (self.is_draining, self.is_ending) = (true, true);
     }
 
     pub(super) fn drain_finished(&mut self) {
@@ -141,8 +210,9 @@ impl Checks {
 
 /// Events and bytes.
 impl Checks {
-    pub(super) fn event(&mut self, event: &Event) -> Result<(), String> {
+    pub(super) fn event(&mut self, event: &Event, delivery: Delivery) -> Result<(), String> {
         self.grammar.event(event)?;
+        self.publishes.event(event, delivery)?;
         match event {
             Event::Connection(ConnectionEvent::Connecting { .. }) => {
                 self.dials = self.dials.saturating_add(1)
@@ -153,21 +223,59 @@ impl Checks {
             Event::Connection(ConnectionEvent::Disconnected { .. }) => self.place = Place::Outside,
             Event::Connection(ConnectionEvent::Closed { .. }) => {
                 self.place = Place::Closed;
-                let open = [self.subscription, self.request, self.flush];
-                if open.contains(&Course::Open) {
-                    return Err(format!("closed before everything was settled: {self:?}"));
+                if self.open().contains(&true) {
+                    return Err(String::from("closed before everything was settled"));
                 }
             }
-            Event::Message { .. } if self.subscription != Course::Open => {
-                return Err(String::from("a message after the end of its subscription"));
-            }
+            Event::Message { .. } => self.message()?,
             Event::SubscriptionEnded { .. } => self.subscription.settle("the subscription")?,
-            Event::Response { .. } => self.request.settle("the request")?,
+            Event::Response { request, .. } if Some(*request) == self.request_id => {
+                self.request.settle("the request")?;
+            }
+            Event::Response { .. } => return Err(String::from("a response that nobody asked for")),
             Event::Flushed { flush, .. } if Some(*flush) == self.flush_id => {
-                self.flush.settle("the flush")?
+                self.flush.settle("the flush")?;
             }
             Event::Flushed { .. } => return Err(String::from("a flush that nobody asked for")),
+            Event::RoundTrip { round_trip, .. } if Some(*round_trip) == self.round_trip_id => {
+                self.round_trip.settle("the measurement")?;
+            }
+            Event::RoundTrip { .. } => return Err(String::from("a measurement that nobody asked for")),
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn message(&mut self) -> Result<(), String> {
+        if self.subscription != Course::Open {
+            return Err(String::from("a message after the end of its subscription"));
+        }
+        self.received = self.received.saturating_add(1);
+        if self.is_limited && self.received > MAX {
+            return Err(format!(
+                "the subscription gets message {} of {MAX}",
+                self.received
+            ));
+        }
+        Ok(())
+    }
+
+    /// The server has read these frames.
+    pub(super) fn read(
+        &mut self,
+        frames: &[Frame],
+        subscription: Option<u64>,
+        delivery: Delivery,
+    ) -> Result<(), String> {
+        for frame in frames {
+            match frame {
+                Frame::Publish(payload) => self.publishes.read(payload, delivery)?,
+                Frame::Request(_) if std::mem::replace(&mut self.is_request_read, true) => {
+                    return Err(String::from("the request reaches the server twice"));
+                }
+                Frame::Subscribe(sid) if Some(*sid) == subscription => self.received_before = self.received,
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -180,6 +288,43 @@ impl Checks {
             && let Some(line) = text.split("\r\n").find(|line| !allowed(line))
         {
             return Err(format!("{line:?} is written before the handshake's PONG"));
+        }
+        if text.contains("PUB q ") && self.request != Course::Open {
+            return Err(String::from("a request that is settled is written"));
+        }
+        Ok(())
+    }
+
+    /// What the server knows, once everything was written and processed, is what the application wants.
+    fn interest(&self, server: &Server, subscription: Option<u64>) -> Result<(), String> {
+        let told = subscription.and_then(|sid| server.told(sid));
+        let wanted = self.wants_interest();
+        let max = self.is_limited.then(|| MAX.saturating_sub(self.received_before));
+        // One that ends by its maximum does so at both ends.
+        let is_missing = told.is_none_or(|told| told.is_over && told.max.is_none());
+        match told {
+            _ if wanted && is_missing => {
+                return Err(String::from("the server was not told of the subscription"));
+            }
+            Some(told) if wanted && told.max != max => {
+                return Err(format!(
+                    "the server was told a maximum of {:?} instead of {max:?}",
+                    told.max
+                ));
+            }
+            _ => {}
+        }
+        let is_forgotten = |sid: u64| Some(sid) != subscription || !wanted;
+        if server
+            .interest()
+            .any(|(sid, told)| is_forgotten(sid) && !told.is_inbox && told.max.is_none())
+        {
+            return Err(String::from("the server still has a subscription that has ended"));
+        }
+        if self.request == Course::Open && !server.interest().any(|(_, told)| told.is_inbox) {
+            return Err(String::from(
+                "a request waits, and the server does not know the inbox",
+            ));
         }
         Ok(())
     }
@@ -203,12 +348,28 @@ impl World {
             Some(at) if is_closed => return Err(format!("it is closed and has a deadline at {at:?}")),
             _ => {}
         }
-        // A forced reconnect gives every server its turn again.
-        let most = self.scope.config.servers.len() as u64 * (1 + u64::from(self.checks.forces));
+        // A forced reconnect and a new pool give every server its turn again; one may be learned.
+        let learned = u64::from(self.scope.budget.infos > 0);
+        let servers = self.scope.config.servers.len() as u64 + learned;
+        let most = servers * (1 + u64::from(self.checks.forces));
         if u64::from(self.checks.dials) > most {
             return Err(format!("{} dials and no time has passed", self.checks.dials));
         }
-        Ok(())
+        self.check_interest()
+    }
+
+    fn check_interest(&self) -> Result<(), String> {
+        let resting = self.driver.as_ref().filter(|driver| {
+            driver.stage == Stage::Open && driver.tx.is_empty() && self.checks.is_in_session()
+        });
+        match resting {
+            Some(driver) => {
+                driver.expects.at_rest()?;
+                let subscription = self.subscription.map(|sid| sid.get());
+                self.checks.interest(&driver.server, subscription)
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_numbers(&self) -> Result<(), String> {
@@ -238,6 +399,11 @@ impl World {
     /// # Errors
     /// What does not hold.
     pub fn verify(&self) -> Result<(), String> {
+        self.verify_form(&self.form())
+    }
+
+    /// The same, given its form.
+    pub(super) fn verify_form(&self, form: &[u8]) -> Result<(), String> {
         let is_closed = self.connection.state() == State::Closed;
         let mut copy = self.clone();
         let (now, connection) = (copy.now, &mut copy.connection);
@@ -285,17 +451,9 @@ impl World {
         if action.is_some() || event.is_some() {
             return Err(format!("of what concerns nobody came {action:?} and {event:?}"));
         }
-        if copy.form() != self.form() {
+        if copy.form() != form {
             return Err(String::from("what concerns nobody has changed the state"));
         }
         Ok(())
     }
-}
-
-/// The line of a story.
-pub(super) fn lines(events: &[Event]) -> String {
-    let all = events
-        .iter()
-        .map(|event| story::line(event).unwrap_or_else(|| story::name(event).to_owned()));
-    all.collect::<Vec<_>>().join(", ")
 }

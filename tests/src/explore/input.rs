@@ -13,18 +13,28 @@ pub enum Input {
     Limit,
     /// The application ends its subscription.
     Unsubscribe,
+    /// The application drains its subscription.
+    DrainSubscription,
     /// The application asks.
     Request,
+    /// The application forgets its request.
+    Cancel,
     /// The application wants confirmation.
     Flush,
+    /// The application measures the round trip.
+    RoundTrip,
     /// The application begins to drain.
     Drain,
     /// Everything delivered was consumed.
     FinishDrain,
     /// The application closes.
     Close,
+    /// The application closes without writing what is queued.
+    Abort,
     /// The application wants another link.
     ForceReconnect,
+    /// The application replaces the pool by the servers of its settings.
+    NewPool,
     /// The next deadline comes.
     Timeout,
     /// The dial succeeds.
@@ -53,8 +63,10 @@ pub enum Input {
     SayAndEnd(Op),
     /// The server ends the link.
     Eof,
-    /// The link ends, and the driver does not know how much of the block was taken.
+    /// The link ends, and the driver does not know how much of the block was taken: nothing more was.
     EndUncertain,
+    /// The link ends, and the driver does not know how much of the block was taken: all of it was.
+    EndTaken,
 }
 
 /// What a server may send.
@@ -68,6 +80,8 @@ pub enum Op {
     InfoSmall,
     /// INFO that announces the end of the server.
     InfoLameDuck,
+    /// INFO that names a server that nobody has heard of.
+    InfoServers,
     /// PONG.
     Pong,
     /// PING.
@@ -129,8 +143,66 @@ impl Fault {
     }
 }
 
+impl Op {
+    /// As a story tells it.
+    fn words(self) -> String {
+        let words = match self {
+            Self::Info => "INFO",
+            Self::InfoTls => "INFO with tls_required",
+            Self::InfoSmall => "INFO with a max_payload of 1",
+            Self::InfoLameDuck => "INFO with ldm",
+            Self::InfoServers => "INFO with connect_urls",
+            Self::Pong => "PONG",
+            Self::Ping => "PING",
+            Self::Message => "a message",
+            Self::Reply => "the reply",
+            Self::NoResponders => "no_responders",
+            Self::Rubbish => "rubbish",
+            Self::Err(fault) => return format!("-ERR '{}'", fault.text()),
+        };
+        words.to_owned()
+    }
+}
+
+/// As a story tells it.
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(match self {
+            Self::Publish => "the application publishes",
+            Self::Subscribe => "the application subscribes",
+            Self::Limit => "the application wants two messages in all",
+            Self::Unsubscribe => "the application unsubscribes",
+            Self::DrainSubscription => "the application drains its subscription",
+            Self::Request => "the application sends a request",
+            Self::Cancel => "the application forgets its request",
+            Self::Flush => "the application flushes",
+            Self::RoundTrip => "the application measures the round trip",
+            Self::Drain => "the application drains the connection",
+            Self::FinishDrain => "the application has consumed everything",
+            Self::Close => "the application closes",
+            Self::Abort => "the application aborts",
+            Self::ForceReconnect => "the application forces a reconnect",
+            Self::NewPool => "the application replaces the pool",
+            Self::Timeout => "time passes until the next deadline",
+            Self::Connected => "the dial succeeds",
+            Self::DialFails => "the dial fails",
+            Self::TlsDone => "the TLS handshake succeeds",
+            Self::TlsFails => "the TLS handshake fails",
+            Self::WriteAll => "the transport takes the block",
+            Self::WriteOne => "the transport takes one byte of the block",
+            Self::WriteMost => "the transport takes all but one byte of the block",
+            Self::LastAnswer => "the driver gives its last answer about the link",
+            Self::Rest => "the server sends the rest",
+            Self::Eof => "the server ends the link",
+            Self::EndUncertain => {
+                "the link ends, the driver does not know what was taken, and nothing more was"
+            }
+            Self::EndTaken => "the link ends, the driver does not know what was taken, and all of it was",
+            Self::Say(op) => return write!(f, "the server sends {}", op.words()),
+            Self::Begin(op) => return write!(f, "the server sends the first half of {}", op.words()),
+            Self::SayAndEnd(op) => {
+                return write!(f, "the server sends {} and ends the link at once", op.words());
+            }
+        })
     }
 }

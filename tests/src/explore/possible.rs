@@ -1,10 +1,12 @@
 //! Which inputs are possible in a state, and what they cost.
 
 use nats_conn_sm::State;
+use nats_proto::Sid;
 
+use super::driver::{Driver, Stage};
 use super::input::{Fault, Input, Op};
 use super::scope::Budget;
-use super::world::{Driver, Stage, World};
+use super::world::World;
 
 impl World {
     /// What may happen next.
@@ -34,9 +36,10 @@ impl World {
     }
 
     fn application(&self, inputs: &mut Vec<Input>) {
-        inputs.extend([Input::Publish, Input::Drain, Input::Close, Input::ForceReconnect]);
+        inputs.extend([Input::Publish, Input::Drain, Input::Close, Input::Abort]);
+        inputs.extend([Input::ForceReconnect, Input::NewPool]);
         // Of these there is one at a time.
-        let begun = [Input::Subscribe, Input::Request, Input::Flush];
+        let begun = [Input::Subscribe, Input::Request, Input::Flush, Input::RoundTrip];
         let is_open = self.checks.open();
         inputs.extend(
             begun
@@ -51,6 +54,12 @@ impl World {
         if self.checks.has_subscription() {
             inputs.push(Input::Unsubscribe);
         }
+        if self.checks.may_drain_subscription() {
+            inputs.push(Input::DrainSubscription);
+        }
+        if is_open[1] {
+            inputs.push(Input::Cancel);
+        }
         if self.checks.is_drain_unfinished() {
             inputs.push(Input::FinishDrain);
         }
@@ -62,23 +71,27 @@ impl World {
             if !driver.is_cut {
                 inputs.extend([Input::WriteOne, Input::WriteMost]);
             }
-            inputs.push(Input::EndUncertain);
+            inputs.extend([Input::EndUncertain, Input::EndTaken]);
         }
         inputs.push(Input::Eof);
         if !driver.rest.is_empty() {
             return inputs.push(Input::Rest);
         }
-        let mut ops = vec![Op::Info, Op::InfoSmall, Op::Pong, Op::Rubbish];
+        let mut ops = vec![Op::Info, Op::InfoSmall, Op::InfoServers, Op::Pong, Op::Rubbish];
         ops.push(if driver.info_came {
             Op::InfoLameDuck
         } else {
             Op::InfoTls
         });
-        ops.extend(Fault::ALL.map(Op::Err));
+        let sid = self.subscription.map(Sid::get);
+        let is_told = sid.is_some_and(|sid| driver.server.told(sid).is_some());
+        // A server refuses no SUB that it has not read.
+        let may_refuse = |fault: &Fault| *fault != Fault::Subscription || is_told || sid.is_none();
+        ops.extend(Fault::ALL.into_iter().filter(may_refuse).map(Op::Err));
         if driver.info_came {
             ops.push(Op::Ping);
             if self.checks.is_in_session() {
-                if self.subscription.is_some() {
+                if is_told {
                     ops.push(Op::Message);
                 }
                 if self
@@ -99,6 +112,11 @@ impl World {
                 inputs.push(Input::SayAndEnd(op));
             }
         }
+    }
+
+    /// Whether this may happen any number of times: on a way without an end there is nothing else.
+    pub(super) fn is_free(&self, input: Input) -> bool {
+        self.price(input).is_none()
     }
 
     /// Whether something goes wrong.
@@ -127,12 +145,14 @@ impl World {
             Input::Subscribe => |budget| &mut budget.subscriptions,
             Input::Request => |budget| &mut budget.requests,
             Input::Flush => |budget| &mut budget.flushes,
+            Input::RoundTrip => |budget| &mut budget.round_trips,
             Input::Drain => |budget| &mut budget.drains,
-            Input::Close => |budget| &mut budget.closes,
+            Input::Close | Input::Abort => |budget| &mut budget.closes,
+            Input::NewPool => |budget| &mut budget.pools,
             Input::ForceReconnect => |budget| &mut budget.forces,
             Input::WriteOne | Input::WriteMost | Input::Begin(_) => |budget| &mut budget.parts,
             Input::Say(Op::Info) if first_info => return None,
-            Input::Say(Op::Info | Op::InfoLameDuck) => |budget| &mut budget.infos,
+            Input::Say(Op::Info | Op::InfoLameDuck | Op::InfoServers) => |budget| &mut budget.infos,
             Input::Say(Op::Pong) if awaited_pong => return None,
             Input::Say(Op::Ping) => |budget| &mut budget.pings,
             Input::Say(Op::Message | Op::Reply | Op::NoResponders) => |budget| &mut budget.messages,
@@ -140,10 +160,13 @@ impl World {
             | Input::SayAndEnd(_)
             | Input::Eof
             | Input::EndUncertain
+            | Input::EndTaken
             | Input::DialFails
             | Input::TlsFails => |budget| &mut budget.faults,
             Input::Limit
             | Input::Unsubscribe
+            | Input::DrainSubscription
+            | Input::Cancel
             | Input::FinishDrain
             | Input::Timeout
             | Input::Connected

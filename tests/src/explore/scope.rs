@@ -30,12 +30,16 @@ pub struct Budget {
     pub requests: u8,
     /// Flushes of the application.
     pub flushes: u8,
+    /// Measurements of the round trip.
+    pub round_trips: u8,
     /// Drains of the application.
     pub drains: u8,
-    /// Closes of the application.
+    /// Closes of the application, aborts included.
     pub closes: u8,
     /// Forced reconnects of the application.
     pub forces: u8,
+    /// New pools of the application.
+    pub pools: u8,
     /// Messages and replies of the server.
     pub messages: u8,
     /// PINGs of the server.
@@ -49,7 +53,7 @@ pub struct Budget {
 }
 
 impl Scope {
-    /// One server, this delivery, and nothing that may happen yet.
+    /// One server, this delivery, and nothing that may happen yet but one fault.
     pub fn new(delivery: Delivery) -> Self {
         let mut config = Config::new(vec![url("nats://n1.test:4222")]);
         config.randomize = false;
@@ -59,7 +63,10 @@ impl Scope {
         config.confirm_after = None;
         Self {
             config,
-            budget: Budget::default(),
+            budget: Budget {
+                faults: 1,
+                ..Budget::default()
+            },
             beginning: Vec::new(),
         }
     }

@@ -1,26 +1,40 @@
 //! Visiting all states, breadth first.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hasher};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nats_conn_sm::{State, Timestamp};
 
-use super::check::lines;
 use super::input::Input;
+use super::known::{Id, Known, NONE, hash};
+use super::life::{Longest, Steps};
 use super::scope::Scope;
+use super::tell::{tell, tell_cooperation};
 use super::world::World;
+
+/// When every life begins.
+pub(super) const BEGINNING: Timestamp = Timestamp::from_millis(1_000);
+/// In a world that cooperates everything is settled after so many steps and so much time at most. The longest wait is for
+/// the keep-alive, where nothing else makes the server confirm what was written.
+const STEPS: u32 = 100;
+const TIME: Duration = Duration::from_secs(180);
+/// How many steps of a world that cooperates in vain are told.
+const SHOWN: usize = 12;
+/// How often a search reports.
+const REPORT: usize = 1 << 16;
 
 /// How far a search is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// States that were visited.
     pub states: usize,
+    /// Of these, states in which not every input was tried, but only what a world that cooperates does.
+    pub unfinished: usize,
     /// Inputs that were tried in them.
     pub transitions: u64,
-    /// The length of the shortest way to the last state.
+    /// The length of the shortest way to the state that is farthest away.
     pub depth: usize,
     /// States in which the connection is closed.
     pub closed: usize,
@@ -30,6 +44,10 @@ pub struct Progress {
     pub waiting: usize,
     /// Since the beginning.
     pub took: Duration,
+    /// How many steps it takes at most, in a world that cooperates, until everything is settled; known at the end.
+    pub settled_after_steps: u32,
+    /// How much time passes at most until then.
+    pub settled_after: Duration,
 }
 
 /// What a search came to.
@@ -42,7 +60,9 @@ pub struct Outcome {
     /// What does not hold, if anything.
     pub found: Option<Found>,
     /// A life that leads to the state that was found last, which is one of those that are farthest away.
-    pub farthest: String,
+    pub farthest: Vec<Input>,
+    /// A life that leads to a state from which it takes longest until everything is settled.
+    pub slowest: Vec<Input>,
 }
 
 /// A state in which something does not hold.
@@ -52,159 +72,185 @@ pub struct Found {
     pub what: String,
     /// The inputs that lead to it.
     pub inputs: Vec<Input>,
-    /// The same with what came of them, a line each.
+    /// The same with what came of them, as a story.
     pub story: String,
 }
 
-/// Visits the states of this world until so many are known. `report` is called now and then.
-pub fn search(scope: &Arc<Scope>, most: usize, mut report: impl FnMut(Progress)) -> Outcome {
-    let began = Instant::now();
-    let first = World::new(scope, Timestamp::from_millis(1_000));
-    let mut known = HashSet::from([digest(&first)]);
-    let mut ways = Ways::default();
-    let mut progress = Progress {
-        states: 1,
-        ..Progress::default()
+/// Visits the states of this world until so many are known; of those that are left then, only the way is followed that a world
+/// takes that cooperates. `report` is called now and then.
+pub fn search(scope: &Arc<Scope>, most: usize, report: impl FnMut(Progress)) -> Outcome {
+    let mut search = Search {
+        scope,
+        most,
+        began: Instant::now(),
+        known: Known::default(),
+        steps: Steps::default(),
+        frontier: VecDeque::new(),
+        progress: Progress::default(),
+        slowest: 0,
     };
-    let mut level = vec![(ways.root(), first)];
-    let mut is_complete = true;
-    while !level.is_empty() {
-        let mut next = Vec::new();
-        let mut level_left = level.len();
-        for (way, world) in level {
-            level_left -= 1;
-            for input in world.possible() {
-                progress.transitions += 1;
-                let tried = try_input(&world, input).and_then(|after| {
-                    let digest = digest(&after);
-                    let is_new = !known.contains(&digest);
-                    if is_new {
-                        caught(|| after.verify())?;
-                    }
-                    Ok((after, digest, is_new))
-                });
-                let (after, digest, is_new) = match tried {
-                    Ok(tried) => tried,
-                    Err(what) => {
-                        progress.took = began.elapsed();
-                        let mut inputs = ways.to(way);
-                        inputs.push(input);
-                        let story = tell(scope, &inputs);
-                        let found = Some(Found { what, inputs, story });
-                        return Outcome {
-                            progress,
-                            is_complete: false,
-                            found,
-                            farthest: String::new(),
-                        };
-                    }
-                };
-                if !is_new {
-                    continue;
-                }
-                if progress.states >= most {
-                    is_complete = false;
-                    continue;
-                }
-                known.insert(digest);
-                progress.states += 1;
-                match after.connection().state() {
-                    State::Closed => progress.closed += 1,
-                    State::Connected => progress.connected += 1,
-                    _ => {}
-                }
-                if progress.states.is_multiple_of(10_000) {
-                    (progress.took, progress.waiting) = (began.elapsed(), next.len() + level_left);
-                    report(progress);
-                }
-                next.push((ways.add(way, input), after));
-            }
-        }
-        if !next.is_empty() {
-            progress.depth += 1;
-        }
-        level = next;
-    }
-    (progress.took, progress.waiting) = (began.elapsed(), 0);
-    Outcome {
-        progress,
-        is_complete,
-        found: None,
-        farthest: tell(scope, &ways.to(ways.last())),
-    }
+    let found = match search.run(report) {
+        Ok(()) => search.judge_ways(),
+        Err(found) => Some(found),
+    };
+    search.outcome(found)
 }
 
-fn try_input(world: &World, input: Input) -> Result<World, String> {
-    caught(|| {
-        let mut after = world.clone();
-        after.apply(input).map(|()| after)
-    })
+struct Search<'a> {
+    scope: &'a Arc<Scope>,
+    most: usize,
+    began: Instant,
+    known: Known,
+    steps: Steps,
+    /// The states whose inputs were not tried, in the order of their numbers.
+    frontier: VecDeque<World>,
+    progress: Progress,
+    /// The state from which it takes longest until everything is settled.
+    slowest: Id,
+}
+
+impl Search<'_> {
+    fn run(&mut self, mut report: impl FnMut(Progress)) -> Result<(), Found> {
+        let first = caught(|| World::begin(self.scope, BEGINNING));
+        let first = first.map_err(|what| self.found(what, Vec::new()))?;
+        self.known.add(hash(&first.key(first.form())), NONE, None);
+        self.frontier.push_back(first);
+        let (mut id, mut level_end, mut reported): (Id, usize, usize) = (0, 1, REPORT);
+        while let Some(world) = self.frontier.pop_front() {
+            if id as usize == level_end {
+                self.progress.depth += 1;
+                level_end = self.known.len();
+            }
+            self.expand(id, &world)?;
+            id += 1;
+            if self.known.len() >= reported {
+                reported = self.known.len() + REPORT;
+                self.note();
+                report(self.progress);
+            }
+        }
+        Ok(())
+    }
+
+    fn expand(&mut self, id: Id, world: &World) -> Result<(), Found> {
+        match world.connection().state() {
+            State::Closed => self.progress.closed += 1,
+            State::Connected => self.progress.connected += 1,
+            _ => {}
+        }
+        let cooperation = world.cooperate();
+        if self.known.len() < self.most {
+            let inputs = world.possible();
+            if let Some(input) = cooperation.filter(|input| !inputs.contains(input)) {
+                let what = format!("a world that cooperates cannot go on with: {input}");
+                return Err(self.found(what, self.known.way(id)));
+            }
+            for input in inputs {
+                self.follow(id, world, input, Some(input) == cooperation)?;
+            }
+        } else {
+            self.progress.unfinished += 1;
+            if let Some(input) = cooperation {
+                self.follow(id, world, input, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, id: Id, world: &World, input: Input, is_cooperation: bool) -> Result<(), Found> {
+        self.progress.transitions += 1;
+        let known = &self.known;
+        let tried = caught(|| {
+            let mut after = world.clone();
+            after.apply(input)?;
+            let form = after.form();
+            let hash = hash(&after.key(form.clone()));
+            if !known.contains(hash) {
+                after.verify_form(&form)?;
+            }
+            Ok((after, hash))
+        });
+        let (mut after, hash) = tried.map_err(|what| {
+            let mut inputs = self.known.way(id);
+            inputs.push(input);
+            self.found(what, inputs)
+        })?;
+        let (next, is_new) = self.known.add(hash, id, Some(input));
+        let passed = after.now().since(world.now());
+        if is_cooperation {
+            self.steps
+                .follows(id, next, u32::try_from(passed.as_millis()).unwrap_or(u32::MAX));
+        }
+        if passed.is_zero() && world.is_free(input) {
+            self.steps.timeless(id, next);
+        }
+        if is_new {
+            after.forget();
+            self.frontier.push_back(after);
+        }
+        Ok(())
+    }
+
+    /// What holds of ways.
+    fn judge_ways(&mut self) -> Option<Found> {
+        let states = self.known.len();
+        let longest = match self.steps.settles(states) {
+            Ok(longest) => longest,
+            Err(state) => {
+                let what = "if the world cooperates from here on, the connection never comes to rest";
+                return Some(self.found_live(what.to_owned(), self.known.way(state)));
+            }
+        };
+        let Longest { steps, millis, .. } = longest;
+        self.progress.settled_after_steps = steps;
+        self.progress.settled_after = Duration::from_millis(millis);
+        self.slowest = longest.from;
+        if steps > STEPS || self.progress.settled_after > TIME {
+            let what = format!(
+                "if the world cooperates from here on, it takes {steps} steps and {millis} ms at most"
+            );
+            return Some(self.found_live(what, self.known.way(longest.from)));
+        }
+        let circle = self.steps.circle(states)?;
+        let what = "it can come back to this state although no time passes";
+        Some(self.found(what.to_owned(), self.known.way(circle)))
+    }
+
+    fn found(&self, what: String, inputs: Vec<Input>) -> Found {
+        let story = tell(self.scope, &inputs);
+        Found { what, inputs, story }
+    }
+
+    /// With what a world does then that cooperates.
+    fn found_live(&self, what: String, inputs: Vec<Input>) -> Found {
+        let story = tell_cooperation(self.scope, &inputs, SHOWN);
+        Found { what, inputs, story }
+    }
+
+    fn note(&mut self) {
+        self.progress.states = self.known.len();
+        self.progress.waiting = self.frontier.len();
+        self.progress.took = self.began.elapsed();
+    }
+
+    fn outcome(mut self, found: Option<Found>) -> Outcome {
+        self.note();
+        let last = u32::try_from(self.known.len().saturating_sub(1)).unwrap_or_default();
+        Outcome {
+            progress: self.progress,
+            is_complete: found.is_none() && self.progress.unfinished == 0,
+            found,
+            farthest: self.known.way(last),
+            slowest: self.known.way(self.slowest),
+        }
+    }
 }
 
 /// A panic is something that does not hold.
-fn caught<T>(attempt: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(super) fn caught<T>(attempt: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(format!("panic: {}", text.unwrap_or_default()))
     })
-}
-
-/// Lives the life again, and tells it.
-fn tell(scope: &Arc<Scope>, inputs: &[Input]) -> String {
-    let mut world = World::new(scope, Timestamp::from_millis(1_000));
-    let mut story = format!("(the beginning): {}\n", lines(world.events()));
-    for &input in inputs {
-        match try_input(&world, input) {
-            Ok(after) => {
-                story.push_str(&format!("{input}: {}\n", lines(after.events())));
-                world = after;
-            }
-            Err(what) => story.push_str(&format!("{input}: {what}\n")),
-        }
-    }
-    story
-}
-
-/// 128 bits: states are too few for two of them to share one by chance.
-fn digest(world: &World) -> u128 {
-    let key = world.key();
-    let hash = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u8(salt);
-        hasher.write(&key);
-        u128::from(hasher.finish())
-    };
-    hash(0) << 64 | hash(1)
-}
-
-/// The shortest way to each state: the state before it, and the input.
-#[derive(Default)]
-struct Ways(Vec<(u32, Option<Input>)>);
-
-impl Ways {
-    fn root(&mut self) -> u32 {
-        self.0.push((0, None));
-        0
-    }
-
-    fn add(&mut self, before: u32, input: Input) -> u32 {
-        self.0.push((before, Some(input)));
-        u32::try_from(self.0.len() - 1).expect("fewer states than that")
-    }
-
-    fn last(&self) -> u32 {
-        u32::try_from(self.0.len().saturating_sub(1)).unwrap_or(u32::MAX)
-    }
-
-    fn to(&self, state: u32) -> Vec<Input> {
-        let mut inputs = Vec::new();
-        let mut place = state;
-        while let (before, Some(input)) = self.0[place as usize] {
-            inputs.push(input);
-            place = before;
-        }
-        inputs.reverse();
-        inputs
-    }
 }

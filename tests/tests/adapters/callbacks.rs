@@ -74,6 +74,16 @@ scenarios! {
         assert_fails_once(&mut watch, "dial", "the server selector").await;
     }
 
+    async fn a_delay_that_panics_fails_the_attempt_that_it_was_asked_about(adapter) {
+        let (cluster, once) = (Model::start(1), Once::default());
+        let options = stubborn(&cluster.urls()).reconnect_delay(move |_, _| {
+            once.call();
+            Duration::ZERO
+        });
+        let (_client, mut watch) = adapter.start(options);
+        assert_fails_once(&mut watch, "dial", "the reconnect delay").await;
+    }
+
     async fn a_selector_that_panicked_about_an_attempt_that_was_called_off_fails_no_other(adapter) {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
         let (cluster, calls) = (Model::start(1), AtomicUsize::new(0));

@@ -52,6 +52,7 @@ mod cancel;
 mod captured;
 mod confirmed;
 mod drain;
+mod durations;
 mod ending;
 mod events;
 mod failover;

@@ -122,7 +122,7 @@ scenarios! {
         let options = options(&server.client_url_with("ann:s3cret")).name(&name);
         let client = soon(adapter.connect(options)).await.expect("a session");
         for _ in 0..20 {
-            soon(client.publish(&subject("secret.plan"), "x")).await.expect("room");
+            soon(client.publish("secret.plan", "x")).await.expect("room");
         }
         soon(client.flush()).await.expect("a session");
         let refusals = || span_of(&name).told.into_iter().filter(|told| told.name() == "permission_denied");

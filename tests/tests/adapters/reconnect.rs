@@ -1,8 +1,8 @@
 //! From one link to the next: what is lost, what is kept, and which server is dialled.
 
 use std::io::{Read, Write};
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 
 use nats_conn_client::machine::{DropReason, RemovalReason};
 use nats_conn_client::{
@@ -261,6 +261,45 @@ scenarios! {
         client.force_reconnect().expect("a session");
         assert_eq!(watch.session().await, second.urls());
         assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    async fn a_delay_is_asked_for_at_every_attempt_and_leaves_the_choice_of_the_server(adapter) {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
+        let cluster = Model::start(1);
+        let list = format!("{nobody},{}", cluster.urls());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let asking = asked.clone();
+        let first = format!("nats://{nobody}");
+        let named = first.clone();
+        let options = options(&list).randomize(false).reconnect_delay(move |attempt, status| {
+            let server = status.server.to_string();
+            // Between the servers of a round, too; the backoff of the options does not count.
+            let delay = Duration::from_millis(if server == named { 0 } else { 20 });
+            asking.lock().expect("nobody panics").push((attempt, server, delay));
+            delay
+        });
+        let mut backoff = Backoff::default();
+        (backoff.base, backoff.max) = (LIMIT * 2, LIMIT * 2);
+        let (_client, mut watch) = adapter.start(options.backoff(backoff));
+        watch.until("connected").await;
+        // The second attempt of each server is after a round of failures.
+        cluster.server(0).crash();
+        watch.until("disconnected").await;
+        for _ in 0..2 {
+            watch.until("connect_failed").await;
+        }
+        cluster.server(0).restart().expect("its port");
+        watch.until("reconnected").await;
+        let asked = asked.lock().expect("nobody panics");
+        let of = |server: &str| asked.iter().filter(|(_, of, _)| of == server).map(|(attempt, ..)| *attempt).collect::<Vec<_>>();
+        assert_eq!(of(&first)[..2], [1, 2], "{asked:?}");
+        assert_eq!(of(&cluster.urls())[..2], [1, 1], "it worked: {asked:?}");
+        let waits: Vec<_> = watch.seen().iter().filter_map(|event| match event {
+            ClientEvent::Connection(ConnectionEvent::BackoffWait { delay, .. }) => Some(*delay),
+            _ => None,
+        }).collect();
+        let wanted: Vec<_> = asked.iter().map(|(.., delay)| *delay).filter(|delay| !delay.is_zero()).collect();
+        assert_eq!(waits, wanted, "each delay that is not zero is waited for, and nothing else");
     }
 
     async fn what_an_older_server_cannot_take_is_dropped_and_reported(adapter) {

@@ -1,9 +1,10 @@
 //! Every kind of TLS, against real servers.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nats_conn_client::machine::{AttemptError, AttemptFailure, LinkEnd, Phase};
 use nats_conn_client::{ServerUrl, TlsOptions, rustls};
@@ -65,6 +66,70 @@ fn trusting(ca: &Path) -> TlsOptions {
     TlsOptions::new().with_ca_file(ca)
 }
 
+/// Runs this scenario in another process, which is told the URL and trusts the authorities in this file as those of the
+/// system: in this one they cannot be changed. What it printed is the error.
+async fn another_process(
+    test: &str,
+    adapter: Adapter,
+    version: Version,
+    url: &str,
+    authorities: &Path,
+) -> Result<(), String> {
+    let version = if version == Version::V2_9 { "v2_9" } else { "v2_15" };
+    let test = format!("tls::{test}::{}::{version}", adapter.name());
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command
+        .args(["--exact", &test, "--nocapture"])
+        .env(SERVER, url)
+        .env("SSL_CERT_FILE", authorities)
+        .env_remove("SSL_CERT_DIR");
+    let output = soon(elsewhere(move || command.output().expect("another process"))).await;
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    if output.status.success() && text[0].contains("1 passed") {
+        Ok(())
+    } else {
+        Err(text.concat())
+    }
+}
+
+/// A file whose contents are handed to whoever opens it, once.
+struct Pipe {
+    path: PathBuf,
+    opened: Arc<AtomicBool>,
+}
+
+impl Pipe {
+    /// One beside these files.
+    fn new(files: &TlsFiles, contents: &[u8]) -> Self {
+        let path = files.ca.with_extension("pipe");
+        let _ = std::fs::remove_file(&path);
+        let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+        assert!(made.success());
+        let opened = Arc::new(AtomicBool::new(false));
+        let (at, noting, contents) = (path.clone(), opened.clone(), contents.to_vec());
+        std::thread::spawn(move || {
+            // Waits until somebody reads.
+            let mut pipe = std::fs::File::create(at).expect("a pipe");
+            noting.store(true, Ordering::SeqCst);
+            let _ = pipe.write_all(&contents);
+        });
+        Self { path, opened }
+    }
+
+    fn was_opened(self) -> bool {
+        self.opened.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        if !self.opened.load(Ordering::SeqCst) {
+            // So that the thread ends.
+            let _ = std::fs::read(&self.path);
+        }
+    }
+}
+
 scenarios! {
     async fn a_url_or_a_server_may_ask_for_it(adapter, version) {
         let files = TlsFiles::new();
@@ -103,8 +168,14 @@ scenarios! {
         let other = TlsFiles::new();
         let why = mistrust(adapter, options(&server.tls_url()).tls(trusting(&other.ca))).await;
         assert!(why.contains("UnknownIssuer") || why.contains("BadSignature"), "{why}");
+        // What the system trusts, and how to trust more.
         let why = mistrust(adapter, options(&server.tls_url())).await;
-        assert!(why.contains("no authority is trusted"), "{why}");
+        assert!(
+            why.ends_with(
+                "UnknownIssuer: no authority that is trusted has signed it; name the one that has with TlsOptions::with_ca_file"
+            ),
+            "{why}"
+        );
         let why = mistrust(adapter, options(&server.tls_url()).tls(trusting(Path::new("/nowhere/ca.pem")))).await;
         assert!(why.contains("cannot read /nowhere/ca.pem"), "{why}");
         let why = mistrust(adapter, options(&server.tls_url()).tls(trusting(&files.key))).await;
@@ -278,10 +349,10 @@ scenarios! {
             let times = asked.len();
             drop(asked);
             match times {
-                1 => Err(LinkEnd::Tls { detail: "the vault is sealed".into() }),
+                1 => Err("the vault is sealed".to_owned()),
                 2 => panic!("the vault is on fire"),
-                3 => trusting(&wrong).client_config(),
-                _ => trusting(&right).client_config(),
+                3 => trusting(&wrong).client_config().map_err(|error| error.to_string()),
+                _ => trusting(&right).client_config().map_err(|error| error.to_string()),
             }
         });
         let (client, mut watch) = adapter.start(options(&server.tls_url()).tls(tls).retry_initial(true));
@@ -381,29 +452,37 @@ scenarios! {
         is_accepted(adapter, options(&server.tls_url()).tls(tls)).await;
     }
 
-    /// The system's certificates can be chosen for another process; in this one they cannot be changed.
-    async fn the_systems_authorities_are_trusted_if_that_is_configured(adapter, version) {
+    async fn the_systems_authorities_are_trusted_where_none_is_named(adapter, version) {
+        const TEST: &str = "the_systems_authorities_are_trusted_where_none_is_named";
         if let Ok(url) = std::env::var(SERVER) {
-            mistrust(adapter, options(&url)).await;
+            is_accepted(adapter, options(&url)).await;
             return is_accepted(adapter, options(&url).tls(TlsOptions::new().with_system_roots())).await;
+        }
+        let (files, other) = (TlsFiles::new(), TlsFiles::new());
+        let server = tls_server(version, &files);
+        another_process(TEST, adapter, version, &server.tls_url(), &files.ca).await.expect("it is trusted");
+        // A server may ask for TLS, too.
+        another_process(TEST, adapter, version, &server.url(), &files.ca).await.expect("it is trusted");
+        let why = another_process(TEST, adapter, version, &server.tls_url(), &other.ca).await;
+        let why = why.expect_err("another authority");
+        assert!(why.contains("UnknownIssuer") || why.contains("BadSignature"), "{why}");
+        let why = another_process(TEST, adapter, version, &server.tls_url(), Path::new("/nowhere/ca.pem")).await;
+        let why = why.expect_err("no authority");
+        assert!(why.contains("the system has no root certificates"), "{why}");
+        assert!(why.contains("name an authority with TlsOptions::with_ca_file"), "{why}");
+    }
+
+    async fn authorities_that_are_named_are_trusted_in_place_of_those_of_the_system(adapter, version) {
+        const TEST: &str = "authorities_that_are_named_are_trusted_in_place_of_those_of_the_system";
+        if let Ok(url) = std::env::var(SERVER) {
+            let named = TlsFiles::new();
+            mistrust(adapter, options(&url).tls(trusting(&named.ca))).await;
+            let both = trusting(&named.ca).with_system_roots();
+            return is_accepted(adapter, options(&url).tls(both)).await;
         }
         let files = TlsFiles::new();
         let server = tls_server(version, &files);
-        mistrust(adapter, options(&server.tls_url()).tls(TlsOptions::new().with_system_roots())).await;
-        let version = if version == Version::V2_9 { "v2_9" } else { "v2_15" };
-        let test = format!("tls::the_systems_authorities_are_trusted_if_that_is_configured::{}::{version}", adapter.name());
-        let output = elsewhere(move || {
-            Command::new(std::env::current_exe().expect("this program"))
-                .args(["--exact", &test, "--nocapture"])
-                .env(SERVER, server.tls_url())
-                .env("SSL_CERT_FILE", &files.ca)
-                .env_remove("SSL_CERT_DIR")
-                .output()
-                .expect("another process")
-        });
-        let output = soon(output).await;
-        let output_text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && output_text.contains("1 passed"), "{output:?}");
+        another_process(TEST, adapter, version, &server.tls_url(), &files.ca).await.expect("as it says");
     }
 
     async fn nothing_is_read_for_a_plain_connection(adapter, version) {
@@ -411,6 +490,25 @@ scenarios! {
         let nowhere = Path::new("/nowhere/file.pem");
         let tls = trusting(nowhere).with_client_certificate(nowhere, nowhere);
         is_accepted(adapter, options(&server.url()).tls(tls)).await;
+    }
+
+    /// They are a pipe: what nobody reads stays in it.
+    async fn the_systems_authorities_are_read_for_tls_and_not_for_a_plain_connection(adapter, version) {
+        const TEST: &str = "the_systems_authorities_are_read_for_tls_and_not_for_a_plain_connection";
+        if let Ok(url) = std::env::var(SERVER) {
+            return is_accepted(adapter, options(&url)).await;
+        }
+        let files = TlsFiles::new();
+        let authority = std::fs::read(&files.ca).expect("a certificate");
+        for (server, reads) in [
+            (real_server(version, ServerConfig::new()), false),
+            (tls_server(version, &files), true),
+        ] {
+            let pipe = Pipe::new(&files, &authority);
+            let done = another_process(TEST, adapter, version, &server.url(), &pipe.path).await;
+            done.expect("a session");
+            assert_eq!(pipe.was_opened(), reads, "{}", server.url());
+        }
     }
 
     async fn the_provider_of_the_process_is_neither_used_nor_set(adapter, version) {

@@ -13,26 +13,26 @@ use nats_conn_tests::tcp_server::TcpCluster;
 use crate::scene::*;
 
 /// How long one may take that has to end: an attempt has 5 s, and a server that refuses is tried for 10 s.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// An example that runs. Dropped, it is killed.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     name: String,
-    lines: Receiver<String>,
+    pub(crate) lines: Receiver<String>,
     errors: Option<thread::JoinHandle<String>>,
 }
 
 /// The output and exit status of one.
-struct Ended {
+pub(crate) struct Ended {
     name: String,
     status: Option<i32>,
-    lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     errors: String,
 }
 
 impl Running {
-    fn start(adapter: Adapter, example: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(adapter: Adapter, example: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(adapter.program(example))
             .args(arguments)
             .env_remove("RUST_BACKTRACE")
@@ -62,7 +62,7 @@ impl Running {
     }
 
     /// Asks it to end, as a person would.
-    fn ask_to_end(&mut self, adapter: Adapter) {
+    pub(crate) fn ask_to_end(&mut self, adapter: Adapter) {
         if matches!(adapter, Adapter::Std) {
             return drop(self.child.stdin.take());
         }
@@ -71,7 +71,7 @@ impl Running {
     }
 
     /// Waits for its end.
-    fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let until = Instant::now() + LIMIT;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
@@ -104,7 +104,7 @@ impl Drop for Running {
 
 impl Ended {
     /// It has succeeded.
-    fn went_well(&self) {
+    pub(crate) fn went_well(&self) {
         assert_eq!(
             (self.status, self.errors.as_str()),
             (Some(0), ""),
@@ -137,11 +137,14 @@ impl Ended {
 }
 
 /// An example, its arguments before the URL, and whether it continues without a server.
-const ALL: [(&str, &[&str]); 6] = [
+const ALL: [(&str, &[&str]); 9] = [
     ("publish", &["ex.a", "x"]),
     ("confirmed", &["ex.a", "x"]),
     ("request", &["ex.a", "x"]),
     ("drain", &[]),
+    ("headers", &[]),
+    ("queue_group", &[]),
+    ("several_replies", &[]),
     ("reply", &["ex.a"]),
     ("subscribe", &["ex.a"]),
 ];
@@ -151,11 +154,11 @@ fn run(adapter: Adapter, (example, arguments): (&str, &[&str]), url: &str) -> Ru
     Running::start(adapter, example, &arguments)
 }
 
-fn cluster(settings: Settings) -> TcpCluster {
+pub(crate) fn cluster(settings: Settings) -> TcpCluster {
     TcpCluster::start_with(vec![Settings { port: 0, ..settings }]).expect("a free port")
 }
 
-fn until(mut ready: impl FnMut() -> bool) {
+pub(crate) fn until(mut ready: impl FnMut() -> bool) {
     let end = Instant::now() + LIMIT;
     while !ready() {
         assert!(Instant::now() < end, "timed out");
@@ -259,7 +262,7 @@ consoles! {
         ];
         for (url, why) in wrong {
             // The last waits for a server, however long it takes.
-            let running: Vec<Running> = ALL[..5].iter().map(|example| run(adapter, *example, &url)).collect();
+            let running: Vec<Running> = ALL[..8].iter().map(|example| run(adapter, *example, &url)).collect();
             running.into_iter().for_each(|running| running.end().failed(why));
         }
     }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use nats_conn_sm::{
-    ConfigError, Connection, ConnectionEvent, Delivery, DropReason, Event, Timestamp, WhenFull,
+    ConfigError, Connection, ConnectionEvent, Delivery, DropReason, Event, LinkEnd, Publish, Timestamp,
+    WhenFull,
 };
-use nats_conn_tests::by_hand::START;
+use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::{Scenario, url};
 
@@ -246,4 +247,25 @@ fn at_least_once_what_was_written_is_unconfirmed_and_not_dropped_where_no_link_f
         let fates = hand.client.publish_fates();
         assert_eq!((fates.unconfirmed, fates.dropped, fates.settled), (3, 1, 4));
     }
+}
+
+// behaviour: 6.2, 6.5
+#[test]
+fn a_pong_does_not_confirm_what_the_driver_reports_as_not_written() {
+    let mut config = ByHand::config();
+    config.delivery = Delivery::AtLeastOnce;
+    let mut hand = ByHand::connected(config, "{}");
+    let link = hand.rx.link();
+    let subject = nats_conn_sm::proto::Subject::from_static("a");
+    hand.client.publish(Publish::new(&subject, "x")).expect("room");
+    hand.client.flush(START).expect("a session");
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    // A server that answers a PING before it can have read it, and is gone.
+    hand.read(b"PONG\r\n");
+    hand.client
+        .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
+    hand.events(START);
+    let fates = hand.client.publish_fates();
+    assert_eq!((fates.queued, fates.confirmed), (1, 0), "{fates:?}");
+    assert!(hand.client.queued() > 0, "its frame waits for the next link");
 }

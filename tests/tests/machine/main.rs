@@ -17,6 +17,7 @@ mod drain;
 mod drain_handlers;
 mod drain_requests;
 mod driver_contract;
+mod durations;
 mod errors;
 mod forced_reconnect;
 mod handshake;

@@ -48,15 +48,29 @@ pub fn tls_error(error: &io::Error) -> LinkEnd {
         return LinkEnd::Eof;
     }
     #[cfg(feature = "rustls")]
-    if let Some(error @ rustls::Error::AlertReceived(alert)) = rustls_error(error)
-        && wants_certificate(*alert)
+    if let Some(error) = rustls_error(error)
+        && let Some(hint) = hint(error)
     {
         return LinkEnd::Tls {
-            detail: format!("{}: does the peer want a client certificate?", detail(error)).into(),
+            detail: format!("{}: {hint}", detail(error)).into(),
         };
     }
     LinkEnd::Tls {
         detail: detail(error),
+    }
+}
+
+/// What to do about an error whose name in the library does not say it.
+#[cfg(feature = "rustls")]
+fn hint(error: &rustls::Error) -> Option<&'static str> {
+    match error {
+        rustls::Error::AlertReceived(alert) if wants_certificate(*alert) => {
+            Some("does the peer want a client certificate?")
+        }
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => Some(
+            "no authority that is trusted has signed it; name the one that has with TlsOptions::with_ca_file",
+        ),
+        _ => None,
     }
 }
 
@@ -149,5 +163,16 @@ mod tests {
         }
         let text = io_error(&alert(UnknownCA)).to_string();
         assert!(text.contains("UnknownCA"), "{text}");
+    }
+
+    #[cfg(feature = "rustls")]
+    #[test]
+    fn a_certificate_of_an_authority_that_is_not_trusted_says_how_to_trust_it() {
+        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let text = tls_error(&io::Error::new(io::ErrorKind::InvalidData, unknown)).to_string();
+        assert!(
+            text.ends_with("name the one that has with TlsOptions::with_ca_file"),
+            "{text}"
+        );
     }
 }

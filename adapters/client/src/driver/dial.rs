@@ -23,6 +23,9 @@ const LAST_RESORT: Duration = Duration::from_secs(1);
 /// Resolves the host of the target, and dials its addresses in the order of a [`Race`] until one is connected. The
 /// others are dropped then. It has no deadline of its own.
 ///
+/// Nothing here has to be [`Send`], so that runtimes with a thread per core use it, too: what it gives is `Send` where the
+/// streams, the dials and the timers are.
+///
 /// # Cancel safety
 /// Dropping it drops all dials that are under way. A name that is being resolved is resolved to its end.
 ///
@@ -34,8 +37,8 @@ pub async fn dial_all<S, D, T>(
     sleep: impl Fn(Duration) -> T,
 ) -> Result<S, LinkEnd>
 where
-    D: Future<Output = io::Result<S>> + Send,
-    T: Future<Output = ()> + Send,
+    D: Future<Output = io::Result<S>>,
+    T: Future<Output = ()>,
 {
     let mut race = target.resolve().await?;
     let mut dialling: Vec<(SocketAddr, Pin<Box<D>>)> = Vec::new();

@@ -73,6 +73,8 @@ impl<A> ConnectOptions<A> {
             resolver: self.resolver,
             local_address: self.local_address,
             selector: self.selector,
+            reconnect_delay: self.reconnect_delay,
+            read_buffer: self.read_buffer,
         });
         Ok(Prepared {
             client: Client::new(

@@ -9,7 +9,7 @@ use nats_conn_sm::{LinkEnd, ServerId, ServerStatus};
 use crate::core::panics::{caught, panicked};
 use crate::options::identity::Identity;
 use crate::options::resolver::Resolver;
-use crate::options::selector::{Selector, ServerChoice};
+use crate::options::selector::{ReconnectDelay, Selector, ServerChoice};
 use crate::options::tls::TlsOptions;
 
 /// How links are made.
@@ -26,14 +26,18 @@ pub struct LinkSetup {
     pub local_address: Option<SocketAddr>,
     /// Who chooses the next server.
     pub selector: Option<Selector>,
+    /// Who says how long to wait for it, where nobody chooses it.
+    pub reconnect_delay: Option<ReconnectDelay>,
+    /// For how many bytes a read makes room, at most.
+    pub read_buffer: usize,
 }
 
 impl LinkSetup {
-    /// The server of the next attempt and how long to wait for it, as the application's selector says; the defaults
-    /// where there is none.
+    /// The server of the next attempt and how long to wait for it, as the application's selector or delay says; the
+    /// defaults where there is none.
     ///
     /// # Errors
-    /// The selector panicked: the attempt that it was asked about ends so.
+    /// It panicked: the attempt that it was asked about ends so.
     pub fn choose(
         &self,
         servers: &[ServerStatus],
@@ -41,10 +45,20 @@ impl LinkSetup {
         delay: Duration,
     ) -> Result<(ServerId, Duration), LinkEnd> {
         let Some(select) = &self.selector else {
+            let delay = self.delay(servers, default, delay)?;
             return Ok((default, delay));
         };
         caught(|| select(&ServerChoice::new(servers, default, delay)))
             .map_err(|text| panicked("the server selector", &text))
+    }
+
+    fn delay(&self, servers: &[ServerStatus], next: ServerId, delay: Duration) -> Result<Duration, LinkEnd> {
+        let next = servers.iter().find(|status| status.server.id() == next);
+        let (Some(asked), Some(next)) = (&self.reconnect_delay, next) else {
+            return Ok(delay);
+        };
+        caught(|| asked(next.failures.saturating_add(1), next))
+            .map_err(|text| panicked("the reconnect delay", &text))
     }
 }
 

@@ -31,10 +31,9 @@ use crate::options::identity::{Answer, Challenge};
 const EVENTS_A_TURN: usize = 1024;
 /// Turns without yielding to the runtime.
 const TURNS_A_POLL: usize = 32;
-/// A read has room for so many bytes at least, and while much arrives for so many at most, unless one frame is
-/// larger.
+/// A read has room for so many bytes at least, and while much arrives for as many as the options say at most, unless one
+/// frame is larger.
 const READ_LEAST: usize = 8 << 10;
-const READ_MOST: usize = 64 << 10;
 /// How long a link is still read when it cannot be written to any more: the system does not always report its end at once.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
@@ -93,6 +92,7 @@ struct Outcome {
 impl<R: Runtime> Driver<R> {
     pub(crate) fn new(parts: DriverParts, runtime: Arc<R>) -> Self {
         let nowhere = LinkId::from_u64(0);
+        let habit = READ_LEAST.min(parts.setup.read_buffer);
         Self {
             shared: parts.shared,
             setup: parts.setup,
@@ -100,7 +100,7 @@ impl<R: Runtime> Driver<R> {
             rx: ReceiveBuf::new(nowhere),
             room: 0,
             unparsed: false,
-            habit: READ_LEAST,
+            habit,
             tx: SendBuf::new(nowhere),
             link: Link::Down,
             identity: None,
@@ -355,13 +355,18 @@ impl<R: Runtime> Driver<R> {
             return false;
         };
         let id = *id;
+        let most = self.setup.read_buffer;
         let buffer = self.rx.buffer_mut();
-        buffer.reserve(self.room.max(self.habit));
+        // The machine never asks for less than a usual read; for more where a frame is larger.
+        let frame = if self.room > READ_LEAST { self.room } else { 0 };
+        buffer.reserve(frame.max(self.habit));
         let spare = buffer.capacity() - buffer.len();
         match io.poll_read(cx, buffer) {
             Poll::Ready(Ok(0)) => self.lost(id, LinkEnd::Eof),
-            Poll::Ready(Ok(read)) if read == spare => self.habit = READ_MOST.min(self.habit * 2),
-            Poll::Ready(Ok(read)) if read < self.habit / 4 => self.habit = READ_LEAST.max(self.habit / 2),
+            Poll::Ready(Ok(read)) if read == spare => self.habit = most.min(self.habit * 2),
+            Poll::Ready(Ok(read)) if read < self.habit / 4 => {
+                self.habit = READ_LEAST.min(most).max(self.habit / 2)
+            }
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => self.lost(id, io_error(&error)),
             Poll::Pending => match &self.link {

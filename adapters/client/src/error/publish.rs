@@ -69,6 +69,12 @@ pub enum PublishError {
         /// The limit.
         max: usize,
     },
+    /// The machine gave a reason that is newer than this crate.
+    #[error("refused for a reason that this version has no name for: {code}")]
+    Other {
+        /// The stable name of the reason.
+        code: &'static str,
+    },
 }
 
 super::debug_as_display!(PublishError);
@@ -90,6 +96,7 @@ impl PublishError {
             machine::PublishError::ControlLineTooLong { size, max } => {
                 Self::ControlLineTooLong { subject, size, max }
             }
+            newer => Self::Other { code: newer.code() },
         }
     }
 
@@ -105,6 +112,7 @@ impl PublishError {
             Self::TooLarge { .. } => "too_large",
             Self::HeadersUnsupported => "headers_unsupported",
             Self::ControlLineTooLong { .. } => "control_line_too_long",
+            Self::Other { code } => code,
         }
     }
 }

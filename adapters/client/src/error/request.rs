@@ -103,6 +103,12 @@ pub enum RequestError {
         /// The limit.
         max: usize,
     },
+    /// The machine gave a reason that is newer than this crate.
+    #[error("refused for a reason that this version has no name for: {code}")]
+    Other {
+        /// The stable name of the reason.
+        code: &'static str,
+    },
 }
 
 super::debug_as_display!(RequestError);
@@ -156,6 +162,7 @@ impl From<PublishError> for RequestError {
             PublishError::ControlLineTooLong { subject, size, max } => {
                 Self::ControlLineTooLong { subject, size, max }
             }
+            PublishError::Other { code } => Self::Other { code },
         }
     }
 }
@@ -167,6 +174,7 @@ impl RequestError {
             machine::RequestStartError::Draining => Self::Draining,
             machine::RequestStartError::TooMany => Self::TooMany,
             machine::RequestStartError::Publish(error) => PublishError::refused(error, subject).into(),
+            newer => Self::Other { code: newer.code() },
         }
     }
 
@@ -179,6 +187,7 @@ impl RequestError {
             machine::RequestError::Closed => Self::Closed { written: true },
             machine::RequestError::Refused => Self::Refused { subject },
             machine::RequestError::Dropped => Self::Dropped { subject },
+            newer => Self::Other { code: newer.code() },
         }
     }
 
@@ -199,6 +208,7 @@ impl RequestError {
             Self::TooLarge { .. } => "too_large",
             Self::HeadersUnsupported => "headers_unsupported",
             Self::ControlLineTooLong { .. } => "control_line_too_long",
+            Self::Other { code } => code,
         }
     }
 
@@ -209,7 +219,7 @@ impl RequestError {
             Self::TimedOut { written, .. }
             | Self::Disconnected { written, .. }
             | Self::Closed { written } => *written,
-            Self::NoResponders { .. } | Self::Refused { .. } => true,
+            Self::NoResponders { .. } | Self::Refused { .. } | Self::Other { .. } => true,
             Self::Dropped { .. }
             | Self::Draining
             | Self::TooMany

@@ -14,7 +14,7 @@ pub enum StartError {
     /// A setting cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Two options say the same of who we are.
+    /// Two options say the same: of who we are, or of how long to wait for an attempt.
     #[error("{first} contradicts {second}: set one of them")]
     Contradiction {
         /// The name of one.

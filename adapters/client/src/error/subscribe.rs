@@ -56,6 +56,12 @@ pub enum SubscribeError {
         /// How long it was waited for.
         after: Duration,
     },
+    /// The machine gave a reason that is newer than this crate.
+    #[error("refused for a reason that this version has no name for: {code}")]
+    Other {
+        /// The stable name of the reason.
+        code: &'static str,
+    },
 }
 
 super::debug_as_display!(SubscribeError);
@@ -69,6 +75,7 @@ impl SubscribeError {
             machine::SubscribeError::ControlLineTooLong { size, max } => {
                 Self::ControlLineTooLong { filter, size, max }
             }
+            newer => Self::Other { code: newer.code() },
         }
     }
 
@@ -82,6 +89,7 @@ impl SubscribeError {
             Self::Refused { .. } => "refused",
             Self::Ended { .. } => "ended",
             Self::TimedOut { .. } => "timed_out",
+            Self::Other { code } => code,
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::error::request::RequestError;
 use crate::error::respond::RespondError;
 use crate::error::start::StartError;
 use crate::error::subscribe::SubscribeError;
+#[cfg(feature = "rustls")]
+use crate::error::tls::TlsError;
 
 /// Everything that can go wrong: each of the errors of this crate becomes one with `?`. It prints as the error that it
 /// is, with `{:?}`, too, so that `main` may return it:
@@ -65,6 +67,9 @@ pub enum Error {
     Config(#[from] ConfigError),
     /// Credentials could not be obtained.
     Auth(#[from] AuthError),
+    /// The settings of TLS cannot be used.
+    #[cfg(feature = "rustls")]
+    Tls(#[from] TlsError),
 }
 
 super::debug_as_display!(Error);
@@ -90,6 +95,8 @@ impl Error {
             Self::Header(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Auth(error) => error.code(),
+            #[cfg(feature = "rustls")]
+            Self::Tls(error) => error.code(),
         }
     }
 }

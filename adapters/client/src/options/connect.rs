@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nats_conn_sm::{
-    Backoff, Config, Delivery, LameDuckPolicy, MailboxLimits, RecordingOptions, ServerId, WhenFull,
+    Backoff, Config, Delivery, LameDuckPolicy, MailboxLimits, RecordingOptions, ServerId, ServerStatus,
+    WhenFull,
 };
 use nats_proto::{Limits, ServerUrl, Subject, UrlError};
 
@@ -17,10 +18,33 @@ use crate::core::recording::RecordingSink;
 use crate::error::start::StartError;
 use crate::options::identity::Identity;
 use crate::options::resolver::Resolver;
-use crate::options::selector::{Selector, ServerChoice};
+use crate::options::selector::{ReconnectDelay, Selector, ServerChoice};
 use crate::options::tls::TlsOptions;
 
 /// The settings of a connection. Nothing has to be set, and nothing is read from the environment.
+///
+/// # Times
+/// They mean what they say, here and wherever a call takes one: [`Duration::ZERO`] is at once, and [`Duration::MAX`] is never,
+/// or for ever. What cannot be at once is [`StartError::Config`]: `connect_timeout`, `ping_interval` and `drain_timeout` must not
+/// be zero. What follows from it:
+///
+/// | option | zero | `Duration::MAX` |
+/// |---|---|---|
+/// | [`connect_timeout`](Self::connect_timeout) | an error | an attempt takes as long as it takes |
+/// | [`ping_interval`](Self::ping_interval) | an error | no keep-alive, and no dead peer is found by it |
+/// | [`backoff`](Self::backoff): `base`, `max` | no wait | `base`: as long as `max`; both: until a reconnect is forced |
+/// | `Backoff::jitter` | no random part | one of up to half of `max` |
+/// | [`reconnect_delay`](Self::reconnect_delay), the wait of a [`server_selector`](Self::server_selector) | no wait | until a reconnect is forced |
+/// | [`min_stable`](Self::min_stable) | every session was a success | every lost link counts as a failed round |
+/// | [`auth_strike_gap`](Self::auth_strike_gap) | two equal refusals are enough | a server never leaves for them |
+/// | [`confirm_after`](Self::confirm_after) | not asked: the one exception | not asked |
+/// | [`lame_duck`](Self::lame_duck): `within` | moves at once | stays until the server closes the link |
+/// | [`drain_timeout`](Self::drain_timeout) | an error | a drain waits for all there is to wait for |
+/// | [`drain_hand`](Self::drain_hand), [`drain_patience`](Self::drain_patience) | nobody is waited for | only `drain_timeout` ends the wait |
+/// | [`close_timeout`](Self::close_timeout) | what is queued is dropped | a close waits until all of it is written |
+/// | [`request_timeout`](Self::request_timeout) | timed out, and not sent | waits until it is answered or the connection closes |
+/// | [`publish_timeout`](Self::publish_timeout) | room is there, or it fails | waits for room |
+/// | [`patience`](Self::patience) | reading never waits for a consumer | it waits for one that makes progress, between two keep-alives |
 ///
 /// `A` is where the connection lives; adapters have a name for the whole, such as
 /// `nats_conn_tokio::ConnectOptions`.
@@ -32,6 +56,8 @@ pub struct ConnectOptions<A> {
     pub(crate) resolver: Resolver,
     pub(crate) local_address: Option<SocketAddr>,
     pub(crate) selector: Option<Selector>,
+    pub(crate) reconnect_delay: Option<ReconnectDelay>,
+    pub(crate) read_buffer: usize,
     pub(crate) mailbox: MailboxLimits,
     pub(crate) patience: Duration,
     pub(crate) drain: DrainPatience,
@@ -76,6 +102,8 @@ impl<A> ConnectOptions<A> {
             resolver: Resolver::SYSTEM,
             local_address: None,
             selector: None,
+            reconnect_delay: None,
+            read_buffer: 64 << 10,
             mailbox: MailboxLimits::default(),
             patience: Duration::from_secs(1),
             drain: DrainPatience {
@@ -100,6 +128,8 @@ impl<A> ConnectOptions<A> {
             resolver: self.resolver,
             local_address: self.local_address,
             selector: self.selector,
+            reconnect_delay: self.reconnect_delay,
+            read_buffer: self.read_buffer,
             mailbox: self.mailbox,
             patience: self.patience,
             drain: self.drain,
@@ -208,12 +238,40 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// Chooses the server of each attempt. Called by the driver; it must not block. Default: the machine's order.
+    /// Chooses the server of each attempt, and how long to wait for it. Called by the driver; it must not block. A panic in
+    /// it fails the attempt. Where only the wait is to be another, there is [`reconnect_delay`](Self::reconnect_delay).
+    /// Default: the machine's order.
     pub fn server_selector(
         mut self,
         select: impl Fn(&ServerChoice<'_>) -> (ServerId, Duration) + Send + Sync + 'static,
     ) -> Self {
         self.selector = Some(Arc::new(select));
+        self.config.custom_selection = true;
+        self
+    }
+
+    /// Gives how long to wait before each attempt. It is given the number of the attempt with this server, 1 after one that
+    /// worked, and the server, which is that of the machine's order. [`Duration::ZERO`] is at once; [`Duration::MAX`] is
+    /// until a reconnect is forced, the servers are replaced, or the connection is closed. Only the very first attempt of a
+    /// connection waits for nothing, whatever this gives.
+    ///
+    /// It takes the place of [`backoff`](Self::backoff), which waits after each round of servers only: between servers of a
+    /// round, too, this is asked. A [`server_selector`](Self::server_selector) gives the wait itself: both are
+    /// [`StartError::Contradiction`]. Called by the driver; it must not block. A panic in it fails the attempt. Default: none.
+    ///
+    /// ```
+    /// # use nats_conn_client::ConnectOptions;
+    /// # use std::time::Duration;
+    /// # fn example<A>(options: ConnectOptions<A>) -> ConnectOptions<A> {
+    /// // As other clients do: 2 s between two attempts with one server, and none between servers.
+    /// options.reconnect_delay(|attempt, _| if attempt == 1 { Duration::ZERO } else { Duration::from_secs(2) })
+    /// # }
+    /// ```
+    pub fn reconnect_delay(
+        mut self,
+        delay: impl Fn(u32, &ServerStatus) -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        self.reconnect_delay = Some(Arc::new(delay));
         self.config.custom_selection = true;
         self
     }
@@ -237,7 +295,8 @@ impl<A> ConnectOptions<A> {
     }
 
     /// At most once: how long after a publish was handed out the server is asked to confirm what it has processed, unless
-    /// it has confirmed that before. Zero: it is asked only by a flush and the like. Default: 1 s.
+    /// it has confirmed that before. [`Duration::ZERO`] switches it off, as [`Duration::MAX`] does: the server is asked only by
+    /// a flush and the like. Default: 1 s.
     pub fn confirm_after(mut self, after: Duration) -> Self {
         self.config.confirm_after = Some(after).filter(|after| !after.is_zero());
         self
@@ -369,6 +428,14 @@ impl<A> ConnectOptions<A> {
         self
     }
 
+    /// For how many bytes a read makes room, at most; for more where a frame is larger, and memory that is there already is used.
+    /// Little spares memory where there are many connections: each holds the room of its next read. Much spares system calls
+    /// where much arrives. Less than 512 counts as 512, and more than 16 MiB as 16 MiB. Default: 64 KiB.
+    pub fn read_buffer(mut self, bytes: usize) -> Self {
+        self.read_buffer = bytes.clamp(512, 16 << 20);
+        self
+    }
+
     /// The local address to dial from. Default: the system chooses.
     pub fn local_address(mut self, address: SocketAddr) -> Self {
         self.local_address = Some(address);
@@ -404,6 +471,10 @@ impl<A> ConnectOptions<A> {
         if let Some((first, second)) = self.identity.contradiction() {
             return Err(StartError::Contradiction { first, second });
         }
+        if self.selector.is_some() && self.reconnect_delay.is_some() {
+            let (first, second) = ("server_selector", "reconnect_delay");
+            return Err(StartError::Contradiction { first, second });
+        }
         Ok(self.config.validate()?)
     }
 }
@@ -428,5 +499,22 @@ mod tests {
         let options = ConnectOptions::<()>::default();
         let servers: Vec<String> = options.config.servers.iter().map(ServerUrl::to_string).collect();
         assert_eq!(servers, ["nats://127.0.0.1:4222"]);
+    }
+
+    #[test]
+    fn who_chooses_the_server_also_chooses_the_wait() {
+        let options = ConnectOptions::<()>::default().reconnect_delay(|_, _| Duration::ZERO);
+        assert_eq!(options.check(), Ok(()));
+        let both = options.server_selector(|choice| (choice.default, choice.default_delay));
+        let (first, second) = ("server_selector", "reconnect_delay");
+        assert_eq!(both.check(), Err(StartError::Contradiction { first, second }));
+    }
+
+    #[test]
+    fn a_read_has_room_for_something_and_not_for_everything() {
+        for (bytes, expected) in [(0, 512), (1000, 1000), (usize::MAX, 16 << 20)] {
+            let options = ConnectOptions::<()>::default().read_buffer(bytes);
+            assert_eq!(options.read_buffer, expected);
+        }
     }
 }

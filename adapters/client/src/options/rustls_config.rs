@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::core::panics::caught;
+use crate::error::tls::TlsError;
 use crate::options::tls::TlsOptions;
 use crate::options::tls_cache::Files;
 
@@ -20,56 +21,51 @@ impl TlsOptions {
     ///
     /// # Errors
     /// What is wrong with the files, what is missing, or what the provider says.
-    pub fn client_config_for(&self, server: &Server) -> Result<Arc<ClientConfig>, LinkEnd> {
+    pub fn client_config_for(&self, server: &Server) -> Result<Arc<ClientConfig>, TlsError> {
         let Some(provider) = &self.provider else {
             return self.client_config();
         };
         let provided = caught(|| provider(server))
             .unwrap_or_else(|text| Err(format!("the provider of the configuration panicked: {text}")));
-        provided.map_err(|detail| LinkEnd::Tls {
-            detail: detail.into(),
-        })
+        provided.map_err(|detail| TlsError::Provider { detail })
     }
 
     /// The configuration of these options, without a [provider](Self::with_config_provider) being asked. Files are read
-    /// now, on this thread.
+    /// now, on this thread, and so are the roots of the system where they are trusted.
     ///
     /// The process-wide provider of rustls is neither used nor set: the feature `ring` or `aws-lc-rs` brings one,
-    /// `ring` where both are on.
+    /// `aws-lc-rs` where both are on.
     ///
     /// # Errors
     /// What is wrong with the files, or what is missing.
-    pub fn client_config(&self) -> Result<Arc<ClientConfig>, LinkEnd> {
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         if let Some(config) = &self.config {
             return Ok(config.clone());
         }
-        self.build().map_err(|detail| LinkEnd::Tls {
-            detail: detail.into(),
-        })
-    }
-
-    fn build(&self) -> Result<Arc<ClientConfig>, String> {
         self.built
             .config(self.read_files()?, |files| self.build_from(files))
     }
 
-    fn build_from(&self, files: &Files) -> Result<ClientConfig, String> {
+    fn build_from(&self, files: &Files) -> Result<ClientConfig, TlsError> {
         let builder = ClientConfig::builder_with_provider(provider()?)
             .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
+            .map_err(|error| TlsError::Library {
+                detail: error.to_string(),
+            })?
             .with_root_certificates(self.roots(files)?);
         let Some((chain, key)) = &files.client else {
             return Ok(builder.with_no_client_auth());
         };
-        let chain = certificates(chain).map_err(|error| format!("client certificate: {error}"))?;
+        let wrong = |detail| TlsError::ClientCertificate { detail };
+        let chain = certificates(chain).map_err(wrong)?;
         let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| format!("client key: not a PEM private key: {error}"))?;
+            .map_err(|error| wrong(format!("its key is no PEM private key: {error}")))?;
         builder
             .with_client_auth_cert(chain, key)
-            .map_err(|error| format!("client certificate: {error}"))
+            .map_err(|error| wrong(error.to_string()))
     }
 
-    fn read_files(&self) -> Result<Files, String> {
+    fn read_files(&self) -> Result<Files, TlsError> {
         let authorities = self
             .ca_files
             .iter()
@@ -82,22 +78,44 @@ impl TlsOptions {
         Ok(Files { authorities, client })
     }
 
-    fn roots(&self, files: &Files) -> Result<RootCertStore, String> {
+    fn roots(&self, files: &Files) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
         for (path, pem) in self.ca_files.iter().zip(&files.authorities) {
-            for certificate in certificates(pem).map_err(|error| format!("{}: {error}", path.display()))? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
+            let wrong = |detail| TlsError::Authority {
+                path: path.clone(),
+                detail,
+            };
+            for certificate in certificates(pem).map_err(wrong)? {
+                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
             }
         }
-        if self.system_roots {
-            add_system_roots(&mut roots)?;
-        }
-        if roots.is_empty() {
-            return Err("no authority is trusted: give a CA file, or ask for the system's roots".into());
+        if self.system_roots || self.ca_files.is_empty() {
+            self.add_system_roots(&mut roots)?;
         }
         Ok(roots)
+    }
+
+    #[cfg(feature = "system-roots")]
+    #[expect(clippy::unused_self, reason = "it needs them where the feature is off")]
+    fn add_system_roots(&self, roots: &mut RootCertStore) -> Result<(), TlsError> {
+        let found = rustls_native_certs::load_native_certs();
+        let why = found.errors.first().map(ToString::to_string);
+        // Systems carry a few certificates that no library likes.
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            let detail = why.unwrap_or_else(|| "none were found".into());
+            return Err(TlsError::NoSystemRoots { detail });
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "system-roots"))]
+    fn add_system_roots(&self, _: &mut RootCertStore) -> Result<(), TlsError> {
+        Err(if self.system_roots {
+            TlsError::SystemRootsNotBuilt
+        } else {
+            TlsError::NoAuthority
+        })
     }
 }
 
@@ -122,10 +140,14 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let wrong = |detail: String| TlsError::Unreadable {
+        path: path.to_owned(),
+        detail,
+    };
+    let mut pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
     if pem.starts_with(&[0xff, 0xfe]) || pem.starts_with(&[0xfe, 0xff]) {
-        return Err(format!("{} is UTF-16: save it as UTF-8", path.display()));
+        return Err(wrong("it is UTF-16, save it as UTF-8".into()));
     }
     skip_byte_order_marks(&mut pem);
     Ok(pem)
@@ -145,39 +167,20 @@ fn skip_byte_order_marks(pem: &mut Vec<u8>) {
     pem.append(&mut rest);
 }
 
-#[cfg(feature = "system-roots")]
-fn add_system_roots(roots: &mut RootCertStore) -> Result<(), String> {
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        let why = found
-            .errors
-            .first()
-            .map_or_else(String::new, |error| format!(": {error}"));
-        return Err(format!("the system has no root certificates{why}"));
-    }
-    // Systems carry a few certificates that no library likes.
-    roots.add_parsable_certificates(found.certs);
-    Ok(())
-}
-
-#[cfg(not(feature = "system-roots"))]
-fn add_system_roots(_: &mut RootCertStore) -> Result<(), String> {
-    Err("the system's roots were asked for, but the feature `system-roots` is off".into())
-}
-
-#[cfg(feature = "ring")]
-fn provider() -> Result<Arc<CryptoProvider>, String> {
-    Ok(Arc::new(rustls::crypto::ring::default_provider()))
-}
-
-#[cfg(all(feature = "aws-lc-rs", not(feature = "ring")))]
-fn provider() -> Result<Arc<CryptoProvider>, String> {
+#[cfg(feature = "aws-lc-rs")]
+fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
     Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
+// The default, which a program that also names the other does not want any more.
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
+    Ok(Arc::new(rustls::crypto::ring::default_provider()))
+}
+
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-fn provider() -> Result<Arc<CryptoProvider>, String> {
-    Err("no cryptography: enable the feature `ring` or `aws-lc-rs`, or give a ready configuration".into())
+fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
+    Err(TlsError::NoCryptography)
 }
 
 #[cfg(test)]

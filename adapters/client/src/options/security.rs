@@ -15,7 +15,7 @@ use crate::options::nkey::KeySource;
 use crate::options::tls::TlsOptions;
 
 impl<A> ConnectOptions<A> {
-    /// How to make TLS. Default: no authority is trusted.
+    /// How to make TLS. Default: what the operating system trusts is trusted, with the feature `system-roots`.
     pub fn tls(mut self, tls: TlsOptions) -> Self {
         self.tls = tls;
         self

@@ -7,13 +7,15 @@ use std::path::PathBuf;
 /// [`ConnectOptions::tls_required`](crate::ConnectOptions::tls_required) and
 /// [`ConnectOptions::tls_first`](crate::ConnectOptions::tls_first).
 ///
-/// No certificate is trusted unless it is named: [`system_roots`](Self::system_roots) or
-/// [`ca_files`](Self::ca_files). Files are read at every handshake, the roots of the system once; nothing is read
-/// for plain connections.
+/// Where no authority is named, what the operating system trusts is trusted; where [`ca_files`](Self::ca_files) are,
+/// nothing else is, unless [`system_roots`](Self::system_roots) says so. Files are read at every handshake, the roots of
+/// the system at the first, on a thread for that; nothing is read for plain connections. `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` name other roots than those of the system, as with other programs.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct TlsOptions {
-    /// Trust what the operating system trusts. Default: `false`. Needs the feature `system-roots`.
+    /// Trust what the operating system trusts beside [`ca_files`](Self::ca_files). Default: `false`: only where there are
+    /// none of these. Needs the feature `system-roots`.
     pub system_roots: bool,
     /// PEM files of authorities to trust. Default: none.
     pub ca_files: Vec<PathBuf>,
@@ -32,18 +34,18 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// No authority is trusted yet.
+    /// What the operating system trusts is trusted.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Trusts what the operating system trusts.
+    /// Trusts what the operating system trusts, also beside the files of authorities.
     pub fn with_system_roots(mut self) -> Self {
         self.system_roots = true;
         self
     }
 
-    /// Trusts the authorities in this PEM file, too.
+    /// Trusts the authorities in this PEM file: with those of other calls, and in place of those of the operating system.
     pub fn with_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_files.push(path.into());
         self
@@ -90,8 +92,7 @@ impl TlsOptions {
         E: fmt::Display,
     {
         self.provider = Some(std::sync::Arc::new(move |server| {
-            // An error of this crate begins as the machine's text will.
-            provider(server).map_err(|error| error.to_string().trim_start_matches("TLS: ").to_owned())
+            provider(server).map_err(|error| error.to_string())
         }));
         self
     }

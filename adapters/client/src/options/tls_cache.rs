@@ -6,6 +6,7 @@ use nats_conn_sm::Server;
 use rustls::ClientConfig;
 
 use crate::core::lock::lock;
+use crate::error::tls::TlsError;
 
 /// Who is asked for a configuration.
 pub(crate) type Provider = Arc<dyn Fn(&Server) -> Result<Arc<ClientConfig>, String> + Send + Sync>;
@@ -28,8 +29,8 @@ impl TlsCache {
     pub(crate) fn config(
         &self,
         files: Files,
-        build: impl FnOnce(&Files) -> Result<ClientConfig, String>,
-    ) -> Result<Arc<ClientConfig>, String> {
+        build: impl FnOnce(&Files) -> Result<ClientConfig, TlsError>,
+    ) -> Result<Arc<ClientConfig>, TlsError> {
         let mut last = lock(&self.0);
         if let Some((built_from, config)) = last.as_ref()
             && *built_from == files
