@@ -101,6 +101,7 @@ pub use rustls;
 
 pub use crate::core::closing::Closing;
 pub use crate::core::event::ClientEvent;
+pub use crate::error::confirm::ConfirmError;
 pub use crate::error::connect::ConnectError;
 pub use crate::error::next::NextError;
 pub use crate::error::publish::PublishError;
@@ -113,6 +114,8 @@ pub use crate::error::tls::TlsError;
 pub use crate::error::umbrella::Error;
 pub use crate::handles::client::Client;
 pub use crate::handles::confirmation::{Confirmation, Flush, RoundTrip};
+pub use crate::handles::confirmed_publish::{ConfirmedPublish, PublishOutcome};
+pub use crate::handles::confirmed_subscription::ConfirmedSubscription;
 pub use crate::handles::connecting::Connecting;
 pub use crate::handles::events::Events;
 pub use crate::handles::publishing::{Publishing, Responding};

@@ -59,13 +59,13 @@ pub use nats_conn_client::driver::{Target, dial_all};
 pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 pub use nats_conn_client::{
-    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, Connecting, Events, Flush, Publishing,
-    ReconnectDelay, Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip,
-    Selector, ServerChoice, Subscription, TlsOptions,
+    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, ConfirmedPublish, ConfirmedSubscription,
+    Connecting, Events, Flush, PublishOutcome, Publishing, ReconnectDelay, Reconnecting, Replies, Request,
+    RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
-    ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
+    ConfirmError, ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::{TlsError, rustls};

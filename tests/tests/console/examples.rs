@@ -137,8 +137,9 @@ impl Ended {
 }
 
 /// An example, its arguments before the URL, and whether it continues without a server.
-const ALL: [(&str, &[&str]); 8] = [
+const ALL: [(&str, &[&str]); 9] = [
     ("publish", &["ex.a", "x"]),
+    ("confirmed", &["ex.a", "x"]),
     ("request", &["ex.a", "x"]),
     ("drain", &[]),
     ("headers", &[]),
@@ -180,6 +181,9 @@ consoles! {
         let subscribed = || cluster.logs().iter().map(|log| log.frames.len()).sum::<usize>();
         until(|| subscribed() >= 6);
         run(adapter, ("publish", &["ex.a", "hello"]), &url).end().went_well();
+        let confirmed = run(adapter, ("confirmed", &["ex.b", "hello"]), &url).end();
+        confirmed.went_well();
+        assert_eq!(confirmed.lines, ["the server has processed 100 messages", "ex.b: hello"]);
         let asked = run(adapter, ("request", &["ex.ask", "hello"]), &url).end();
         asked.went_well();
         assert_eq!(asked.lines, ["HELLO"]);
@@ -216,6 +220,8 @@ consoles! {
         for example in [("reply", &["ex.a"][..]), ("subscribe", &["ex.a"])] {
             run(adapter, example, &cluster.server(0).url()).end().failed("does not permit");
         }
+        let refused = run(adapter, ("confirmed", &["ex.a", "x"]), &cluster.server(0).url()).end();
+        refused.failed("the server refused the subscription (Permissions Violation for Subscription to \"ex.a\")");
     }
 
     fn each_example_reports_what_is_wrong_with_its_arguments(adapter) {
@@ -256,7 +262,7 @@ consoles! {
         ];
         for (url, why) in wrong {
             // The last waits for a server, however long it takes.
-            let running: Vec<Running> = ALL[..7].iter().map(|example| run(adapter, *example, &url)).collect();
+            let running: Vec<Running> = ALL[..8].iter().map(|example| run(adapter, *example, &url)).collect();
             running.into_iter().for_each(|running| running.end().failed(why));
         }
     }
