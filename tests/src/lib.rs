@@ -13,6 +13,7 @@ pub mod pump;
 pub mod real_server;
 pub mod scenario;
 pub mod sim;
+pub mod simulate;
 pub mod story;
 pub mod structure;
 pub mod wire;

@@ -9,7 +9,7 @@ use super::routing::{is_filter, matches};
 use super::script::{Reaction, When};
 use super::settings::Tls;
 use super::violation::Fault;
-use super::{Cluster, PeerId};
+use super::{Cluster, Delivery, PeerId};
 
 impl Cluster {
     /// The link is open: INFO, or what stands instead of it.
@@ -335,6 +335,11 @@ impl Cluster {
             if from == Some(peer) && !link.options.echo {
                 continue;
             }
+            let out_of_sight =
+                |from: PeerId| self.is_split(self.links[from.0].log.server, link.log.server);
+            if from.is_some_and(out_of_sight) {
+                continue;
+            }
             for (sid, interest) in link
                 .subscriptions
                 .iter()
@@ -387,6 +392,14 @@ impl Cluster {
             None => format!("MSG {subject} {sid} {reply}{}\r\n", payload.len()),
         };
         link.say(&[line.as_bytes(), headers.unwrap_or_default(), payload, b"\r\n"].concat());
+        if let Some(deliveries) = &mut self.deliveries {
+            deliveries.push(Delivery {
+                peer,
+                sid,
+                end: link.log.sent,
+                payload: payload.to_vec(),
+            });
+        }
     }
 
     /// Only a plain subscription of the publisher itself gets the 503 (`client.go`).
