@@ -118,6 +118,9 @@ pub fn run(plan: &Plan, is_told: bool) -> Report {
         }
     });
     let failed = outcome.is_err();
+    if failed && is_told {
+        crowd.tell_frames();
+    }
     let mut report = Report {
         outcome,
         story: crowd.told.take().unwrap_or_default(),

@@ -7,7 +7,7 @@ use super::member::{Member, password_of};
 use super::plan::Plan;
 use super::step::Planned;
 use super::watch::Split;
-use crate::model_server::{Auth, Cluster};
+use crate::model_server::{Auth, Cluster, Op};
 use crate::scenario::Scenario;
 use crate::sim::nanos;
 use crate::story;
@@ -217,6 +217,40 @@ impl Crowd {
             .collect();
         for line in lines {
             self.tell(&format!("   {name} {line}"));
+        }
+    }
+
+    /// What the servers executed of the client that acted last.
+    pub(super) fn tell_frames(&mut self) {
+        let Some(member) = self.members.get(self.acting) else {
+            return;
+        };
+        // After a panic the servers are still with the client.
+        let cluster = if self.cluster.servers() == 0 {
+            &member.world.cluster
+        } else {
+            &self.cluster
+        };
+        let mut lines = Vec::new();
+        for peer in member.world.pipes.iter().filter_map(|pipe| pipe.peer) {
+            let log = cluster.log(peer);
+            lines.extend(log.frames.iter().map(|frame| {
+                let at = Duration::from_nanos(frame.at.saturating_sub(self.start)).as_secs_f64();
+                let what = match &frame.op {
+                    Op::Publish { subject, payload, .. } => {
+                        let beginning = &payload[..payload.len().min(20)];
+                        format!("{subject} {:?}", String::from_utf8_lossy(beginning))
+                    }
+                    Op::Subscribe { filter, sid, .. } => format!("{filter} {sid}"),
+                    _ => String::new(),
+                };
+                let (server, name) = (log.server + 1, frame.op.name());
+                format!("{at:>10.6} s n{server} got {name} {what} on link {}", peer.0)
+            }));
+        }
+        if let Some(told) = &mut self.told {
+            told.push(format!("-- what servers got from {}", member.name));
+            told.extend(lines);
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Member {
     flushes: BTreeMap<FlushId, usize>,
     /// The last flush was answered, and how.
     pub(super) flushed: Option<Result<(), String>>,
-    /// What is expected in reply to each request, and until when, by the clock of the client.
+    /// How the reply to each request begins, and until when, by the clock of the client.
     pub(super) requests: BTreeMap<RequestId, (Vec<u8>, u64)>,
     made: u64,
     /// How many events were looked at.
@@ -237,7 +237,7 @@ impl Member {
                 };
                 let late = self.world.now().as_nanos() > until + SLACK;
                 match result {
-                    Ok(message) if message.payload() != expected.as_slice() => {
+                    Ok(message) if !message.payload().starts_with(&expected) => {
                         return Err(format!("{request:?} has the answer to another: {message:?}"));
                     }
                     Ok(_) if late => return Err(format!("{request:?} was answered after its deadline")),
@@ -260,7 +260,7 @@ impl Member {
         if subscription.is_some_and(|subscription| subscription.serves)
             && let Ok(Some(reply)) = message.reply_str()
         {
-            let answer = [b"answer to ", message.payload()].concat();
+            let answer = [b"answer to ", message.payload(), &self.payload(0)].concat();
             // Where there is no room, the request goes without an answer.
             drop(self.world.publish(reply, &answer));
         }
