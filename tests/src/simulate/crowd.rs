@@ -3,6 +3,8 @@
 use std::mem;
 use std::time::Duration;
 
+use nats_conn_sm::Action;
+
 use super::member::{Member, password_of};
 use super::plan::Plan;
 use super::step::Planned;
@@ -16,6 +18,10 @@ use crate::story;
 const ROUNDS: usize = 10_000;
 /// Moments of one virtual second in which something happens, for each client: more are a loop.
 const MOMENTS: u64 = 20_000;
+
+/// Attempts within a second: for each server, as many rounds as the waits leave room for, and what an application forces.
+const ROUNDS_A_SECOND: usize = 6;
+const FORCED_A_SECOND: usize = 12;
 
 /// Clients, servers, and the time.
 pub(super) struct Crowd {
@@ -138,10 +144,30 @@ impl Crowd {
         let second = at / 1_000_000_000;
         if self.second.0 != second {
             self.second = (second, 0);
+            self.attempts_are_few()?;
         }
         self.second.1 += 1;
         if self.second.1 > MOMENTS * self.members.len().max(1) as u64 {
             return Err(format!("{} moments within one second: a hot loop", self.second.1));
+        }
+        Ok(())
+    }
+
+    /// Waits keep attempts apart, whatever the servers do.
+    fn attempts_are_few(&mut self) -> Result<(), String> {
+        let most = self.cluster.servers() * ROUNDS_A_SECOND + FORCED_A_SECOND;
+        for (index, member) in self.members.iter().enumerate() {
+            let now = member.world.now();
+            let actions = member.world.actions.iter().rev();
+            let last = actions.take_while(|(at, _)| now.since(*at) < Duration::from_secs(1));
+            let dials = last.filter(|(_, action)| matches!(action, Action::Connect { .. }));
+            if dials.count() > most {
+                self.acting = index;
+                return Err(format!(
+                    "{} made more than {most} attempts within a second",
+                    member.name
+                ));
+            }
         }
         Ok(())
     }

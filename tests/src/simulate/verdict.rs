@@ -15,11 +15,6 @@ use crate::sim::{Pipe, Route, World, nanos};
 const FLUSH: Duration = Duration::from_secs(5);
 /// How long a drain may take there, and a move away from a lame duck that was announced before.
 const DRAIN: Duration = Duration::from_secs(60);
-/// Attempts within a second: for each server, as many rounds as the waits leave room for.
-const ROUNDS_A_SECOND: usize = 6;
-/// Attempts within a second that an application may force in addition.
-const FORCED_A_SECOND: usize = 12;
-
 impl Crowd {
     /// Heals the world and judges.
     ///
@@ -43,7 +38,6 @@ impl Crowd {
         self.flush_all("after the last publishes")?;
         self.all_is_settled()?;
         let compared = watch::compare(&self.cluster, &self.members, &self.splits)?;
-        self.attempts_are_few(plan)?;
         self.all_leave()?;
         for index in 0..self.members.len() {
             self.acting = index;
@@ -144,24 +138,6 @@ impl Crowd {
             if let Some((request, _)) = late {
                 return Err(format!(
                     "{} still waits for {request:?} after its deadline",
-                    member.name
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits keep attempts apart, whatever the servers do.
-    fn attempts_are_few(&mut self, plan: &Plan) -> Result<(), String> {
-        let most = plan.servers.len() * ROUNDS_A_SECOND + FORCED_A_SECOND;
-        for (index, member) in self.members.iter().enumerate() {
-            self.acting = index;
-            let dials: Vec<u64> = member.world.dials().iter().map(|at| at.as_nanos()).collect();
-            let second = nanos(Duration::from_secs(1));
-            let crowded = dials.windows(most + 1).find(|some| some[most] - some[0] < second);
-            if crowded.is_some() {
-                return Err(format!(
-                    "{} made more than {most} attempts within a second",
                     member.name
                 ));
             }
