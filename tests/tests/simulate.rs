@@ -5,11 +5,11 @@ use nats_conn_sm::recording::{Recording, Replayer};
 use nats_conn_tests::simulate::{Bug, Plan, Tally, run, shrink};
 
 /// Seeds of an ordinary run.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 200;
 /// Seeds within which a bug that was planted is to be found.
 const ENOUGH: u64 = 20;
 
-// behaviour: 3.3, 4.1, 5.1, 6.2, 6.4, 6.5, 8.1, 9.1
+// behaviour: 3.3, 4.1, 5.1, 6.2, 6.4, 6.5, 8.1, 9.3
 #[test]
 fn whatever_happens_to_a_crowd_everybody_comes_back_and_all_accounts_agree() {
     let seeds = std::env::var("SIMULATE_SEEDS")

@@ -9,7 +9,7 @@ use super::crowd::Crowd;
 use super::member::Member;
 use super::plan::{Plan, TOPICS};
 use super::watch::{self, Compared};
-use crate::sim::{Pipe, Route, World, nanos};
+use crate::sim::{Pipe, Route, World};
 
 /// How long a flush may take in a world that is whole.
 const FLUSH: Duration = Duration::from_secs(5);
