@@ -126,6 +126,12 @@ impl Form {
         self.text(text.as_bytes());
     }
 
+    /// An error, whose text alone may be that of another one.
+    pub(crate) fn error(&mut self, code: &str, error: &impl Debug) {
+        self.text(code.as_bytes());
+        self.debug(error);
+    }
+
     /// A value without names and times, with all that tells it from others: also what is not printed.
     pub(crate) fn whole(&mut self, value: &impl Hash) {
         value.hash(&mut Exact(&mut self.bytes));

@@ -22,7 +22,7 @@ use crate::error::ConfigError;
 #[non_exhaustive]
 pub struct Config {
     /// The servers to begin with. At least one. A server that is named twice counts once; with TLS, if either URL asks
-    /// for it ([`Event::ServerTlsRaised`](crate::Event::ServerTlsRaised)). For TLS that differs between servers there are
+    /// for it ([`ConnectionEvent::ServerTlsRaised`](crate::ConnectionEvent::ServerTlsRaised)). For TLS that differs between servers there are
     /// [`ServerUrl::with_tls_name`] and [`ServerUrl::with_tls_first`].
     pub servers: Vec<ServerUrl>,
     /// The name of the connection, shown by the server's monitoring. Default: none.
@@ -247,7 +247,7 @@ pub enum WhenFull {
 #[non_exhaustive]
 pub enum CleartextPolicy {
     /// Send it, and report it once per server with
-    /// [`Event::CleartextCredentials`](crate::Event::CleartextCredentials).
+    /// [`ConnectionEvent::CleartextCredentials`](crate::ConnectionEvent::CleartextCredentials).
     #[default]
     Warn,
     /// Send it.

@@ -20,7 +20,8 @@ use crate::error::{
 use crate::event::{ClosedReason, Event};
 use crate::ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
 use crate::input::{Input, Progress, Received, Unsent};
-use crate::machine::{Machine, State};
+use crate::machine::{Machine, NextAttempt, State};
+use crate::metrics::Metrics;
 use crate::publish::{Publish, RequestMany};
 use crate::recorder::{
     Digest, Encode, Recorder, RecorderSlot, RecordingOptions, canonical, credentials, url,
@@ -390,7 +391,7 @@ impl Connection {
 
     /// Replaces the pool. The present link stays until it is lost; failures and rounds start over; a wait ends. A server
     /// of the present pool that TLS is used with keeps TLS, whatever the new list says, and
-    /// [`Event::ServerTlsRaised`] reports that.
+    /// [`ConnectionEvent::ServerTlsRaised`](crate::ConnectionEvent::ServerTlsRaised) reports that.
     ///
     /// # Errors
     /// An empty list, or a closed connection.
@@ -456,8 +457,8 @@ impl Connection {
 /// Looking.
 impl Connection {
     /// What the connection is doing, in one word. It changes with the events that report it: a session that is being
-    /// left is one until its [`Event::Disconnected`], and a connection that is closing is what it was until its
-    /// [`Event::Closed`].
+    /// left is one until its [`ConnectionEvent::Disconnected`](crate::ConnectionEvent::Disconnected), and a connection
+    /// that is closing is what it was until its [`ConnectionEvent::Closed`](crate::ConnectionEvent::Closed).
     pub fn state(&self) -> State {
         self.machine.view().state()
     }
@@ -515,6 +516,26 @@ impl Connection {
     /// How long ago the server was heard, and how many PINGs it has not answered. Without a session: none.
     pub fn link_health(&self, now: Timestamp) -> Option<LinkHealth> {
         self.statistics().link_health(now.max(self.machine.view().now()))
+    }
+
+    /// The attempt that comes next, or is under way: at which server, the how manieth it is, what it waits for and how
+    /// long, and why. None where no attempt is planned: during a session, of which [`ServerStatus::next`] tells who would
+    /// follow; while the last link is being left, until what comes next is decided, which takes 1 s at most; and when the
+    /// connection is closed.
+    pub fn next_attempt(&self, now: Timestamp) -> Option<NextAttempt> {
+        let view = self.machine.view();
+        view.next_attempt(now.max(view.now()))
+    }
+
+    /// All numbers under the names that monitoring collects them by: statistics, fates, state, pool, and health of the
+    /// link.
+    pub fn metrics(&self, now: Timestamp) -> Metrics {
+        Metrics::new(
+            self.state(),
+            self.statistics(),
+            self.link_health(now),
+            &self.servers(),
+        )
     }
 
     /// One sentence a person can read about what the connection is doing and what it waits for.

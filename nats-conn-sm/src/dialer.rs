@@ -7,6 +7,7 @@ mod pool;
 mod round;
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -15,7 +16,7 @@ use nats_proto::{ServerUrl, UrlError};
 use self::discovery::News;
 use self::pool::Pool;
 use crate::env::Env;
-use crate::error::{ConnectError, Phase};
+use crate::error::{AttemptError, Phase};
 use crate::event::{ClosedReason, RemovalReason, WaitReason};
 use crate::ids::{AttemptId, LinkId, ServerId};
 use crate::servers::{AttemptFailure, Server, ServerStatus};
@@ -44,6 +45,7 @@ enum State {
     Waiting {
         until: Timestamp,
         server: ServerId,
+        reason: WaitReason,
     },
     /// The driver chooses the next server.
     Choosing {
@@ -95,6 +97,16 @@ pub(crate) struct Dial {
     pub attempt: u32,
     /// The lowest limit that the server named in its last session.
     pub max_payload: Option<u64>,
+}
+
+/// The attempt that comes next, as far as that is decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited<'a> {
+    pub server: &'a Server,
+    /// The number that it will have.
+    pub attempt: u32,
+    /// Until when it waits, and why; none while the driver chooses.
+    pub wait: Option<(Timestamp, WaitReason)>,
 }
 
 /// How a session ended.
@@ -276,13 +288,18 @@ impl Dialer {
             return self.next(env);
         };
         let until = env.now() + delay;
-        self.state = State::Waiting { until, server: id };
+        let reason = reason.unwrap_or(WaitReason::Chosen);
+        self.state = State::Waiting {
+            until,
+            server: id,
+            reason,
+        };
         Next::Wait {
             server,
             attempt: self.pool.attempt(id),
             delay,
             until,
-            reason: reason.unwrap_or(WaitReason::Chosen),
+            reason,
         }
     }
 
@@ -336,7 +353,7 @@ impl Dialer {
         &mut self,
         server: &Server,
         phase: Phase,
-        error: &ConnectError,
+        error: &AttemptError,
         env: &Env,
     ) -> Option<(Server, RemovalReason)> {
         let id = server.id();
@@ -362,12 +379,12 @@ impl Dialer {
     }
 
     /// Whether this is the second authentication error of a kind.
-    fn note_auth_failure(&mut self, id: ServerId, error: &ConnectError, env: &Env) -> bool {
+    fn note_auth_failure(&mut self, id: ServerId, error: &AttemptError, env: &Env) -> bool {
         match error {
-            ConnectError::Server(said) if said.is_authentication() => {
+            AttemptError::Server(said) if said.is_authentication() => {
                 self.strike(id, said.code(), env) && !env.config().ignore_auth_strikes
             }
-            ConnectError::Server(_) | ConnectError::AuthenticationTimeout { .. } => {
+            AttemptError::Server(_) | AttemptError::AuthenticationTimeout { .. } => {
                 self.pool.end_auth_row(id);
                 false
             }
@@ -514,9 +531,32 @@ impl Dialer {
     /// Which server a wait is for, and until when it lasts.
     pub(crate) fn waits_for(&self) -> Option<(Option<&Server>, Timestamp)> {
         match self.state {
-            State::Waiting { until, server } => Some((self.pool.get(server), until)),
+            State::Waiting { until, server, .. } => Some((self.pool.get(server), until)),
             State::Idle | State::Choosing { .. } => None,
         }
+    }
+
+    /// The attempt that is waited or asked for.
+    pub(crate) fn awaited(&self) -> Option<Awaited<'_>> {
+        let (id, wait) = match self.state {
+            State::Waiting {
+                until,
+                server,
+                reason,
+            } => (server, Some((until, reason))),
+            State::Choosing { default, .. } => (default, None),
+            State::Idle => return None,
+        };
+        Some(Awaited {
+            server: self.pool.get(id)?,
+            attempt: self.pool.attempt(id),
+            wait,
+        })
+    }
+
+    /// How the last attempt at this server failed, if it did.
+    pub(crate) fn last_error(&self, id: ServerId) -> Option<Arc<AttemptFailure>> {
+        self.pool.last_error(id)
     }
 
     pub(crate) fn rounds(&self) -> u32 {

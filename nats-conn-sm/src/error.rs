@@ -1,14 +1,19 @@
 //! What can go wrong, one small enum for each verb.
+//!
+//! Those of publishing, subscribing and asking are not `#[non_exhaustive]`: an adapter has flat errors of its own, which
+//! name the subject, and the compiler says where it does not turn one into them.
+
+mod advice;
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::time::Duration;
 
-use nats_proto::{DecodeError, ServerError};
+use nats_proto::{DecodeError, OneLine, ServerError};
 use thiserror::Error;
 
 /// Settings that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The list of servers is empty.
@@ -33,6 +38,8 @@ pub enum ConfigError {
     DropOldestWithAtLeastOnce,
 }
 
+crate::debug_line::debug_line!(ConfigError);
+
 impl ConfigError {
     /// A stable name in snake case, for machines.
     pub const fn code(&self) -> &'static str {
@@ -47,8 +54,7 @@ impl ConfigError {
 }
 
 /// Why a publish was not accepted. Nothing was queued.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq, Error)]
 pub enum PublishError {
     /// The connection is closed, or closing.
     #[error("the connection is closed: make another one")]
@@ -91,6 +97,8 @@ pub enum PublishError {
     },
 }
 
+crate::debug_line::debug_line!(PublishError);
+
 impl PublishError {
     /// A stable name in snake case, for machines.
     pub const fn code(&self) -> &'static str {
@@ -107,8 +115,7 @@ impl PublishError {
 }
 
 /// Why a subscription was not made.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq, Error)]
 pub enum SubscribeError {
     /// The connection is closed, or closing.
     #[error("the connection is closed: make another one")]
@@ -126,6 +133,8 @@ pub enum SubscribeError {
     },
 }
 
+crate::debug_line::debug_line!(SubscribeError);
+
 impl SubscribeError {
     /// A stable name in snake case, for machines.
     pub const fn code(&self) -> &'static str {
@@ -138,13 +147,15 @@ impl SubscribeError {
 }
 
 /// Why a call about a subscription changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SubscriptionError {
     /// It has ended, or never was.
     #[error("no such subscription: it has ended, make another one")]
     Unknown,
 }
+
+crate::debug_line::debug_line!(SubscriptionError);
 
 impl SubscriptionError {
     /// A stable name in snake case, for machines.
@@ -156,8 +167,7 @@ impl SubscriptionError {
 }
 
 /// Why a request was not made.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq, Error)]
 pub enum RequestStartError {
     /// The connection is draining.
     #[error("the connection is draining: nothing new is taken, make another one")]
@@ -169,6 +179,8 @@ pub enum RequestStartError {
     #[error(transparent)]
     Publish(#[from] PublishError),
 }
+
+crate::debug_line::debug_line!(RequestStartError);
 
 impl RequestStartError {
     /// A stable name in snake case, for machines.
@@ -182,8 +194,7 @@ impl RequestStartError {
 }
 
 /// How a request that was made can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 pub enum RequestError {
     /// Nobody listens on the subject.
     #[error("no responders: nobody is subscribed to the subject, start what answers there")]
@@ -209,10 +220,12 @@ pub enum RequestError {
         "refused by the permissions of the server: allow this user the subject, and the inbox of its replies"
     )]
     Refused,
-    /// The request was dropped before it was sent; see [`Event::PublishDropped`](crate::Event::PublishDropped).
+    /// The request was dropped before it was sent; see [`ConnectionEvent::PublishDropped`](crate::ConnectionEvent::PublishDropped).
     #[error("the request was dropped before it was sent: the event `PublishDropped` says why")]
     Dropped,
 }
+
+crate::debug_line::debug_line!(RequestError);
 
 /// What follows on "timed out".
 const fn no_reply(written: bool) -> &'static str {
@@ -255,7 +268,7 @@ impl RequestError {
 }
 
 /// Why a flush, or a measurement of the round trip, failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FlushError {
     /// There is no link, or it was lost before the PONG.
@@ -265,6 +278,8 @@ pub enum FlushError {
     #[error("the connection was closed: make another one")]
     Closed,
 }
+
+crate::debug_line::debug_line!(FlushError);
 
 impl FlushError {
     /// A stable name in snake case, for machines.
@@ -277,7 +292,7 @@ impl FlushError {
 }
 
 /// Why a call about the whole connection changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// The connection is closed, or closing.
@@ -290,6 +305,8 @@ pub enum StateError {
     #[error("no servers: give at least one URL, such as nats://127.0.0.1:4222")]
     NoServers,
 }
+
+crate::debug_line::debug_line!(StateError);
 
 impl StateError {
     /// A stable name in snake case, for machines.
@@ -336,9 +353,9 @@ impl Phase {
 }
 
 /// Why an attempt to connect failed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum ConnectError {
+pub enum AttemptError {
     /// The deadline over the whole attempt passed.
     #[error("timed out")]
     TimedOut,
@@ -371,7 +388,7 @@ pub enum ConnectError {
     #[error("TLS is required, but the server does not offer it: use nats:// or enable TLS on the server")]
     TlsNotOffered,
     /// The attempt used clear text, and during it a list of servers arrived that names the server with TLS
-    /// ([`Event::ServerTlsRaised`](crate::Event::ServerTlsRaised)).
+    /// ([`ConnectionEvent::ServerTlsRaised`](crate::ConnectionEvent::ServerTlsRaised)).
     #[error("the server was named with TLS while it was being spoken to without: the next attempt uses TLS")]
     TlsRaised,
     /// Clear text came between INFO and the TLS handshake, where somebody could have injected it.
@@ -380,7 +397,7 @@ pub enum ConnectError {
     )]
     PlaintextBeforeTls,
     /// The TLS handshake failed.
-    #[error("TLS handshake failed: {detail}")]
+    #[error("TLS handshake failed: {}", OneLine(.detail))]
     Tls {
         /// The text of the TLS library.
         detail: Box<str>,
@@ -400,14 +417,16 @@ pub enum ConnectError {
     CleartextCredentials,
 }
 
+crate::debug_line::debug_line!(AttemptError);
+
 // Not derived: with `#[from]` the error would be its source, whose text this text already has.
-impl From<DecodeError> for ConnectError {
+impl From<DecodeError> for AttemptError {
     fn from(error: DecodeError) -> Self {
         Self::Protocol(error)
     }
 }
 
-impl ConnectError {
+impl AttemptError {
     /// A stable name in snake case, for machines.
     pub fn code(&self) -> &'static str {
         match self {
@@ -438,7 +457,7 @@ fn answer_time(answered: bool, after: Duration) -> String {
 }
 
 /// Why a driver has no credentials.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AuthError {
     /// An NKEY has to sign a nonce, and the server sent none. A JWT needs none: it is sent with a signature of the empty
@@ -446,18 +465,20 @@ pub enum AuthError {
     #[error("the server sent no nonce to sign: it is not configured for NKEY authentication")]
     NoNonce,
     /// The credentials could not be read or are of no use.
-    #[error("credentials: {detail}")]
+    #[error("credentials: {}", OneLine(.detail))]
     Unusable {
         /// What is wrong with them; no secret in it.
         detail: Box<str>,
     },
     /// The application's callback for credentials panicked.
-    #[error("the credentials callback panicked: {detail}")]
+    #[error("the credentials callback panicked: {}", OneLine(.detail))]
     Panicked {
         /// The text of the panic.
         detail: Box<str>,
     },
 }
+
+crate::debug_line::debug_line!(AuthError);
 
 impl AuthError {
     /// A stable name in snake case, for machines.
@@ -471,7 +492,7 @@ impl AuthError {
 }
 
 /// How a link ended, as its driver saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LinkEnd {
     /// The peer closed the stream.
@@ -481,13 +502,13 @@ pub enum LinkEnd {
     #[error("closed as asked")]
     Requested,
     /// The name could not be resolved.
-    #[error("cannot resolve the name: {detail}")]
+    #[error("cannot resolve the name: {}", OneLine(.detail))]
     Resolve {
         /// The text of the system.
         detail: Box<str>,
     },
     /// No socket could be connected.
-    #[error("dialling failed: {detail}")]
+    #[error("dialling failed: {}", OneLine(.detail))]
     Dial {
         /// The kind of error, in snake case: `connection_refused`, `timed_out`, …
         kind: &'static str,
@@ -495,13 +516,13 @@ pub enum LinkEnd {
         detail: Box<str>,
     },
     /// The TLS handshake failed, or TLS cannot be had here.
-    #[error("TLS: {detail}")]
+    #[error("TLS: {}", OneLine(.detail))]
     Tls {
         /// The text of the TLS library.
         detail: Box<str>,
     },
     /// Reading or writing failed.
-    #[error("{detail}")]
+    #[error("{}", OneLine(.detail))]
     Io {
         /// The kind of error, in snake case: `connection_reset`, `broken_pipe`, …
         kind: &'static str,
@@ -509,6 +530,8 @@ pub enum LinkEnd {
         detail: Box<str>,
     },
 }
+
+crate::debug_line::debug_line!(LinkEnd);
 
 impl LinkEnd {
     /// A stable name in snake case, for machines.
@@ -524,7 +547,7 @@ impl LinkEnd {
 }
 
 /// Why a session ended.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DisconnectReason {
     /// The server closed the stream without an error.
@@ -552,6 +575,8 @@ pub enum DisconnectReason {
     #[error("closed")]
     Closed,
 }
+
+crate::debug_line::debug_line!(DisconnectReason);
 
 impl DisconnectReason {
     /// A stable name in snake case, for machines.

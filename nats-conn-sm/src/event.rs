@@ -1,5 +1,7 @@
 //! What happened, reported once and in order.
 
+mod display;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,7 +10,7 @@ use core::time::Duration;
 
 use nats_proto::{Message, PermissionOperation, ServerError, ServerInfo, Sid, UrlError};
 
-use crate::error::{ConnectError, DisconnectReason, FlushError, Phase, RequestError};
+use crate::error::{AttemptError, DisconnectReason, FlushError, Phase, RequestError};
 use crate::ids::{FlushId, LinkId, RequestId, RoundTripId};
 use crate::ranges::SeqRanges;
 use crate::servers::{AttemptFailure, Server};
@@ -16,10 +18,78 @@ use crate::time::Timestamp;
 
 /// Something that happened. Taken with [`Connection::poll_event`](crate::Connection::poll_event).
 ///
-/// The order of the events in the life of a connection follows a grammar: see the crate's documentation.
+/// The order of the events in the life of a connection follows a grammar: see the crate's documentation. It prints as one
+/// line for people.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// Something happened to the connection. The others are for whoever subscribed, asked, flushed or published.
+    Connection(ConnectionEvent),
+    /// A message for a subscription.
+    Message {
+        /// The subscription.
+        subscription: Sid,
+        /// The message.
+        message: Message,
+    },
+    /// The one end of a request: its reply, or why there is none.
+    Response {
+        /// The request.
+        request: RequestId,
+        /// The reply.
+        result: Result<Message, RequestError>,
+    },
+    /// One of several replies to a request made with
+    /// [`Connection::request_many`](crate::Connection::request_many).
+    Reply {
+        /// The request.
+        request: RequestId,
+        /// The reply.
+        message: Message,
+    },
+    /// The one end of a request made with [`Connection::request_many`](crate::Connection::request_many).
+    RepliesEnded {
+        /// The request.
+        request: RequestId,
+        /// What ended it.
+        result: Result<RepliesEnd, RequestError>,
+    },
+    /// The one end of a flush.
+    Flushed {
+        /// The flush.
+        flush: FlushId,
+        /// Whether the server has processed what was published before it.
+        result: Result<(), FlushError>,
+    },
+    /// The one end of a measurement of the round trip.
+    RoundTrip {
+        /// The measurement.
+        round_trip: RoundTripId,
+        /// From the handing out of the PING to its PONG.
+        result: Result<Duration, FlushError>,
+    },
+    /// The one end of a subscription: no message follows.
+    SubscriptionEnded {
+        /// The subscription.
+        subscription: Sid,
+        /// Why.
+        reason: EndReason,
+    },
+    /// There is room again after a publish was refused.
+    Writable,
+}
+
+impl From<ConnectionEvent> for Event {
+    fn from(event: ConnectionEvent) -> Self {
+        Self::Connection(event)
+    }
+}
+
+/// Something that happened to the connection, for everybody who wants to know. It prints as one line for people, which
+/// begins with its name: `connect failed: nats://127.0.0.1:4222 in phase `dial`: …`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectionEvent {
     /// An attempt begins.
     Connecting {
         /// The server that is dialled.
@@ -36,7 +106,7 @@ pub enum Event {
         /// Where the attempt was.
         phase: Phase,
         /// What went wrong.
-        error: Box<ConnectError>,
+        error: Box<AttemptError>,
     },
     /// The first session begins: the PONG of the handshake has arrived.
     Connected(Session),
@@ -151,58 +221,6 @@ pub enum Event {
         /// The server, as it is dialled from now on.
         server: Server,
     },
-    /// A message for a subscription.
-    Message {
-        /// The subscription.
-        subscription: Sid,
-        /// The message.
-        message: Message,
-    },
-    /// The one end of a request: its reply, or why there is none.
-    Response {
-        /// The request.
-        request: RequestId,
-        /// The reply.
-        result: Result<Message, RequestError>,
-    },
-    /// One of several replies to a request made with
-    /// [`Connection::request_many`](crate::Connection::request_many).
-    Reply {
-        /// The request.
-        request: RequestId,
-        /// The reply.
-        message: Message,
-    },
-    /// The one end of a request made with [`Connection::request_many`](crate::Connection::request_many).
-    RepliesEnded {
-        /// The request.
-        request: RequestId,
-        /// What ended it.
-        result: Result<RepliesEnd, RequestError>,
-    },
-    /// The one end of a flush.
-    Flushed {
-        /// The flush.
-        flush: FlushId,
-        /// Whether the server has processed what was published before it.
-        result: Result<(), FlushError>,
-    },
-    /// The one end of a measurement of the round trip.
-    RoundTrip {
-        /// The measurement.
-        round_trip: RoundTripId,
-        /// From the handing out of the PING to its PONG.
-        result: Result<Duration, FlushError>,
-    },
-    /// The one end of a subscription: no message follows.
-    SubscriptionEnded {
-        /// The subscription.
-        subscription: Sid,
-        /// Why.
-        reason: EndReason,
-    },
-    /// There is room again after a publish was refused.
-    Writable,
     /// A drain begins.
     Draining,
     /// The end. Nothing follows.

@@ -404,7 +404,7 @@ impl Interest {
     }
 
     fn route_reply(&mut self, message: &Message, env: &Env) -> Option<Arrival> {
-        let request = self.requests.inbox()?.request_of(message.subject())?;
+        let request = self.requests.inbox()?.request_of(message.subject_bytes())?;
         let pending = self.requests.get(request)?;
         let no_responders = message.is_no_responders();
         let ended = RequestFrame::from(pending);

@@ -77,6 +77,7 @@ mod buffers;
 mod canonical;
 mod config;
 mod connection;
+mod debug_line;
 mod dialer;
 mod env;
 mod error;
@@ -93,6 +94,7 @@ mod life;
 mod link;
 mod machine;
 mod mailbox;
+mod metrics;
 mod outbound;
 mod output;
 mod pings;
@@ -135,14 +137,18 @@ pub use buffers::{ReceiveBuf, SendBuf};
 pub use config::{Backoff, CleartextPolicy, Config, Delivery, LameDuckPolicy, WhenFull};
 pub use connection::Connection;
 pub use error::{
-    AuthError, ConfigError, ConnectError, DisconnectReason, FlushError, LinkEnd, Phase, PublishError,
+    AttemptError, AuthError, ConfigError, DisconnectReason, FlushError, LinkEnd, Phase, PublishError,
     RequestError, RequestStartError, StateError, SubscribeError, SubscriptionError,
 };
-pub use event::{ClosedReason, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session, WaitReason};
+pub use event::{
+    ClosedReason, ConnectionEvent, DropReason, EndReason, Event, RemovalReason, RepliesEnd, Session,
+    WaitReason,
+};
 pub use ids::{AttemptId, FlushId, LinkId, PublishSeq, RequestId, RoundTripId, ServerId};
 pub use input::Progress;
-pub use machine::State;
+pub use machine::{AttemptStage, NextAttempt, State};
 pub use mailbox::{Mailbox, MailboxLimits};
+pub use metrics::{Metric, MetricKind, Metrics, MetricsPage};
 pub use nats_proto as proto;
 pub use publish::{Publish, RequestMany};
 pub use ranges::SeqRanges;

@@ -22,7 +22,7 @@ use nats_proto::{DecodeError, Decoder, Message, ServerError, ServerInfo, Transmi
 use self::departure::Departure;
 use self::handshake::Handshake;
 use self::session::Session;
-use crate::error::{ConnectError, DisconnectReason, LinkEnd, Phase};
+use crate::error::{AttemptError, DisconnectReason, LinkEnd, Phase};
 use crate::frames::{Gate, Tag};
 use crate::ids::LinkId;
 use crate::servers::Server;
@@ -37,6 +37,8 @@ pub(crate) struct Link {
     end: End,
     /// When the attempt must have come to its PONG.
     deadline: Timestamp,
+    /// The number of the attempt for this server since it last worked.
+    attempt: u32,
     decoder: Decoder,
     info: Arc<ServerInfo>,
     /// The largest headers and payload together that this server takes; before INFO, what it named in its last
@@ -131,7 +133,7 @@ pub(crate) enum Inbound {
     /// Another INFO.
     Info(InfoChange),
     /// The attempt has failed.
-    Failed(Phase, ConnectError),
+    Failed(Phase, AttemptError),
     /// The session's bytes are not the protocol.
     Broken(DecodeError),
     /// The peer is gone.
@@ -161,7 +163,7 @@ pub(crate) enum Need {
     /// CONNECT, without further credentials.
     Hello,
     /// The attempt has failed.
-    Fail(Phase, ConnectError),
+    Fail(Phase, AttemptError),
 }
 
 /// CONNECT and PING.
@@ -180,7 +182,7 @@ pub(crate) enum Finished {
     Attempt {
         server: Server,
         /// Of what it failed, unless that was reported.
-        failure: Option<(Phase, ConnectError)>,
+        failure: Option<(Phase, AttemptError)>,
     },
     Session {
         server: Server,
@@ -200,6 +202,11 @@ impl Link {
 
     pub(crate) fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// The number of the attempt for its server since that last worked.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     pub(crate) fn info(&self) -> &Arc<ServerInfo> {

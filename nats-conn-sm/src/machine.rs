@@ -26,8 +26,8 @@ use core::time::Duration;
 
 use nats_proto::ServerInfo;
 
-pub use self::view::State;
 pub(crate) use self::view::View;
+pub use self::view::{AttemptStage, NextAttempt, State};
 
 use crate::action::Action;
 use crate::canonical::Form;

@@ -5,7 +5,7 @@ mod canonical;
 use alloc::collections::VecDeque;
 
 use crate::action::Action;
-use crate::event::{DropReason, Event};
+use crate::event::{ConnectionEvent, DropReason, Event};
 use crate::ids::LinkId;
 use crate::ranges::SeqRanges;
 
@@ -28,11 +28,11 @@ impl Output {
     /// Publishes were dropped. Under a steady overflow one event covers everything that was dropped since
     /// the last poll.
     pub(crate) fn emit_dropped(&mut self, publishes: SeqRanges, bytes: u64, reason: DropReason) {
-        if let Some(Event::PublishDropped {
+        if let Some(Event::Connection(ConnectionEvent::PublishDropped {
             publishes: known,
             bytes: known_bytes,
             reason: same,
-        }) = self.events.back_mut()
+        })) = self.events.back_mut()
             && *same == reason
             && known.last() < publishes.first()
         {
@@ -42,11 +42,11 @@ impl Output {
             *known_bytes = known_bytes.saturating_add(bytes);
             return;
         }
-        self.emit(Event::PublishDropped {
+        self.emit(Event::Connection(ConnectionEvent::PublishDropped {
             publishes,
             bytes,
             reason,
-        });
+        }));
     }
 
     #[inline]

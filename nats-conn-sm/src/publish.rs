@@ -2,24 +2,26 @@
 
 use core::time::Duration;
 
-use nats_proto::{Headers, Payload, Subject};
+use nats_proto::{Headers, Payload, SubjectRef};
 
 /// A message to publish.
 ///
 /// ```
 /// use nats_conn_sm::Publish;
-/// use nats_proto::Subject;
+/// use nats_proto::{Subject, SubjectRef};
 ///
-/// let subject = Subject::from_static("orders.eu");
-/// let publish = Publish::new(&subject, "42");
+/// const ORDERS: Subject = Subject::from_static("orders.eu");
+/// let publish = Publish::new(&ORDERS, "42");
+/// let publish = Publish::new(SubjectRef::new("orders.eu")?, "42");
+/// # Ok::<(), nats_proto::InvalidSubject>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Publish<'a> {
     /// Where to.
-    pub subject: &'a Subject,
+    pub subject: SubjectRef<'a>,
     /// Where replies go to. Default: nowhere.
-    pub reply: Option<&'a Subject>,
+    pub reply: Option<SubjectRef<'a>>,
     /// Headers. Default: none. An empty block counts as none.
     pub headers: Option<&'a Headers>,
     /// Its payload. Shared payloads of 4 KiB or more are not copied.
@@ -28,9 +30,10 @@ pub struct Publish<'a> {
 
 impl<'a> Publish<'a> {
     /// A message without headers or reply subject.
-    pub fn new(subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Self {
+    #[inline]
+    pub fn new(subject: impl Into<SubjectRef<'a>>, payload: impl Into<Payload<'a>>) -> Self {
         Self {
-            subject,
+            subject: subject.into(),
             reply: None,
             headers: None,
             payload: payload.into(),
@@ -38,8 +41,9 @@ impl<'a> Publish<'a> {
     }
 
     /// The same with a reply subject.
-    pub fn reply_to(mut self, reply: &'a Subject) -> Self {
-        self.reply = Some(reply);
+    #[inline]
+    pub fn reply_to(mut self, reply: impl Into<SubjectRef<'a>>) -> Self {
+        self.reply = Some(reply.into());
         self
     }
 

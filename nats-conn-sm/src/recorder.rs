@@ -122,8 +122,8 @@ impl Recorder {
     pub(crate) fn message(&self, publish: &Publish<'_>) -> Outgoing {
         let bytes = publish.payload.as_slice();
         Outgoing {
-            subject: publish.subject.clone(),
-            reply: publish.reply.cloned(),
+            subject: publish.subject.to_subject(),
+            reply: publish.reply.map(|reply| reply.to_subject()),
             headers: publish
                 .headers
                 .filter(|headers| !headers.is_empty())

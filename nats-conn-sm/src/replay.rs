@@ -26,7 +26,7 @@ const HELD: u64 = 4 * LARGEST;
 const BUFFERS: usize = 16;
 
 /// Why a replay ends before the recording does.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReplayError {
     /// The recording cannot be read.
@@ -56,6 +56,20 @@ pub enum ReplayError {
         /// The version that wrote the recording.
         version: String,
     },
+}
+
+crate::debug_line::debug_line!(ReplayError);
+
+impl ReplayError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Recording(error) => error.code(),
+            Self::Config(error) => error.code(),
+            Self::TooLarge { .. } => "too_large",
+            Self::Diverged { .. } => "diverged",
+        }
+    }
 }
 
 // Not derived: with `#[from]` the error would be its source, whose text this text already has.
@@ -372,8 +386,8 @@ fn with_message<R>(message: &Outgoing, call: impl FnOnce(Publish<'_>) -> R) -> R
         .as_deref()
         .and_then(|block| Headers::parse(block).ok());
     call(Publish {
-        subject: &message.subject,
-        reply: message.reply.as_ref(),
+        subject: (&message.subject).into(),
+        reply: message.reply.as_ref().map(Into::into),
         headers: headers.as_ref(),
         payload: if message.shared {
             Payload::Shared(payload)

@@ -4,10 +4,10 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 
-use nats_proto::{Scheme, ServerUrl};
+use nats_proto::{OneLine, Scheme, ServerUrl};
 
 use crate::canonical::Form;
-use crate::error::{ConnectError, Phase};
+use crate::error::{AttemptError, Phase};
 use crate::ids::ServerId;
 
 /// A server of the pool, as actions and events name it. It prints as a URL without user information, and is
@@ -138,16 +138,27 @@ pub struct AttemptFailure {
     /// Where the attempt was.
     pub phase: Phase,
     /// What went wrong.
-    pub error: ConnectError,
+    pub error: AttemptError,
 }
 
 impl AttemptFailure {
-    /// As [`Event::ConnectFailed`](crate::Event::ConnectFailed) reports it.
-    pub fn new(server: &Server, phase: Phase, error: ConnectError) -> Self {
+    /// As [`ConnectionEvent::ConnectFailed`](crate::ConnectionEvent::ConnectFailed) reports it.
+    pub fn new(server: &Server, phase: Phase, error: AttemptError) -> Self {
         Self {
             server: server.to_string(),
             phase,
             error,
+        }
+    }
+}
+
+/// With what to do about it.
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", OneLine(&self.server), self.error)?;
+        match self.error.advice(self.phase) {
+            Some(advice) => write!(f, " ({advice})"),
+            None => Ok(()),
         }
     }
 }
@@ -178,6 +189,8 @@ impl ServerStatus {
             form.flag(*flag);
         }
         form.number(u64::from(*failures));
-        form.option(last_error.as_deref(), |form, failure| form.debug(failure));
+        form.option(last_error.as_deref(), |form, failure| {
+            form.error(failure.error.code(), failure)
+        });
     }
 }

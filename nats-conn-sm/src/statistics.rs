@@ -99,8 +99,8 @@ pub enum Fate {
     /// Handed wholly to a transport.
     Written,
     /// Final: confirmed, unconfirmed or dropped. Which of them was reported by
-    /// [`Event::Disconnected`](crate::Event::Disconnected) and
-    /// [`Event::PublishDropped`](crate::Event::PublishDropped); in neither, it was confirmed, or was that of a request
+    /// [`ConnectionEvent::Disconnected`](crate::ConnectionEvent::Disconnected) and
+    /// [`ConnectionEvent::PublishDropped`](crate::ConnectionEvent::PublishDropped); in neither, it was confirmed, or was that of a request
     /// which ended while it was still, or again, waiting to be written.
     Settled,
 }

@@ -188,7 +188,7 @@ fn encode_ours(size: usize, with_headers: bool) -> Run {
                 };
                 let headers = with_headers.then_some(&headers);
                 let publish = ClientOp::Publish {
-                    subject: black_box(&subject),
+                    subject: black_box(&subject).into(),
                     reply: None,
                     headers,
                     payload,

@@ -9,6 +9,7 @@ use crate::headers::Headers;
 use crate::sid::Sid;
 use crate::subject::Subject;
 use crate::subject_filter::{QueueGroup, SubjectFilter};
+use crate::subject_ref::SubjectRef;
 use crate::wire_sink::{Payload, WireSink};
 
 /// The longest control line that servers take by default, in bytes of arguments: what stands between the word
@@ -75,15 +76,15 @@ pub enum ClientOp<'a> {
     /// HPUB SP subject [SP reply] SP #headers SP #total CRLF headers payload CRLF
     /// ```
     /// ```
-    /// # use nats_proto::{ClientOp, Headers, Reply, Subject};
-    /// let (subject, reply) = (Subject::from_static("orders.eu"), Subject::from_static("answers"));
+    /// # use nats_proto::{ClientOp, Headers, Reply, SubjectRef};
+    /// let (subject, reply) = (SubjectRef::new("orders.eu").unwrap(), SubjectRef::new("answers").unwrap());
     /// let mut headers = Headers::new();
     /// headers.append("a", "b").unwrap();
     /// let mut out = Vec::new();
-    /// ClientOp::Publish { subject: &subject, reply: None, headers: None, payload: "hello".into() }
+    /// ClientOp::Publish { subject, reply: None, headers: None, payload: "hello".into() }
     ///     .encode(&mut out)?;
-    /// let reply = Some(Reply::Subject(&reply));
-    /// ClientOp::Publish { subject: &subject, reply, headers: Some(&headers), payload: "hello".into() }
+    /// let reply = Some(Reply::Subject(reply));
+    /// ClientOp::Publish { subject, reply, headers: Some(&headers), payload: "hello".into() }
     ///     .encode(&mut out)?;
     /// assert_eq!(
     ///     out,
@@ -93,7 +94,7 @@ pub enum ClientOp<'a> {
     /// ```
     Publish {
         /// Where it goes.
-        subject: &'a Subject,
+        subject: SubjectRef<'a>,
         /// Where an answer is to go.
         reply: Option<Reply<'a>>,
         /// Its headers. Present but empty ones are written too.
@@ -151,7 +152,7 @@ pub enum ClientOp<'a> {
 #[non_exhaustive]
 pub enum Reply<'a> {
     /// To this subject.
-    Subject(&'a Subject),
+    Subject(SubjectRef<'a>),
     /// To `<prefix>.<token in decimal>`: the inbox of a request, without building its text.
     Inbox {
         /// What the subject begins with.
@@ -163,12 +164,12 @@ pub enum Reply<'a> {
 
 impl<'a> From<&'a Subject> for Reply<'a> {
     fn from(subject: &'a Subject) -> Self {
-        Self::Subject(subject)
+        Self::Subject(subject.into())
     }
 }
 
 /// Why an operation cannot be written. Nothing was written then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The server would close the connection.
@@ -193,6 +194,19 @@ pub enum EncodeError {
         /// Which field.
         field: &'static str,
     },
+}
+
+crate::debug_line::debug_line!(EncodeError);
+
+impl EncodeError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ControlLineTooLong { .. } => "control_line_too_long",
+            Self::MessageTooLarge { .. } => "message_too_large",
+            Self::Field { .. } => "field",
+        }
+    }
 }
 
 impl ClientOp<'_> {
@@ -257,13 +271,13 @@ impl ClientOp<'_> {
             } => {
                 let headers_len = headers.map(Headers::encoded_len);
                 let total_len = headers_len.unwrap_or(0).saturating_add(payload.len());
-                let sizes = headers_len.map_or(0, |len| decimal_len(wide(len)).saturating_add(2));
+                let sizes = headers_len.map_or(0, |len| size_len(len).saturating_add(2));
                 let reply = reply.map_or(0, |reply| reply.encoded_len().saturating_add(1));
                 [
                     subject.as_bytes().len(),
                     reply,
                     sizes,
-                    decimal_len(wide(total_len)),
+                    size_len(total_len),
                     total_len,
                     9,
                 ]

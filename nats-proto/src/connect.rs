@@ -59,9 +59,18 @@ pub struct Connect {
 }
 
 /// Why a CONNECT cannot be read. Shows nothing of its content, which is secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[error("CONNECT with something that is not the JSON of its fields")]
 pub struct ConnectError;
+
+crate::debug_line::debug_line!(ConnectError);
+
+impl ConnectError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        "connect_json"
+    }
+}
 
 impl Default for Connect {
     fn default() -> Self {

@@ -50,7 +50,7 @@ pub struct Decoder {
 }
 
 /// Why what a server sent is not the protocol. Final: what follows cannot be parsed any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The line begins with no operation that a server sends; blank lines are none.
@@ -91,6 +91,8 @@ pub enum DecodeError {
     #[error(transparent)]
     Info(#[from] InfoError),
 }
+
+crate::debug_line::debug_line!(DecodeError);
 
 impl DecodeError {
     /// A stable name in snake case, for machines.

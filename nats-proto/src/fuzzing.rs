@@ -101,18 +101,18 @@ pub fn roundtrip(data: &[u8]) {
                 prefix,
                 token: number,
             }),
-            other => other.as_ref().map(Reply::Subject),
+            other => other.as_ref().map(Reply::from),
         };
         let headers = has_headers.then_some(&headers);
         write_and_read(ClientOp::Publish {
-            subject,
+            subject: subject.into(),
             reply,
             headers,
             payload: Payload::Borrowed(payload),
         });
         let payload = Payload::Shared(payload.repeat(64).into());
         write_and_read(ClientOp::Publish {
-            subject,
+            subject: subject.into(),
             reply,
             headers,
             payload,
@@ -240,16 +240,22 @@ fn server_decode_in_pieces(
 }
 
 fn read_all_of(message: &Message) {
-    assert!(!message.subject().is_empty());
+    assert!(!message.subject_bytes().is_empty());
     assert_eq!(message.payload_bytes(), message.payload());
-    assert_eq!(
-        message.subject_str().is_ok(),
-        core::str::from_utf8(message.subject()).is_ok()
-    );
-    assert_eq!(
-        message.reply_str().ok().flatten().map(str::as_bytes),
-        message.reply().filter(|_| message.reply_str().is_ok())
-    );
+    for (text, bytes) in [
+        (Some(message.subject()), Some(message.subject_bytes())),
+        (message.reply(), message.reply_bytes()),
+    ] {
+        let (Some(text), Some(bytes)) = (text, bytes) else {
+            continue;
+        };
+        assert_eq!(text.as_bytes(), bytes);
+        assert_eq!(text.to_str(), core::str::from_utf8(bytes));
+        assert_eq!(*text, *String::from_utf8_lossy(bytes));
+        if let Ok(subject) = text.to_subject_ref() {
+            assert_eq!(subject.as_bytes(), bytes);
+        }
+    }
     if let Ok(Some(headers)) = message.headers() {
         assert_eq!(headers.status(), message.status());
     }
@@ -354,8 +360,8 @@ fn raw_fields(subject: &[u8], sid: &[u8], reply: &[u8], payload: &[u8]) {
     match decode_in_pieces(limits, &[&wire]) {
         (operations, None, 0) => match operations.as_slice() {
             [ServerOp::Message(message)] => {
-                assert_eq!((message.subject(), message.payload()), (subject, payload));
-                assert_eq!(message.reply(), Some(reply));
+                assert_eq!((message.subject_bytes(), message.payload()), (subject, payload));
+                assert_eq!(message.reply_bytes(), Some(reply));
             }
             other => panic!("read as {other:?}"),
         },
@@ -403,7 +409,10 @@ fn server_writes(subject: &Subject, number: u64, headers: Option<&Headers>, raw:
     assert_eq!((operations.len(), error, left), (expected, None, 0));
     assert_eq!(operations.last(), Some(&ServerOp::Info(info.into())));
     if let Some(ServerOp::Message(message)) = operations.first() {
-        assert_eq!((message.subject(), message.payload()), (subject.as_bytes(), raw));
+        assert_eq!(
+            (message.subject_bytes(), message.payload()),
+            (subject.as_bytes(), raw)
+        );
         assert_eq!(message.header_block(), headers.map(Headers::as_block));
     }
 }

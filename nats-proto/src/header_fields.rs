@@ -17,7 +17,7 @@ use crate::text::{Text, validated_text};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HeaderName(Text);
 
-validated_text!(HeaderName, HeaderError, check_name);
+validated_text!(HeaderName, HeaderError, check_name, |_: &str, reason| reason);
 
 /// The value of a header: any bytes but CR and LF, without blanks at its ends.
 ///
@@ -79,10 +79,21 @@ pub enum HeaderError {
     },
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for HeaderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+crate::debug_line::debug_line!(HeaderError);
+
+impl HeaderError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NameEmpty => "header_name_empty",
+            Self::NameByte { .. } => "header_name_byte",
+            Self::ValueByte { .. } => "header_value_byte",
+            Self::ValueBlank => "header_value_blank",
+            Self::TooLarge => "headers_too_large",
+            Self::Version => "headers_version",
+            Self::NoColon { .. } => "headers_no_colon",
+            Self::Name { .. } => "headers_name",
+        }
     }
 }
 

@@ -71,6 +71,15 @@ enum LastLine {
     Skipped,
 }
 
+impl<N: AsRef<str>, V: AsRef<[u8]>, const LEN: usize> TryFrom<[(N, V); LEN]> for Headers {
+    type Error = HeaderError;
+
+    /// See [`from_pairs`](Headers::from_pairs).
+    fn try_from(pairs: [(N, V); LEN]) -> Result<Self, HeaderError> {
+        Self::from_pairs(pairs)
+    }
+}
+
 const VERSION: &[u8] = b"NATS/1.0";
 const EMPTY_BLOCK: &[u8] = b"NATS/1.0\r\n\r\n";
 const LARGEST_BLOCK: usize = 1 << 30;
@@ -79,6 +88,32 @@ impl Headers {
     /// No headers.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From names and values, in order: of a map, a vector, or whatever gives pairs. From an array also with `try_from`.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use nats_proto::{HeaderError, Headers, header};
+    ///
+    /// let map = BTreeMap::from([("region", "eu"), ("trace", "a")]);
+    /// let headers = Headers::from_pairs(&map)?;
+    /// assert_eq!(headers, Headers::try_from([("region", "eu"), ("trace", "a")])?);
+    /// let headers = Headers::try_from([(header::NATS_MSG_ID, "17")])?;
+    /// assert_eq!(headers.get_str(header::NATS_MSG_ID), Some("17"));
+    /// # Ok::<(), HeaderError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`HeaderError`] of the first name or value that cannot be written.
+    pub fn from_pairs<N: AsRef<str>, V: AsRef<[u8]>>(
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self, HeaderError> {
+        let mut headers = Self::new();
+        for (name, value) in pairs {
+            headers.append(name, value)?;
+        }
+        Ok(headers)
     }
 
     /// Reads a block as it came with a message, leniently.
@@ -150,7 +185,8 @@ impl Headers {
     }
 
     /// Removes all headers of exactly that name and says how many there were.
-    pub fn remove(&mut self, name: &str) -> usize {
+    pub fn remove(&mut self, name: impl AsRef<str>) -> usize {
+        let name = name.as_ref();
         let removed = self.get_all(name).count();
         if removed == 0 {
             return 0;
@@ -182,27 +218,35 @@ impl Headers {
         Ok(())
     }
 
-    /// The value of the first header of exactly that name.
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
+    /// The value of the first header of exactly that name. For the names that servers know there are constants in
+    /// [`header`](crate::header).
+    pub fn get(&self, name: impl AsRef<str>) -> Option<&[u8]> {
         self.get_all(name).next()
     }
 
     /// As [`get`](Self::get), as text: nothing also if the value is not UTF-8.
-    pub fn get_str(&self, name: &str) -> Option<&str> {
+    pub fn get_str(&self, name: impl AsRef<str>) -> Option<&str> {
         core::str::from_utf8(self.get(name)?).ok()
     }
 
+    /// The value of the last header of exactly that name: what counts where a name may come several times and a later
+    /// one replaces an earlier one.
+    pub fn get_last(&self, name: impl AsRef<str>) -> Option<&[u8]> {
+        self.get_all(name).last()
+    }
+
     /// The values of all headers of exactly that name, in order.
-    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    pub fn get_all<N: AsRef<str>>(&self, name: N) -> impl Iterator<Item = &[u8]> + use<'_, N> {
         self.raw_entries()
-            .filter(move |(other, _)| *other == name.as_bytes())
+            .filter(move |(other, _)| *other == name.as_ref().as_bytes())
             .map(|(_, value)| value)
     }
 
     /// The value of the first header whose name differs at most in the case of ASCII letters.
-    pub fn get_ignore_case(&self, name: &str) -> Option<&[u8]> {
+    pub fn get_ignore_case(&self, name: impl AsRef<str>) -> Option<&[u8]> {
+        let name = name.as_ref().as_bytes();
         self.raw_entries()
-            .find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
 

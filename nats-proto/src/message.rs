@@ -1,5 +1,7 @@
 //! A message as it arrived: one piece of the read buffer and the views into it.
 
+use alloc::borrow::Cow;
+use alloc::string::String;
 use core::fmt;
 use core::str::Utf8Error;
 
@@ -8,6 +10,7 @@ use bytes::Bytes;
 use crate::control_line::Span;
 use crate::header_fields::HeaderError;
 use crate::headers::{Headers, parse_status};
+use crate::message_subject::MessageSubject;
 use crate::sid::Sid;
 use crate::snippet::Snippet;
 use crate::status_code::StatusCode;
@@ -26,8 +29,8 @@ use crate::status_code::StatusCode;
 ///
 /// let mut wire = bytes::BytesMut::from("HMSG _INBOX.1 7 16 16\r\nNATS/1.0 503\r\n\r\n\r\n");
 /// let Ok(Some(ServerOp::Message(message))) = Decoder::default().decode(&mut wire) else { panic!() };
-/// assert_eq!((message.subject_str(), message.sid().get()), (Ok("_INBOX.1"), 7));
-/// assert_eq!((message.reply(), message.payload()), (None, &b""[..]));
+/// assert_eq!((&*message.subject(), message.sid().get()), ("_INBOX.1", 7));
+/// assert_eq!((message.reply(), message.text()), (None, "".into()));
 /// assert_eq!(message.status(), Some(StatusCode::NO_RESPONDERS));
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -59,33 +62,28 @@ impl Message {
         self.sid
     }
 
-    /// The subject. It is what a publisher sent: not necessarily UTF-8, nor a valid [`Subject`](crate::Subject).
-    pub fn subject(&self) -> &[u8] {
+    /// The subject as text, which can also be published to. It is what a publisher sent: not necessarily UTF-8, nor a
+    /// valid [`Subject`](crate::Subject).
+    pub fn subject(&self) -> MessageSubject<'_> {
+        MessageSubject::new(self.subject_bytes())
+    }
+
+    /// The subject as it arrived.
+    pub fn subject_bytes(&self) -> &[u8] {
         self.views.subject.of(&self.frame)
     }
 
-    /// The subject as text.
-    ///
-    /// # Errors
-    /// If it is not UTF-8.
-    pub fn subject_str(&self) -> Result<&str, Utf8Error> {
-        core::str::from_utf8(self.subject())
+    /// The reply subject as text, which can also be published to: where an answer is to go, if one is wanted.
+    pub fn reply(&self) -> Option<MessageSubject<'_>> {
+        self.reply_bytes().map(MessageSubject::new)
     }
 
-    /// The reply subject: where an answer is to go, if one is wanted.
-    pub fn reply(&self) -> Option<&[u8]> {
+    /// The reply subject as it arrived, if there is one.
+    pub fn reply_bytes(&self) -> Option<&[u8]> {
         match self.views.reply.of(&self.frame) {
             [] => None,
             reply => Some(reply),
         }
-    }
-
-    /// The reply subject as text.
-    ///
-    /// # Errors
-    /// If it is not UTF-8.
-    pub fn reply_str(&self) -> Result<Option<&str>, Utf8Error> {
-        self.reply().map(core::str::from_utf8).transpose()
     }
 
     /// The header block as it arrived, from `NATS/1.0` to its blank line, if there is one.
@@ -127,6 +125,19 @@ impl Message {
             .unwrap_or_default()
     }
 
+    /// The payload as text for people to read: what is not UTF-8 in it is U+FFFD, as in [`String::from_utf8_lossy`].
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.payload())
+    }
+
+    /// The payload as text.
+    ///
+    /// # Errors
+    /// If it is not UTF-8.
+    pub fn payload_str(&self) -> Result<&str, Utf8Error> {
+        core::str::from_utf8(self.payload())
+    }
+
     /// The payload, sharing the memory of this message.
     pub fn payload_bytes(&self) -> Bytes {
         match self.payload() {
@@ -159,8 +170,8 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
             .field("sid", &self.sid)
-            .field("subject", &Snippet::new(self.subject()))
-            .field("reply", &self.reply().map(Snippet::new))
+            .field("subject", &Snippet::new(self.subject_bytes()))
+            .field("reply", &self.reply_bytes().map(Snippet::new))
             .field("header_len", &self.header_block().map_or(0, <[u8]>::len))
             .field("payload_len", &self.payload().len())
             .finish()

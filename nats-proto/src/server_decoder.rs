@@ -59,7 +59,7 @@ pub struct ServerLimits {
 }
 
 /// Why a server closes the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ServerDecodeError {
     /// No operation of a client, or a payload that is not followed by CRLF.
@@ -92,6 +92,24 @@ pub enum ServerDecodeError {
     /// An `-ERR`, which only servers send. Servers close without an `-ERR`.
     #[error("an -ERR from a client")]
     ErrFromClient,
+}
+
+crate::debug_line::debug_line!(ServerDecodeError);
+
+impl ServerDecodeError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownOperation => "unknown_operation",
+            Self::ControlLineTooLong { .. } => "control_line_too_long",
+            Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::ClientProtocol => "client_protocol",
+            Self::Arguments => "arguments",
+            Self::ConnectJson => "connect_json",
+            Self::InfoJson => "info_json",
+            Self::ErrFromClient => "err_from_client",
+        }
+    }
 }
 
 impl ServerDecodeError {

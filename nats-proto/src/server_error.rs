@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::control_line::{decimal, is_blank, trim};
+use crate::one_line::OneLine;
 use crate::sid::Sid;
 
 /// What a server complains about, in `-ERR`: its text, and what is known of it.
@@ -22,11 +23,13 @@ use crate::sid::Sid;
 /// assert_eq!((violation.subject.as_str(), violation.queue.as_deref()), ("a.b", Some("q")));
 /// assert_eq!((error.closes(), error.code()), (false, "permissions_violation"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ServerError {
     kind: ServerErrorKind,
     text: String,
 }
+
+crate::debug_line::debug_line!(ServerError);
 
 /// The complaints that servers are known to have (`errors.go`, `client.go`, `parser.go`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +177,7 @@ impl fmt::Display for ServerError {
         if self.text.is_empty() {
             f.write_str("(no text)")
         } else {
-            f.write_str(&self.text)
+            write!(f, "{}", OneLine(&self.text))
         }
     }
 }

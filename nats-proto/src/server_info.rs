@@ -86,7 +86,7 @@ pub struct ServerInfo {
 }
 
 /// Why an INFO cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InfoError {
     /// There is nothing after the word.
@@ -102,6 +102,8 @@ pub enum InfoError {
     #[error("INFO with JSON that is not an object")]
     NotAnObject,
 }
+
+crate::debug_line::debug_line!(InfoError);
 
 impl InfoError {
     /// A stable name in snake case, for machines.

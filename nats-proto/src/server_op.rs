@@ -36,8 +36,8 @@ pub enum ServerOp {
     /// # use nats_proto::{Decoder, ServerOp};
     /// let mut wire = bytes::BytesMut::from("MSG orders.eu 1 reply.here 5\r\nhello\r\n");
     /// let Ok(Some(ServerOp::Message(message))) = Decoder::default().decode(&mut wire) else { panic!() };
-    /// assert_eq!((message.subject(), message.payload()), (&b"orders.eu"[..], &b"hello"[..]));
-    /// assert_eq!(message.reply(), Some(&b"reply.here"[..]));
+    /// assert_eq!((&*message.subject(), message.payload()), ("orders.eu", &b"hello"[..]));
+    /// assert_eq!(message.reply_bytes(), Some(&b"reply.here"[..]));
     /// ```
     Message(Message),
 

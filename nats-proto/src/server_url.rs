@@ -9,6 +9,7 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
+use crate::one_line::OneLine;
 use crate::secret::Secret;
 
 /// Where a server is: scheme, host and port, and perhaps the credentials that stood in the URL; and, where it is
@@ -82,13 +83,13 @@ pub enum UrlError {
     #[error("the server URL is empty; give for example `nats://localhost:4222`")]
     Empty,
     /// A WebSocket URL.
-    #[error("`{scheme}://` is not supported yet; use `nats://` or `tls://` and the port of plain clients")]
+    #[error("`{}://` is not supported yet; use `nats://` or `tls://` and the port of plain clients", OneLine(.scheme))]
     WebSocket {
         /// `ws` or `wss`.
         scheme: String,
     },
     /// Another scheme.
-    #[error("`{scheme}://` is not a scheme of NATS; use `nats://` or `tls://`")]
+    #[error("`{}://` is not a scheme of NATS; use `nats://` or `tls://`", OneLine(.scheme))]
     Scheme {
         /// The scheme.
         scheme: String,
@@ -137,12 +138,7 @@ impl UrlError {
     }
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for UrlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+crate::debug_line::debug_line!(UrlError);
 
 const DEFAULT_PORT: u16 = 4222;
 

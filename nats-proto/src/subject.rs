@@ -1,10 +1,8 @@
 //! Where a message goes: a subject without wildcards.
 
 use alloc::string::String;
-use core::fmt;
 
-use thiserror::Error;
-
+use crate::invalid_subject::{InvalidSubject, SubjectError};
 use crate::text::{Text, validated_text};
 
 /// The subject of a message: tokens separated by dots, without wildcards.
@@ -13,70 +11,27 @@ use crate::text::{Text, validated_text};
 /// is allowed (ADR-6; the server itself refuses less: `sublist.go`). A clone costs at most a reference count.
 ///
 /// ```
-/// use nats_proto::{Subject, SubjectError};
+/// use nats_proto::{InvalidSubject, Subject, SubjectError};
 ///
 /// const ORDERS: Subject = Subject::from_static("orders.eu");
-/// assert_eq!(ORDERS.child("created")?.as_str(), "orders.eu.created");
-/// assert_eq!(Subject::new("orders..eu"), Err(SubjectError::EmptyToken { at: 7 }));
-/// assert_eq!(Subject::new("orders.*"), Err(SubjectError::Wildcard { at: 7 }));
-/// # Ok::<(), SubjectError>(())
+/// assert_eq!(ORDERS.child("created")?, "orders.eu.created");
+/// let reason = |text| Subject::new(text).map_err(|error| error.reason);
+/// assert_eq!(reason("orders..eu"), Err(SubjectError::EmptyToken { at: 7 }));
+/// assert_eq!(reason("orders.*"), Err(SubjectError::Wildcard { at: 7 }));
+/// # Ok::<(), InvalidSubject>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(Text);
 
-/// Why a text is not a subject, a filter or a queue group.
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum SubjectError {
-    /// There is no text.
-    #[error("the subject or queue group is empty; give at least one token")]
-    Empty,
-    /// Two dots in a row, or a dot at an end.
-    #[error("the subject has an empty token at byte {at}; remove the dot")]
-    EmptyToken {
-        /// The offset of the empty token.
-        at: usize,
-    },
-    /// A blank or a control character.
-    #[error(
-        "the subject or queue group has the byte {byte:#04x} at {at}; blanks and control characters are not allowed"
-    )]
-    Byte {
-        /// The byte.
-        byte: u8,
-        /// Its offset.
-        at: usize,
-    },
-    /// A wildcard token in a subject to publish to.
-    #[error("the subject has a wildcard at byte {at}; only subscriptions may use wildcards")]
-    Wildcard {
-        /// The offset of the wildcard.
-        at: usize,
-    },
-    /// A `>` that is not the last token.
-    #[error("the subject has a `>` at byte {at} that is not the last token; use `*` there")]
-    TailNotLast {
-        /// The offset of the `>`.
-        at: usize,
-    },
-}
-
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for SubjectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-validated_text!(Subject, SubjectError, check_subject);
+validated_text!(Subject, InvalidSubject, check_subject, InvalidSubject::new);
 
 impl Subject {
     /// This subject with one or more tokens after it: `a.b` and `c` give `a.b.c`.
     ///
     /// # Errors
-    /// [`SubjectError`] if `tokens` is not itself a subject; offsets are within `tokens`.
-    pub fn child(&self, tokens: &str) -> Result<Self, SubjectError> {
-        check_subject(tokens.as_bytes())?;
+    /// [`InvalidSubject`] if `tokens` is not itself a subject; it names the tokens, and offsets are within these.
+    pub fn child(&self, tokens: &str) -> Result<Self, InvalidSubject> {
+        check_subject(tokens.as_bytes()).map_err(|reason| InvalidSubject::new(tokens, reason))?;
         let mut text =
             String::with_capacity(self.as_str().len().saturating_add(tokens.len()).saturating_add(1));
         text.push_str(self.as_str());
@@ -85,12 +40,17 @@ impl Subject {
         Ok(Self(text.into()))
     }
 
+    /// Of a text that was checked.
+    pub(crate) fn checked(text: &str) -> Self {
+        Self(text.into())
+    }
+
     pub(crate) fn into_text(self) -> Text {
         self.0
     }
 }
 
-const fn check_subject(text: &[u8]) -> Result<(), SubjectError> {
+pub(crate) const fn check_subject(text: &[u8]) -> Result<(), SubjectError> {
     check_tokens(text, Wildcards::Refused)
 }
 

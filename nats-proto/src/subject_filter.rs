@@ -1,6 +1,8 @@
 //! What a subscription asks for: a subject that may have wildcards, and the queue group that shares it.
 
-use crate::subject::{Subject, SubjectError, Wildcards, check_tokens, is_forbidden};
+use crate::invalid_subject::{InvalidSubject, SubjectError};
+use crate::subject::{Subject, Wildcards, check_tokens, is_forbidden};
+use crate::subject_ref::SubjectRef;
 use crate::text::{Text, validated_text};
 
 /// What a subscription asks for: a subject in which `*` stands for one token and a last `>` for one or more.
@@ -14,12 +16,12 @@ use crate::text::{Text, validated_text};
 /// assert!(filter.matches(&Subject::new("orders.eu.created.1")?));
 /// assert!(!filter.matches(&Subject::new("orders.eu")?));
 /// assert!(SubjectFilter::new("orders.>.created").is_err());
-/// # Ok::<(), nats_proto::SubjectError>(())
+/// # Ok::<(), nats_proto::InvalidSubject>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubjectFilter(Text);
 
-validated_text!(SubjectFilter, SubjectError, check_filter);
+validated_text!(SubjectFilter, InvalidSubject, check_filter, InvalidSubject::new);
 
 impl SubjectFilter {
     /// Whether a message with this subject is asked for.
@@ -61,6 +63,18 @@ impl From<&Subject> for SubjectFilter {
     }
 }
 
+impl From<&SubjectFilter> for SubjectFilter {
+    fn from(filter: &SubjectFilter) -> Self {
+        filter.clone()
+    }
+}
+
+impl From<SubjectRef<'_>> for SubjectFilter {
+    fn from(subject: SubjectRef<'_>) -> Self {
+        subject.to_subject().into()
+    }
+}
+
 const fn check_filter(text: &[u8]) -> Result<(), SubjectError> {
     check_tokens(text, Wildcards::Allowed)
 }
@@ -80,7 +94,13 @@ const fn check_filter(text: &[u8]) -> Result<(), SubjectError> {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueGroup(Text);
 
-validated_text!(QueueGroup, SubjectError, check_queue_group);
+validated_text!(QueueGroup, InvalidSubject, check_queue_group, InvalidSubject::new);
+
+impl From<&QueueGroup> for QueueGroup {
+    fn from(group: &QueueGroup) -> Self {
+        group.clone()
+    }
+}
 
 #[expect(
     clippy::arithmetic_side_effects,

@@ -73,17 +73,19 @@ impl fmt::Display for Text {
 }
 
 /// The conversions and comparisons that `Subject`, `SubjectFilter`, `QueueGroup` and `HeaderName` have in
-/// common, each over its own `check`.
+/// common, each over its own `check`; `refused` makes an error of the text and of what is wrong with it.
 macro_rules! validated_text {
-    ($type:ident, $error:ident, $check:path) => {
+    ($type:ident, $error:ident, $check:path, $refused:expr) => {
         impl $type {
             /// Checks and takes a copy of the text.
             ///
             /// # Errors
             #[doc = concat!("[`", stringify!($error), "`] says what is wrong and where.")]
             pub fn new(text: &str) -> Result<Self, $error> {
-                $check(text.as_bytes())?;
-                Ok(Self(text.into()))
+                match $check(text.as_bytes()) {
+                    Ok(()) => Ok(Self(text.into())),
+                    Err(reason) => Err($refused(text, reason)),
+                }
             }
 
             /// From a literal: without a copy, checked when compiling if used in a `const`.
@@ -120,8 +122,18 @@ macro_rules! validated_text {
             type Error = $error;
 
             fn try_from(text: alloc::string::String) -> Result<Self, $error> {
-                $check(text.as_bytes())?;
-                Ok(Self(text.into()))
+                match $check(text.as_bytes()) {
+                    Ok(()) => Ok(Self(text.into())),
+                    Err(reason) => Err($refused(&text, reason)),
+                }
+            }
+        }
+
+        impl TryFrom<&alloc::string::String> for $type {
+            type Error = $error;
+
+            fn try_from(text: &alloc::string::String) -> Result<Self, $error> {
+                Self::new(text)
             }
         }
 
@@ -142,6 +154,18 @@ macro_rules! validated_text {
         impl AsRef<str> for $type {
             fn as_ref(&self) -> &str {
                 self.as_str()
+            }
+        }
+
+        impl PartialEq<str> for $type {
+            fn eq(&self, text: &str) -> bool {
+                self.as_str() == text
+            }
+        }
+
+        impl PartialEq<&str> for $type {
+            fn eq(&self, text: &&str) -> bool {
+                self.as_str() == *text
             }
         }
 

@@ -132,6 +132,12 @@ impl From<Vec<u8>> for Payload<'_> {
     }
 }
 
+impl<'a> From<&'a alloc::string::String> for Payload<'a> {
+    fn from(text: &'a alloc::string::String) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
 impl From<alloc::string::String> for Payload<'_> {
     fn from(text: alloc::string::String) -> Self {
         Self::Shared(text.into())

@@ -8,7 +8,8 @@ use std::hint::black_box;
 
 use bytes::{Buf, Bytes, BytesMut};
 use nats_proto::{
-    ClientOp, Decoder, Headers, Payload, Reply, ServerOp, Sid, Subject, SubjectFilter, TransmitBuf,
+    ClientOp, Decoder, Headers, IntoSubject, Payload, Reply, ServerOp, Sid, Subject, SubjectFilter,
+    TransmitBuf,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -63,7 +64,7 @@ fn no_received_message_allocates() {
                 buffer.extend_from_slice(piece);
                 while let Some(operation) = decoder.decode(&mut buffer).unwrap() {
                     if let ServerOp::Message(message) = &operation {
-                        black_box((message.subject_str().unwrap(), message.reply(), message.status()));
+                        black_box((message.subject(), message.reply(), message.status()));
                         black_box((message.payload(), message.is_no_responders(), message.clone()));
                     }
                     count += 1;
@@ -84,6 +85,7 @@ fn no_sent_message_allocates() {
     headers.append("a", "b").unwrap();
     let large = Bytes::from(vec![b'x'; 10_000]);
     let mut buffer = TransmitBuf::new();
+    let text = subject.as_str();
     let allocated = allocations(|| {
         for number in 0..100_u64 {
             let inbox = Some(Reply::Inbox {
@@ -94,14 +96,11 @@ fn no_sent_message_allocates() {
                 (None, None, Payload::from("hello")),
                 (inbox, None, Payload::from("hello")),
                 (inbox, Some(&headers), Payload::from("hello")),
-                (
-                    Some(Reply::Subject(&reply)),
-                    Some(&headers),
-                    Payload::from(&large),
-                ),
+                (Some(Reply::from(&reply)), Some(&headers), Payload::from(&large)),
             ] {
+                let subject = text.into_subject().unwrap();
                 ClientOp::Publish {
-                    subject: &subject,
+                    subject: subject.as_ref(),
                     reply,
                     headers,
                     payload,

@@ -10,7 +10,7 @@
 //! `closed` may stand anywhere outside a session and ends everything. `backoff_wait` and `connecting` may be cut
 //! short by a forced reconnect or a new pool, and only by these.
 
-use nats_conn_sm::Event;
+use nats_conn_sm::{ConnectionEvent, Event};
 
 use crate::story;
 
@@ -55,18 +55,29 @@ impl Grammar {
         let name = story::name(event);
         let next = match (self.place, event) {
             (Place::Closed, _) => return Err(format!("{name} after closed")),
-            (Place::Start | Place::Between | Place::Waiting, Event::Connecting { .. }) => Place::Attempt,
-            (Place::Between, Event::BackoffWait { .. }) => Place::Waiting,
-            (Place::Attempt, Event::ConnectFailed { .. }) => Place::Between,
-            (Place::Attempt, Event::Connected(_)) if !self.connected => Place::Session,
-            (Place::Attempt, Event::Reconnected(_)) if self.connected => Place::Session,
-            (Place::Session, Event::Disconnected { .. }) => Place::Between,
-            (Place::Start | Place::Between | Place::Waiting | Place::Attempt, Event::Closed { .. }) => {
-                Place::Closed
+            (
+                Place::Start | Place::Between | Place::Waiting,
+                Event::Connection(ConnectionEvent::Connecting { .. }),
+            ) => Place::Attempt,
+            (Place::Between, Event::Connection(ConnectionEvent::BackoffWait { .. })) => Place::Waiting,
+            (Place::Attempt, Event::Connection(ConnectionEvent::ConnectFailed { .. })) => Place::Between,
+            (Place::Attempt, Event::Connection(ConnectionEvent::Connected(_))) if !self.connected => {
+                Place::Session
             }
-            (Place::Waiting | Place::Attempt, Event::Connecting { .. } | Event::BackoffWait { .. }) => {
+            (Place::Attempt, Event::Connection(ConnectionEvent::Reconnected(_))) if self.connected => {
+                Place::Session
+            }
+            (Place::Session, Event::Connection(ConnectionEvent::Disconnected { .. })) => Place::Between,
+            (
+                Place::Start | Place::Between | Place::Waiting | Place::Attempt,
+                Event::Connection(ConnectionEvent::Closed { .. }),
+            ) => Place::Closed,
+            (
+                Place::Waiting | Place::Attempt,
+                Event::Connection(ConnectionEvent::Connecting { .. } | ConnectionEvent::BackoffWait { .. }),
+            ) => {
                 self.cuts = self.cuts.checked_sub(1).ok_or_else(|| self.misplaced(name))?;
-                if matches!(event, Event::Connecting { .. }) {
+                if matches!(event, Event::Connection(ConnectionEvent::Connecting { .. })) {
                     Place::Attempt
                 } else {
                     Place::Waiting
@@ -91,23 +102,29 @@ impl Grammar {
     fn may_stand(&mut self, event: &Event) -> bool {
         let session = self.place == Place::Session;
         match event {
-            Event::Connecting { .. }
-            | Event::ConnectFailed { .. }
-            | Event::Connected(_)
-            | Event::Reconnected(_)
-            | Event::Disconnected { .. }
-            | Event::BackoffWait { .. }
-            | Event::Closed { .. } => false,
-            Event::Resubscribed { .. } => session && std::mem::take(&mut self.resubscribed),
-            Event::DiscoveredServers { .. }
-            | Event::LameDuck { .. }
-            | Event::ServerInfoChanged { .. }
-            | Event::ServerError { .. }
-            | Event::PermissionDenied { .. }
+            Event::Connection(
+                ConnectionEvent::Connecting { .. }
+                | ConnectionEvent::ConnectFailed { .. }
+                | ConnectionEvent::Connected(_)
+                | ConnectionEvent::Reconnected(_)
+                | ConnectionEvent::Disconnected { .. }
+                | ConnectionEvent::BackoffWait { .. }
+                | ConnectionEvent::Closed { .. },
+            ) => false,
+            Event::Connection(ConnectionEvent::Resubscribed { .. }) => {
+                session && std::mem::take(&mut self.resubscribed)
+            }
+            Event::Connection(
+                ConnectionEvent::DiscoveredServers { .. }
+                | ConnectionEvent::LameDuck { .. }
+                | ConnectionEvent::ServerInfoChanged { .. }
+                | ConnectionEvent::ServerError { .. }
+                | ConnectionEvent::PermissionDenied { .. },
+            )
             | Event::Message { .. }
             | Event::Reply { .. } => session,
-            Event::CleartextCredentials { .. } => self.place == Place::Attempt,
-            Event::ServerChoiceRejected { .. } => !session,
+            Event::Connection(ConnectionEvent::CleartextCredentials { .. }) => self.place == Place::Attempt,
+            Event::Connection(ConnectionEvent::ServerChoiceRejected { .. }) => !session,
             _ => true,
         }
     }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nats_conn_sm::{
-    EndReason, Event, Fate, FlushId, PublishFates, PublishSeq, RequestId, RoundTripId, SeqRanges,
+    ConnectionEvent, EndReason, Event, Fate, FlushId, PublishFates, PublishSeq, RequestId, RoundTripId,
+    SeqRanges,
 };
 use nats_proto::Sid;
 
@@ -208,13 +209,13 @@ impl Ledger {
             },
             Event::Flushed { flush, .. } => settle(&mut self.flushes, *flush),
             Event::RoundTrip { round_trip, .. } => settle(&mut self.round_trips, *round_trip),
-            Event::Disconnected { unconfirmed, .. } => {
+            Event::Connection(ConnectionEvent::Disconnected { unconfirmed, .. }) => {
                 Self::settled(&mut self.unconfirmed, &self.dropped, unconfirmed)
             }
-            Event::PublishDropped { publishes, .. } => {
+            Event::Connection(ConnectionEvent::PublishDropped { publishes, .. }) => {
                 Self::settled(&mut self.dropped, &self.unconfirmed, publishes)
             }
-            Event::Closed { .. } => self.close(),
+            Event::Connection(ConnectionEvent::Closed { .. }) => self.close(),
             _ => Ok(()),
         }
     }

@@ -7,6 +7,7 @@
 mod check;
 mod driver;
 mod pipe;
+mod planned;
 mod route;
 mod rude;
 mod verbs;
@@ -22,6 +23,7 @@ use nats_conn_sm::{
 pub use pipe::{Pipe, PipeStage};
 pub use route::{Cut, Dial, Route};
 
+use self::planned::Planned;
 use crate::grammar::Grammar;
 use crate::ledger::Ledger;
 use crate::model_server::Cluster;
@@ -55,6 +57,7 @@ pub struct World {
     pub ahead: Duration,
     forgotten: bool,
     grammar: Grammar,
+    planned: Planned,
     now: u64,
     rx: ReceiveBuf,
     tx: SendBuf,
@@ -120,6 +123,7 @@ impl World {
             ahead: Duration::ZERO,
             forgotten: false,
             grammar: Grammar::default(),
+            planned: Planned::default(),
             now: start.as_nanos(),
             rx: ReceiveBuf::new(nobody),
             tx: SendBuf::new(nobody),

@@ -1,28 +1,11 @@
 //! Events as short lines, so that a test can say what is to happen as a story.
 
-use nats_conn_sm::{Event, Server};
+use nats_conn_sm::{ConnectionEvent, Event, Server};
 
 /// The name of an event, as the console prints it.
 pub fn name(event: &Event) -> &'static str {
     match event {
-        Event::Connecting { .. } => "connecting",
-        Event::ConnectFailed { .. } => "connect_failed",
-        Event::Connected(_) => "connected",
-        Event::Disconnected { .. } => "disconnected",
-        Event::BackoffWait { .. } => "backoff_wait",
-        Event::Reconnected(_) => "reconnected",
-        Event::Resubscribed { .. } => "resubscribed",
-        Event::DiscoveredServers { .. } => "discovered_servers",
-        Event::ServerRemoved { .. } => "server_removed",
-        Event::ServerSkipped { .. } => "server_skipped",
-        Event::ServerChoiceRejected { .. } => "server_choice_rejected",
-        Event::LameDuck { .. } => "lame_duck",
-        Event::ServerInfoChanged { .. } => "server_info_changed",
-        Event::ServerError { .. } => "server_error",
-        Event::PermissionDenied { .. } => "permission_denied",
-        Event::PublishDropped { .. } => "publish_dropped",
-        Event::CleartextCredentials { .. } => "cleartext_credentials",
-        Event::ServerTlsRaised { .. } => "tls_raised",
+        Event::Connection(event) => connection_name(event),
         Event::Message { .. } => "message",
         Event::Response { .. } => "response",
         Event::Reply { .. } => "reply",
@@ -31,8 +14,33 @@ pub fn name(event: &Event) -> &'static str {
         Event::RoundTrip { .. } => "round_trip",
         Event::SubscriptionEnded { .. } => "subscription_ended",
         Event::Writable => "writable",
-        Event::Draining => "draining",
-        Event::Closed { .. } => "closed",
+        _ => "unknown",
+    }
+}
+
+/// The same for what happens to the connection.
+pub fn connection_name(event: &ConnectionEvent) -> &'static str {
+    match event {
+        ConnectionEvent::Connecting { .. } => "connecting",
+        ConnectionEvent::ConnectFailed { .. } => "connect_failed",
+        ConnectionEvent::Connected(_) => "connected",
+        ConnectionEvent::Disconnected { .. } => "disconnected",
+        ConnectionEvent::BackoffWait { .. } => "backoff_wait",
+        ConnectionEvent::Reconnected(_) => "reconnected",
+        ConnectionEvent::Resubscribed { .. } => "resubscribed",
+        ConnectionEvent::DiscoveredServers { .. } => "discovered_servers",
+        ConnectionEvent::ServerRemoved { .. } => "server_removed",
+        ConnectionEvent::ServerSkipped { .. } => "server_skipped",
+        ConnectionEvent::ServerChoiceRejected { .. } => "server_choice_rejected",
+        ConnectionEvent::LameDuck { .. } => "lame_duck",
+        ConnectionEvent::ServerInfoChanged { .. } => "server_info_changed",
+        ConnectionEvent::ServerError { .. } => "server_error",
+        ConnectionEvent::PermissionDenied { .. } => "permission_denied",
+        ConnectionEvent::PublishDropped { .. } => "publish_dropped",
+        ConnectionEvent::CleartextCredentials { .. } => "cleartext_credentials",
+        ConnectionEvent::ServerTlsRaised { .. } => "tls_raised",
+        ConnectionEvent::Draining => "draining",
+        ConnectionEvent::Closed { .. } => "closed",
         _ => "unknown",
     }
 }
@@ -40,44 +48,62 @@ pub fn name(event: &Event) -> &'static str {
 /// The line of an event that belongs to the life of the connection; `None` for what concerns single
 /// subscriptions, requests and flushes, and for INFO.
 pub fn line(event: &Event) -> Option<String> {
-    let name = name(event);
+    match event {
+        Event::Connection(event) => connection_line(event),
+        Event::Writable => Some(name(event).to_owned()),
+        _ => None,
+    }
+}
+
+fn connection_line(event: &ConnectionEvent) -> Option<String> {
+    let name = connection_name(event);
     let line = match event {
-        Event::Connecting { server, attempt, .. } if *attempt == 1 => format!("{name} {}", host(server)),
-        Event::Connecting { server, attempt, .. } => format!("{name} {} #{attempt}", host(server)),
-        Event::ConnectFailed { server, phase, error } => {
+        ConnectionEvent::Connecting { server, attempt, .. } if *attempt == 1 => {
+            format!("{name} {}", host(server))
+        }
+        ConnectionEvent::Connecting { server, attempt, .. } => {
+            format!("{name} {} #{attempt}", host(server))
+        }
+        ConnectionEvent::ConnectFailed { server, phase, error } => {
             format!("{name} {} {} {}", host(server), phase.code(), error.code())
         }
-        Event::Connected(session) | Event::Reconnected(session) => {
+        ConnectionEvent::Connected(session) | ConnectionEvent::Reconnected(session) => {
             format!("{name} {}", host(&session.server))
         }
-        Event::Disconnected { server, reason, .. } => format!("{name} {} {}", host(server), reason.code()),
-        Event::BackoffWait { server, .. } => format!("{name} {}", host(server)),
-        Event::Resubscribed {
+        ConnectionEvent::Disconnected { server, reason, .. } => {
+            format!("{name} {} {}", host(server), reason.code())
+        }
+        ConnectionEvent::BackoffWait { server, .. } => format!("{name} {}", host(server)),
+        ConnectionEvent::Resubscribed {
             subscriptions,
             refused,
             ..
         } => format!("{name} {subscriptions} {refused}"),
-        Event::DiscoveredServers { added, removed } => {
+        ConnectionEvent::DiscoveredServers { added, removed } => {
             let hosts = |servers: &[Server]| servers.iter().map(host).collect::<Vec<_>>().join(",");
             format!("{name} +{} -{}", hosts(added), hosts(removed))
         }
-        Event::ServerRemoved { server, reason } => format!("{name} {} {}", host(server), reason.code()),
-        Event::ServerSkipped { url, .. } => format!("{name} {url}"),
-        Event::ServerChoiceRejected { server } => format!("{name} {}", host(server)),
-        Event::LameDuck { server }
-        | Event::CleartextCredentials { server }
-        | Event::ServerTlsRaised { server } => {
+        ConnectionEvent::ServerRemoved { server, reason } => {
+            format!("{name} {} {}", host(server), reason.code())
+        }
+        ConnectionEvent::ServerSkipped { url, .. } => format!("{name} {url}"),
+        ConnectionEvent::ServerChoiceRejected { server } => {
             format!("{name} {}", host(server))
         }
-        Event::ServerError { error } => format!("{name} {}", error.code()),
-        Event::PermissionDenied { subject, .. } => format!("{name} {subject}"),
-        Event::PublishDropped {
+        ConnectionEvent::LameDuck { server }
+        | ConnectionEvent::CleartextCredentials { server }
+        | ConnectionEvent::ServerTlsRaised { server } => {
+            format!("{name} {}", host(server))
+        }
+        ConnectionEvent::ServerError { error } => format!("{name} {}", error.code()),
+        ConnectionEvent::PermissionDenied { subject, .. } => format!("{name} {subject}"),
+        ConnectionEvent::PublishDropped {
             publishes, reason, ..
         } => {
             format!("{name} {} {}", publishes.count(), reason.code())
         }
-        Event::Writable | Event::Draining => name.to_owned(),
-        Event::Closed { reason } => match reason {
+        ConnectionEvent::Draining => name.to_owned(),
+        ConnectionEvent::Closed { reason } => match reason {
             nats_conn_sm::ClosedReason::Drained { complete, unread: 0 } => {
                 format!("{name} drained {complete}")
             }

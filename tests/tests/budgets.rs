@@ -7,15 +7,19 @@ use std::alloc::System;
 use std::hint::black_box;
 use std::time::Duration;
 
-use nats_conn_sm::{Connection, Delivery, Event, Publish, RequestError, Timestamp};
+use bytes::Buf;
+use nats_conn_client::ConnectOptions;
+use nats_conn_sm::{
+    Action, Connection, Delivery, Event, LinkId, Publish, ReceiveBuf, RequestError, SendBuf, Timestamp,
+};
 use nats_conn_tests::by_hand::{ByHand, START, after};
-use nats_proto::{Subject, SubjectFilter};
+use nats_proto::{ServerUrl, Subject, SubjectFilter};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 8] = [
     (
         "an_idle_machine_costs_4_kib_at_most",
         an_idle_machine_costs_4_kib_at_most,
@@ -29,7 +33,12 @@ const TESTS: [(&str, fn()); 6] = [
         a_million_timed_out_requests_leave_an_empty_table_and_flat_memory,
     ),
     ("no_publish_allocates", no_publish_allocates),
+    (
+        "a_subject_that_is_given_as_text_is_not_copied",
+        a_subject_that_is_given_as_text_is_not_copied,
+    ),
     ("no_message_allocates", no_message_allocates),
+    ("no_turn_of_a_driver_allocates", no_turn_of_a_driver_allocates),
     ("an_event_is_small", an_event_is_small),
 ];
 
@@ -169,6 +178,30 @@ fn no_publish_allocates() {
     }
 }
 
+// behaviour: 6.6
+fn a_subject_that_is_given_as_text_is_not_copied() {
+    const BATCH: usize = 500;
+    let prepared = nats_conn_client::ConnectOptions::<()>::default()
+        .prepare()
+        .expect("usable");
+    let client = &prepared.client;
+    let publish = || {
+        let subject = black_box("orders.eu.created");
+        for _ in 0..BATCH {
+            let publishing = client.publish(subject, "42").reply_to(black_box("replies.here"));
+            publishing.now().expect("room");
+        }
+    };
+    // The block that they are queued in grows first.
+    publish();
+    let region = Region::new(ALLOCATOR);
+    publish();
+    let times = since(&region).times;
+    println!("{times} allocations for {BATCH} publishes of text");
+    assert!(times <= 2, "{times} allocations");
+    assert_eq!(client.publish_fates().accepted, 2 * BATCH as u64);
+}
+
 // behaviour: 7.1
 fn no_message_allocates() {
     let mut hand = ByHand::unrecorded(ByHand::config(), "{\"headers\":true}");
@@ -200,6 +233,58 @@ fn no_message_allocates() {
     (0..10).for_each(|_| round(&mut hand));
     let times = since(&region).times;
     assert_eq!((times, messages), (0, 1_500));
+}
+
+/// Also with the feature `tracing`, which the tests have: nobody subscribes to it here.
+fn no_turn_of_a_driver_allocates() {
+    const MESSAGES: usize = 100;
+    let servers = ServerUrl::parse_list("nats://127.0.0.1:4222").expect("a URL");
+    let prepared = ConnectOptions::with_adapter(servers, ())
+        .prepare()
+        .expect("usable");
+    let (client, shared) = (prepared.client, prepared.parts.shared);
+    let (action, _) = shared.drive(|turn| {
+        let _ = turn.events(&mut ReceiveBuf::new(LinkId::from_u64(0)), usize::MAX);
+        turn.action()
+    });
+    let Some(Action::Connect { link, .. }) = action else {
+        panic!("it dials, and not {action:?}")
+    };
+    let (mut rx, mut tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    let mut turn = |bytes: &[u8]| {
+        rx.buffer_mut().reserve(bytes.len());
+        rx.buffer_mut().extend_from_slice(bytes);
+        let (_, delivered) = shared.drive(|turn| {
+            let _ = turn.events(&mut rx, usize::MAX);
+            while turn.transmit(&mut tx) {
+                tx.advance(tx.remaining());
+            }
+        });
+        black_box(delivered.messages);
+    };
+    let _ = shared.drive(|turn| turn.connected(link));
+    turn(b"INFO {}\r\n");
+    turn(b"PONG\r\n");
+    let mut subscription = client.subscribe(SubjectFilter::from_static("a.>")).expect("open");
+    let text = "MSG a.b 1 5\r\nhello\r\n".repeat(MESSAGES);
+    let mut taken = 0;
+    let mut round = || {
+        turn(text.as_bytes());
+        while let Some(message) = subscription.try_next() {
+            taken += 1;
+            black_box(message);
+        }
+    };
+    // As many as batches are remembered.
+    (0..40).for_each(|_| round());
+    let region = Region::new(ALLOCATOR);
+    (0..10).for_each(|_| round());
+    let times = since(&region).times;
+    println!(
+        "a driver: {times} allocations for {} messages in 10 turns",
+        10 * MESSAGES
+    );
+    assert_eq!((times, taken), (0, 50 * MESSAGES));
 }
 
 // behaviour: 1.1

@@ -39,7 +39,7 @@ fn no_modules_of_an_adapter_are_in_a_circle() {
 
 #[test]
 fn what_is_shared_knows_no_handle_and_handles_know_no_driver() {
-    let order = ["core", "options", "handles", "driver", "lib"];
+    let order = ["error", "core", "options", "handles", "driver", "lib"];
     let place = |module: &str| {
         let folder = module.split("::").next().expect("a name");
         let place = order.iter().position(|known| *known == folder);

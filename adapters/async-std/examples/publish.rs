@@ -1,21 +1,22 @@
 //! Publishes one message and waits until the server has processed it: `publish SUBJECT PAYLOAD [URL]`.
 
 use async_std::task::block_on;
-use nats_conn_async_std::Subject;
+use nats_conn_async_std::Error;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Error> {
     block_on(publish())
 }
 
-async fn publish() -> Result<(), Box<dyn std::error::Error>> {
+async fn publish() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let (Some(subject), Some(payload)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: publish SUBJECT PAYLOAD [URL]".into());
+        eprintln!("usage: publish SUBJECT PAYLOAD [URL]");
+        std::process::exit(2);
     };
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_async_std::connect(&url).await?;
-    client.publish(&Subject::new(&subject)?, payload.as_str()).await?;
+    client.publish(&subject, &payload).await?;
     client.flush().await?;
     println!(
         "the server has processed {} message",

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use async_io::Async;
 use async_std::future::timeout;
 use async_std::task::{block_on, spawn_blocking};
-use nats_conn_async_std::{AsyncStd, ClientEvent, ClosedReason, ConnectOptions, Event, Stream, Subject};
+use nats_conn_async_std::{
+    AsyncStd, ClientEvent, ClosedReason, ConnectOptions, ConnectionEvent, Stream, Subject,
+};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 const SUBJECT: Subject = Subject::from_static("adapter.tick");
@@ -146,7 +148,8 @@ fn a_panicking_driver_closes_visibly() {
     let (client, mut events) = options.start().unwrap();
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     block_on(async {
-        let connected = |event: &ClientEvent| matches!(event, ClientEvent::Connection(Event::Connected(_)));
+        let connected =
+            |event: &ClientEvent| matches!(event, ClientEvent::Connection(ConnectionEvent::Connected(_)));
         while !connected(&timeout(SOON, events.next()).await.unwrap().unwrap()) {}
         let mut others = client.events();
         let broken = Waker::from(Arc::new(Broken));
@@ -158,7 +161,7 @@ fn a_panicking_driver_closes_visibly() {
         }
         let end = [
             ClientEvent::DriverFailed { panicked: true },
-            Event::Closed {
+            ConnectionEvent::Closed {
                 reason: ClosedReason::DriverFailed,
             }
             .into(),

@@ -4,7 +4,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod clock;
-pub(crate) mod closed;
+pub(crate) mod closing;
 pub(crate) mod delivery;
 pub(crate) mod draining;
 pub(crate) mod event;
@@ -19,5 +19,9 @@ pub(crate) mod recording;
 pub(crate) mod reply_slot;
 pub(crate) mod routes;
 pub(crate) mod shared;
+#[cfg(feature = "tracing")]
+pub(crate) mod told;
+#[cfg(feature = "tracing")]
+pub(crate) mod trace;
 pub(crate) mod turn;
 pub(crate) mod waiting;

@@ -39,7 +39,6 @@ pub use setup::LinkSetup;
 pub use target::Target;
 pub use tls::tls_not_built;
 
-pub use crate::core::closed::Closed;
 pub use crate::core::delivery::{Backpressure, Delivered};
 pub use crate::core::link_error::{dial_error, io_error, resolve_error, tls_error};
 pub use crate::core::lock::lock;

@@ -7,6 +7,7 @@
 //! * [`Client`] publishes, subscribes, asks, drains and closes. Clones share the connection.
 //! * [`Subscription`] is a stream of messages, [`Events`] a stream of what happens to the connection.
 //! * [`ConnectOptions`] has every setting; [`TlsOptions`] says whom to trust.
+//! * [`Error`] is what every error of it becomes with `?`.
 //! * [`driver`] is for adapters: what drivers share, and what a runtime implements.
 //!
 //! # Features
@@ -14,41 +15,62 @@
 //!   [`ConnectOptions`].
 //! * `rustls`, `ring`, `aws-lc-rs`, `system-roots`: building a rustls configuration from [`TlsOptions`].
 //! * `futures-io`: streams of futures-io, for adapters.
+//! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[doc = include_str!("../docs/health.md")]
+pub mod health {}
+
+#[doc = include_str!("../docs/monitoring.md")]
+pub mod monitoring {}
+
 mod core;
 pub mod driver;
+mod error;
 mod handles;
 mod options;
 
 pub use nats_conn_sm as machine;
 pub use nats_conn_sm::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
-    EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish, PublishError,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError,
-    SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
-    WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
+// For monitoring:
+pub use nats_conn_sm::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 pub use nats_proto as proto;
 pub use nats_proto::{
-    HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,
-    StatusCode, Subject, SubjectFilter,
+    CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
+    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
 #[cfg(feature = "rustls")]
 pub use rustls;
 
+pub use crate::core::closing::Closing;
 pub use crate::core::event::ClientEvent;
-pub use crate::handles::client::{Client, RespondError};
+pub use crate::error::connect::ConnectError;
+pub use crate::error::next::NextError;
+pub use crate::error::publish::PublishError;
+pub use crate::error::request::RequestError;
+pub use crate::error::respond::RespondError;
+pub use crate::error::start::StartError;
+pub use crate::error::subscribe::SubscribeError;
+pub use crate::error::umbrella::Error;
+pub use crate::handles::client::Client;
 pub use crate::handles::confirmation::{Confirmation, Flush, RoundTrip};
-pub use crate::handles::connecting::{ConnectFailure, Connecting, advice};
+pub use crate::handles::connecting::Connecting;
 pub use crate::handles::events::Events;
-pub use crate::handles::publishing::{PublishFailure, Publishing};
+pub use crate::handles::publishing::{Publishing, Responding};
+pub use crate::handles::reconnecting::Reconnecting;
 pub use crate::handles::replies::Replies;
-pub use crate::handles::request::{Request, RequestFailure, Response};
+pub use crate::handles::request::{Request, Response};
+pub use crate::handles::request_for_many::RequestForMany;
 pub use crate::handles::subscription::Subscription;
 pub use crate::options::connect::ConnectOptions;
 pub use crate::options::identity::{Answer, Challenge};
 pub use crate::options::selector::{Selector, ServerChoice};
-pub use crate::options::start_error::StartError;
 pub use crate::options::tls::TlsOptions;

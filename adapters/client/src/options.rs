@@ -9,7 +9,6 @@ pub(crate) mod resolver;
 pub(crate) mod rustls_config;
 pub(crate) mod security;
 pub(crate) mod selector;
-pub(crate) mod start_error;
 pub(crate) mod tls;
 #[cfg(feature = "rustls")]
 pub(crate) mod tls_cache;

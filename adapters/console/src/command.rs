@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use nats_proto::{
-    HeaderError, Headers, QueueGroup, ServerUrl, Subject, SubjectError, SubjectFilter, UrlError,
+    HeaderError, Headers, InvalidSubject, QueueGroup, ServerUrl, Subject, SubjectFilter, UrlError,
 };
 use thiserror::Error;
 
@@ -129,7 +129,7 @@ pub enum CommandError {
     Number(ParseIntError),
     /// A subject or a queue group cannot be used.
     #[error(transparent)]
-    Subject(#[from] SubjectError),
+    Subject(#[from] InvalidSubject),
     /// A header cannot be used.
     #[error(transparent)]
     Header(#[from] HeaderError),

@@ -75,6 +75,24 @@ pub enum FlagsError {
     Start(StartError),
 }
 
+impl FlagsError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "unknown_flag",
+            Self::Stray => "stray_word",
+            Self::NoValue(_) => "no_value",
+            Self::Value { .. } => "value",
+            Self::NotUtf8 => "not_utf8",
+            Self::Contradiction(..) => "contradiction",
+            Self::Alone(..) => "alone",
+            Self::Url(error) => error.code(),
+            Self::Setting(error) => error.code(),
+            Self::Start(error) => error.code(),
+        }
+    }
+}
+
 /// The same line: `fn main() -> Result<_, _>` prints errors so.
 impl fmt::Debug for FlagsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

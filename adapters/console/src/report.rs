@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_client::{ClientEvent, RequestFailure, advice};
+use nats_conn_client::{ClientEvent, RequestError};
 use nats_conn_sm::{
-    ClosedReason, Event, FlushError, LinkHealth, RequestError, Server, ServerStatus, Session, Statistics,
+    ClosedReason, ConnectionEvent, FlushError, LinkHealth, Server, ServerStatus, Session, Statistics,
     WaitReason,
 };
 use nats_proto::{Message, PermissionOperation, ServerInfo};
@@ -30,11 +30,13 @@ pub(crate) fn event(event: &ClientEvent, names: &Names) -> Option<Line> {
 }
 
 /// The life of the connection.
-fn life(event: &Event) -> Option<Line> {
+fn life(event: &ConnectionEvent) -> Option<Line> {
     Some(match event {
-        Event::Connecting { server, attempt, .. } => of("connecting", server).with("attempt", *attempt),
-        Event::ConnectFailed { server, phase, error } => {
-            let detail = match advice(*phase, error) {
+        ConnectionEvent::Connecting { server, attempt, .. } => {
+            of("connecting", server).with("attempt", *attempt)
+        }
+        ConnectionEvent::ConnectFailed { server, phase, error } => {
+            let detail = match error.advice(*phase) {
                 Some(advice) => format!("{error} ({advice})"),
                 None => error.to_string(),
             };
@@ -43,8 +45,8 @@ fn life(event: &Event) -> Option<Line> {
                 .with("error", error.code())
                 .with("detail", detail)
         }
-        Event::Connected(session) => begun("connected", session),
-        Event::Disconnected {
+        ConnectionEvent::Connected(session) => begun("connected", session),
+        ConnectionEvent::Disconnected {
             server,
             reason,
             unconfirmed,
@@ -55,7 +57,7 @@ fn life(event: &Event) -> Option<Line> {
             .with("detail", reason.to_string())
             .with("unconfirmed", unconfirmed.count())
             .with("queued", *queued),
-        Event::BackoffWait {
+        ConnectionEvent::BackoffWait {
             server,
             attempt,
             delay,
@@ -65,35 +67,37 @@ fn life(event: &Event) -> Option<Line> {
             .with("attempt", *attempt)
             .with("delay_ms", whole_millis(*delay))
             .with("why", wait_reason(reason)),
-        Event::Reconnected(session) => begun("reconnected", session),
-        Event::Resubscribed {
+        ConnectionEvent::Reconnected(session) => begun("reconnected", session),
+        ConnectionEvent::Resubscribed {
             server,
             subscriptions,
             refused,
         } => of("resubscribed", server)
             .with("subscriptions", *subscriptions)
             .with("refused", *refused),
-        Event::LameDuck { server } => of("lame_duck", server),
-        Event::ServerRemoved { server, reason } => of("server_removed", server).with("reason", reason.code()),
-        Event::ServerTlsRaised { server } => of("tls_raised", server),
-        Event::Draining => Line::new("draining"),
+        ConnectionEvent::LameDuck { server } => of("lame_duck", server),
+        ConnectionEvent::ServerRemoved { server, reason } => {
+            of("server_removed", server).with("reason", reason.code())
+        }
+        ConnectionEvent::ServerTlsRaised { server } => of("tls_raised", server),
+        ConnectionEvent::Draining => Line::new("draining"),
         _ => return None,
     })
 }
 
 /// What happens in a session.
-fn inside(event: &Event, names: &Names) -> Option<Line> {
+fn inside(event: &ConnectionEvent, names: &Names) -> Option<Line> {
     Some(match event {
-        Event::DiscoveredServers { added, removed } => Line::new("discovered_servers")
+        ConnectionEvent::DiscoveredServers { added, removed } => Line::new("discovered_servers")
             .with("added", urls(added))
             .with("removed", urls(removed)),
-        Event::ServerSkipped { url, error } => Line::new("server_skipped")
+        ConnectionEvent::ServerSkipped { url, error } => Line::new("server_skipped")
             .with("url", url.as_str())
             .with("detail", error.to_string()),
-        Event::ServerError { error } => Line::new("server_error")
+        ConnectionEvent::ServerError { error } => Line::new("server_error")
             .with("kind", error.code())
             .with("text", error.text()),
-        Event::PermissionDenied {
+        ConnectionEvent::PermissionDenied {
             operation,
             subject,
             queue,
@@ -109,7 +113,7 @@ fn inside(event: &Event, names: &Names) -> Option<Line> {
                 .with_some("queue", queue.as_deref())
                 .with_some("sub", subscription.and_then(|sid| names.of(sid)))
         }
-        Event::PublishDropped {
+        ConnectionEvent::PublishDropped {
             publishes,
             bytes,
             reason,
@@ -117,7 +121,7 @@ fn inside(event: &Event, names: &Names) -> Option<Line> {
             .with("count", publishes.count())
             .with("bytes", *bytes)
             .with("reason", reason.code()),
-        Event::CleartextCredentials { server } => of("cleartext_credentials", server),
+        ConnectionEvent::CleartextCredentials { server } => of("cleartext_credentials", server),
         _ => return None,
     })
 }
@@ -135,17 +139,17 @@ pub(crate) fn closed(reason: &ClosedReason) -> Line {
                 .collect();
             line.with("detail", told.join("; "))
         }
-        ClosedReason::PoolExhausted => line.with("detail", "no server is left in the pool"),
-        ClosedReason::Auth => line.with("detail", "every server was removed for its authentication errors"),
-        ClosedReason::NoReconnect => line.with("detail", "the link was lost, and reconnecting is off"),
+        ClosedReason::PoolExhausted | ClosedReason::Auth | ClosedReason::NoReconnect => {
+            line.with("detail", reason.to_string())
+        }
         _ => line,
     }
 }
 
 /// The fields of a message, as it arrived.
 pub(crate) fn message(message: &Message) -> Vec<(&'static str, Value)> {
-    let mut fields = vec![("subject", lossy(message.subject()))];
-    if let Some(reply) = message.reply() {
+    let mut fields = vec![("subject", lossy(message.subject_bytes()))];
+    if let Some(reply) = message.reply_bytes() {
         fields.push(("reply", lossy(reply)));
     }
     match message.headers() {
@@ -167,23 +171,22 @@ pub(crate) fn message(message: &Message) -> Vec<(&'static str, Value)> {
     fields
 }
 
-pub(crate) fn response(id: &str, result: &Result<Message, RequestFailure>) -> Line {
+pub(crate) fn response(id: &str, result: &Result<Message, RequestError>) -> Line {
     let line = Line::new("response").with("id", id).with("ok", result.is_ok());
     match result {
         Ok(reply) => line.with_all(message(reply)),
-        Err(RequestFailure::Failed(error)) => {
+        Err(error) => {
             let (code, written) = match error {
-                RequestError::NoResponders => (error.code(), Some(true)),
                 // `publish_dropped` says why; of the five words of a response this one fits.
-                RequestError::Dropped => ("refused", Some(false)),
-                _ => (error.code(), error.written()),
+                RequestError::Dropped { .. } => ("refused", Some(false)),
+                // It is not known of these.
+                RequestError::Closed { .. } | RequestError::Refused { .. } => (error.code(), None),
+                _ => (error.code(), Some(error.written())),
             };
             line.with("error", code)
                 .with_some("written", written)
                 .with("detail", error.to_string())
         }
-        Err(RequestFailure::NotSent(error)) => line.with("error", error.code()).with("written", false),
-        Err(other) => line.with("error", "other").with("detail", other.to_string()),
     }
 }
 

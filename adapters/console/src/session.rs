@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::outcome;
-use nats_conn_client::{Client, ClientEvent, Events, Flush, PublishFailure, Response, RoundTrip};
-use nats_conn_sm::{ClosedReason, Event, Publish, PublishError, State};
+use nats_conn_client::{Client, ClientEvent, Events, Flush, PublishError, Response, RoundTrip};
+use nats_conn_sm::{ClosedReason, ConnectionEvent, State, StateError};
 use nats_proto::{ServerUrl, Subject};
 
 use crate::command::Command;
@@ -136,7 +136,7 @@ impl Session {
             any = true;
             self.settled |= outcome(&event, self.retry_initial).is_some();
             match event {
-                ClientEvent::Connection(Event::Closed { reason }) => self.closed = Some(reason),
+                ClientEvent::Connection(ConnectionEvent::Closed { reason }) => self.closed = Some(reason),
                 event => {
                     if let Some(line) = report::event(&event, &self.names) {
                         self.output.line(&line);
@@ -274,8 +274,12 @@ impl Session {
             Command::SetServers { servers } => return self.set_servers(servers),
             Command::Reconnect => self.client.force_reconnect().map_err(refused_by_state)?,
             Command::Drain => {
-                // What comes of it is told by events.
-                drop(self.client.drain().map_err(refused_by_state)?);
+                // The client takes it as done already; here it is a mistake of whoever types.
+                match self.client.state() {
+                    State::Draining => return Err(refused_by_state(StateError::Draining)),
+                    _ if self.asked => return Err(refused_by_state(StateError::Closed)),
+                    _ => self.client.begin_drain(),
+                }
                 self.draining = true;
             }
             Command::Close | Command::Quit => self.close(),
@@ -285,7 +289,7 @@ impl Session {
 
     fn close(&mut self) {
         self.asked = true;
-        drop(self.client.close());
+        self.client.begin_close();
     }
 
     fn change_subscription(&mut self, command: Command) -> Result<(), (&'static str, String)> {
@@ -322,11 +326,12 @@ impl Session {
                 headers,
                 payload,
             } => {
-                let mut publish = Publish::new(&subject, &payload[..]);
-                publish.reply = reply.as_ref();
-                publish.headers = (!headers.is_empty()).then_some(&headers);
+                let mut publish = self.client.publish(&subject, &payload[..]).headers(&headers);
+                if let Some(reply) = &reply {
+                    publish = publish.reply_to(reply);
+                }
                 let refused = |error: PublishError| (error.code(), error.to_string());
-                self.client.try_publish(publish).map(drop).map_err(refused)
+                publish.now().map(drop).map_err(refused)
             }
             Command::PublishMany { subject, count, size } => {
                 self.bulk = Some(Box::pin(publish_many(self.client.clone(), subject, count, size)));
@@ -339,9 +344,7 @@ impl Session {
                 payload,
             } => {
                 let request = self.client.request(&subject, &payload[..]).timeout(timeout);
-                let response = request
-                    .start()
-                    .map_err(|error| (error.code(), error.to_string()))?;
+                let response = request.now().map_err(|error| (error.code(), error.to_string()))?;
                 self.requests.push((id, response));
                 Ok(())
             }
@@ -375,7 +378,7 @@ impl Session {
     }
 }
 
-fn refused_by_state(error: nats_conn_sm::StateError) -> (&'static str, String) {
+fn refused_by_state(error: StateError) -> (&'static str, String) {
     (error.code(), error.to_string())
 }
 
@@ -397,19 +400,17 @@ async fn publish_many(client: Client, subject: Subject, count: u64, size: usize)
         let published = if client.state() == State::Connected {
             client.publish(&subject, &payload[..]).timeout(ROOM).await
         } else {
-            client
-                .try_publish(Publish::new(&subject, &payload[..]))
-                .map_err(PublishFailure::from)
+            client.publish(&subject, &payload[..]).now()
         };
-        let (code, detail) = match published {
-            Ok(_) => continue,
-            Err(PublishFailure::Refused(error)) => (error.code(), error.to_string()),
-            Err(error) => (PublishError::BufferFull { limit: 0 }.code(), error.to_string()),
+        let Err(error) = published else { continue };
+        let code = match error {
+            PublishError::TimedOut { .. } => "buffer_full",
+            _ => error.code(),
         };
         return Some(report::error(
             "pubn",
             code,
-            format!("after {} messages: {detail}", number - 1),
+            format!("after {} messages: {error}", number - 1),
         ));
     }
     None

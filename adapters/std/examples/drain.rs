@@ -3,21 +3,20 @@
 
 use std::process::ExitCode;
 
-use nats_conn_std::{Subject, SubjectFilter};
+use nats_conn_std::Error;
 
-fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+fn main() -> Result<ExitCode, Error> {
     let url = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "nats://127.0.0.1:4222".into());
     let client = nats_conn_std::connect(&url)?;
-    let subject = Subject::from_static("drain.example");
-    let mut messages = client.subscribe(SubjectFilter::from(&subject))?;
+    let mut messages = client.subscribe("drain.example")?;
 
     for number in 1..=1000 {
-        client.publish(&subject, number.to_string().as_str())?;
+        client.publish("drain.example", number.to_string()).wait()?;
     }
-    let drained = client.drain()?;
+    let drained = client.drain();
     let received = messages.iter().count();
-    println!("received {received} of 1000: {:?}", drained.wait());
+    println!("received {received} of 1000: {}", drained.wait());
     Ok(client.exit_code())
 }

@@ -1,37 +1,47 @@
 //! Prints what is published, across reconnects: `subscribe FILTER [URL]`. It ends with its input, or with the connection and why it
 //! closed.
 
-use nats_conn_std::{ClosedReason, ConnectOptions, EndReason, SubjectFilter};
+use std::process::ExitCode;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+use nats_conn_std::{ClosedReason, ConnectOptions, EndReason, Error};
+
+fn main() -> Result<ExitCode, Error> {
     let mut arguments = std::env::args().skip(1);
-    let filter: SubjectFilter = arguments.next().ok_or("usage: subscribe FILTER [URL]")?.parse()?;
+    let Some(filter) = arguments.next() else {
+        eprintln!("usage: subscribe FILTER [URL]");
+        std::process::exit(2);
+    };
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let (client, events) = ConnectOptions::from_url(&url)?.retry_initial(true).start()?;
     let mut messages = client.subscribe(filter)?;
     let watching = std::thread::spawn(move || {
         for event in events {
-            println!("  ({event:?})");
+            println!("  ({event})");
         }
     });
     let ending = client.clone();
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        ending.close()
+        ending.begin_close();
     });
     for message in messages.iter() {
-        let subject = String::from_utf8_lossy(message.subject());
-        println!("{subject}: {}", String::from_utf8_lossy(message.payload()));
+        println!("{}: {}", message.subject(), message.text());
     }
     let refused = messages.ended() == Some(EndReason::Refused);
     if refused {
-        client.close();
+        client.close().wait();
     }
-    watching.join().map_err(|_| "the events could not be printed")?;
+    watching.join().expect("it only prints");
+    if refused {
+        eprintln!("Error: the server does not permit this subscription");
+        return Ok(ExitCode::FAILURE);
+    }
     match client.closed().wait() {
-        _ if refused => Err("the server does not permit this subscription".into()),
-        ClosedReason::Requested => Ok(()),
-        reason => Err(format!("the connection is closed: {}", reason.code()).into()),
+        ClosedReason::Requested => Ok(ExitCode::SUCCESS),
+        reason => {
+            eprintln!("Error: the connection is closed: {reason}");
+            Ok(ExitCode::FAILURE)
+        }
     }
 }

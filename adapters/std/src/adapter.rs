@@ -3,19 +3,20 @@
 use std::pin::pin;
 
 use nats_conn_client::driver::{Adapter, Prepared, first_outcome};
-use nats_conn_client::{ConnectFailure, StartError};
+use nats_conn_client::{ConnectError, StartError};
 
-use crate::client::{Client, wait};
+use crate::client::Client;
 use crate::connector::Std;
 use crate::driver::Driver;
 use crate::events::Events;
 use crate::holders::Holders;
+use crate::waiting::wait;
 use crate::wire::Wire;
 
 impl Adapter for Std {
     type Client = Client;
     type Events = Events;
-    type Connecting = Result<Client, ConnectFailure>;
+    type Connecting = Result<Client, ConnectError>;
 
     fn start(options: nats_conn_client::ConnectOptions<Self>) -> Result<(Client, Events), StartError> {
         let attempt = options.config().connect_timeout;

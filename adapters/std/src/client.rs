@@ -1,24 +1,22 @@
 //! The handle by which an application uses a connection.
 
 use std::fmt;
-use std::future::IntoFuture;
-use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nats_conn_client::driver::blocking;
 use nats_conn_client::{
-    ClosedReason, Fate, FlushError, LinkHealth, Message, Payload, Publish, PublishError, PublishFailure,
-    PublishFates, PublishSeq, QueueGroup, RequestFailure, RequestMany, RequestStartError, RespondError,
+    Fate, IntoSubject, InvalidSubject, LinkHealth, Message, Payload, PublishFates, PublishSeq, QueueGroup,
     ServerInfo, ServerStatus, ServerUrl, State, StateError, Statistics, Subject, SubjectFilter,
     SubscribeError,
 };
 
 use crate::closing::Closing;
+use crate::confirmation::{Flush, Reconnecting, RoundTrip};
 use crate::events::Events;
 use crate::holders::Holders;
-use crate::replies::Replies;
+use crate::publishing::{Publishing, Responding};
+use crate::request::Request;
 use crate::subscription::Subscription;
 use crate::wire::Wire;
 
@@ -31,8 +29,8 @@ use crate::wire::Wire;
 /// # The last line of a program
 /// The last handle that is dropped waits until what was published has been handed over and the connection is closed: for
 /// [`close_timeout`](nats_conn_client::ConnectOptions::close_timeout) at most, and not on a thread of the connection,
-/// such as in a callback. A program that wants to know the end asks for it: `client.close()`, or
-/// `client.drain()?.wait()`, which has everything confirmed. Handles for an executor
+/// such as in a callback. A program that wants to know the end asks for it: `client.close().wait()`, or
+/// `client.drain().wait()`, which has everything confirmed. Handles for an executor
 /// ([`into_inner`](Self::into_inner)) wait for nothing when they are dropped.
 #[derive(Clone)]
 #[must_use = "dropping the last handle closes the connection"]
@@ -48,160 +46,100 @@ impl Client {
         Self { inner, wire, holders }
     }
 
-    /// Publishes, and waits for room in the send buffer if there is none, for
-    /// [`publish_timeout`](nats_conn_client::ConnectOptions::publish_timeout) if that is set. It does not wait until the
-    /// message has left: the last handle that is dropped does.
+    /// Publishes: [`wait`](Publishing::wait) waits for room in the send buffer if there is none, for
+    /// [`publish_timeout`](nats_conn_client::ConnectOptions::publish_timeout) if that is set. See [`Publishing`] for
+    /// headers, a reply subject, a timeout, and how not to wait. It does not wait until the message has left: the last
+    /// handle that is dropped does.
     ///
     /// ```no_run
-    /// # fn example(client: nats_conn_std::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use nats_conn_std::{Headers, Publish, Subject};
+    /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
+    /// use nats_conn_std::Headers;
     ///
-    /// let orders = Subject::from_static("orders.eu");
-    /// client.publish(&orders, "42")?;
-    /// let headers = Headers::new();
-    /// client.publish_timeout(Publish::new(&orders, "43").with_headers(&headers), std::time::Duration::from_secs(1))?;
+    /// client.publish("orders.eu", "42").wait()?;
+    /// let headers = Headers::try_from([("region", "eu")])?;
+    /// client.publish("orders.eu", "43").headers(&headers).timeout(std::time::Duration::from_secs(1)).wait()?;
+    /// client.publish("orders.eu", "44").now()?; // or BufferFull
     /// # Ok(()) }
     /// ```
-    ///
-    /// # Errors
-    /// It was refused, or there was no room in time. Nothing was queued then.
-    pub fn publish<'a>(
-        &self,
-        subject: &'a Subject,
-        payload: impl Into<Payload<'a>>,
-    ) -> Result<PublishSeq, PublishFailure> {
-        self.publish_with(Publish::new(subject, payload))
-    }
-
-    /// The same with headers or a reply subject.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish).
-    pub fn publish_with(&self, publish: Publish<'_>) -> Result<PublishSeq, PublishFailure> {
-        self.publish_within(publish, None)
-    }
-
-    /// The same, waiting for room for so long at most.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish).
-    pub fn publish_timeout(
-        &self,
-        publish: Publish<'_>,
-        timeout: Duration,
-    ) -> Result<PublishSeq, PublishFailure> {
-        self.publish_within(publish, Some(timeout))
-    }
-
-    /// Publishes at once or not at all.
-    ///
-    /// # Errors
-    /// See [`PublishError`]. [`PublishError::BufferFull`] is the one that waiting helps against.
-    pub fn try_publish(&self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
-        self.inner.try_publish(publish)
-    }
-
-    /// Answers a request.
-    ///
-    /// # Errors
-    /// See [`RespondError`].
-    pub fn respond<'a>(
-        &self,
-        request: &Message,
-        payload: impl Into<Payload<'a>>,
-    ) -> Result<PublishSeq, RespondError> {
-        wait(pin!(self.inner.respond(request, payload)))
-    }
-
-    /// Asks, and waits for one reply, for
-    /// [`request_timeout`](nats_conn_client::ConnectOptions::request_timeout) at most.
-    ///
-    /// ```no_run
-    /// # fn example(client: nats_conn_std::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// let time = nats_conn_std::Subject::from_static("time");
-    /// let reply = client.request(&time, "now?")?;
-    /// println!("{}", String::from_utf8_lossy(reply.payload()));
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// See [`RequestFailure`]. A request for which there is no room in the send buffer fails at once.
-    pub fn request<'a>(
-        &'a self,
-        subject: &'a Subject,
-        payload: impl Into<Payload<'a>>,
-    ) -> Result<Message, RequestFailure> {
-        let request = self.inner.request(subject, payload);
-        let response = self.wire.write_through(|| request.into_future());
-        wait(pin!(response))
-    }
-
-    /// The same with headers, and with a timeout of its own.
-    ///
-    /// # Errors
-    /// As [`request`](Self::request).
-    pub fn request_timeout(
-        &self,
-        request: Publish<'_>,
-        timeout: Duration,
-    ) -> Result<Message, RequestFailure> {
-        let response = self
-            .wire
-            .write_through(|| self.asking(request).timeout(timeout).into_future());
-        wait(pin!(response))
-    }
-
-    /// Asks, and gives what to wait for: for several requests at once on one thread.
     ///
     /// # Cancel safety
-    /// Dropping what it gives cancels the request.
-    ///
-    /// # Errors
-    /// The request could not be made: see [`RequestStartError`].
-    pub fn start_request(
-        &self,
-        request: Publish<'_>,
-        timeout: Duration,
-    ) -> Result<Response, RequestStartError> {
-        let response = self.asking(request).timeout(timeout).start()?;
-        Ok(Response {
-            inner: response,
-            _holders: self.holders.clone(),
-        })
+    /// Dropped before [`wait`](Publishing::wait) or [`now`](Publishing::now), nothing is published.
+    pub fn publish<'a>(
+        &'a self,
+        subject: impl IntoSubject<'a>,
+        payload: impl Into<Payload<'a>>,
+    ) -> Publishing<'a> {
+        Publishing::new(self.inner.publish(subject, payload))
     }
 
-    /// Asks for several replies. The timeout is that of `many`.
+    /// Answers a request, and waits for room as [`publish`](Self::publish) does.
     ///
     /// ```no_run
-    /// # fn example(client: nats_conn_std::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use std::time::Duration;
-    /// use nats_conn_std::{Publish, RequestMany, Subject};
+    /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
+    /// for request in client.subscribe("time")? {
+    ///     client.respond(&request, "noon").wait()?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
-    /// let everybody = Subject::from_static("inventory.ping");
-    /// let many = RequestMany::new(Duration::from_secs(2)).max(10);
-    /// for reply in client.request_many(Publish::new(&everybody, ""), many)? {
-    ///     println!("{:?}", reply.payload());
+    /// # Cancel safety
+    /// As [`publish`](Self::publish).
+    pub fn respond<'a>(&'a self, request: &'a Message, payload: impl Into<Payload<'a>>) -> Responding<'a> {
+        Responding::new(self.inner.respond(request, payload))
+    }
+
+    /// Asks: [`wait`](Request::wait) waits for one reply, for
+    /// [`request_timeout`](nats_conn_client::ConnectOptions::request_timeout) at most. See [`Request`] for headers,
+    /// timeout, several replies, and how not to wait.
+    ///
+    /// ```no_run
+    /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
+    /// let reply = client.request("time", "").wait()?;
+    /// println!("{}", reply.text());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped before [`wait`](Request::wait) or [`now`](Request::now), nothing is asked.
+    pub fn request<'a>(
+        &'a self,
+        subject: impl IntoSubject<'a>,
+        payload: impl Into<Payload<'a>>,
+    ) -> Request<'a> {
+        Request::new(&self.wire, &self.holders, self.inner.request(subject, payload))
+    }
+
+    /// A subject that nobody else has, below the [`inbox_prefix`](crate::ConnectOptions::inbox_prefix) of this
+    /// connection: for replies that are collected by hand. Nobody can guess it.
+    ///
+    /// ```no_run
+    /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
+    /// let inbox = client.new_inbox();
+    /// let answers = client.subscribe(&inbox)?;
+    /// client.publish("inventory.ping", "").reply_to(&inbox).wait()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn new_inbox(&self) -> Subject {
+        self.inner.new_inbox()
+    }
+
+    /// Subscribes to all subjects that match.
+    ///
+    /// ```no_run
+    /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
+    /// for order in client.subscribe("orders.>")? {
+    ///     println!("{}: {}", order.subject(), order.text());
     /// }
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// The request could not be made: see [`RequestStartError`].
-    pub fn request_many(
-        &self,
-        request: Publish<'_>,
-        many: RequestMany,
-    ) -> Result<Replies, RequestStartError> {
-        let replies = self.wire.write_through(|| self.asking(request).many(many))?;
-        Ok(Replies::new(replies, self.holders.clone()))
-    }
-
-    /// Subscribes to all subjects that match.
-    ///
-    /// # Errors
     /// See [`SubscribeError`]. What the server refuses ends the subscription later, as
     /// [`EndReason::Refused`](crate::EndReason::Refused).
-    pub fn subscribe(&self, filter: impl Into<SubjectFilter>) -> Result<Subscription, SubscribeError> {
+    pub fn subscribe(
+        &self,
+        filter: impl TryInto<SubjectFilter, Error: Into<InvalidSubject>>,
+    ) -> Result<Subscription, SubscribeError> {
         let subscription = self.inner.subscribe(filter)?;
         Ok(Subscription::new(subscription, self.holders.clone()))
     }
@@ -212,28 +150,30 @@ impl Client {
     /// As [`subscribe`](Self::subscribe).
     pub fn queue_subscribe(
         &self,
-        filter: impl Into<SubjectFilter>,
-        queue: QueueGroup,
+        filter: impl TryInto<SubjectFilter, Error: Into<InvalidSubject>>,
+        queue: impl TryInto<QueueGroup, Error: Into<InvalidSubject>>,
     ) -> Result<Subscription, SubscribeError> {
         let subscription = self.inner.queue_subscribe(filter, queue)?;
         Ok(Subscription::new(subscription, self.holders.clone()))
     }
 
-    /// Waits until the server has processed everything published so far: which is not to say that it was permitted,
-    /// nor that somebody received it.
+    /// Asks the server to confirm that it has processed everything published so far: which is not to say that it was
+    /// permitted, nor that somebody received it. It has begun when this returns; what it returns waits for it.
     ///
-    /// # Errors
-    /// There is no link, or it was lost first.
-    pub fn flush(&self) -> Result<(), FlushError> {
-        wait(pin!(self.wire.write_through(|| self.inner.flush())))
+    /// # Cancel safety
+    /// Dropping it only stops the waiting: the server is asked all the same. A later flush begins anew.
+    pub fn flush(&self) -> Flush {
+        let flush = self.wire.write_through(|| self.inner.flush());
+        Flush::new(flush, self.holders.clone())
     }
 
-    /// Measures the round trip to the server.
+    /// Measures the round trip to the server. It has begun when this returns; what it returns waits for it.
     ///
-    /// # Errors
-    /// There is no link, or it was lost first.
-    pub fn rtt(&self) -> Result<Duration, FlushError> {
-        wait(pin!(self.wire.write_through(|| self.inner.rtt())))
+    /// # Cancel safety
+    /// Dropping it only stops the waiting. A later measurement begins anew.
+    pub fn rtt(&self) -> RoundTrip {
+        let round_trip = self.wire.write_through(|| self.inner.rtt());
+        RoundTrip::new(round_trip, self.holders.clone())
     }
 
     /// Ends the connection in good order: every subscription is drained, what arrived is left to be consumed, then
@@ -248,7 +188,7 @@ impl Client {
     /// [`drain_hand`](crate::ConnectOptions::drain_hand), 10 s, at most, and 1 s where the thread that awaits the
     /// drain is the one that last polled that subscription: what it holds it will hardly work on. A subscription with
     /// messages in it that nobody polls is left after [`drain_patience`](crate::ConnectOptions::drain_patience), 5 s,
-    /// and [`unread`](ClosedReason::Drained::unread) says how much was left. New subscriptions are refused at once, new
+    /// and [`unread`](crate::ClosedReason::Drained::unread) says how much was left. New subscriptions are refused at once, new
     /// requests when nobody is at work any more, publishes when the last of them are being written.
     ///
     /// # Patterns
@@ -257,8 +197,8 @@ impl Client {
     /// ```no_run
     /// # use nats_conn_std::{Client, Subscription};
     /// # fn work(client: &Client, order: nats_conn_std::Message) {}
-    /// # fn example(client: Client, orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
-    /// let drained = client.drain()?;
+    /// # fn example(client: Client, orders: Subscription) -> Result<(), nats_conn_std::Error> {
+    /// let drained = client.drain();
     /// for order in orders {
     ///     work(&client, order);
     /// }
@@ -272,32 +212,53 @@ impl Client {
     /// ```no_run
     /// # use nats_conn_std::{Client, Subscription};
     /// # fn work(client: &Client, order: nats_conn_std::Message) {}
-    /// # fn example(client: Client, orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// # fn example(client: Client, orders: Subscription) -> Result<(), nats_conn_std::Error> {
     /// orders.drain()?;
     /// std::thread::scope(|threads| {
     ///     for order in orders {
     ///         threads.spawn(|| work(&client, order));
     ///     }
     /// });
-    /// println!("{:?}", client.drain()?.wait());
+    /// println!("{:?}", client.drain().wait());
     /// # Ok(()) }
     /// ```
     ///
-    /// # Errors
-    /// The connection is closed or draining already.
-    pub fn drain(&self) -> Result<Closing, StateError> {
-        drop(self.inner.drain()?);
-        Ok(Closing::of_drain(self.inner.shared()))
+    /// Where the connection is draining already, or closed, what is returned gives the end of that.
+    ///
+    /// # Cancel safety
+    /// Dropping what it returns only stops the waiting: the drain goes on, and [`closed`](Self::closed) waits for its end.
+    /// To begin a drain without waiting there is [`begin_drain`](Self::begin_drain).
+    pub fn drain(&self) -> Closing {
+        self.begin_drain();
+        Closing::of_drain(self.inner.shared())
     }
 
-    /// Closes the connection, and waits for that. What is queued is still handed to an established link, for at most
-    /// 500 ms.
-    pub fn close(&self) -> ClosedReason {
-        drop(self.inner.close());
-        self.closed().wait()
+    /// Begins to [`drain`](Self::drain), and returns. Nothing changes where it is draining or closed already.
+    pub fn begin_drain(&self) {
+        self.inner.begin_drain();
+    }
+
+    /// Closes the connection. What is queued is still handed to an established link, for at most 500 ms. It has begun
+    /// when this returns; what it returns waits for the end, and gives the earlier end where the connection was closed
+    /// before.
+    ///
+    /// # Cancel safety
+    /// Dropping what it returns only stops the waiting: the closing goes on. To begin without waiting there is
+    /// [`begin_close`](Self::begin_close).
+    pub fn close(&self) -> Closing {
+        self.begin_close();
+        self.closed()
+    }
+
+    /// Begins to [`close`](Self::close), and returns.
+    pub fn begin_close(&self) {
+        self.inner.begin_close();
     }
 
     /// The end of the connection, for whatever reason.
+    ///
+    /// # Cancel safety
+    /// Dropping it only stops the waiting.
     pub fn closed(&self) -> Closing {
         Closing::new(self.inner.shared())
     }
@@ -308,6 +269,22 @@ impl Client {
     /// The connection is closed or draining.
     pub fn force_reconnect(&self) -> Result<(), StateError> {
         self.inner.force_reconnect()
+    }
+
+    /// The same once the server has confirmed everything published so far, or when that took so long; without a link at
+    /// once. Where the link is lost meanwhile the server is left already, and nothing more is done.
+    ///
+    /// ```no_run
+    /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
+    /// let confirmed = client.flush_and_reconnect(std::time::Duration::from_secs(2)).wait()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped before [`wait`](Reconnecting::wait), the server is not left; what was published is flushed all the same.
+    pub fn flush_and_reconnect(&self, within: Duration) -> Reconnecting {
+        let reconnecting = self.wire.write_through(|| self.inner.flush_and_reconnect(within));
+        Reconnecting::new(reconnecting, self.holders.clone())
     }
 
     /// Replaces the pool of servers. The present link stays until it is lost.
@@ -366,7 +343,7 @@ impl Client {
 
     /// Whether everything that was ever published with this connection was confirmed by a server: nothing is under
     /// way, and nothing was lost, from the first publish on. After a drain it is the whole answer to what became of
-    /// what was sent, where [`ClosedReason::Drained`] is about the drain alone.
+    /// what was sent, where [`ClosedReason::Drained`](crate::ClosedReason::Drained) is about the drain alone.
     pub fn all_confirmed(&self) -> bool {
         self.publish_fates().all_confirmed()
     }
@@ -376,8 +353,8 @@ impl Client {
     ///
     /// ```no_run
     /// # use std::process::ExitCode;
-    /// # fn example(client: nats_conn_std::Client) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    /// client.drain()?.wait();
+    /// # fn example(client: nats_conn_std::Client) -> Result<ExitCode, nats_conn_std::Error> {
+    /// client.drain().wait();
     /// Ok(client.exit_code())
     /// # }
     /// ```
@@ -394,7 +371,7 @@ impl Client {
         self.inner.fate(publish)
     }
 
-    /// The same with futures, for an executor or for [`blocking::wait`].
+    /// The same with futures, for an executor or for [`blocking::wait`](crate::blocking::wait).
     pub fn inner(&self) -> &nats_conn_client::Client {
         &self.inner
     }
@@ -403,72 +380,10 @@ impl Client {
     pub fn into_inner(self) -> nats_conn_client::Client {
         self.inner
     }
-
-    fn publish_within(
-        &self,
-        publish: Publish<'_>,
-        timeout: Option<Duration>,
-    ) -> Result<PublishSeq, PublishFailure> {
-        match self.inner.try_publish(publish.clone()) {
-            Err(PublishError::BufferFull { .. }) => {}
-            accepted => return Ok(accepted?),
-        }
-        let mut publishing = self.inner.publish(publish.subject, publish.payload);
-        if let Some(reply) = publish.reply {
-            publishing = publishing.reply_to(reply);
-        }
-        if let Some(headers) = publish.headers {
-            publishing = publishing.headers(headers);
-        }
-        if let Some(timeout) = timeout {
-            publishing = publishing.timeout(timeout);
-        }
-        wait(pin!(publishing))
-    }
-
-    fn asking<'a>(&'a self, request: Publish<'a>) -> nats_conn_client::Request<'a> {
-        let asking = self.inner.request(request.subject, request.payload);
-        match request.headers {
-            Some(headers) => asking.headers(headers),
-            None => asking,
-        }
-    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
-    }
-}
-
-/// The reply to a request, to come. Dropping it cancels the request.
-#[derive(Debug)]
-#[must_use = "dropping it cancels the request"]
-pub struct Response {
-    inner: nats_conn_client::Response,
-    // Dropped after what it waits for the end of.
-    _holders: Holders,
-}
-
-impl Response {
-    /// Waits for the reply.
-    ///
-    /// # Errors
-    /// The request failed: see [`RequestFailure`].
-    pub fn wait(mut self) -> Result<Message, RequestFailure> {
-        wait(Pin::new(&mut self.inner))
-    }
-
-    /// Waits for the reply until this moment at most; `None` if it has not come then.
-    pub fn wait_until(&mut self, deadline: Instant) -> Option<Result<Message, RequestFailure>> {
-        blocking::wait(Some(deadline), Pin::new(&mut self.inner))
-    }
-}
-
-/// Waits on this thread, for as long as it takes.
-pub(crate) fn wait<T>(future: Pin<&mut impl Future<Output = T>>) -> T {
-    match blocking::wait(None, future) {
-        Some(answer) => answer,
-        None => unreachable!("a wait without a deadline ends with an answer"),
     }
 }

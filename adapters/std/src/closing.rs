@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nats_conn_client::ClosedReason;
-use nats_conn_client::driver::{Closed, Shared, blocking};
+use nats_conn_client::driver::{Shared, blocking};
 
 /// The end of a connection, to come: what there is to be waited for has begun already. It does not keep the connection
 /// open.
@@ -43,11 +43,11 @@ impl Closing {
         blocking::wait(deadline, pin!(self.end()))
     }
 
-    fn end(&self) -> Closed {
+    fn end(&self) -> nats_conn_client::Closing {
         if self.drains {
-            Closed::of_drain(&self.shared)
+            nats_conn_client::Closing::of_drain(&self.shared)
         } else {
-            Closed::new(&self.shared)
+            nats_conn_client::Closing::new(&self.shared)
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use nats_conn_client::ClientEvent;
 use nats_conn_client::driver::blocking;
+use nats_conn_client::{ClientEvent, NextError};
 
-use crate::next::{NextError, next};
+use crate::next::next;
 
 /// Everything that happens from the moment at which it was asked for: an iterator that waits, and ends after `Closed`.
 ///

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use nats_conn_client::State;
 
 use crate::bell::Bell;
-use nats_conn_client::driver::{Closed, Shared};
+use nats_conn_client::Closing;
+use nats_conn_client::driver::Shared;
 
 /// Held by every handle, after the handle it wraps. The last one dropped waits until the connection is closed, so that
 /// what was published is handed over before the program goes on, and perhaps ends.
@@ -37,7 +38,7 @@ impl Drop for Last {
             .shared
             .look(|machine| machine.is_closing() || machine.state() == State::Draining);
         if closes && !Ours::is_here(&self.shared) {
-            wait(self.patience, pin!(Closed::new(&self.shared)));
+            wait(self.patience, pin!(Closing::new(&self.shared)));
         }
     }
 }

@@ -5,16 +5,14 @@
 //! else: `nats-conn-sm` for the connection as a state machine, `nats-proto` for the wire.
 //!
 //! ```no_run
-//! use nats_conn_std::{Subject, SubjectFilter};
-//!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() -> Result<(), nats_conn_std::Error> {
 //!     let client = nats_conn_std::connect("nats://127.0.0.1:4222")?;
-//!     let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
-//!     client.publish(&Subject::from_static("orders.eu"), "42")?;
+//!     let mut orders = client.subscribe("orders.>")?;
+//!     client.publish("orders.eu", "42").wait()?;
 //!     if let Some(order) = orders.next() {
-//!         println!("{}", String::from_utf8_lossy(order.payload()));
+//!         println!("{}: {}", order.subject(), order.text());
 //!     }
-//!     client.drain()?.wait();
+//!     client.drain().wait();
 //!     Ok(())
 //! }
 //! ```
@@ -34,6 +32,11 @@
 //! The handles wrap those of the asynchronous adapters: `into_inner` and `inner` give them to whoever has an
 //! executor, and [`blocking::wait`] waits for their futures on a thread.
 //!
+//! # Errors
+//! Every call has an error of its own, with a stable `code()` for machines. Errors print as one line that names the
+//! subject, the server or the option and says what to do, with `{:?}`, too; all of them become an [`Error`] with `?`, so
+//! that `main` may return it, as above. What happens to the connection prints as one line each: `eprintln!("{event}")`.
+//!
 //! # Features
 //! None is on by default.
 //! * `ring` or `aws-lc-rs`: TLS with rustls and the cryptography of your choice. `rustls` alone takes a ready
@@ -41,6 +44,7 @@
 //! * `system-roots`: `TlsOptions::system_roots`.
 //! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
 //!   [`ConnectOptions`].
+//! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -49,25 +53,31 @@ mod attempt;
 mod bell;
 mod client;
 mod closing;
+mod confirmation;
 mod connector;
 mod dial;
 mod driver;
 mod events;
 mod holders;
 mod link;
+mod looking;
 mod news;
 mod next;
 mod outlet;
 mod pace;
+mod publishing;
 mod reader;
 mod replies;
+mod request;
 mod stream;
 mod subscription;
 mod tls;
+mod waiting;
 mod wire;
 
-pub use client::{Client, Response};
+pub use client::Client;
 pub use closing::Closing;
+pub use confirmation::{Confirmation, Flush, Reconnecting, RoundTrip};
 pub use connector::Std;
 pub use events::Events;
 pub use nats_conn_client::driver::{Target, blocking};
@@ -75,25 +85,32 @@ pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::rustls;
+pub use nats_conn_client::{Answer, Challenge, ClientEvent, Selector, ServerChoice, TlsOptions};
+// What can go wrong:
 pub use nats_conn_client::{
-    Answer, Challenge, ClientEvent, Confirmation, ConnectFailure, Flush, PublishFailure, Publishing, Request,
-    RequestFailure, RespondError, RoundTrip, Selector, ServerChoice, StartError, TlsOptions, advice,
+    ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
-    EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish, PublishError,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError,
-    SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
-    WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
+// For monitoring:
+pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
+#[doc(inline)]
+pub use nats_conn_client::{health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
-    HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,
-    StatusCode, Subject, SubjectFilter,
+    CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
+    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
-pub use next::NextError;
+pub use publishing::{Publishing, Responding};
 pub use replies::Replies;
+pub use request::{Request, RequestForMany, Response};
 pub use stream::{ByteStream, Stream};
 pub use subscription::Subscription;
 
@@ -103,8 +120,8 @@ pub type ConnectOptions = nats_conn_client::ConnectOptions<Std>;
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.
 ///
 /// # Errors
-/// A URL cannot be used, or no server could be reached: [`ConnectFailure`] prints as one line that says what to do.
-pub fn connect(urls: &str) -> Result<Client, ConnectFailure> {
+/// A URL cannot be used, or no server could be reached: [`ConnectError`] prints as one line that says what to do.
+pub fn connect(urls: &str) -> Result<Client, ConnectError> {
     ConnectOptions::from_url(urls)?.connect()
 }
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::blocking;
-use nats_conn_client::{Message, RepliesEnd, RequestError};
+use nats_conn_client::{Message, NextError, RepliesEnd, RequestError};
 
 use crate::holders::Holders;
-use crate::next::{NextError, next};
+use crate::next::next;
 
 /// The replies to a request for several: an iterator that waits, and ends when the request is done;
 /// [`ended`](Self::ended) says why. Dropping it cancels the request.

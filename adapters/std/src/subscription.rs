@@ -4,10 +4,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::blocking;
-use nats_conn_client::{EndReason, MailboxLimits, Message, Sid, SubscriptionError};
+use nats_conn_client::{EndReason, MailboxLimits, Message, NextError, Sid, SubscriptionError};
 
 use crate::holders::Holders;
-use crate::next::{NextError, next};
+use crate::next::next;
 
 /// A subscription: an iterator over its messages, which waits for the next one.
 ///

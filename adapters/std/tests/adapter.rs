@@ -11,7 +11,9 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nats_conn_std::{ClientEvent, ClosedReason, ConnectOptions, Event, Std, Stream, Subject, Subscription};
+use nats_conn_std::{
+    ClientEvent, ClosedReason, ConnectOptions, ConnectionEvent, Std, Stream, Subject, Subscription,
+};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 static SUBJECT: Subject = Subject::from_static("adapter.tick");
@@ -33,13 +35,13 @@ fn a_custom_stream_is_used_at_every_attempt() {
     let client = options.connect().unwrap();
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     let payload = vec![b'x'; 100_000];
-    client.publish(&SUBJECT, &payload[..]).unwrap();
+    client.publish(&SUBJECT, &payload[..]).wait().unwrap();
     assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), payload);
     client.force_reconnect().unwrap();
-    client.publish(&SUBJECT, "again").unwrap();
+    client.publish(&SUBJECT, "again").wait().unwrap();
     assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), b"again");
     assert_eq!(made.load(Ordering::Relaxed), 2);
-    assert_eq!(client.close(), ClosedReason::Requested);
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
     assert_eq!(cluster.violations(), []);
 }
 
@@ -66,7 +68,7 @@ fn a_unix_socket_is_a_stream() {
     let options = ConnectOptions::from_url("nats://anywhere")
         .unwrap()
         .adapter(adapter);
-    assert_eq!(options.connect().unwrap().close(), ClosedReason::Requested);
+    assert_eq!(options.connect().unwrap().close().wait(), ClosedReason::Requested);
 }
 
 #[test]
@@ -95,7 +97,10 @@ fn a_panicking_driver_closes_visibly() {
     let cluster = TcpCluster::start(1).unwrap();
     let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    while !matches!(events.next(), Some(ClientEvent::Connection(Event::Connected(_)))) {}
+    while !matches!(
+        events.next(),
+        Some(ClientEvent::Connection(ConnectionEvent::Connected(_)))
+    ) {}
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
     let mut others = client.inner().events();
     let broken = Waker::from(Arc::new(Broken));
@@ -105,13 +110,13 @@ fn a_panicking_driver_closes_visibly() {
     let reason = ClosedReason::DriverFailed;
     let end = [
         ClientEvent::DriverFailed { panicked: true },
-        Event::Closed { reason }.into(),
+        ConnectionEvent::Closed { reason }.into(),
     ];
     assert!(reported.ends_with(&end), "{reported:?}");
     assert_eq!(subscription.next(), None);
-    assert!(client.publish(&SUBJECT, "x").is_err());
-    assert!(client.flush().is_err());
-    assert_eq!(client.close(), ClosedReason::DriverFailed);
+    assert!(client.publish(&SUBJECT, "x").wait().is_err());
+    assert!(client.flush().wait().is_err());
+    assert_eq!(client.close().wait(), ClosedReason::DriverFailed);
 }
 
 #[test]
@@ -201,7 +206,7 @@ fn threads_of_the_application_share_a_client() {
     let service = client.clone();
     let serving = thread::spawn(move || {
         for request in requests {
-            service.respond(&request, request.payload()).unwrap();
+            service.respond(&request, request.payload()).wait().unwrap();
         }
     });
     let (done, all_done) = channel();
@@ -210,7 +215,7 @@ fn threads_of_the_application_share_a_client() {
         thread::spawn(move || {
             for number in 0..100 {
                 let question = format!("{asker} {number}");
-                let reply = client.request(&SUBJECT, question.as_str()).unwrap();
+                let reply = client.request(&SUBJECT, question.as_str()).wait().unwrap();
                 assert_eq!(reply.payload(), question.as_bytes());
             }
             done.send(()).unwrap();
@@ -218,7 +223,7 @@ fn threads_of_the_application_share_a_client() {
     }
     drop(done);
     assert_eq!(all_done.iter().count(), 8);
-    client.close();
+    client.close().wait();
     serving.join().unwrap();
     assert_eq!(cluster.violations(), []);
 }

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nats_conn_std::{
-    Client, ClientEvent, ClosedReason, ConnectOptions, DisconnectReason, Event, Events, Publish,
-    RequestError, RequestFailure, Subject,
+    Client, ClientEvent, ClosedReason, ConnectOptions, ConnectionEvent, DisconnectReason, Events,
+    RequestError, Subject,
 };
 
 static SUBJECT: Subject = Subject::from_static("dead.letter");
@@ -51,7 +51,7 @@ fn options(url: &str) -> ConnectOptions {
 /// Publishes until nothing leaves any more: the writer waits for room in its socket.
 fn stuff(client: &Client) {
     let payload = vec![0; 1 << 20];
-    while client.try_publish(Publish::new(&SUBJECT, &payload[..])).is_ok() {}
+    while client.publish(&SUBJECT, &payload[..]).now().is_ok() {}
     let mut left = client.statistics().out_bytes;
     loop {
         thread::sleep(Duration::from_millis(50));
@@ -63,7 +63,7 @@ fn stuff(client: &Client) {
     }
 }
 
-fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+fn until(events: &mut Events, wanted: impl Fn(&ConnectionEvent) -> bool) -> ConnectionEvent {
     let deadline = Instant::now() + SOON;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -83,12 +83,16 @@ fn it_is_found_stale() {
         .reconnect(false)
         .start()
         .unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let began = Instant::now();
     let payload = vec![0; 1 << 20];
-    while client.try_publish(Publish::new(&SUBJECT, &payload[..])).is_ok() {}
-    let lost = until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
-    let Event::Disconnected { reason, .. } = lost else {
+    while client.publish(&SUBJECT, &payload[..]).now().is_ok() {}
+    let lost = until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
+    let ConnectionEvent::Disconnected { reason, .. } = lost else {
         panic!("{lost:?}");
     };
     assert_eq!(*reason, DisconnectReason::Stale);
@@ -102,7 +106,7 @@ fn a_close_takes_half_a_second_at_most() {
     let client = options(&url).connect().unwrap();
     stuff(&client);
     let began = Instant::now();
-    assert_eq!(client.close(), ClosedReason::Requested);
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
     assert!(
         began.elapsed() < Duration::from_millis(1500),
         "{:?}",
@@ -125,7 +129,7 @@ fn a_drain_ends_at_its_timeout() {
         .unwrap();
     stuff(&client);
     let began = Instant::now();
-    let reason = client.drain().unwrap().wait();
+    let reason = client.drain().wait();
     assert_eq!(
         reason,
         ClosedReason::Drained {
@@ -145,25 +149,26 @@ fn a_drain_ends_at_its_timeout() {
 fn a_request_times_out_and_a_reconnect_leaves() {
     let (url, sockets) = deaf_server();
     let (client, mut events) = options(&url).start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     // Some room is left in the send buffer.
     let payload = vec![0; 1 << 20];
     for _ in 0..(SEND_BUFFER >> 20) - 2 {
-        client.publish(&SUBJECT, &payload[..]).unwrap();
+        client.publish(&SUBJECT, &payload[..]).wait().unwrap();
     }
     let began = Instant::now();
     let timeout = Duration::from_millis(100);
-    let late = client.request_timeout(Publish::new(&SUBJECT, "?"), timeout);
-    assert!(
-        matches!(late, Err(RequestFailure::Failed(RequestError::TimedOut { .. }))),
-        "{late:?}"
-    );
+    let late = client.request(&SUBJECT, "?").timeout(timeout).wait();
+    assert!(matches!(late, Err(RequestError::TimedOut { .. })), "{late:?}");
     assert!(
         began.elapsed() < Duration::from_millis(1500),
         "{:?}",
         began.elapsed()
     );
     client.force_reconnect().unwrap();
-    until(&mut events, |event| matches!(event, Event::Reconnected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Reconnected(_))
+    });
     assert_eq!(sockets.iter().take(2).count(), 2);
 }

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nats_conn_std::{Client, ConnectOptions, Event, Publish, State, Subject, SubjectFilter, blocking};
+use nats_conn_std::{Client, ConnectOptions, ConnectionEvent, State, Subject, SubjectFilter, blocking};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 static SUBJECT: Subject = Subject::from_static("last.drop");
@@ -47,7 +47,7 @@ fn took(call: impl FnOnce()) -> Duration {
 fn publish_and_leave(url: &str) -> ! {
     let client = nats_conn_std::connect(url).unwrap();
     for _ in 0..MESSAGES {
-        client.publish(&SUBJECT, "x").unwrap();
+        client.publish(&SUBJECT, "x").wait().unwrap();
     }
     drop(client);
     std::process::exit(0)
@@ -78,12 +78,12 @@ fn it_is_whichever_handle_is_dropped_last() {
         |client| {
             let _nobody = client.subscribe(SubjectFilter::from_static("nobody")).unwrap();
             let silent = Subject::from_static("nobody");
-            Box::new(client.start_request(Publish::new(&silent, "?"), SOON).unwrap())
+            Box::new(client.request(&silent, "?").timeout(SOON).now().unwrap())
         },
         |client| {
             let silent = Subject::from_static("nobody");
             let many = nats_conn_std::RequestMany::new(SOON);
-            Box::new(client.request_many(Publish::new(&silent, "?"), many).unwrap())
+            Box::new(client.request(&silent, "?").many(many).now().unwrap())
         },
     ];
     for handle in handles {
@@ -103,8 +103,8 @@ fn it_is_whichever_handle_is_dropped_last() {
 fn a_drain_that_nobody_waits_for_is_waited_for_by_the_last_drop() {
     let cluster = TcpCluster::start(1).unwrap();
     let client = connected(&cluster);
-    client.publish(&SUBJECT, "x").unwrap();
-    let closing = client.drain().unwrap();
+    client.publish(&SUBJECT, "x").wait().unwrap();
+    let closing = client.drain();
     drop(client);
     assert!(closing.wait_timeout(Duration::ZERO).is_some());
     there_will_be(&cluster, 1);
@@ -119,7 +119,7 @@ fn a_thread_that_keeps_a_client_for_itself_hands_over_at_its_end() {
     let client = connected(&cluster);
     let closed = client.closed();
     let keeping = thread::spawn(move || {
-        client.publish(&SUBJECT, "x").unwrap();
+        client.publish(&SUBJECT, "x").wait().unwrap();
         CLIENT.set(Some(client));
     });
     keeping.join().unwrap();
@@ -170,9 +170,10 @@ fn it_waits_for_the_close_timeout_at_most() {
     let options = ConnectOptions::from_url(&deaf_server()).unwrap();
     let client = options.close_timeout(patience).connect().unwrap();
     let payload = vec![b'x'; 1 << 20];
-    let publish = || Publish::new(&SUBJECT, &payload[..]);
     while client
-        .publish_timeout(publish(), Duration::from_millis(100))
+        .publish(&SUBJECT, &payload[..])
+        .timeout(Duration::from_millis(100))
+        .wait()
         .is_ok()
     {}
     let took = took(|| drop(client));
@@ -190,7 +191,7 @@ fn without_a_link_there_is_nothing_to_wait_for() {
         assert!(Instant::now() < deadline);
         thread::sleep(Duration::from_millis(1));
     }
-    client.publish(&SUBJECT, "x").unwrap();
+    client.publish(&SUBJECT, "x").wait().unwrap();
     assert!(took(|| drop(client)) < AT_ONCE);
 }
 
@@ -222,7 +223,12 @@ fn a_thread_of_the_connection_does_not_wait_for_itself() {
             (choice.default, Duration::ZERO)
         });
     let (client, mut events) = options.start().unwrap();
-    events.find(|event| matches!(event, nats_conn_std::ClientEvent::Connection(Event::Connected(_))));
+    events.find(|event| {
+        matches!(
+            event,
+            nats_conn_std::ClientEvent::Connection(ConnectionEvent::Connected(_))
+        )
+    });
     *kept.lock().unwrap() = Some(client);
     cluster.server(0).crash();
     let took = reported.recv_timeout(SOON).unwrap();

@@ -4,9 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nats_conn_std::{
-    Client, ClientEvent, ClosedReason, ConnectFailure, ConnectOptions, EndReason, Event, Events,
-    MailboxLimits, NextError, Publish, PublishFailure, RepliesEnd, RequestError, RequestFailure, RequestMany,
-    State, Subject, SubjectFilter,
+    Client, ClientEvent, ClosedReason, ConnectError, ConnectOptions, ConnectionEvent, EndReason, Events,
+    Excerpt, MailboxLimits, NextError, PublishError, RepliesEnd, RequestError, RequestMany, State, Subject,
+    SubjectFilter,
 };
 use nats_conn_tests::tcp_server::TcpCluster;
 
@@ -17,7 +17,7 @@ fn filter(text: &str) -> SubjectFilter {
     text.parse().unwrap()
 }
 
-fn until(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
+fn until(events: &mut Events, wanted: impl Fn(&ConnectionEvent) -> bool) -> ConnectionEvent {
     let deadline = Instant::now() + SOON;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -38,18 +38,21 @@ fn what_is_published_is_received() {
     let client = connected(&cluster);
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
     for number in 0..1000 {
-        client.publish(&SUBJECT, number.to_string().as_str()).unwrap();
+        client
+            .publish(&SUBJECT, number.to_string().as_str())
+            .wait()
+            .unwrap();
     }
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     assert_eq!(client.publish_fates().confirmed, 1000);
     for number in 0..1000 {
         let message = subscription.next_timeout(SOON).unwrap();
         assert_eq!(message.payload(), number.to_string().as_bytes());
     }
-    assert!(client.rtt().unwrap() < SOON);
+    assert!(client.rtt().wait().unwrap() < SOON);
     let nothing = subscription.next_timeout(Duration::from_millis(5));
     assert_eq!(nothing, Err(NextError::TimedOut));
-    assert_eq!(client.close(), ClosedReason::Requested);
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
     assert_eq!(subscription.next_timeout(SOON), Err(NextError::Ended));
     assert_eq!(subscription.next(), None);
     assert_eq!(subscription.ended(), Some(EndReason::Closed));
@@ -65,7 +68,7 @@ fn an_iterator_ends_after_the_last_message() {
     let publisher = client.clone();
     let publishing = thread::spawn(move || {
         for number in ["one", "two", "three", "four"] {
-            publisher.publish(&SUBJECT, number).unwrap();
+            publisher.publish(&SUBJECT, number).wait().unwrap();
         }
     });
     let received: Vec<_> = subscription
@@ -81,28 +84,33 @@ fn an_iterator_ends_after_the_last_message() {
 fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
     let cluster = TcpCluster::start(1).unwrap();
     let client = connected(&cluster);
-    let nobody = client.request(&SUBJECT, "?");
-    assert_eq!(nobody, Err(RequestFailure::Failed(RequestError::NoResponders)));
+    let nobody = client.request(&SUBJECT, "?").wait();
+    assert_eq!(
+        nobody,
+        Err(RequestError::NoResponders {
+            subject: Excerpt::new("life.tick")
+        })
+    );
 
     let requests = client.subscribe(filter("life.tick")).unwrap();
     let service = client.clone();
     let serving = thread::spawn(move || {
         for request in requests {
-            service.respond(&request, "one").unwrap();
-            service.respond(&request, "two").unwrap();
+            service.respond(&request, "one").wait().unwrap();
+            service.respond(&request, "two").wait().unwrap();
         }
     });
     for _ in 0..100 {
-        assert_eq!(client.request(&SUBJECT, "?").unwrap().payload(), b"one");
+        assert_eq!(client.request(&SUBJECT, "?").wait().unwrap().payload(), b"one");
     }
     let many = RequestMany::new(SOON).max(2);
-    let mut replies = client.request_many(Publish::new(&SUBJECT, "?"), many).unwrap();
+    let mut replies = client.request(&SUBJECT, "?").many(many).now().unwrap();
     let received: Vec<_> = replies.by_ref().map(|reply| reply.payload().to_vec()).collect();
     assert_eq!(received, [b"one", b"two"]);
     assert_eq!(replies.ended(), Some(Ok(RepliesEnd::MaxReached)));
 
     let started: Vec<_> = (0..64)
-        .map(|_| client.start_request(Publish::new(&SUBJECT, "?"), SOON).unwrap())
+        .map(|_| client.request(&SUBJECT, "?").timeout(SOON).now().unwrap())
         .collect();
     for response in started {
         assert_eq!(response.wait().unwrap().payload(), b"one");
@@ -110,12 +118,12 @@ fn a_request_gets_one_reply_or_an_error_that_says_why_not() {
 
     let silent = Subject::from_static("life.silent");
     let _listener = client.subscribe(filter("life.silent")).unwrap();
-    let late = client.request_timeout(Publish::new(&silent, "?"), Duration::from_millis(20));
-    assert!(
-        matches!(late, Err(RequestFailure::Failed(RequestError::TimedOut { .. }))),
-        "{late:?}"
-    );
-    client.close();
+    let late = client
+        .request(&silent, "?")
+        .timeout(Duration::from_millis(20))
+        .wait();
+    assert!(matches!(late, Err(RequestError::TimedOut { .. })), "{late:?}");
+    client.close().wait();
     serving.join().unwrap();
 }
 
@@ -124,15 +132,21 @@ fn a_crash_is_survived_with_subscriptions_and_publishes() {
     let cluster = TcpCluster::start(2).unwrap();
     let options = ConnectOptions::from_url(&cluster.server(0).url()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
-    let mut subscription = client.subscribe(filter("life.*")).unwrap();
-    client.flush().unwrap();
-    cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
-    client.publish(&SUBJECT, "meanwhile").unwrap();
-    until(&mut events, |event| matches!(event, Event::Reconnected(_)));
     until(&mut events, |event| {
-        matches!(event, Event::Resubscribed { subscriptions: 1, .. })
+        matches!(event, ConnectionEvent::Connected(_))
+    });
+    let mut subscription = client.subscribe(filter("life.*")).unwrap();
+    client.flush().wait().unwrap();
+    cluster.server(0).crash();
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
+    client.publish(&SUBJECT, "meanwhile").wait().unwrap();
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Reconnected(_))
+    });
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Resubscribed { subscriptions: 1, .. })
     });
     assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), b"meanwhile");
     assert_eq!(cluster.violations(), []);
@@ -144,15 +158,16 @@ fn a_drain_waits_until_everything_was_consumed() {
     let client = connected(&cluster);
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
     for _ in 0..100 {
-        client.publish(&SUBJECT, "x").unwrap();
+        client.publish(&SUBJECT, "x").wait().unwrap();
     }
-    let drained = client.drain().unwrap();
-    assert!(client.drain().is_err(), "it is draining already");
+    let drained = client.drain();
+    let again = client.drain();
     assert_eq!(drained.wait_timeout(Duration::from_millis(50)), None);
     assert_eq!(client.state(), State::Draining);
     assert_eq!(subscription.iter().count(), 100);
     assert_eq!(subscription.ended(), Some(EndReason::Drained));
     let reason = drained.wait_timeout(SOON);
+    assert_eq!(again.wait_timeout(SOON), reason, "the same end");
     assert_eq!(
         reason,
         Some(ClosedReason::Drained {
@@ -167,15 +182,21 @@ fn the_last_handle_closes_also_while_the_link_is_down() {
     let cluster = TcpCluster::start(1).unwrap();
     let options = ConnectOptions::from_url(&cluster.urls()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let subscription = client.subscribe(filter("life.*")).unwrap();
     drop(client);
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::BackoffWait { .. }));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::BackoffWait { .. })
+    });
     drop(subscription);
-    let closed = until(&mut events, |event| matches!(event, Event::Closed { .. }));
+    let closed = until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Closed { .. })
+    });
     let reason = ClosedReason::Requested;
-    assert_eq!(closed, Event::Closed { reason });
+    assert_eq!(closed, ConnectionEvent::Closed { reason });
     assert_eq!(events.next(), None);
 }
 
@@ -186,28 +207,40 @@ fn a_publish_waits_for_room_until_its_timeout_or_the_end() {
         .unwrap()
         .send_buffer(100);
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
-    let full = Publish::new(&SUBJECT, &[0; 200][..]);
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
+    let full = [0; 200];
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
-    client.try_publish(full.clone()).unwrap();
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
+    client.publish(&SUBJECT, &full[..]).now().unwrap();
     let patience = Duration::from_millis(20);
-    let late = client.publish_timeout(Publish::new(&SUBJECT, "x"), patience);
-    assert_eq!(late, Err(PublishFailure::TimedOut(patience)));
+    let late = client.publish(&SUBJECT, "x").timeout(patience).wait();
+    assert_eq!(
+        late,
+        Err(PublishError::TimedOut {
+            subject: Excerpt::new("life.tick"),
+            after: patience
+        })
+    );
 
     let publisher = client.clone();
-    let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x"));
+    let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x").wait());
     cluster.server(0).restart().unwrap();
     assert!(waiting.join().unwrap().is_ok(), "room when the link is back");
     // It has left before the next crash, and takes no room any more.
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
 
     cluster.server(0).crash();
-    until(&mut events, |event| matches!(event, Event::Disconnected { .. }));
-    client.try_publish(full).unwrap();
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
+    client.publish(&SUBJECT, &full[..]).now().unwrap();
     let publisher = client.clone();
-    let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x"));
-    client.close();
+    let waiting = thread::spawn(move || publisher.publish(&SUBJECT, "x").wait());
+    client.close().wait();
     assert!(waiting.join().unwrap().is_err());
 }
 
@@ -218,12 +251,14 @@ fn a_slow_consumer_is_reported_once_and_affects_only_itself() {
         .unwrap()
         .mailbox(MailboxLimits::new(10, 1 << 20));
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     let mut slow = client.subscribe(filter("life.*")).unwrap();
     for _ in 0..100 {
-        client.publish(&SUBJECT, "x").unwrap();
+        client.publish(&SUBJECT, "x").wait().unwrap();
     }
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     assert_eq!((slow.pending(), slow.dropped()), (10, 90));
     let reported: Vec<_> = std::iter::from_fn(|| events.try_next())
         .filter(|event| matches!(event, ClientEvent::SlowConsumer { .. }))
@@ -235,7 +270,7 @@ fn a_slow_consumer_is_reported_once_and_affects_only_itself() {
     for _ in 0..10 {
         assert!(slow.try_next().is_some());
     }
-    client.publish(&SUBJECT, "y").unwrap();
+    client.publish(&SUBJECT, "y").wait().unwrap();
     assert_eq!(slow.next_timeout(SOON).unwrap().payload(), b"y");
 }
 
@@ -244,18 +279,22 @@ fn a_forced_reconnect_leaves_in_good_order() {
     let cluster = TcpCluster::start(2).unwrap();
     let options = ConnectOptions::from_url(&cluster.server(0).url()).unwrap();
     let (client, mut events) = options.start().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
     client.force_reconnect().unwrap();
-    until(&mut events, |event| matches!(event, Event::Reconnected(_)));
-    client.flush().unwrap();
-    assert_eq!(client.close(), ClosedReason::Requested);
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Reconnected(_))
+    });
+    client.flush().wait().unwrap();
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
     assert_eq!(cluster.violations(), []);
 }
 
 #[test]
 fn what_cannot_be_connected_says_why_in_one_line() {
     let unusable = nats_conn_std::connect("ws://localhost").unwrap_err();
-    assert!(matches!(unusable, ConnectFailure::Start(_)), "{unusable}");
+    assert!(matches!(unusable, ConnectError::Start(_)), "{unusable}");
 
     let cluster = TcpCluster::start(1).unwrap();
     let server = cluster.server(0);
@@ -287,7 +326,9 @@ fn a_first_connect_that_is_tried_again_returns_after_its_first_round() {
     let mut events = client.events();
     assert_eq!(client.state(), State::Connecting);
     cluster.server(0).restart().unwrap();
-    until(&mut events, |event| matches!(event, Event::Connected(_)));
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Connected(_))
+    });
 }
 
 #[test]
@@ -300,7 +341,7 @@ fn durations_beyond_the_clock_are_as_long_as_it_takes() {
         .credentials_callback(|_| async { Ok(nats_conn_std::Credentials::default()) });
     let client = options.connect().unwrap();
     let mut subscription = client.subscribe(filter("life.*")).unwrap();
-    client.publish(&SUBJECT, "x").unwrap();
+    client.publish(&SUBJECT, "x").wait().unwrap();
     assert_eq!(subscription.next_timeout(Duration::MAX).unwrap().payload(), b"x");
-    client.close();
+    client.close().wait();
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nats_conn_std::{ByteStream, ConnectOptions, Publish, Std, Stream, Subject};
+use nats_conn_std::{ByteStream, ConnectOptions, Std, Stream, Subject};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 static SUBJECT: Subject = Subject::from_static("streams.tick");
@@ -38,13 +38,13 @@ fn a_tcp_stream_that_was_not_blocking_waits_and_writes_at_once() {
         .unwrap()
         .adapter(adapter);
     let client = options.connect().unwrap();
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     let socket = kept.lock().unwrap().take().unwrap();
     assert!(socket.nodelay().unwrap());
     let timeout = Duration::from_millis(200);
     socket.set_read_timeout(Some(timeout)).unwrap();
     assert!(waits(socket, timeout));
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
 }
 
 #[test]
@@ -117,12 +117,12 @@ fn a_stream_that_does_not_wait_is_not_asked_without_end() {
     let (options, reads, _) = hasty(&cluster.urls());
     let client = options.connect().unwrap();
     let mut subscription = client.subscribe(&SUBJECT).unwrap();
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     let idle = in_half_a_second(&reads);
     assert!(idle < 60, "{idle} reads");
-    client.publish(&SUBJECT, "x").unwrap();
+    client.publish(&SUBJECT, "x").wait().unwrap();
     assert_eq!(subscription.next_timeout(SOON).unwrap().payload(), b"x");
-    client.close();
+    client.close().wait();
 }
 
 #[test]
@@ -146,13 +146,15 @@ fn a_nonblocking_stream_that_takes_nothing_is_not_polled_in_a_busy_loop() {
     let client = options.connect().unwrap();
     let (payload, patience) = (vec![b'x'; 1 << 20], Duration::from_millis(300));
     while client
-        .publish_timeout(Publish::new(&SUBJECT, &payload[..]), patience)
+        .publish(&SUBJECT, &payload[..])
+        .timeout(patience)
+        .wait()
         .is_ok()
     {}
     let stuck = in_half_a_second(&writes);
     assert!(stuck < 60, "{stuck} writes");
     let began = Instant::now();
-    client.close();
+    client.close().wait();
     assert!(began.elapsed() < SOON / 2, "{:?}", began.elapsed());
     drop(peer.join().unwrap());
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nats_conn_std::{ConnectFailure, ConnectOptions, Std, Stream, SubjectFilter};
+use nats_conn_std::{ConnectError, ConnectOptions, Std, Stream, SubjectFilter};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -44,14 +44,14 @@ fn there_are_two_while_a_connection_is_up_and_none_when_it_is_closed() {
     let cluster = TcpCluster::start(2).unwrap();
     let client = nats_conn_std::connect(&cluster.urls()).unwrap();
     there_will_be(&["nats-conn read", "nats-conn write"]);
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     client.force_reconnect().unwrap();
     let mut events = client.events();
-    while client.flush().is_err() {
+    while client.flush().wait().is_err() {
         events.next_timeout(SOON).unwrap();
     }
     there_will_be(&["nats-conn read", "nats-conn write"]);
-    client.close();
+    client.close().wait();
     there_will_be(&[]);
 }
 
@@ -91,7 +91,7 @@ fn a_dial_that_hangs_ends_with_its_attempt() {
     let began = Instant::now();
     let failure = options.connect().unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    let ConnectFailure::Unreachable { failures } = failure else {
+    let ConnectError::Unreachable { failures } = failure else {
         panic!("{failure:?}");
     };
     assert_eq!(failures[0].phase.code(), "dial");
@@ -148,13 +148,13 @@ fn a_connector_that_hangs_is_left_to_itself() {
     there_will_be(&["nats-conn help", "nats-conn read", "nats-conn write"]);
     drop(release);
     there_will_be(&["nats-conn read", "nats-conn write"]);
-    client.flush().unwrap();
+    client.flush().wait().unwrap();
     let deadline = Instant::now() + SOON;
     while cluster.logs().len() < 2 || cluster.server(0).connections() > 1 {
         assert!(Instant::now() < deadline, "the late one is dropped");
         std::thread::sleep(Duration::from_millis(1));
     }
-    client.close();
+    client.close().wait();
     there_will_be(&[]);
 }
 
@@ -166,7 +166,7 @@ fn credentials_that_never_come_fail_the_attempt_and_leave_nothing() {
         .unwrap()
         .connect_timeout(Duration::from_millis(100))
         .credentials_callback(|_| std::future::pending());
-    let ConnectFailure::Unreachable { failures } = options.connect().unwrap_err() else {
+    let ConnectError::Unreachable { failures } = options.connect().unwrap_err() else {
         panic!("it cannot work");
     };
     assert_eq!(failures[0].phase.code(), "auth");

@@ -108,9 +108,10 @@ fn both_ways(client: &Client) {
         for number in 0..MESSAGES {
             publisher
                 .publish(&SUBJECT, &vec![number as u8; SIZE][..])
+                .wait()
                 .unwrap();
         }
-        publisher.flush().unwrap();
+        publisher.flush().wait().unwrap();
     });
     for _ in 0..MESSAGES {
         let message = messages.next_timeout(SOON).unwrap();
@@ -131,7 +132,7 @@ fn a_peer_that_writes_all_before_it_reads_anything_does_not_stop_us() {
     });
     let client = options(&url, &files).connect().unwrap();
     both_ways(&client);
-    assert_eq!(client.close(), ClosedReason::Requested);
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
     running.join().unwrap();
 }
 
@@ -158,7 +159,7 @@ fn new_keys_in_the_middle_of_traffic_are_answered() {
         thread::sleep(Duration::from_millis(1));
         waited += Duration::from_millis(1);
     }
-    client.close();
+    client.close().wait();
     running.join().unwrap();
 }
 
@@ -169,7 +170,7 @@ fn tls_can_come_first() {
         let _ = tls.read_to_end(&mut Vec::new());
     });
     let client = options(&url, &files).tls_first(true).connect().unwrap();
-    assert_eq!(client.close(), ClosedReason::Requested);
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
     running.join().unwrap();
 }
 
@@ -218,7 +219,7 @@ fn heavy_traffic_passes_both_ways_through_a_real_server() {
         let client = options(&server.tls_url(), &files).connect().unwrap();
         both_ways(&client);
         assert_eq!(client.publish_fates().confirmed, MESSAGES as u64);
-        assert_eq!(client.close(), ClosedReason::Requested);
+        assert_eq!(client.close().wait(), ClosedReason::Requested);
 
         let others = TlsFiles::new();
         let unknown = options(&server.tls_url(), &others)
@@ -233,7 +234,7 @@ fn heavy_traffic_passes_both_ways_through_a_real_server() {
             let tls = ServerTls::new(&files).handshake_first();
             let server = RealServer::start(version, ServerConfig::new().tls(tls));
             let first = options(&server.tls_url(), &files).tls_first(true);
-            first.connect().unwrap().flush().unwrap();
+            first.connect().unwrap().flush().wait().unwrap();
         }
     });
 }

@@ -3,25 +3,24 @@
 
 use std::process::ExitCode;
 
-use nats_conn_tokio::{Subject, SubjectFilter};
+use nats_conn_tokio::Error;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn main() -> Result<ExitCode, Error> {
     let url = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "nats://127.0.0.1:4222".into());
     let client = nats_conn_tokio::connect(&url).await?;
-    let subject = Subject::from_static("drain.example");
-    let mut messages = client.subscribe(SubjectFilter::from(&subject))?;
+    let mut messages = client.subscribe("drain.example")?;
 
     for number in 1..=1000 {
-        client.publish(&subject, number.to_string().as_str()).await?;
+        client.publish("drain.example", number.to_string()).await?;
     }
-    let drained = client.drain()?;
+    let drained = client.drain();
     let mut received = 0;
     while messages.next().await.is_some() {
         received += 1;
     }
-    println!("received {received} of 1000: {:?}", drained.await);
+    println!("received {received} of 1000: {}", drained.await);
     Ok(client.exit_code())
 }

@@ -1,34 +1,43 @@
 //! Answers requests with their payload in capitals, together with others of its group: `reply SUBJECT [URL]`.
 //! It ends with Ctrl-C, or with the connection and why it closed.
 
-use nats_conn_tokio::{ClosedReason, EndReason, QueueGroup, SubjectFilter};
+use std::process::ExitCode;
+
+use nats_conn_tokio::{ClosedReason, EndReason, Error};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<ExitCode, Error> {
     let mut arguments = std::env::args().skip(1);
-    let filter: SubjectFilter = arguments.next().ok_or("usage: reply SUBJECT [URL]")?.parse()?;
+    let Some(filter) = arguments.next() else {
+        eprintln!("usage: reply SUBJECT [URL]");
+        std::process::exit(2);
+    };
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_tokio::connect(&url).await?;
-    let mut requests = client.queue_subscribe(filter, QueueGroup::from_static("capitals"))?;
+    let mut requests = client.queue_subscribe(filter, "capitals")?;
     println!("waiting for requests; Ctrl-C ends");
     let interrupted = client.clone();
     tokio::spawn(async move {
-        // What has arrived is still answered. Draining has begun when `drain` returns.
-        tokio::signal::ctrl_c().await.map(|()| drop(interrupted.drain()))
+        // What has arrived is still answered.
+        tokio::signal::ctrl_c().await.map(|()| interrupted.begin_drain())
     });
     while let Some(request) = requests.next().await {
-        let answer = String::from_utf8_lossy(request.payload()).to_uppercase();
-        if let Err(error) = client.respond(&request, answer.as_str()).await {
+        let answer = request.text().to_uppercase();
+        if let Err(error) = client.respond(&request, answer).await {
             println!("not answered: {error}");
         }
     }
     if requests.ended() == Some(EndReason::Refused) {
         client.close().await;
-        return Err("the server does not permit this subscription".into());
+        eprintln!("Error: the server does not permit this subscription");
+        return Ok(ExitCode::FAILURE);
     }
     match client.closed().await {
-        ClosedReason::Drained { complete: true, .. } => Ok(()),
-        reason => Err(format!("the connection is closed: {}", reason.code()).into()),
+        ClosedReason::Drained { complete: true, .. } => Ok(ExitCode::SUCCESS),
+        reason => {
+            eprintln!("Error: the connection is closed: {reason}");
+            Ok(ExitCode::FAILURE)
+        }
     }
 }

@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use nats_conn_tokio::{RequestError, RequestFailure, Subject};
+use nats_conn_tokio::{Error, RequestError};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let (Some(subject), Some(payload)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: request SUBJECT PAYLOAD [URL]".into());
+        eprintln!("usage: request SUBJECT PAYLOAD [URL]");
+        std::process::exit(2);
     };
     let url = arguments.next().unwrap_or_else(|| "nats://127.0.0.1:4222".into());
 
     let client = nats_conn_tokio::connect(&url).await?;
-    let subject = Subject::new(&subject)?;
     match client
-        .request(&subject, payload.as_str())
+        .request(&subject, &payload)
         .timeout(Duration::from_secs(2))
         .await
     {
-        Ok(reply) => println!("{}", String::from_utf8_lossy(reply.payload())),
-        Err(RequestFailure::Failed(RequestError::NoResponders)) => println!("nobody listens on {subject}"),
+        Ok(reply) => println!("{}", reply.text()),
+        Err(RequestError::NoResponders { .. }) => println!("nobody listens on {subject}"),
         Err(error) => return Err(error.into()),
     }
     client.close().await;

@@ -6,26 +6,29 @@
 //! state machine, `nats-proto` for the wire.
 //!
 //! ```no_run
-//! use nats_conn_tokio::{Subject, SubjectFilter};
-//!
 //! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! async fn main() -> Result<(), nats_conn_tokio::Error> {
 //!     let client = nats_conn_tokio::connect("nats://127.0.0.1:4222").await?;
-//!     let mut orders = client.subscribe(SubjectFilter::from_static("orders.>"))?;
-//!     client.publish(&Subject::from_static("orders.eu"), "42").await?;
+//!     let mut orders = client.subscribe("orders.>")?;
+//!     client.publish("orders.eu", "42").await?;
 //!     if let Some(order) = orders.next().await {
-//!         println!("{}", String::from_utf8_lossy(order.payload()));
+//!         println!("{}: {}", order.subject(), order.text());
 //!     }
-//!     client.drain()?.await;
+//!     client.drain().await;
 //!     Ok(())
 //! }
 //! ```
 //!
-//! **End with `client.close().await` or `client.drain()?.await`.** `publish` returns before the message has left, and a
+//! **End with `client.close().await` or `client.drain().await`.** `publish` returns before the message has left, and a
 //! destructor cannot wait: what was published last is lost where `main` returns right after.
 //!
 //! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
 //! subscribed, sends what was published meanwhile, and reports all of it with [`Events`].
+//!
+//! # Errors
+//! Every call has an error of its own, with a stable `code()` for machines. Errors print as one line that names the
+//! subject, the server or the option and says what to do, with `{:?}`, too; all of them become an [`Error`] with `?`, so
+//! that `main` may return it, as above. What happens to the connection prints as one line each: `eprintln!("{event}")`.
 //!
 //! # Features
 //! None is on by default.
@@ -34,6 +37,7 @@
 //! * `system-roots`: `TlsOptions::system_roots`.
 //! * `nkeys`: NKEY seeds and `.creds` files: `nkey_seed`, `nkey_seed_file`, `creds` and `creds_file` of
 //!   [`ConnectOptions`].
+//! * `tracing`: a span for each connection and an event in it for each of its events: see [`monitoring`].
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -47,22 +51,31 @@ pub use nats_conn_client::proto;
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::rustls;
 pub use nats_conn_client::{
-    Answer, Challenge, Client, ClientEvent, Confirmation, ConnectFailure, Connecting, Events, Flush,
-    PublishFailure, Publishing, Replies, Request, RequestFailure, RespondError, Response, RoundTrip,
-    Selector, ServerChoice, StartError, Subscription, TlsOptions, advice,
+    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, Connecting, Events, Flush, Publishing,
+    Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice,
+    Subscription, TlsOptions,
+};
+// What can go wrong:
+pub use nats_conn_client::{
+    ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
 // Of the machine:
 pub use nats_conn_client::{
-    AuthError, Backoff, CleartextPolicy, ClosedReason, Config, Credentials, Delivery, DisconnectReason,
-    EndReason, Event, Fate, FlushError, LameDuckPolicy, LinkHealth, MailboxLimits, Publish, PublishError,
-    PublishFates, PublishSeq, RecordingOptions, RepliesEnd, RequestError, RequestMany, RequestStartError,
-    SeqRanges, ServerStatus, Session, State, StateError, Statistics, SubscribeError, SubscriptionError,
-    WaitReason, WhenFull,
+    AttemptError, AttemptFailure, AuthError, Backoff, CleartextPolicy, ClosedReason, Config, ConfigError,
+    ConnectionEvent, Credentials, Delivery, DisconnectReason, DropReason, EndReason, Fate, FlushError,
+    LameDuckPolicy, LinkEnd, LinkHealth, MailboxLimits, Phase, PublishFates, PublishSeq, RecordingOptions,
+    RemovalReason, RepliesEnd, RequestMany, SeqRanges, Server, ServerStatus, Session, State, StateError,
+    Statistics, SubscriptionError, WaitReason, WhenFull,
 };
+// For monitoring:
+pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
+#[doc(inline)]
+pub use nats_conn_client::{health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
-    HeaderName, HeaderValue, Headers, Message, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid,
-    StatusCode, Subject, SubjectFilter,
+    CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
+    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
 pub use runtime::Tokio;
 
@@ -78,8 +91,8 @@ pub type ConnectOptions = nats_conn_client::ConnectOptions<Tokio>;
 /// Dropping the future gives the connection up, whatever it was doing: no link stays.
 ///
 /// # Errors
-/// A URL cannot be used, or no server could be reached: [`ConnectFailure`] prints as one line that says what to do.
-pub async fn connect(urls: &str) -> Result<Client, ConnectFailure> {
+/// A URL cannot be used, or no server could be reached: [`ConnectError`] prints as one line that says what to do.
+pub async fn connect(urls: &str) -> Result<Client, ConnectError> {
     ConnectOptions::from_url(urls)?.connect().await
 }
 

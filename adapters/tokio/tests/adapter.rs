@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nats_conn_tests::tcp_server::TcpCluster;
 use nats_conn_tokio::{
-    ClientEvent, ConnectFailure, ConnectOptions, EndReason, Event, Publish, StartError, Stream, Subject,
+    ClientEvent, ConnectError, ConnectOptions, ConnectionEvent, EndReason, StartError, Stream, Subject,
     Subscription, Tokio, dial_all,
 };
 use tokio::time::timeout;
@@ -101,7 +101,7 @@ async fn a_url_list_falls_through_to_the_server_that_answers() {
         .await
         .unwrap();
     assert!(client.servers()[0].failures == 1);
-    let failed: Result<_, ConnectFailure> = nats_conn_tokio::connect("nats://127.0.0.1:1,127.0.0.1:2").await;
+    let failed: Result<_, ConnectError> = nats_conn_tokio::connect("nats://127.0.0.1:1,127.0.0.1:2").await;
     let line = failed.unwrap_err().to_string();
     assert!(
         line.contains("127.0.0.1:1") && line.contains("127.0.0.1:2") && !line.contains('\n'),
@@ -185,7 +185,7 @@ fn a_runtime_that_goes_away_closes_visibly() {
             .unwrap();
         while !matches!(
             events.next().await,
-            Some(ClientEvent::Connection(Event::Connected(_)))
+            Some(ClientEvent::Connection(ConnectionEvent::Connected(_)))
         ) {}
         (client, events)
     });
@@ -199,5 +199,5 @@ fn a_runtime_that_goes_away_closes_visibly() {
     assert!(reported.last().unwrap().is_closed());
     assert_eq!(subscription.try_next(), None);
     assert_eq!(subscription.ended(), Some(EndReason::Closed));
-    assert!(client.try_publish(Publish::new(&SUBJECT, "x")).is_err());
+    assert!(client.publish(&SUBJECT, "x").now().is_err());
 }

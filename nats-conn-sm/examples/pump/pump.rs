@@ -1,7 +1,7 @@
 use bytes::{Buf, BytesMut};
 use nats_conn_sm::{
-    Action, AuthError, Connection, Credentials, Event, LinkEnd, LinkId, ReceiveBuf, SendBuf, Server,
-    Timestamp,
+    Action, AuthError, Connection, ConnectionEvent, Credentials, Event, LinkEnd, LinkId, ReceiveBuf, SendBuf,
+    Server, Timestamp,
 };
 
 /// What happened to the one stream while [`Outside::wait`] waited.
@@ -47,7 +47,7 @@ pub fn pump(connection: &mut Connection, outside: &mut impl Outside) {
     let mut broken = None; // why nothing can be written to it any more
     loop {
         while let Some(event) = connection.poll_event(outside.now(), &mut rx) {
-            let last = matches!(event, Event::Closed { .. });
+            let last = matches!(event, Event::Connection(ConnectionEvent::Closed { .. }));
             outside.event(connection, event);
             if last {
                 return;

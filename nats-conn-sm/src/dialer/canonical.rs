@@ -24,7 +24,9 @@ impl Dialer {
             Milestone::Nothing => form.variant(0),
             Milestone::Attempted { failures } => {
                 form.variant(1);
-                form.list(failures, |form, failure| form.debug(failure));
+                form.list(failures, |form, failure| {
+                    form.error(failure.error.code(), failure)
+                });
             }
             Milestone::Connected => form.variant(2),
         }
@@ -37,7 +39,12 @@ impl State {
     fn canonical(&self, form: &mut Form) {
         match *self {
             Self::Idle => form.variant(0),
-            Self::Waiting { until, server } => {
+            Self::Waiting {
+                until,
+                server,
+                // Only to be looked at.
+                reason: _,
+            } => {
                 form.variant(1);
                 form.due(until);
                 form.server(server);

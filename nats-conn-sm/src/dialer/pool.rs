@@ -166,6 +166,10 @@ impl Pool {
         self.entry(id).map_or(1, |entry| entry.failures.saturating_add(1))
     }
 
+    pub(super) fn last_error(&self, id: ServerId) -> Option<Arc<AttemptFailure>> {
+        self.entry(id).and_then(|entry| entry.last_error.clone())
+    }
+
     /// An attempt failed. How often that counted for `max_reconnects`, in a row.
     pub(super) fn fail(&mut self, id: ServerId, failure: AttemptFailure, counts: bool) -> u32 {
         let Some(entry) = self.entry_mut(id) else { return 0 };
@@ -351,7 +355,9 @@ impl Entry {
         }
         form.number(u64::from(*failures));
         form.number(u64::from(*counted));
-        form.option(last_error.as_deref(), |form, failure| form.debug(failure));
+        form.option(last_error.as_deref(), |form, failure| {
+            form.error(failure.error.code(), failure)
+        });
         let mark = lame_duck.filter(|_| self.is_lame_duck(env.now()));
         form.option(mark, |form, LameDuck { until, unlisted }| {
             form.due(until);

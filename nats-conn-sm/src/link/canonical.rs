@@ -16,6 +16,8 @@ impl Link {
             stage,
             end,
             deadline,
+            // Only to be looked at.
+            attempt: _,
             decoder,
             info,
             max_payload,
@@ -53,7 +55,7 @@ impl Link {
             });
             form.option(*answer_took, Form::duration);
         });
-        form.option(last_error.as_ref(), |form, error| form.debug(error));
+        form.option(last_error.as_ref(), |form, error| form.error(error.code(), error));
     }
 }
 
@@ -80,11 +82,11 @@ impl Cause {
         match self {
             Self::Transport(end) => {
                 form.variant(0);
-                form.debug(end);
+                form.error(end.code(), end);
             }
             Self::Decided(reason) => {
                 form.variant(1);
-                form.debug(reason);
+                form.error(reason.code(), reason);
             }
             Self::Abandoned => form.variant(2),
         }

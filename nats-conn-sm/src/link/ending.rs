@@ -6,7 +6,7 @@ use nats_proto::{ServerError, ServerErrorKind};
 
 use super::{Cause, End, Finished, Link, LinkState, Stage};
 use crate::env::Env;
-use crate::error::{ConnectError, DisconnectReason, LinkEnd, Phase};
+use crate::error::{AttemptError, DisconnectReason, LinkEnd, Phase};
 use crate::time::Timestamp;
 
 /// How long a driver's last answer about a link is awaited.
@@ -62,7 +62,7 @@ impl Link {
     }
 
     /// Its end is complete. `known` is why the attempt failed, if its bytes showed it.
-    pub(crate) fn finish(self, known: Option<(Phase, ConnectError)>, env: &Env) -> Finished {
+    pub(crate) fn finish(self, known: Option<(Phase, AttemptError)>, env: &Env) -> Finished {
         let (phase, is_silent_since_tls) = (self.phase(), self.is_encrypted && !self.heard_encrypted);
         let (cause, at) = match self.end {
             End::Awaited { cause, at, .. } | End::Answered { cause, at } => (cause, at),
@@ -130,21 +130,21 @@ fn reason_of(last_error: Option<ServerError>, end: LinkEnd) -> DisconnectReason 
 }
 
 /// What the failure of an attempt is called when its driver ended the link.
-fn failure_of(phase: Phase, is_silent_since_tls: bool, end: LinkEnd) -> (Phase, ConnectError) {
+fn failure_of(phase: Phase, is_silent_since_tls: bool, end: LinkEnd) -> (Phase, AttemptError) {
     match end {
         LinkEnd::Eof | LinkEnd::Io { .. } if is_silent_since_tls => {
-            (Phase::Tls, ConnectError::ClosedAfterTls)
+            (Phase::Tls, AttemptError::ClosedAfterTls)
         }
         LinkEnd::Eof if phase == Phase::Tls => (
             phase,
-            ConnectError::Tls {
+            AttemptError::Tls {
                 detail: "the peer closed the connection".into(),
             },
         ),
-        LinkEnd::Io { detail, .. } if phase == Phase::Tls => (phase, ConnectError::Tls { detail }),
-        LinkEnd::Resolve { .. } => (Phase::Resolve, ConnectError::Link(end)),
-        LinkEnd::Dial { .. } => (Phase::Dial, ConnectError::Link(end)),
-        LinkEnd::Tls { detail } => (Phase::Tls, ConnectError::Tls { detail }),
-        end => (phase, ConnectError::Link(end)),
+        LinkEnd::Io { detail, .. } if phase == Phase::Tls => (phase, AttemptError::Tls { detail }),
+        LinkEnd::Resolve { .. } => (Phase::Resolve, AttemptError::Link(end)),
+        LinkEnd::Dial { .. } => (Phase::Dial, AttemptError::Link(end)),
+        LinkEnd::Tls { detail } => (Phase::Tls, AttemptError::Tls { detail }),
+        end => (phase, AttemptError::Link(end)),
     }
 }

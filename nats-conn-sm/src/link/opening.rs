@@ -13,7 +13,7 @@ use crate::buffers::ReceiveBuf;
 use crate::config::CleartextPolicy;
 use crate::dialer::Dial;
 use crate::env::Env;
-use crate::error::{ConnectError, Phase};
+use crate::error::{AttemptError, Phase};
 use crate::event;
 use crate::frames::Tag;
 use crate::input::Progress;
@@ -28,6 +28,7 @@ impl Link {
             stage: Stage::Opening(Handshake::Dialing(None)),
             end: End::None,
             deadline: env.now() + config.connect_timeout,
+            attempt: dial.attempt,
             decoder: Decoder::new(config.limits),
             info: Arc::new(ServerInfo::default()),
             max_payload: dial.max_payload.unwrap_or(u64::MAX),
@@ -68,7 +69,7 @@ impl Link {
         let is_required = config.tls_required || config.tls_first || self.server.wants_tls();
         let tls = !self.is_encrypted && (is_required || self.info.tls_required);
         if tls && !self.info.tls_required && !self.info.tls_available {
-            return Need::Fail(Phase::Tls, ConnectError::TlsNotOffered);
+            return Need::Fail(Phase::Tls, AttemptError::TlsNotOffered);
         }
         let ask = config.ask_credentials;
         let need = self.step(Step::Info { tls, ask }, env).unwrap_or(Need::Nothing);
@@ -115,7 +116,7 @@ impl Link {
     }
 
     /// CONNECT with the credentials, and PING.
-    pub(crate) fn hello(&mut self, credentials: Credentials, env: &Env) -> Result<Hello, ConnectError> {
+    pub(crate) fn hello(&mut self, credentials: Credentials, env: &Env) -> Result<Hello, AttemptError> {
         // From the question for credentials; without that it awaits the PONG already.
         let _ = self.step(Step::Credentials, env);
         let credentials = self.with_userinfo(credentials);
@@ -123,7 +124,7 @@ impl Link {
             credentials.has_cleartext_secret() && !self.is_encrypted && !self.server.url().is_loopback();
         let policy = env.config().cleartext_credentials;
         if in_clear && policy == CleartextPolicy::Refuse {
-            return Err(ConnectError::CleartextCredentials);
+            return Err(AttemptError::CleartextCredentials);
         }
         let connect = self.connect_of(credentials, env);
         let mut frames = TransmitBuf::new();

@@ -8,7 +8,7 @@ use super::handshake::Handshake;
 use super::{Cause, End, Inbound, InfoChange, Link, Stage};
 use crate::buffers::ReceiveBuf;
 use crate::env::Env;
-use crate::error::{ConnectError, DisconnectReason, Phase};
+use crate::error::{AttemptError, DisconnectReason, Phase};
 
 /// What a server takes if its INFO does not say (`MAX_PAYLOAD_SIZE`, const.go).
 const DEFAULT_MAX_PAYLOAD: u64 = 1 << 20;
@@ -72,7 +72,7 @@ impl Link {
                 Inbound::FirstInfo(self.take_first_info(*info, env))
             }
             (Handshake::AwaitingInfo, ServerOp::Err(error)) => self.refused(Phase::Info, error, env),
-            (Handshake::AwaitingInfo, _) => Inbound::Failed(Phase::Info, ConnectError::ExpectedInfo),
+            (Handshake::AwaitingInfo, _) => Inbound::Failed(Phase::Info, AttemptError::ExpectedInfo),
             (Handshake::AwaitingPong, ServerOp::Pong) => Inbound::Pong,
             (_, ServerOp::Ping) => Inbound::Ping,
             (_, ServerOp::Info(info)) => Inbound::Info(self.merge_info(*info, env)),
@@ -85,7 +85,7 @@ impl Link {
     fn refused(&self, phase: Phase, error: ServerError, env: &Env) -> Inbound {
         let error = match self.challenge.as_deref() {
             Some(challenge) if *error.kind() == ServerErrorKind::AuthenticationTimeout => {
-                ConnectError::AuthenticationTimeout {
+                AttemptError::AuthenticationTimeout {
                     error,
                     answered: challenge.answer_took.is_some(),
                     after: challenge
@@ -93,7 +93,7 @@ impl Link {
                         .unwrap_or_else(|| env.now().since(challenge.since)),
                 }
             }
-            _ => ConnectError::Server(error),
+            _ => AttemptError::Server(error),
         };
         Inbound::Failed(phase, error)
     }
@@ -144,10 +144,10 @@ impl Link {
     }
 
     /// Clear text where TLS comes next: an error that the server sent is reported, all else is an error of its own.
-    pub(super) fn plaintext_before_tls(&mut self, rx: &mut ReceiveBuf) -> ConnectError {
+    pub(super) fn plaintext_before_tls(&mut self, rx: &mut ReceiveBuf) -> AttemptError {
         let error = match self.decoder.decode(rx.buffer_mut()) {
-            Ok(Some(ServerOp::Err(error))) => ConnectError::Server(error),
-            _ => ConnectError::PlaintextBeforeTls,
+            Ok(Some(ServerOp::Err(error))) => AttemptError::Server(error),
+            _ => AttemptError::PlaintextBeforeTls,
         };
         rx.clear();
         error
@@ -165,7 +165,7 @@ impl Link {
 
     fn broken(&mut self, error: DecodeError) -> Inbound {
         if let Stage::Opening(handshake) = &self.stage {
-            return Inbound::Failed(handshake.phase(), ConnectError::Protocol(error));
+            return Inbound::Failed(handshake.phase(), AttemptError::Protocol(error));
         }
         match &mut self.end {
             End::None => return Inbound::Broken(error),

@@ -9,8 +9,8 @@ use nats_proto::ServerUrl;
 use super::Machine;
 use crate::action::{Action, Credentials};
 use crate::dialer::{Dial, Next};
-use crate::error::{AuthError, ConnectError, DisconnectReason, Phase, StateError};
-use crate::event::{Event, RemovalReason};
+use crate::error::{AttemptError, AuthError, DisconnectReason, Phase, StateError};
+use crate::event::{ConnectionEvent, Event, RemovalReason};
 use crate::ids::{AttemptId, LinkId, ServerId};
 use crate::input::Progress;
 use crate::link::{Cause, InfoChange, Link, LinkState, Need};
@@ -33,13 +33,13 @@ impl Machine {
                 delay,
                 until,
                 reason,
-            } => self.output.emit(Event::BackoffWait {
+            } => self.output.emit(Event::Connection(ConnectionEvent::BackoffWait {
                 server,
                 attempt,
                 delay,
                 until,
                 reason,
-            }),
+            })),
             Next::Choose {
                 attempt,
                 servers,
@@ -60,11 +60,11 @@ impl Machine {
 
     fn begin_attempt(&mut self, dial: Dial) {
         let (id, server) = (dial.link, dial.server.clone());
-        self.output.emit(Event::Connecting {
+        self.output.emit(Event::Connection(ConnectionEvent::Connecting {
             server: server.clone(),
             attempt: dial.attempt,
             link: id,
-        });
+        }));
         self.output.ask(Action::Connect { link: id, server });
         self.outbound.begin(id);
         self.link = Some(Box::new(Link::dial(dial, &self.env)));
@@ -76,7 +76,10 @@ impl Machine {
             return;
         };
         if let Some(server) = chosen.fallback {
-            self.output.emit(Event::ServerChoiceRejected { server });
+            self.output
+                .emit(Event::Connection(ConnectionEvent::ServerChoiceRejected {
+                    server,
+                }));
         }
         self.go(chosen.next);
     }
@@ -113,7 +116,7 @@ impl Machine {
         if is_clean {
             self.provide(need);
         } else {
-            self.fail_attempt(Phase::Tls, ConnectError::PlaintextBeforeTls);
+            self.fail_attempt(Phase::Tls, AttemptError::PlaintextBeforeTls);
         }
     }
 
@@ -127,7 +130,7 @@ impl Machine {
         }
         match answer {
             Ok(credentials) => self.say_hello(credentials),
-            Err(error) => self.fail_attempt(Phase::Auth, ConnectError::Auth(error)),
+            Err(error) => self.fail_attempt(Phase::Auth, AttemptError::Auth(error)),
         }
     }
 
@@ -140,11 +143,16 @@ impl Machine {
         }
         let learned = self.dialer.learn(&from, &change.urls, &mut self.env);
         for (url, error) in learned.skipped {
-            self.output.emit(Event::ServerSkipped { url, error });
+            self.output
+                .emit(Event::Connection(ConnectionEvent::ServerSkipped { url, error }));
         }
         for server in learned.pruned {
             let reason = RemovalReason::Pruned;
-            self.output.emit(Event::ServerRemoved { server, reason });
+            self.output
+                .emit(Event::Connection(ConnectionEvent::ServerRemoved {
+                    server,
+                    reason,
+                }));
         }
         self.tls_raised(learned.raised);
     }
@@ -156,7 +164,8 @@ impl Machine {
             if let Some(link) = &mut self.link {
                 link.raise_tls(&server);
             }
-            self.output.emit(Event::ServerTlsRaised { server });
+            self.output
+                .emit(Event::Connection(ConnectionEvent::ServerTlsRaised { server }));
         }
     }
 
@@ -194,7 +203,10 @@ impl Machine {
             Ok(hello) => {
                 if hello.warns && self.dialer.warn_once(link.server().id()) {
                     let server = link.server().clone();
-                    self.output.emit(Event::CleartextCredentials { server });
+                    self.output
+                        .emit(Event::Connection(ConnectionEvent::CleartextCredentials {
+                            server,
+                        }));
                 }
                 self.outbound.hello(hello.frames);
             }
@@ -206,7 +218,7 @@ impl Machine {
 /// Failure.
 impl Machine {
     /// Reports that the attempt failed, and gives up its link.
-    pub(super) fn fail_attempt(&mut self, phase: Phase, error: ConnectError) {
+    pub(super) fn fail_attempt(&mut self, phase: Phase, error: AttemptError) {
         if let Some(server) = self.link.as_ref().map(|link| link.server().clone()) {
             self.report_failure(server, phase, error);
             self.leave(Cause::Abandoned, true);
@@ -214,20 +226,25 @@ impl Machine {
     }
 
     /// Reports that an attempt failed; its server may leave the pool for that.
-    fn report_failure(&mut self, server: Server, phase: Phase, error: ConnectError) {
+    fn report_failure(&mut self, server: Server, phase: Phase, error: AttemptError) {
         let removed = self.dialer.failed(&server, phase, &error, &self.env);
-        self.output.emit(Event::ConnectFailed {
-            server,
-            phase,
-            error: Box::new(error),
-        });
+        self.output
+            .emit(Event::Connection(ConnectionEvent::ConnectFailed {
+                server,
+                phase,
+                error: Box::new(error),
+            }));
         if let Some((server, reason)) = removed {
-            self.output.emit(Event::ServerRemoved { server, reason });
+            self.output
+                .emit(Event::Connection(ConnectionEvent::ServerRemoved {
+                    server,
+                    reason,
+                }));
         }
     }
 
     /// The link of an attempt is gone.
-    pub(super) fn attempt_over(&mut self, server: Server, failure: Option<(Phase, ConnectError)>) {
+    pub(super) fn attempt_over(&mut self, server: Server, failure: Option<(Phase, AttemptError)>) {
         self.outbound.abandon();
         if let Some((phase, error)) = failure {
             self.report_failure(server, phase, error);
@@ -276,7 +293,11 @@ impl Machine {
         let replaced = self.dialer.set_pool(servers, &mut self.env);
         for server in replaced.gone {
             let reason = RemovalReason::Replaced;
-            self.output.emit(Event::ServerRemoved { server, reason });
+            self.output
+                .emit(Event::Connection(ConnectionEvent::ServerRemoved {
+                    server,
+                    reason,
+                }));
         }
         self.tls_raised(replaced.raised);
         let Some(link) = &self.link else {

@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::error::{FlushError, RequestError};
-use crate::event::{ClosedReason, DropReason, EndReason, Event};
+use crate::event::{ClosedReason, ConnectionEvent, DropReason, EndReason, Event};
 use crate::life::Life;
 use crate::link::Cause;
 use crate::pings::PingKind;
@@ -103,7 +103,8 @@ impl Machine {
         let dropped = self.outbound.clear();
         self.report_dropped(dropped, DropReason::Closed);
         self.output.withdraw_choice();
-        self.output.emit(Event::Closed { reason });
+        self.output
+            .emit(Event::Connection(ConnectionEvent::Closed { reason }));
     }
 
     /// Whether a drain under way has lost nothing so far, and has nothing left to confirm.

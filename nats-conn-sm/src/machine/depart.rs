@@ -3,7 +3,7 @@
 use super::Machine;
 use crate::config::LameDuckPolicy;
 use crate::error::DisconnectReason;
-use crate::event::Event;
+use crate::event::{ConnectionEvent, Event};
 use crate::life::Life;
 use crate::link::Cause;
 use crate::pings::PingKind;
@@ -13,7 +13,8 @@ impl Machine {
     pub(super) fn lame_duck(&mut self) {
         let Some(link) = &mut self.link else { return };
         let server = link.server().clone();
-        self.output.emit(Event::LameDuck { server });
+        self.output
+            .emit(Event::Connection(ConnectionEvent::LameDuck { server }));
         // Whether there is a better server is asked at that moment: one may become known until then.
         if let LameDuckPolicy::Move { within } = self.env.config().lame_duck {
             let delay = self.env.rng().duration(within);

@@ -3,7 +3,7 @@
 use super::Machine;
 use super::close::Farewell;
 use crate::error::StateError;
-use crate::event::{EndReason, Event};
+use crate::event::{ConnectionEvent, EndReason, Event};
 use crate::life::{DrainStep, Facts, Life, Place};
 use crate::link::LinkState;
 use crate::pings::PingKind;
@@ -12,7 +12,7 @@ impl Machine {
     /// The application drains.
     pub(crate) fn drain(&mut self) -> Result<(), StateError> {
         self.life.require_open()?;
-        self.output.emit(Event::Draining);
+        self.output.emit(Event::Connection(ConnectionEvent::Draining));
         let deadline = self.env.now() + self.env.config().drain_timeout;
         self.life = Life::draining(deadline, self.outbound.mark());
         self.drain_interest();

@@ -7,8 +7,8 @@ use super::Machine;
 use crate::buffers::SendBuf;
 use crate::config::Delivery;
 use crate::dialer::SessionEnd;
-use crate::error::{ConnectError, DisconnectReason, FlushError, LinkEnd, Phase, RequestError};
-use crate::event::{DropReason, EndReason, Event};
+use crate::error::{AttemptError, DisconnectReason, FlushError, LinkEnd, Phase, RequestError};
+use crate::event::{ConnectionEvent, DropReason, EndReason, Event};
 use crate::ids::{LinkId, ServerId};
 use crate::link::Finished;
 use crate::outbound::Lost;
@@ -37,7 +37,7 @@ impl Machine {
     }
 
     /// The link is gone, and its bytes are parsed. `known` is why an attempt failed, if they showed it.
-    pub(super) fn link_over(&mut self, known: Option<(Phase, ConnectError)>) {
+    pub(super) fn link_over(&mut self, known: Option<(Phase, AttemptError)>) {
         let Some(link) = self.link.take() else { return };
         match link.finish(known, &self.env) {
             Finished::Attempt { server, failure } => self.attempt_over(server, failure),
@@ -54,13 +54,13 @@ impl Machine {
                     _ => SessionEnd::Lost { lived },
                 };
                 let lost = self.lose_publishes(end, is_poisoned);
-                self.output.emit(Event::Disconnected {
+                self.output.emit(Event::Connection(ConnectionEvent::Disconnected {
                     server: server.clone(),
                     link,
                     reason: Box::new(reason),
                     unconfirmed: lost.unconfirmed,
                     queued: self.outbound.queued(),
-                });
+                }));
                 self.lose_ids(lost.pings);
                 self.after_session(server.id(), end);
             }
@@ -68,7 +68,7 @@ impl Machine {
     }
 
     /// The attempt failed, whether or not its link has ended by itself.
-    pub(super) fn attempt_failed(&mut self, phase: Phase, error: ConnectError) {
+    pub(super) fn attempt_failed(&mut self, phase: Phase, error: AttemptError) {
         if self.link.as_ref().is_some_and(|link| link.has_ended()) {
             self.link_over(Some((phase, error)));
         } else {

@@ -7,7 +7,7 @@ use crate::error::{FlushError, PublishError};
 use crate::event::DropReason;
 use crate::frames::{Shape, Tag};
 use crate::ids::{FlushId, PublishSeq, RoundTripId};
-use crate::outbound::Room;
+use crate::outbound::{Room, publish_op};
 use crate::publish::Publish;
 
 impl Machine {
@@ -15,13 +15,12 @@ impl Machine {
     #[inline]
     pub(crate) fn publish(&mut self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
         self.life.accepts_publishes()?;
-        let (up, reply) = (self.session_link().is_some(), publish.reply.map(Reply::Subject));
-        let shape = self
-            .outbound
-            .measure(&publish, reply, Tag::Publish, up, &self.env)?;
-        self.make_room(shape)?;
+        let up = self.session_link().is_some();
         let reply = publish.reply.map(Reply::Subject);
-        let seq = self.outbound.push(shape, publish, reply, &self.env)?;
+        let publish = publish_op(publish, reply);
+        let shape = self.outbound.measure(&publish, Tag::Publish, up, &self.env)?;
+        self.make_room(shape)?;
+        let seq = self.outbound.push(shape, publish, &self.env)?;
         // Requests that made room may have been the last that a drain waited for.
         self.drain_step();
         Ok(seq)

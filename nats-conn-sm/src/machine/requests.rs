@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::frames::Tag;
 use crate::ids::RequestId;
 use crate::interest::{Expired, NewInbox, RequestFrame};
+use crate::outbound::publish_op;
 use crate::publish::{Publish, RequestMany};
 use crate::time::Timestamp;
 
@@ -31,8 +32,9 @@ impl Machine {
             self.report_ended(refused, RequestError::Refused);
             return Ok(id);
         }
-        let ended = self.publish_request(id, request.clone(), many.is_some())?;
-        self.interest.ask(ended, request.subject.clone(), deadline, many);
+        let subject = request.subject;
+        let ended = self.publish_request(id, request, many.is_some())?;
+        self.interest.ask(ended, subject.to_subject(), deadline, many);
         Ok(id)
     }
 
@@ -43,24 +45,26 @@ impl Machine {
         publish: Publish<'_>,
         many: bool,
     ) -> Result<RequestFrame, PublishError> {
-        let drawn = match self.interest.inbox() {
-            Some(_) => None,
-            None => Some(NewInbox::draw(&mut self.env).ok_or(PublishError::Closed)?),
+        let (prefix, drawn) = match self.interest.inbox() {
+            Some(prefix) => (prefix.clone(), None),
+            None => {
+                let drawn = NewInbox::draw(&mut self.env).ok_or(PublishError::Closed)?;
+                (drawn.subject().clone(), Some(drawn))
+            }
         };
-        let token = request.as_u64();
+        let reply = Reply::Inbox {
+            prefix: &prefix,
+            token: request.as_u64(),
+        };
+        let publish = publish_op(publish, Some(reply));
         let up = self.session_link().is_some();
-        let prefix = drawn.as_ref().map(NewInbox::subject).or(self.interest.inbox());
-        let reply = prefix.map(|prefix| Reply::Inbox { prefix, token });
-        let shape = self
-            .outbound
-            .measure(&publish, reply, Tag::Request, up, &self.env)?;
+        let shape = self.outbound.measure(&publish, Tag::Request, up, &self.env)?;
         self.make_room(shape)?;
         if let Some(inbox) = drawn {
             let sid = self.interest.adopt(inbox, self.session_link());
             self.write_sub(sid);
         }
-        let reply = self.interest.inbox().map(|prefix| Reply::Inbox { prefix, token });
-        let seq = self.outbound.push(shape, publish, reply, &self.env)?;
+        let seq = self.outbound.push(shape, publish, &self.env)?;
         self.drain_step();
         Ok(RequestFrame {
             request,

@@ -7,8 +7,8 @@ use nats_proto::{Message, ServerError, ServerErrorKind};
 
 use super::Machine;
 use crate::buffers::ReceiveBuf;
-use crate::error::{ConnectError, Phase, RequestError};
-use crate::event::{EndReason, Event, RepliesEnd};
+use crate::error::{AttemptError, Phase, RequestError};
+use crate::event::{ConnectionEvent, EndReason, Event, RepliesEnd};
 use crate::interest::{Arrival, Denied};
 use crate::link::{InfoChange, Need};
 use crate::outbound::{Pong, Takes};
@@ -36,20 +36,20 @@ impl Machine {
         let session = link.open(is_first, &self.env);
         self.info = Some(Arc::clone(&info));
         self.output.emit(if is_first {
-            Event::Connected(session)
+            Event::Connection(ConnectionEvent::Connected(session))
         } else {
-            Event::Reconnected(session)
+            Event::Connection(ConnectionEvent::Reconnected(session))
         });
         self.report_discovered();
         if info.ldm {
             self.lame_duck();
         }
         if !has_interest && !is_first {
-            self.output.emit(Event::Resubscribed {
+            self.output.emit(Event::Connection(ConnectionEvent::Resubscribed {
                 server,
                 subscriptions: 0,
                 refused: 0,
-            });
+            }));
         }
         self.adapt();
     }
@@ -97,11 +97,11 @@ impl Machine {
         };
         let Some(link) = &self.link else { return };
         if !link.is_first() || self.env.config().retry_initial {
-            self.output.emit(Event::Resubscribed {
+            self.output.emit(Event::Connection(ConnectionEvent::Resubscribed {
                 server: link.server().clone(),
                 subscriptions,
                 refused,
-            });
+            }));
         }
     }
 }
@@ -124,14 +124,15 @@ impl Machine {
         let Some(link) = &self.link else { return };
         if !link.has_session() {
             if self.lacks_tls() {
-                self.fail_attempt(Phase::Tls, ConnectError::TlsRaised);
+                self.fail_attempt(Phase::Tls, AttemptError::TlsRaised);
             }
             return;
         }
         let info = Arc::clone(link.info());
         self.dialer.note_limit(link.server().id(), link.max_payload());
         self.info = Some(Arc::clone(&info));
-        self.output.emit(Event::ServerInfoChanged { info });
+        self.output
+            .emit(Event::Connection(ConnectionEvent::ServerInfoChanged { info }));
         self.report_discovered();
         if change.lame_duck {
             self.lame_duck();
@@ -142,7 +143,11 @@ impl Machine {
     /// Reports what INFOs announced about other servers, once there is a session.
     fn report_discovered(&mut self) {
         if let Some((added, removed)) = self.dialer.take_discovered() {
-            self.output.emit(Event::DiscoveredServers { added, removed });
+            self.output
+                .emit(Event::Connection(ConnectionEvent::DiscoveredServers {
+                    added,
+                    removed,
+                }));
         }
     }
 
@@ -223,7 +228,9 @@ impl Machine {
 impl Machine {
     /// An error that the server sent.
     pub(super) fn server_error(&mut self, error: ServerError) {
-        self.output.emit(Event::ServerError { error: error.clone() });
+        self.output.emit(Event::Connection(ConnectionEvent::ServerError {
+            error: error.clone(),
+        }));
         if let Some(link) = self.link.as_ref().filter(|_| error.is_authentication()) {
             // The row begins here; the strike that ends it is an attempt's.
             self.dialer.strike(link.server().id(), error.code(), &self.env);
@@ -235,15 +242,16 @@ impl Machine {
             return;
         };
         let denied = self.interest.denied(violation, self.session_link(), &self.env);
-        self.output.emit(Event::PermissionDenied {
-            operation: violation.operation,
-            subject: violation.subject.clone(),
-            queue: violation.queue.clone(),
-            subscription: match denied {
-                Denied::Subscription(sid) => Some(sid),
-                _ => None,
-            },
-        });
+        self.output
+            .emit(Event::Connection(ConnectionEvent::PermissionDenied {
+                operation: violation.operation,
+                subject: violation.subject.clone(),
+                queue: violation.queue.clone(),
+                subscription: match denied {
+                    Denied::Subscription(sid) => Some(sid),
+                    _ => None,
+                },
+            }));
         match denied {
             Denied::Subscription(sid) => {
                 self.subscription_ended(sid, EndReason::Refused);

@@ -1,7 +1,7 @@
 //! Everything that happens because time passes, in one table.
 
 use super::{Machine, View};
-use crate::error::{ConnectError, Phase};
+use crate::error::{AttemptError, Phase};
 use crate::time::Timestamp;
 
 /// What is due.
@@ -88,7 +88,7 @@ impl Machine {
                 Timer::Answer => self.answer_is_overdue(),
                 Timer::Attempt => {
                     let phase = self.link.as_ref().map_or(Phase::Dial, |link| link.phase());
-                    self.fail_attempt(phase, ConnectError::TimedOut);
+                    self.fail_attempt(phase, AttemptError::TimedOut);
                 }
                 Timer::KeepAlive => {
                     if let Some(link) = &mut self.link {

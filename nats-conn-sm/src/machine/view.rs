@@ -4,14 +4,18 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use nats_proto::ServerInfo;
 
 use super::Machine;
+use crate::dialer::Awaited;
+use crate::error::Phase;
+use crate::event::WaitReason;
 use crate::ids::{LinkId, PublishSeq};
 use crate::life::Life;
 use crate::outbound::Takes;
-use crate::servers::ServerStatus;
+use crate::servers::{AttemptFailure, Server, ServerStatus};
 use crate::statistics::{Fate, PublishFates, Statistics};
 use crate::time::Timestamp;
 
@@ -45,6 +49,53 @@ impl State {
             Self::Reconnecting => "reconnecting",
             Self::Draining => "draining",
             Self::Closed => "closed",
+        }
+    }
+}
+
+/// The attempt that comes next or is under way, as [`Connection::next_attempt`](crate::Connection::next_attempt) shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NextAttempt {
+    /// The server.
+    pub server: Server,
+    /// The number of the attempt for this server since it last worked, from 1.
+    pub attempt: u32,
+    /// What it waits for, and why; or how far it has come.
+    pub stage: AttemptStage,
+    /// How the last attempt at this server failed, if it did.
+    pub last_error: Option<Arc<AttemptFailure>>,
+}
+
+/// What an attempt waits for, or how far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AttemptStage {
+    /// It waits, as [`ConnectionEvent::BackoffWait`](crate::ConnectionEvent::BackoffWait) has reported.
+    Waiting {
+        /// Why.
+        reason: WaitReason,
+        /// How much longer.
+        left: Duration,
+    },
+    /// The driver was asked to choose a server, and [`NextAttempt::server`] is the default: another may be taken.
+    Choosing,
+    /// It is under way, as [`ConnectionEvent::Connecting`](crate::ConnectionEvent::Connecting) has reported.
+    UnderWay {
+        /// How far it has come: what it would be said to have failed in.
+        phase: Phase,
+        /// How much longer it may take.
+        left: Duration,
+    },
+}
+
+impl AttemptStage {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Waiting { .. } => "waiting",
+            Self::Choosing => "choosing",
+            Self::UnderWay { .. } => "under_way",
         }
     }
 }
@@ -162,6 +213,40 @@ impl<'a> View<'a> {
 
     pub(crate) fn queued(self) -> usize {
         self.0.outbound.queued_bytes()
+    }
+
+    /// The attempt that comes next or is under way.
+    pub(crate) fn next_attempt(self, now: Timestamp) -> Option<NextAttempt> {
+        let Self(machine) = self;
+        let (server, attempt, stage) = match &machine.link {
+            Some(link) => {
+                let left = link.attempt_by()?.since(now);
+                let phase = link.phase();
+                (
+                    link.server(),
+                    link.attempt(),
+                    AttemptStage::UnderWay { phase, left },
+                )
+            }
+            None => {
+                let Awaited {
+                    server,
+                    attempt,
+                    wait,
+                } = machine.dialer.awaited()?;
+                let stage = wait.map_or(AttemptStage::Choosing, |(until, reason)| {
+                    let left = until.since(now);
+                    AttemptStage::Waiting { reason, left }
+                });
+                (server, attempt, stage)
+            }
+        };
+        Some(NextAttempt {
+            server: server.clone(),
+            attempt,
+            stage,
+            last_error: machine.dialer.last_error(server.id()),
+        })
     }
 
     /// What the connection is doing and what it waits for, in one sentence.

@@ -1,6 +1,6 @@
 //! Whether a publish is accepted, and the room that it takes.
 
-use nats_proto::{ClientOp, Headers, Payload, Reply, Subject};
+use nats_proto::{ClientOp, Headers, Reply};
 
 use super::ledger::Dropped;
 use super::{Outbound, Room};
@@ -16,25 +16,28 @@ impl Outbound {
     #[inline]
     pub(crate) fn measure(
         &mut self,
-        publish: &Publish<'_>,
-        reply: Option<Reply<'_>>,
+        publish: &ClientOp<'_>,
         tag: Tag,
         up: bool,
         env: &Env,
     ) -> Result<Shape, PublishError> {
-        let headers = publish.headers.filter(|headers| !headers.is_empty());
-        let message = headers
-            .map_or(0, Headers::encoded_len)
-            .saturating_add(publish.payload.len());
-        self.check_takes(message, headers.is_some())?;
+        let (has_headers, message) = match publish {
+            ClientOp::Publish { headers, payload, .. } => (
+                headers.is_some(),
+                headers
+                    .map_or(0, Headers::encoded_len)
+                    .saturating_add(payload.len()),
+            ),
+            _ => (false, 0),
+        };
+        self.check_takes(message, has_headers)?;
         if env.config().when_full == WhenFull::Off && !up {
             self.refused = true;
             return Err(PublishError::NotConnected);
         }
-        let payload = Payload::Borrowed(publish.payload.as_slice());
-        let len = publish_op(publish.subject, reply, headers, payload).encoded_len();
-        check_line(len.saturating_sub(message), headers.is_some(), env)?;
-        Ok(Shape::new(tag, len, message, headers.is_some()))
+        let len = publish.encoded_len();
+        check_line(len.saturating_sub(message), has_headers, env)?;
+        Ok(Shape::new(tag, len, message, has_headers))
     }
 
     #[inline]
@@ -95,16 +98,13 @@ impl Outbound {
     pub(crate) fn push(
         &mut self,
         shape: Shape,
-        publish: Publish<'_>,
-        reply: Option<Reply<'_>>,
+        publish: ClientOp<'_>,
         env: &Env,
     ) -> Result<PublishSeq, PublishError> {
-        let headers = publish.headers.filter(|headers| !headers.is_empty());
-        let op = publish_op(publish.subject, reply, headers, publish.payload);
         let max = env.config().max_control_line;
         let seq = self.ledger.last_accepted().next();
         self.queue
-            .push_publish(seq, op, shape, max)
+            .push_publish(seq, publish, shape, max)
             .map_err(|_| PublishError::ControlLineTooLong {
                 size: shape.len().saturating_sub(shape.message()),
                 max,
@@ -141,18 +141,14 @@ impl Outbound {
     }
 }
 
+/// What is written of a publish whose answers go there.
 #[inline]
-fn publish_op<'a>(
-    subject: &'a Subject,
-    reply: Option<Reply<'a>>,
-    headers: Option<&'a Headers>,
-    payload: Payload<'a>,
-) -> ClientOp<'a> {
+pub(crate) fn publish_op<'a>(publish: Publish<'a>, reply: Option<Reply<'a>>) -> ClientOp<'a> {
     ClientOp::Publish {
-        subject,
+        subject: publish.subject,
         reply,
-        headers,
-        payload,
+        headers: publish.headers.filter(|headers| !headers.is_empty()),
+        payload: publish.payload,
     }
 }
 

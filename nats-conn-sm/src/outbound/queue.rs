@@ -393,7 +393,7 @@ mod tests {
         for (number, size) in [(1, 10), (2, 500), (3, 20)] {
             let payload = alloc::vec![b'x'; size];
             let op = ClientOp::Publish {
-                subject: &subject,
+                subject: (&subject).into(),
                 reply: None,
                 headers: None,
                 payload: Payload::Borrowed(&payload),

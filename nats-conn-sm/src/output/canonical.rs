@@ -5,7 +5,7 @@ use nats_proto::Message;
 use super::Output;
 use crate::action::Action;
 use crate::canonical::Form;
-use crate::event::{Event, Session};
+use crate::event::{ConnectionEvent, Event, Session};
 use crate::servers::Server;
 
 impl Output {
@@ -23,7 +23,15 @@ impl Output {
 
 fn write_event(form: &mut Form, event: &Event) {
     match event {
-        Event::Connecting {
+        Event::Connection(event) => write_connection(form, event),
+        Event::Writable => form.variant(16),
+        other => write_event_with_id(form, other),
+    }
+}
+
+fn write_connection(form: &mut Form, event: &ConnectionEvent) {
+    match event {
+        ConnectionEvent::Connecting {
             server,
             attempt,
             link,
@@ -33,17 +41,17 @@ fn write_event(form: &mut Form, event: &Event) {
             form.number(u64::from(*attempt));
             form.link(*link);
         }
-        Event::ConnectFailed { server, phase, error } => {
+        ConnectionEvent::ConnectFailed { server, phase, error } => {
             form.variant(1);
             server.canonical(form);
             form.debug(phase);
-            form.debug(error);
+            form.error(error.code(), error);
         }
-        Event::Connected(session) => {
+        ConnectionEvent::Connected(session) => {
             form.variant(2);
             write_session(form, session);
         }
-        Event::Disconnected {
+        ConnectionEvent::Disconnected {
             server,
             link,
             reason,
@@ -53,11 +61,11 @@ fn write_event(form: &mut Form, event: &Event) {
             form.variant(3);
             server.canonical(form);
             form.link(*link);
-            form.debug(reason);
+            form.error(reason.code(), reason);
             form.publishes(unconfirmed.runs());
             form.number(*queued);
         }
-        Event::BackoffWait {
+        ConnectionEvent::BackoffWait {
             server,
             attempt,
             delay,
@@ -71,11 +79,11 @@ fn write_event(form: &mut Form, event: &Event) {
             form.moment(*until);
             form.debug(reason);
         }
-        Event::Reconnected(session) => {
+        ConnectionEvent::Reconnected(session) => {
             form.variant(5);
             write_session(form, session);
         }
-        Event::Resubscribed {
+        ConnectionEvent::Resubscribed {
             server,
             subscriptions,
             refused,
@@ -85,55 +93,39 @@ fn write_event(form: &mut Form, event: &Event) {
             form.number(*subscriptions);
             form.number(*refused);
         }
-        Event::DiscoveredServers { added, removed } => {
+        ConnectionEvent::DiscoveredServers { added, removed } => {
             form.variant(7);
             form.list(added, |form, server| server.canonical(form));
             form.list(removed, |form, server| server.canonical(form));
         }
-        Event::ServerRemoved { server, reason } => {
+        ConnectionEvent::ServerRemoved { server, reason } => {
             form.variant(8);
             server.canonical(form);
             form.debug(reason);
         }
-        Event::ServerSkipped { url, error } => {
+        ConnectionEvent::ServerSkipped { url, error } => {
             form.variant(9);
             form.text(url.as_bytes());
-            form.debug(error);
+            form.error(error.code(), error);
         }
-        Event::ServerChoiceRejected { server } => write_about(form, 10, server),
-        Event::LameDuck { server } => write_about(form, 11, server),
-        Event::ServerInfoChanged { info } => {
+        ConnectionEvent::ServerChoiceRejected { server } => write_about(form, 10, server),
+        ConnectionEvent::LameDuck { server } => write_about(form, 11, server),
+        ConnectionEvent::ServerInfoChanged { info } => {
             form.variant(12);
             form.debug(info);
         }
-        Event::ServerError { error } => {
+        ConnectionEvent::ServerError { error } => {
             form.variant(13);
-            form.debug(error);
+            form.error(error.code(), error);
         }
-        Event::CleartextCredentials { server } => write_about(form, 14, server),
-        Event::ServerTlsRaised { server } => write_about(form, 15, server),
-        Event::Writable => form.variant(16),
-        Event::Draining => form.variant(17),
-        Event::Closed { reason } => {
+        ConnectionEvent::CleartextCredentials { server } => write_about(form, 14, server),
+        ConnectionEvent::ServerTlsRaised { server } => write_about(form, 15, server),
+        ConnectionEvent::Draining => form.variant(17),
+        ConnectionEvent::Closed { reason } => {
             form.variant(18);
             form.debug(reason);
         }
-        Event::PermissionDenied { .. }
-        | Event::PublishDropped { .. }
-        | Event::Message { .. }
-        | Event::Response { .. }
-        | Event::Reply { .. }
-        | Event::RepliesEnded { .. }
-        | Event::Flushed { .. }
-        | Event::RoundTrip { .. }
-        | Event::SubscriptionEnded { .. } => write_event_with_id(form, event),
-    }
-}
-
-/// Events that name a publish, a subscription, a request, a flush or a measurement.
-fn write_event_with_id(form: &mut Form, event: &Event) {
-    match event {
-        Event::PermissionDenied {
+        ConnectionEvent::PermissionDenied {
             operation,
             subject,
             queue,
@@ -145,7 +137,7 @@ fn write_event_with_id(form: &mut Form, event: &Event) {
             form.option(queue.as_deref(), |form, queue| form.text(queue.as_bytes()));
             form.option(*subscription, Form::sid);
         }
-        Event::PublishDropped {
+        ConnectionEvent::PublishDropped {
             publishes,
             bytes,
             reason,
@@ -155,6 +147,12 @@ fn write_event_with_id(form: &mut Form, event: &Event) {
             form.number(*bytes);
             form.debug(reason);
         }
+    }
+}
+
+/// Events that name a subscription, a request, a flush or a measurement.
+fn write_event_with_id(form: &mut Form, event: &Event) {
+    match event {
         Event::Message {
             subscription,
             message,
@@ -167,7 +165,9 @@ fn write_event_with_id(form: &mut Form, event: &Event) {
             form.variant(23);
             form.request(*request);
             form.option(result.as_ref().ok(), write_message);
-            form.option(result.as_ref().err(), |form, error| form.debug(error));
+            form.option(result.as_ref().err(), |form, error| {
+                form.error(error.code(), error)
+            });
         }
         Event::Reply { request, message } => {
             form.variant(24);
@@ -219,8 +219,8 @@ fn write_session(form: &mut Form, session: &Session) {
 
 fn write_message(form: &mut Form, message: &Message) {
     form.sid(message.sid());
-    form.text(message.subject());
-    form.option(message.reply(), Form::text);
+    form.text(message.subject_bytes());
+    form.option(message.reply_bytes(), Form::text);
     form.option(message.header_block(), Form::text);
     form.text(message.payload());
 }

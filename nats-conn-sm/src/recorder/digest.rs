@@ -105,6 +105,7 @@ mod tests {
     use nats_proto::ServerInfo;
 
     use super::*;
+    use crate::event::ConnectionEvent;
 
     #[test]
     fn the_hash_is_fnv_1a() {
@@ -134,7 +135,9 @@ mod tests {
             info.nonce = Some(nonce.into());
             let info = Arc::new(info);
             Digest::new(false)
-                .event(Some(&Event::ServerInfoChanged { info }))
+                .event(Some(&Event::Connection(ConnectionEvent::ServerInfoChanged {
+                    info,
+                })))
                 .value()
         };
         assert_eq!(digest("a", "1"), digest("a", "2"));

@@ -37,7 +37,7 @@ impl Default for RecordingOptions {
 }
 
 /// Why a recording cannot be read, or not to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RecordingError {
     /// It does not begin as one.
@@ -63,6 +63,20 @@ pub enum RecordingError {
         /// What was expected.
         what: &'static str,
     },
+}
+
+crate::debug_line::debug_line!(RecordingError);
+
+impl RecordingError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotARecording => "not_a_recording",
+            Self::Version { .. } => "version",
+            Self::Truncated { .. } => "truncated",
+            Self::Invalid { .. } => "invalid",
+        }
+    }
 }
 
 /// A recording that is being read: an iterator of its [`Entry`]s. It ends after the first error.

@@ -12,10 +12,10 @@ use super::codec::Writer;
 use super::redactor;
 use crate::action::Action;
 use crate::error::{
-    AuthError, ConnectError, DisconnectReason, FlushError, LinkEnd, PublishError, RequestError,
+    AttemptError, AuthError, DisconnectReason, FlushError, LinkEnd, PublishError, RequestError,
     RequestStartError, StateError, SubscribeError, SubscriptionError,
 };
-use crate::event::{ClosedReason, Event, RepliesEnd, Session, WaitReason};
+use crate::event::{ClosedReason, ConnectionEvent, Event, RepliesEnd, Session, WaitReason};
 use crate::ids::{FlushId, PublishSeq, RequestId, RoundTripId};
 use crate::ranges::SeqRanges;
 use crate::servers::{AttemptFailure, Server, ServerStatus};
@@ -62,14 +62,15 @@ impl Outputs {
                 request.encode(to);
                 self.message(message, to);
             }
-            other => encode_event(other, to),
+            Event::Connection(event) => encode_connection(event, to),
+            other => encode_end(other, to),
         }
     }
 
     fn message(&self, message: &Message, to: &mut Writer) {
         message.sid().encode(to);
-        to.bytes(message.subject());
-        to.option(message.reply(), Writer::bytes);
+        to.bytes(message.subject_bytes());
+        to.option(message.reply_bytes(), Writer::bytes);
         let block = message.header_block();
         if self.payloads {
             to.option(block, Writer::bytes);
@@ -81,10 +82,10 @@ impl Outputs {
     }
 }
 
-/// Those without a message in them.
-fn encode_event(event: &Event, to: &mut Writer) {
+/// What happens to the connection.
+fn encode_connection(event: &ConnectionEvent, to: &mut Writer) {
     match event {
-        Event::Connecting {
+        ConnectionEvent::Connecting {
             server,
             attempt,
             link,
@@ -94,17 +95,17 @@ fn encode_event(event: &Event, to: &mut Writer) {
             to.number(u64::from(*attempt));
             to.number(link.as_u64());
         }
-        Event::ConnectFailed { server, phase, error } => {
+        ConnectionEvent::ConnectFailed { server, phase, error } => {
             to.byte(5);
             server.encode(to);
             to.text(phase.code());
             error.encode(to);
         }
-        Event::Connected(session) => {
+        ConnectionEvent::Connected(session) => {
             to.byte(6);
             session.encode(to);
         }
-        Event::Disconnected {
+        ConnectionEvent::Disconnected {
             server,
             link,
             reason,
@@ -118,7 +119,7 @@ fn encode_event(event: &Event, to: &mut Writer) {
             unconfirmed.encode(to);
             to.number(*queued);
         }
-        Event::BackoffWait {
+        ConnectionEvent::BackoffWait {
             server,
             attempt,
             delay,
@@ -132,11 +133,11 @@ fn encode_event(event: &Event, to: &mut Writer) {
             until.encode(to);
             reason.encode(to);
         }
-        Event::Reconnected(session) => {
+        ConnectionEvent::Reconnected(session) => {
             to.byte(9);
             session.encode(to);
         }
-        Event::Resubscribed {
+        ConnectionEvent::Resubscribed {
             server,
             subscriptions,
             refused,
@@ -151,40 +152,40 @@ fn encode_event(event: &Event, to: &mut Writer) {
 }
 
 /// What a server says, and what is learned of servers.
-fn encode_news(event: &Event, to: &mut Writer) {
+fn encode_news(event: &ConnectionEvent, to: &mut Writer) {
     match event {
-        Event::DiscoveredServers { added, removed } => {
+        ConnectionEvent::DiscoveredServers { added, removed } => {
             to.byte(11);
             added.encode(to);
             removed.encode(to);
         }
-        Event::ServerRemoved { server, reason } => {
+        ConnectionEvent::ServerRemoved { server, reason } => {
             to.byte(12);
             server.encode(to);
             to.text(reason.code());
         }
-        Event::ServerSkipped { url, error } => {
+        ConnectionEvent::ServerSkipped { url, error } => {
             to.byte(13);
             to.text(url);
             error.encode(to);
         }
-        Event::ServerChoiceRejected { server } => {
+        ConnectionEvent::ServerChoiceRejected { server } => {
             to.byte(14);
             server.encode(to);
         }
-        Event::LameDuck { server } => {
+        ConnectionEvent::LameDuck { server } => {
             to.byte(15);
             server.encode(to);
         }
-        Event::ServerInfoChanged { info } => {
+        ConnectionEvent::ServerInfoChanged { info } => {
             to.byte(16);
             info.encode(to);
         }
-        Event::ServerError { error } => {
+        ConnectionEvent::ServerError { error } => {
             to.byte(17);
             error.encode(to);
         }
-        Event::PermissionDenied {
+        ConnectionEvent::PermissionDenied {
             operation,
             subject,
             queue,
@@ -196,22 +197,22 @@ fn encode_news(event: &Event, to: &mut Writer) {
             to.option(queue.as_deref(), Writer::text);
             subscription.encode(to);
         }
-        Event::CleartextCredentials { server } => {
+        ConnectionEvent::CleartextCredentials { server } => {
             to.byte(19);
             server.encode(to);
         }
-        Event::ServerTlsRaised { server } => {
+        ConnectionEvent::ServerTlsRaised { server } => {
             to.byte(20);
             server.encode(to);
         }
-        other => encode_end(other, to),
+        other => encode_losses(other, to),
     }
 }
 
-/// How things end.
-fn encode_end(event: &Event, to: &mut Writer) {
+/// What is lost, and the end.
+fn encode_losses(event: &ConnectionEvent, to: &mut Writer) {
     match event {
-        Event::PublishDropped {
+        ConnectionEvent::PublishDropped {
             publishes,
             bytes,
             reason,
@@ -221,6 +222,35 @@ fn encode_end(event: &Event, to: &mut Writer) {
             to.number(*bytes);
             to.text(reason.code());
         }
+        ConnectionEvent::Draining => to.byte(27),
+        ConnectionEvent::Closed { reason } => {
+            to.byte(28);
+            reason.encode(to);
+        }
+        // The callers have encoded these.
+        ConnectionEvent::Connecting { .. }
+        | ConnectionEvent::ConnectFailed { .. }
+        | ConnectionEvent::Connected(_)
+        | ConnectionEvent::Disconnected { .. }
+        | ConnectionEvent::BackoffWait { .. }
+        | ConnectionEvent::Reconnected(_)
+        | ConnectionEvent::Resubscribed { .. }
+        | ConnectionEvent::DiscoveredServers { .. }
+        | ConnectionEvent::ServerRemoved { .. }
+        | ConnectionEvent::ServerSkipped { .. }
+        | ConnectionEvent::ServerChoiceRejected { .. }
+        | ConnectionEvent::LameDuck { .. }
+        | ConnectionEvent::ServerInfoChanged { .. }
+        | ConnectionEvent::ServerError { .. }
+        | ConnectionEvent::PermissionDenied { .. }
+        | ConnectionEvent::CleartextCredentials { .. }
+        | ConnectionEvent::ServerTlsRaised { .. } => {}
+    }
+}
+
+/// What ends without a message.
+fn encode_end(event: &Event, to: &mut Writer) {
+    match event {
         Event::RepliesEnded { request, result } => {
             to.byte(22);
             request.encode(to);
@@ -242,32 +272,8 @@ fn encode_end(event: &Event, to: &mut Writer) {
             to.text(reason.code());
         }
         Event::Writable => to.byte(26),
-        Event::Draining => to.byte(27),
-        Event::Closed { reason } => {
-            to.byte(28);
-            reason.encode(to);
-        }
-        // The callers have encoded these.
-        Event::Message { .. }
-        | Event::Response { .. }
-        | Event::Reply { .. }
-        | Event::Connecting { .. }
-        | Event::ConnectFailed { .. }
-        | Event::Connected(_)
-        | Event::Disconnected { .. }
-        | Event::BackoffWait { .. }
-        | Event::Reconnected(_)
-        | Event::Resubscribed { .. }
-        | Event::DiscoveredServers { .. }
-        | Event::ServerRemoved { .. }
-        | Event::ServerSkipped { .. }
-        | Event::ServerChoiceRejected { .. }
-        | Event::LameDuck { .. }
-        | Event::ServerInfoChanged { .. }
-        | Event::ServerError { .. }
-        | Event::PermissionDenied { .. }
-        | Event::CleartextCredentials { .. }
-        | Event::ServerTlsRaised { .. } => {}
+        // The caller has encoded these.
+        Event::Connection(_) | Event::Message { .. } | Event::Response { .. } | Event::Reply { .. } => {}
     }
 }
 
@@ -411,7 +417,7 @@ impl Encode for RequestError {
     }
 }
 
-impl Encode for ConnectError {
+impl Encode for AttemptError {
     fn encode(&self, to: &mut Writer) {
         to.text(self.code());
         match self {

@@ -29,7 +29,7 @@ fn encoded(operation: ClientOp<'_>) -> String {
 
 fn publish<'a>(reply: Option<Reply<'a>>, headers: Option<&'a Headers>, payload: Payload<'a>) -> ClientOp<'a> {
     ClientOp::Publish {
-        subject: &SUBJECT,
+        subject: (&SUBJECT).into(),
         reply,
         headers,
         payload,
@@ -82,7 +82,7 @@ fn publish_with_headers() {
         encoded(publish(None, Some(&headers), "hi".into())),
         format!("HPUB orders.eu 18 20\r\n{block}hi\r\n")
     );
-    let reply = Some(Reply::Subject(&REPLY));
+    let reply = Some(Reply::from(&REPLY));
     let expected = format!("HPUB orders.eu _INBOX.abc 18 18\r\n{block}\r\n");
     assert_eq!(encoded(publish(reply, Some(&headers), "".into())), expected);
     let none = "HPUB orders.eu 12 14\r\nNATS/1.0\r\n\r\nhi\r\n";
@@ -205,7 +205,7 @@ fn a_control_line_of_4096_bytes_of_arguments_is_written_and_one_more_is_refused(
         result.map(|()| arguments.len() - word)
     };
     let headers = headers();
-    let reply = Some(Reply::Subject(&REPLY));
+    let reply = Some(Reply::from(&REPLY));
     let inbox = Some(Reply::Inbox {
         prefix: &REPLY,
         token: 123,
@@ -213,7 +213,7 @@ fn a_control_line_of_4096_bytes_of_arguments_is_written_and_one_more_is_refused(
     let pubs = |len: usize, reply, headers| {
         let subject = subject(len);
         encode(ClientOp::Publish {
-            subject: &subject,
+            subject: (&subject).into(),
             reply,
             headers,
             payload: "hello".into(),

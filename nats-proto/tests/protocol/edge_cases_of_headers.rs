@@ -45,7 +45,10 @@ fn edge_28_a_bad_header_block_costs_only_itself() {
     let [ServerOp::Message(message), ServerOp::Ping] = &all[..] else {
         panic!("{all:?}")
     };
-    assert_eq!((message.subject(), message.payload()), (&b"a"[..], &b"hi"[..]));
+    assert_eq!(
+        (message.subject_bytes(), message.payload()),
+        (&b"a"[..], &b"hi"[..])
+    );
     assert_eq!(message.header_block(), Some(&b"not a header block"[..]));
     assert_eq!(
         (message.headers(), message.status()),
@@ -63,10 +66,13 @@ fn edge_28_a_bad_header_block_costs_only_itself() {
 fn edge_28_a_subject_that_is_not_utf_8_costs_nothing() {
     let delivered = message(b"MSG \xff\xfe 1 \xf0 1\r\nx\r\n");
     assert_eq!(
-        (delivered.subject(), delivered.reply()),
+        (delivered.subject_bytes(), delivered.reply_bytes()),
         (&b"\xff\xfe"[..], Some(&b"\xf0"[..]))
     );
-    assert!(delivered.subject_str().is_err() && delivered.reply_str().is_err());
+    assert!(
+        delivered.subject().to_str().is_err()
+            && delivered.reply().is_some_and(|reply| reply.to_str().is_err())
+    );
     assert_eq!(delivered.payload(), b"x");
     assert!(format!("{delivered:?}").contains("`\\xff\\xfe`"));
 }
@@ -154,7 +160,7 @@ fn edge_32_without_headers_no_hpub_is_written() {
     let mut out = Vec::new();
     let payload = Payload::from(b"NATS/1.0\r\n\r\n");
     ClientOp::Publish {
-        subject: &subject,
+        subject: (&subject).into(),
         reply: None,
         headers: None,
         payload,

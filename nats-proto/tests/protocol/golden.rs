@@ -26,12 +26,15 @@ fn shape(operations: &[ServerOp]) -> Vec<String> {
             ServerOp::Info(_) => "INFO".to_owned(),
             ServerOp::Message(message) => {
                 let reply = message
-                    .reply()
+                    .reply_bytes()
                     .map_or(String::new(), |reply| format!(" {}", reply.escape_ascii()));
                 let headers = message
                     .header_block()
                     .map_or(String::new(), |block| format!(" {}", block.escape_ascii()));
-                let (subject, payload) = (message.subject().escape_ascii(), message.payload().escape_ascii());
+                let (subject, payload) = (
+                    message.subject_bytes().escape_ascii(),
+                    message.payload().escape_ascii(),
+                );
                 format!("MSG {subject} {}{reply}{headers} [{payload}]", message.sid())
             }
             ServerOp::Ping => "PING".to_owned(),
@@ -131,7 +134,10 @@ fn no_responders_is_a_status_without_payload() {
             _ => None,
         });
         let message = message.unwrap();
-        assert_eq!((message.subject(), message.sid().get()), (&b"_INBOX.x.1"[..], 9));
+        assert_eq!(
+            (message.subject_bytes(), message.sid().get()),
+            (&b"_INBOX.x.1"[..], 9)
+        );
         assert!(message.is_no_responders());
         let headers = message.headers().unwrap().unwrap();
         assert_eq!(headers.status(), Some(StatusCode::NO_RESPONDERS));
@@ -154,7 +160,7 @@ fn rubbish_of_other_clients_is_delivered() {
             .collect();
         assert_eq!(messages.len(), 3, "{version}");
         assert_eq!(
-            (messages[0].subject(), messages[0].payload()),
+            (messages[0].subject_bytes(), messages[0].payload()),
             (&b"\xff\xfe"[..], &b"x"[..])
         );
         assert_eq!(

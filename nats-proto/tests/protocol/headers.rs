@@ -1,7 +1,7 @@
 //! Names, values and blocks of headers: written strictly, read leniently.
 
 use bytes::Bytes;
-use nats_proto::{HeaderError, HeaderName, HeaderValue, Headers, StatusCode};
+use nats_proto::{HeaderError, HeaderName, HeaderValue, Headers, StatusCode, header};
 use proptest::prelude::*;
 
 fn headers(pairs: &[(&str, &str)]) -> Headers {
@@ -339,4 +339,54 @@ proptest! {
         nats_proto::fuzzing::headers(lines.as_bytes());
         nats_proto::fuzzing::headers(&[b"NATS/1.0\r\n", &bytes[..]].concat());
     }
+}
+
+#[test]
+fn headers_are_made_from_whatever_gives_pairs() {
+    let mut by_hand = Headers::new();
+    by_hand.append("b", "1").unwrap();
+    by_hand.append("a", "2").unwrap();
+    by_hand.append("b", "3").unwrap();
+    let pairs = [("b", "1"), ("a", "2"), ("b", "3")];
+    assert_eq!(Headers::try_from(pairs), Ok(by_hand.clone()));
+    assert_eq!(Headers::from_pairs(pairs), Ok(by_hand.clone()));
+    let owned = pairs.map(|(name, value)| (String::from(name), value.as_bytes().to_vec()));
+    assert_eq!(Headers::from_pairs(owned.iter().cloned()), Ok(by_hand.clone()));
+    assert_eq!(Headers::from_pairs(by_hand.iter()), Ok(by_hand));
+    assert_eq!(
+        Headers::from_pairs(Vec::<(&str, &str)>::new()),
+        Ok(Headers::new())
+    );
+    let typed = [(HeaderName::from_static("a"), HeaderValue::from_static("b"))];
+    assert_eq!(Headers::try_from(typed), Headers::try_from([("a", "b")]));
+}
+
+#[test]
+fn the_first_pair_that_is_no_header_is_the_error() {
+    assert_eq!(
+        Headers::try_from([("a", "b"), ("", "c"), ("d", "\n")]),
+        Err(HeaderError::NameEmpty)
+    );
+    assert_eq!(
+        Headers::from_pairs([("a", "b"), ("c", "\n")]),
+        Err(HeaderError::ValueByte { byte: b'\n', at: 0 })
+    );
+}
+
+#[test]
+fn of_several_values_the_first_the_last_and_all_can_be_had() {
+    let headers = Headers::try_from([("a", "1"), ("b", "2"), ("a", "3")]).unwrap();
+    assert_eq!(headers.get("a"), Some(&b"1"[..]));
+    assert_eq!(headers.get_last("a"), Some(&b"3"[..]));
+    assert_eq!(headers.get_last("A"), None);
+    assert_eq!(headers.get_all("a").collect::<Vec<_>>(), [b"1", b"3"]);
+}
+
+#[test]
+fn a_constant_is_a_name_like_any_other() {
+    let mut headers = Headers::new();
+    headers.insert(header::NATS_EXPECTED_LAST_SEQUENCE, "7").unwrap();
+    assert_eq!(headers.get_str("Nats-Expected-Last-Sequence"), Some("7"));
+    assert_eq!(headers.get_str(&header::NATS_EXPECTED_LAST_SEQUENCE), Some("7"));
+    assert_eq!(headers.remove(header::NATS_EXPECTED_LAST_SEQUENCE), 1);
 }

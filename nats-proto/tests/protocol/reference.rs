@@ -280,9 +280,9 @@ fn decode(limits: Limits, pieces: &[&[u8]]) -> (Vec<Read>, bool) {
         ServerOp::Pong => Read::Pong,
         ServerOp::Ok => Read::Ok,
         ServerOp::Message(message) => Read::Message {
-            subject: message.subject().to_vec(),
+            subject: message.subject_bytes().to_vec(),
             sid: message.sid().get(),
-            reply: message.reply().map(<[u8]>::to_vec),
+            reply: message.reply_bytes().map(<[u8]>::to_vec),
             headers: message.header_block().map(<[u8]>::to_vec),
             payload: message.payload().to_vec(),
         },

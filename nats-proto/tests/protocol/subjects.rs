@@ -3,8 +3,17 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashSet};
 
-use nats_proto::{QueueGroup, Sid, Subject, SubjectError, SubjectFilter};
+use bytes::BytesMut;
+use nats_proto::{
+    Decoder, IntoSubject, InvalidSubject, Message, QueueGroup, ServerOp, Sid, Subject, SubjectError,
+    SubjectFilter, SubjectRef,
+};
 use proptest::prelude::*;
+
+/// What is wrong, if anything.
+fn reason<T>(made: Result<T, InvalidSubject>) -> Result<(), SubjectError> {
+    made.map(|_| ()).map_err(|error| error.reason)
+}
 
 #[test]
 fn subjects_and_filters_have_tokens_without_blanks() {
@@ -31,8 +40,8 @@ fn subjects_and_filters_have_tokens_without_blanks() {
         ("a\x7f", byte(0x7f, 1)),
         ("a\x1f", byte(0x1f, 1)),
     ] {
-        assert_eq!(Subject::new(text).map(|_| ()), expected, "{text:?}");
-        assert_eq!(SubjectFilter::new(text).map(|_| ()), expected, "{text:?}");
+        assert_eq!(reason(Subject::new(text)), expected, "{text:?}");
+        assert_eq!(reason(SubjectFilter::new(text)), expected, "{text:?}");
     }
 }
 
@@ -52,13 +61,11 @@ fn wildcards_are_for_filters() {
         ("a.>.", wildcard(2), tail(2)),
         ("*.", wildcard(0), Err(SubjectError::EmptyToken { at: 2 })),
     ] {
-        assert_eq!(Subject::new(text).map(|_| ()), subject, "{text:?}");
-        assert_eq!(SubjectFilter::new(text).map(|_| ()), filter, "{text:?}");
-        assert_eq!(
-            SubjectFilter::new(text).map(|filter| filter.has_wildcards()),
-            filter.map(|()| true),
-            "{text:?}"
-        );
+        assert_eq!(reason(Subject::new(text)), subject, "{text:?}");
+        assert_eq!(reason(SubjectFilter::new(text)), filter, "{text:?}");
+        if let Ok(filter) = SubjectFilter::new(text) {
+            assert!(filter.has_wildcards(), "{text:?}");
+        }
     }
     assert!(!SubjectFilter::from_static("a*.b>").has_wildcards());
 }
@@ -68,13 +75,13 @@ fn queue_groups_are_literal() {
     for text in ["workers", "*", ">", "a..b", ".", "\u{e4}"] {
         assert_eq!(QueueGroup::new(text).unwrap().as_str(), text);
     }
-    assert_eq!(QueueGroup::new(""), Err(SubjectError::Empty));
+    assert_eq!(reason(QueueGroup::new("")), Err(SubjectError::Empty));
     assert_eq!(
-        QueueGroup::new("a b"),
+        reason(QueueGroup::new("a b")),
         Err(SubjectError::Byte { byte: b' ', at: 1 })
     );
     assert_eq!(
-        QueueGroup::new("ab\r"),
+        reason(QueueGroup::new("ab\r")),
         Err(SubjectError::Byte { byte: b'\r', at: 2 })
     );
 }
@@ -90,6 +97,64 @@ fn errors_say_what_to_do() {
     ] {
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+#[test]
+fn an_error_names_the_text_cut_and_escaped() {
+    let text = |error: InvalidSubject| (error.code(), error.to_string());
+    assert_eq!(
+        text(Subject::new("a.\r\nPUB b").unwrap_err()),
+        (
+            "subject_byte",
+            String::from(
+                r"`a.\r\nPUB b`: the subject or queue group has the byte 0x0d at 2; blanks and control characters are not allowed"
+            )
+        )
+    );
+    assert_eq!(
+        text(SubjectFilter::new("a.>.b").unwrap_err()),
+        (
+            "subject_tail_not_last",
+            String::from(
+                "`a.>.b`: the subject has a `>` at byte 2 that is not the last token; use `*` there"
+            )
+        )
+    );
+    assert_eq!(text(QueueGroup::new("").unwrap_err()).0, "subject_empty");
+    let long = Subject::new(&format!("{} ", "a".repeat(1000))).unwrap_err();
+    assert!(long.to_string().len() < 200, "{long}");
+}
+
+#[test]
+fn all_that_is_text_can_be_given_as_a_subject_and_is_checked_then() {
+    fn given<'a>(subject: impl IntoSubject<'a>) -> Result<String, SubjectError> {
+        let subject = subject.into_subject().map_err(|error| error.reason)?;
+        assert_eq!(
+            subject.as_ref().as_bytes(),
+            subject.clone().into_subject().as_bytes()
+        );
+        Ok(subject.as_ref().to_string())
+    }
+    let subject = Subject::from_static("a.b");
+    let text = String::from("a.b");
+    let all = [
+        given("a.b"),
+        given(text.clone()),
+        given(&text),
+        given(std::borrow::Cow::from("a.b")),
+        given(std::borrow::Cow::from(text.clone())),
+        given(subject.clone()),
+        given(&subject),
+        given(SubjectRef::from(&subject)),
+        given(SubjectRef::from(&subject).into_subject().unwrap()),
+    ];
+    assert!(all.iter().all(|given| given.as_deref() == Ok("a.b")), "{all:?}");
+    let wildcard = Err(SubjectError::Wildcard { at: 2 });
+    let text = String::from("a.*");
+    assert_eq!(
+        [given("a.*"), given(&text), given(text.clone())],
+        [wildcard.clone(), wildcard.clone(), wildcard]
+    );
 }
 
 #[test]
@@ -142,9 +207,12 @@ fn a_child_sorts_after_its_parent() {
     let parent = Subject::from_static("a.b");
     assert_eq!(parent.child("c").unwrap(), Subject::from_static("a.b.c"));
     assert_eq!(parent.child("c.d").unwrap().as_str(), "a.b.c.d");
-    assert_eq!(parent.child(""), Err(SubjectError::Empty));
-    assert_eq!(parent.child("*"), Err(SubjectError::Wildcard { at: 0 }));
-    assert_eq!(parent.child("c."), Err(SubjectError::EmptyToken { at: 2 }));
+    assert_eq!(reason(parent.child("")), Err(SubjectError::Empty));
+    assert_eq!(reason(parent.child("*")), Err(SubjectError::Wildcard { at: 0 }));
+    assert_eq!(
+        reason(parent.child("c.")),
+        Err(SubjectError::EmptyToken { at: 2 })
+    );
 }
 
 #[test]
@@ -154,7 +222,7 @@ fn literal_and_shared_texts_are_the_same() {
     assert_eq!(LITERAL, shared);
     assert_eq!(LITERAL, Subject::try_from("a.b").unwrap());
     assert_eq!(LITERAL, Subject::try_from(String::from("a.b")).unwrap());
-    assert_eq!(LITERAL, "a.b".parse().unwrap());
+    assert_eq!(LITERAL, "a.b".parse::<Subject>().unwrap());
     assert!(Subject::try_from(String::from("a..b")).is_err() && "a..b".parse::<Subject>().is_err());
     assert_eq!(
         (LITERAL.to_string(), format!("{shared:?}")),
@@ -241,4 +309,55 @@ proptest! {
         prop_assert_eq!(Subject::new(&text).is_ok(), clean && !wild);
         prop_assert_eq!(SubjectFilter::new(&text).is_ok(), clean && !tail_first);
     }
+}
+
+fn message(wire: &[u8]) -> Message {
+    match Decoder::default().decode(&mut BytesMut::from(wire)) {
+        Ok(Some(ServerOp::Message(message))) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_subject_of_a_message_is_text_and_can_be_published_to() {
+    let message = message(b"MSG orders.eu 1 _INBOX.x.7 2\r\nhi\r\n");
+    let (subject, reply) = (message.subject(), message.reply().unwrap());
+    assert_eq!(subject, "orders.eu");
+    assert_eq!(subject, String::from("orders.eu"));
+    assert_eq!(subject, Subject::from_static("orders.eu"));
+    assert_eq!(subject, message.clone().subject());
+    assert_eq!(
+        (subject.to_string(), format!("{subject:?}")),
+        ("orders.eu".into(), "\"orders.eu\"".into())
+    );
+    assert_eq!(subject.split('.').next_back(), Some("eu"));
+    // Nothing is copied.
+    assert_eq!(subject.as_ptr(), message.subject_bytes().as_ptr());
+    assert_eq!(subject.to_str(), Ok("orders.eu"));
+    assert_eq!((&reply).into_subject().unwrap().as_ref().as_str(), "_INBOX.x.7");
+    assert_eq!(Subject::try_from(reply.clone()), Subject::new("_INBOX.x.7"));
+    assert_eq!(SubjectFilter::try_from(reply), SubjectFilter::new("_INBOX.x.7"));
+    assert_eq!((message.text(), message.payload_str()), ("hi".into(), Ok("hi")));
+}
+
+#[test]
+fn a_subject_that_is_not_text_can_be_read_and_is_never_published_to_under_another_name() {
+    let message = message(b"MSG a.\xff 1 b..c 1\r\n\xfe\r\n");
+    let (subject, reply) = (message.subject(), message.reply().unwrap());
+    assert_eq!(subject.to_string(), "a.\u{fffd}");
+    assert_eq!(
+        (subject.as_bytes(), message.subject_bytes()),
+        (&b"a.\xff"[..], &b"a.\xff"[..])
+    );
+    assert!(subject != "a.\u{fffd}" && subject.to_str().is_err());
+    let not_text = Err(SubjectError::NotUtf8 { at: 2 });
+    assert_eq!(reason(subject.clone().into_subject()), not_text);
+    assert_eq!(reason(Subject::try_from(subject)), not_text);
+    assert_eq!(reply, "b..c");
+    assert_eq!(
+        reason(reply.into_subject()),
+        Err(SubjectError::EmptyToken { at: 2 })
+    );
+    assert_eq!(message.text(), "\u{fffd}");
+    assert!(message.payload_str().is_err());
 }

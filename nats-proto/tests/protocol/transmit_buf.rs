@@ -116,7 +116,7 @@ fn shared_payloads_are_kept_from_4_kib_on() {
         let subject = Subject::from_static("a");
         let mut buffer = TransmitBuf::new();
         let publish = |payload| ClientOp::Publish {
-            subject: &subject,
+            subject: (&subject).into(),
             reply: None,
             headers: None,
             payload,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Event, FlushId, LinkEnd, LinkId, Progress, Publish, ReceiveBuf, SendBuf, State};
+use nats_conn_sm::{
+    ConnectionEvent, Event, FlushId, LinkEnd, LinkId, Progress, Publish, ReceiveBuf, SendBuf, State,
+};
 use nats_proto::Subject;
 
 use super::world::{Stage, World};
@@ -142,10 +144,14 @@ impl Checks {
     pub(super) fn event(&mut self, event: &Event) -> Result<(), String> {
         self.grammar.event(event)?;
         match event {
-            Event::Connecting { .. } => self.dials = self.dials.saturating_add(1),
-            Event::Connected(_) | Event::Reconnected(_) => self.place = Place::Session,
-            Event::Disconnected { .. } => self.place = Place::Outside,
-            Event::Closed { .. } => {
+            Event::Connection(ConnectionEvent::Connecting { .. }) => {
+                self.dials = self.dials.saturating_add(1)
+            }
+            Event::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_)) => {
+                self.place = Place::Session
+            }
+            Event::Connection(ConnectionEvent::Disconnected { .. }) => self.place = Place::Outside,
+            Event::Connection(ConnectionEvent::Closed { .. }) => {
                 self.place = Place::Closed;
                 let open = [self.subscription, self.request, self.flush];
                 if open.contains(&Course::Open) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nats_conn_sm::recording::{
     Input, Outgoing, Output, Piece, Received, Recording, ReplayError, Replayer, Step, Unsent,
 };
-use nats_conn_sm::{Event, Session, Timestamp};
+use nats_conn_sm::{ConnectionEvent, DisconnectReason, Event, Session, Timestamp};
 
 use crate::story;
 
@@ -74,7 +74,9 @@ fn input(input: &Input) -> String {
         Input::Event(received) => format!("poll_event{}", read(received)),
         Input::Transmit(buffer) => format!("poll_transmit {}", unsent(buffer)),
         Input::Written(buffer) => format!("handle_written {}", unsent(buffer)),
-        Input::LinkClosed(link, end, buffer) => format!("link_closed {link} {end:?} {}", unsent(buffer)),
+        Input::LinkClosed(link, end, buffer) => {
+            format!("link_closed {link} {} ({end}) {}", end.code(), unsent(buffer))
+        }
         Input::Publish(message) => format!("Publish {}", outgoing(message)),
         Input::Request(message, timeout) => format!("Request {} {timeout:?}", outgoing(message)),
         Input::RequestMany(message, many) => format!("RequestMany {} {many:?}", outgoing(message)),
@@ -137,9 +139,16 @@ fn output(output: &Output) -> String {
 
 /// INFO was read some lines before, so that it is not written again.
 fn described(event: &Event) -> String {
-    let name = story::name(event);
     match event {
-        Event::Connected(session) | Event::Reconnected(session) => {
+        Event::Connection(event) => described_connection(event),
+        other => format!("{} {other:?}", story::name(other)),
+    }
+}
+
+fn described_connection(event: &ConnectionEvent) -> String {
+    let name = story::connection_name(event);
+    match event {
+        ConnectionEvent::Connected(session) | ConnectionEvent::Reconnected(session) => {
             let Session {
                 server,
                 link,
@@ -148,7 +157,13 @@ fn described(event: &Event) -> String {
             } = session;
             format!("{name} {server:?} link {link} max_payload {max_payload:?}")
         }
-        Event::ServerInfoChanged { .. } => name.to_owned(),
+        ConnectionEvent::ServerInfoChanged { .. } => name.to_owned(),
+        // What the text of an error does not say.
+        ConnectionEvent::ConnectFailed { error, .. } => format!("{name} {event:?} {}", error.code()),
+        ConnectionEvent::Disconnected { reason, .. } => match &**reason {
+            DisconnectReason::Io(end) => format!("{name} {event:?} {} {}", reason.code(), end.code()),
+            reason => format!("{name} {event:?} {}", reason.code()),
+        },
         other => format!("{name} {other:?}"),
     }
 }

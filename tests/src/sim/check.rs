@@ -26,6 +26,17 @@ impl World {
             self.now(),
             self.tale()
         );
+        // Where nothing waits to be polled, what is asked and what was reported agree.
+        let now = self.now();
+        if timeout != Some(now) && !self.client.has_events() {
+            let next = self.client.next_attempt(now);
+            assert!(
+                self.planned.agrees(next.as_ref(), now),
+                "{:?} was reported, and {next:?} is shown; the story:\n{}",
+                self.planned,
+                self.tale()
+            );
+        }
     }
 
     /// After `handle_timeout`: the next timeout is later than now, or there is something to be polled.

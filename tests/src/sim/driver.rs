@@ -232,6 +232,7 @@ impl World {
         {
             panic!("{fault}, at {event:?}; the story:\n{}", self.tale());
         }
+        self.planned.event(&event);
         self.events.push((self.now(), event));
     }
 

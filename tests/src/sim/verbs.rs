@@ -252,6 +252,7 @@ impl World {
         let outcome = self.client.force_reconnect(self.now());
         if outcome.is_ok() {
             self.grammar.may_be_cut_short();
+            self.planned.may_be_cut_short();
         }
         self.check();
         outcome
@@ -274,6 +275,7 @@ impl World {
         let outcome = self.client.set_servers(self.now(), urls.collect());
         if outcome.is_ok() {
             self.grammar.may_be_cut_short();
+            self.planned.may_be_cut_short();
         }
         self.check();
         outcome

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use async_io::Async;
 use nats_conn_async_std::AsyncStd;
 use nats_conn_client::driver::{Target, blocking};
-use nats_conn_client::{Client, ConnectFailure, ConnectOptions, Events, StartError};
+use nats_conn_client::{Client, ConnectError, ConnectOptions, Events, StartError};
 use nats_conn_std::Std;
 use nats_conn_tokio::Tokio;
 
@@ -155,7 +155,7 @@ impl Adapter {
     }
 
     /// Starts a connection and waits for its first outcome.
-    pub(crate) async fn connect(self, options: Options) -> Result<Client, ConnectFailure> {
+    pub(crate) async fn connect(self, options: Options) -> Result<Client, ConnectError> {
         match self {
             Self::TokioCurrentThread | Self::TokioMultiThread => {
                 options.adapter(Tokio::default()).connect().await

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nats_conn_client::Backoff;
-use nats_conn_client::machine::{ConnectError, Phase};
+use nats_conn_client::machine::{AttemptError, Phase};
 
 use crate::raw::{BlackHole, greet, raw_server};
 use crate::scene::*;
@@ -81,10 +81,10 @@ scenarios! {
         watch.session().await;
         assert_eq!((watch.count("connect_failed"), silent.links()), (1, 1));
         let failed = watch.seen().iter().find_map(|event| match event {
-            ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) => Some((*phase, (**error).clone())),
+            ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) => Some((*phase, (**error).clone())),
             _ => None,
         });
-        assert_eq!(failed, Some((Phase::Info, ConnectError::TimedOut)));
+        assert_eq!(failed, Some((Phase::Info, AttemptError::TimedOut)));
         for _ in 0..3 {
             again(&client, &mut watch).await;
         }

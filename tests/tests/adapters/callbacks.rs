@@ -27,7 +27,7 @@ fn stubborn(urls: &str) -> Options {
 async fn assert_fails_once(watch: &mut Watch, wanted: &str, who: &str) {
     let (phase, text) = watch
         .find("connect_failed", |event| match event {
-            ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) => {
+            ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) => {
                 Some((phase.code(), error.to_string()))
             }
             _ => None,

@@ -86,7 +86,7 @@ scenarios! {
         let (mut expected, mut reported) = (Vec::new(), Vec::new());
         let closing = client.clone();
         while let Some(event) = soon(patient.next()).await {
-            if matches!(event, ClientEvent::Connection(Event::Reconnected(_))) {
+            if matches!(event, ClientEvent::Connection(ConnectionEvent::Reconnected(_))) {
                 drop(closing.close());
             }
             expected.push(event);
@@ -151,7 +151,7 @@ scenarios! {
             }
         });
         let many = RequestMany::new(LIMIT).max(50);
-        let mut replies = client.request(&SUBJECT, "?").many(many).expect("room");
+        let mut replies = client.request(&SUBJECT, "?").many(many).now().expect("room");
         let mut reported = Vec::new();
         soon(async {
             for round in 0.. {
@@ -175,7 +175,7 @@ scenarios! {
         server.crash();
         watch.until("disconnected").await;
         let (subject, large) = (SUBJECT, [b'x'; 200]);
-        client.try_publish(Publish::new(&subject, &large[..])).expect("nothing else is queued");
+        client.publish(&subject, &large[..]).now().expect("nothing else is queued");
         for polls in 0..20 {
             assert_eq!(cut(polls, client.publish(&SUBJECT, "no room")).await, None);
             assert_eq!(client.publish_fates().accepted, 1);
@@ -198,7 +198,7 @@ scenarios! {
         server.crash();
         watch.until("disconnected").await;
         let (subject, large) = (SUBJECT, [b'x'; 200]);
-        client.try_publish(Publish::new(&subject, &large[..])).expect("nothing else is queued");
+        client.publish(&subject, &large[..]).now().expect("nothing else is queued");
         let waiting = client.clone();
         let patient = adapter.spawn(async move { waiting.publish(&SUBJECT, "patient").await });
         assert_eq!(cut(3, client.publish(&SUBJECT, "hasty")).await, None);
@@ -224,7 +224,7 @@ scenarios! {
         for polls in [0, 1, 2, 3, 5, 8] {
             let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
             soon(client.publish(&SUBJECT, "last")).await.expect("room");
-            cut(polls, client.drain().expect("open")).await;
+            cut(polls, client.drain()).await;
             assert_eq!(soon(client.closed()).await, ClosedReason::Drained { complete: true, unread: 0 }, "{polls}");
             assert_eq!(client.publish_fates().confirmed, 1);
         }
@@ -363,7 +363,10 @@ fn every_function_that_returns_a_future_documents_cancellation() {
         "Confirmation",
         "Flush",
         "RoundTrip",
-        "Closed",
+        "RequestForMany",
+        "Responding",
+        "Reconnecting",
+        "Closing",
         "Driver",
     ] {
         assert!(futures.contains(known), "{known} is awaited: {futures:?}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nats_conn_client::{Delivery, PublishError, PublishFailure, RequestStartError};
+use nats_conn_client::{Delivery, PublishError, RequestError};
 
 use crate::scene::*;
 
@@ -59,7 +59,7 @@ scenarios! {
         watch.until("connected").await;
         let subscription = backlog(&client, &cluster, 10).await;
         let handler = adapter.spawn(answer_all(client.clone(), subscription));
-        assert_eq!(soon(client.drain().expect("open")).await, COMPLETE);
+        assert_eq!(soon(client.drain()).await, COMPLETE);
         assert_eq!((soon(handler).await, answers(&cluster).len()), (10, 10));
         assert!(client.all_confirmed());
     }
@@ -71,7 +71,7 @@ scenarios! {
             watch.until("connected").await;
             let subscription = backlog(&client, &cluster, 10).await;
             let handler = adapter.spawn(answer_all(client.clone(), subscription));
-            let drained = client.drain().expect("open");
+            let drained = client.drain();
             until(|| answers(&cluster).len() == 3).await;
             cluster.server(0).crash();
             watch.until("disconnected").await;
@@ -107,7 +107,7 @@ scenarios! {
             soon(asking.publish(&ANSWERS, response.payload())).await.expect("a handler is running");
             assert_eq!(soon(subscription.next()).await, None);
         });
-        let mut drained = client.drain().expect("open");
+        let mut drained = client.drain();
         assert!(within(Duration::ZERO, &mut drained).await.is_none());
         let request = message(&mut questions).await;
         soon(other.respond(&request, "answer")).await.expect("it is waited for");
@@ -124,7 +124,7 @@ scenarios! {
         let began = Instant::now();
         let handler = adapter.spawn(async move {
             message(&mut subscription).await;
-            let reason = soon(client.drain().expect("open")).await;
+            let reason = soon(client.drain()).await;
             (reason, subscription.pending())
         });
         assert_eq!(soon(handler).await, (ClosedReason::Drained { complete: true, unread: 2 }, 2));
@@ -138,7 +138,7 @@ scenarios! {
         let mut subscription = backlog(&client, &cluster, 3).await;
         message(&mut subscription).await;
         let began = Instant::now();
-        let reason = soon(client.drain().expect("open")).await;
+        let reason = soon(client.drain()).await;
         assert_eq!(reason, ClosedReason::Drained { complete: true, unread: 2 });
         assert!(began.elapsed() >= Duration::from_secs(1), "a handler may have been running: {:?}", began.elapsed());
         assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
@@ -151,7 +151,7 @@ scenarios! {
         watch.until("connected").await;
         let subscription = backlog(&client, &cluster, 12).await;
         let mut handler = Box::pin(answer_all(client.clone(), subscription));
-        let mut drained = client.drain().expect("open");
+        let mut drained = client.drain();
         let (mut answered, mut reason) = (None, None);
         // It takes longer than a second, but comes back to its mailbox more often.
         soon(std::future::poll_fn(|cx| {
@@ -171,7 +171,7 @@ scenarios! {
         watch.until("connected").await;
         let subscription = backlog(&client, &cluster, 3).await;
         let began = Instant::now();
-        let reason = soon(client.drain().expect("open")).await;
+        let reason = soon(client.drain()).await;
         assert_eq!(reason, ClosedReason::Drained { complete: true, unread: 3 });
         assert!(began.elapsed() >= patience && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
         assert_eq!(subscription.pending(), 3, "they can still be read");
@@ -184,7 +184,7 @@ scenarios! {
         message(&mut read).await;
         assert!(read.try_next().is_none(), "it has come back");
         let began = Instant::now();
-        assert_eq!(soon(client.drain().expect("open")).await, COMPLETE);
+        assert_eq!(soon(client.drain()).await, COMPLETE);
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
 
@@ -204,10 +204,10 @@ scenarios! {
         });
         until(|| taken.load(Ordering::Relaxed)).await;
         let began = Instant::now();
-        let reason = soon(client.drain().expect("open")).await;
+        let reason = soon(client.drain()).await;
         assert_eq!(reason, ClosedReason::Drained { complete: true, unread: 2 });
         assert!(began.elapsed() >= patience && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
-        assert_eq!(soon(handler).await, Err(PublishFailure::Refused(PublishError::Closed)));
+        assert_eq!(soon(handler).await, Err(PublishError::Closed));
     }
 
     async fn a_subscription_that_is_dropped_with_a_message_in_hand_is_done_with(adapter) {
@@ -215,7 +215,7 @@ scenarios! {
         let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut subscription = backlog(&client, &cluster, 3).await;
         message(&mut subscription).await;
-        let drained = client.drain().expect("open");
+        let drained = client.drain();
         until(|| subscription.ended().is_some()).await;
         let began = Instant::now();
         drop(subscription);
@@ -231,7 +231,7 @@ scenarios! {
         message(&mut subscription).await;
         cluster.server(0).crash();
         watch.until("disconnected").await;
-        let mut drained = client.drain().expect("open");
+        let mut drained = client.drain();
         until(|| subscription.ended().is_some()).await;
         assert!(within(TASK, &mut drained).await.is_none(), "a message is in hand");
         soon(client.publish(&ANSWERS, "answer")).await.expect("taken without a link");
@@ -250,7 +250,7 @@ scenarios! {
         message(&mut subscription).await;
         cluster.server(0).crash();
         watch.until("disconnected").await;
-        let drained = client.drain().expect("open");
+        let drained = client.drain();
         until(|| subscription.ended().is_some()).await;
         assert_eq!(soon(subscription.next()).await, None);
         assert_eq!(soon(drained).await, COMPLETE);
@@ -273,7 +273,7 @@ scenarios! {
         for handler in handlers {
             soon(handler).await;
         }
-        assert_eq!(soon(client.drain().expect("open")).await, COMPLETE);
+        assert_eq!(soon(client.drain()).await, COMPLETE);
         assert_eq!(answers(&cluster).len(), 10);
     }
 
@@ -286,12 +286,12 @@ scenarios! {
         let other = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
         let mut questions = other.subscribe(filter("drain.question")).expect("open");
         soon(other.flush()).await.expect("a session");
-        let drained = client.drain().expect("open");
+        let drained = client.drain();
         let question = subject("drain.question");
-        let pending = client.request(&question, "?").start().expect("a message is in hand");
+        let pending = client.request(&question, "?").now().expect("a message is in hand");
         let request = message(&mut questions).await;
         assert_eq!(soon(subscription.next()).await, None);
-        until(|| matches!(client.request(&question, "?").start(), Err(RequestStartError::Draining))).await;
+        until(|| matches!(client.request(&question, "?").now(), Err(RequestError::Draining))).await;
         soon(other.respond(&request, "!")).await.expect("it is waited for");
         assert_eq!(soon(pending).await.expect("a reply").payload(), b"!");
         // What was asked meanwhile and given up was published and not confirmed.

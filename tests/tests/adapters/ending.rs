@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nats_conn_client::{FlushError, PublishError, PublishFailure, State, StateError, SubscribeError};
+use nats_conn_client::{FlushError, PublishError, State, StateError, SubscribeError};
 use nats_conn_tests::model_server::{Step, When};
 
 use crate::process::another_process;
@@ -57,8 +57,8 @@ scenarios! {
         for _ in 0..100 {
             soon(client.publish(&SUBJECT, "x")).await.expect("room");
         }
-        let drained = client.drain().expect("open");
-        assert_eq!(client.drain().err(), Some(StateError::Draining));
+        let drained = client.drain();
+        let again = client.drain();
         assert_eq!(client.subscribe(filter("end.*")).err(), Some(SubscribeError::Draining));
         until(|| subscription.ended().is_some()).await;
         assert_eq!((client.state(), subscription.pending()), (State::Draining, 100));
@@ -68,6 +68,7 @@ scenarios! {
         }
         assert_eq!((taken, subscription.ended()), (100, Some(EndReason::Drained)));
         assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
+        assert_eq!(soon(again).await, ClosedReason::Drained { complete: true, unread: 0 }, "the same end");
     }
 
     async fn a_dropped_subscription_holds_up_no_drain(adapter) {
@@ -77,7 +78,7 @@ scenarios! {
         for _ in 0..100 {
             soon(client.publish(&SUBJECT, "x")).await.expect("room");
         }
-        let drained = client.drain().expect("open");
+        let drained = client.drain();
         until(|| subscription.ended().is_some()).await;
         drop(subscription);
         assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
@@ -103,7 +104,7 @@ scenarios! {
         for _ in 0..1000 {
             message(&mut subscription).await;
         }
-        let drained = client.drain().expect("open");
+        let drained = client.drain();
         let (copies, mut next) = (subject("end.copies"), 1000_u64);
         while let Some(message) = soon(subscription.next()).await {
             assert_eq!(message.payload(), next.to_string().as_bytes(), "without a gap");
@@ -125,7 +126,7 @@ scenarios! {
         cluster.server(0).crash();
         watch.until("disconnected").await;
         soon(client.publish(&SUBJECT, "queued")).await.expect("room");
-        let drained = client.drain().expect("open");
+        let drained = client.drain();
         cluster.server(0).restart().expect("its port");
         assert_eq!(soon(drained).await, ClosedReason::Drained { complete: true, unread: 0 });
         assert_eq!(watch.closed().await, ClosedReason::Drained { complete: true, unread: 0 });
@@ -139,7 +140,7 @@ scenarios! {
         let _subscription = client.subscribe(filter("end.*")).expect("open");
         cluster.server(0).crash();
         watch.until("disconnected").await;
-        assert_eq!(soon(client.drain().expect("open")).await, ClosedReason::Drained { complete: true, unread: 0 });
+        assert_eq!(soon(client.drain()).await, ClosedReason::Drained { complete: true, unread: 0 });
     }
 
     async fn a_drain_that_takes_too_long_is_incomplete(adapter) {
@@ -148,7 +149,7 @@ scenarios! {
         let (client, mut watch) = adapter.start(options(&cluster.urls()).drain_timeout(Duration::from_millis(200)));
         watch.until("connected").await;
         let mut subscription = client.subscribe(filter("end.*")).expect("open");
-        let drained = client.drain().expect("open");
+        let drained = client.drain();
         assert_eq!(soon(drained).await, ClosedReason::Drained { complete: false, unread: 0 });
         assert_eq!(soon(subscription.next()).await, None);
         assert_eq!(watch.closed().await, ClosedReason::Drained { complete: false, unread: 0 });
@@ -161,7 +162,7 @@ scenarios! {
         let cluster = Model::with([Settings { script: vec![deaf], ..Settings::new("n1") }]);
         let client = connected(adapter, &cluster.urls()).await;
         let _subscription = client.subscribe(filter("end.*")).expect("open");
-        let drained = client.drain().expect("open");
+        let drained = client.drain();
         let reason = soon(client.close()).await;
         assert_eq!(soon(drained).await, reason);
         assert!(matches!(reason, ClosedReason::Requested | ClosedReason::Drained { complete: false, unread: 0 }), "{reason:?}");
@@ -173,7 +174,7 @@ scenarios! {
         let mut subscription = receiver.subscribe(&SUBJECT).expect("open");
         soon(receiver.flush()).await.expect("a session");
         for number in 0..1000 {
-            sender.try_publish(Publish::new(&SUBJECT, number.to_string().as_str())).expect("room");
+            sender.publish(&SUBJECT, number.to_string().as_str()).now().expect("room");
         }
         assert_eq!(soon(sender.close()).await, ClosedReason::Requested);
         for number in 0..1000 {
@@ -211,12 +212,12 @@ scenarios! {
         assert_eq!(names[names.len() - 2..], ["disconnected", "closed"]);
 
         assert_eq!(client.state(), State::Closed);
-        assert_eq!(client.drain().err(), Some(StateError::Closed));
+        assert_eq!(soon(client.drain()).await, ClosedReason::Requested, "nor does a drain: that was the end");
         assert_eq!(client.force_reconnect(), Err(StateError::Closed));
         assert_eq!(client.set_servers(vec!["nats://127.0.0.1:1".parse().expect("a URL")]).err(), Some(StateError::Closed));
         assert_eq!(client.subscribe(filter("end.*")).err(), Some(SubscribeError::Closed));
-        assert_eq!(client.try_publish(Publish::new(&SUBJECT, "x")), Err(PublishError::Closed));
-        assert_eq!(soon(client.publish(&SUBJECT, "x")).await, Err(PublishFailure::Refused(PublishError::Closed)));
+        assert_eq!(client.publish(&SUBJECT, "x").now(), Err(PublishError::Closed));
+        assert_eq!(soon(client.publish(&SUBJECT, "x")).await, Err(PublishError::Closed));
         assert_eq!(soon(client.flush()).await, Err(FlushError::Closed));
         assert_eq!(soon(client.rtt()).await, Err(FlushError::Closed));
         assert_eq!(soon(client.events().next()).await, None);
@@ -248,10 +249,10 @@ scenarios! {
         let (client, mut watch) = adapter.start(options(&cluster.urls()));
         watch.until("connected").await;
         let mut service = client.subscribe(filter("end.*")).expect("open");
-        let pending = client.request(&SUBJECT, "?").start().expect("room");
+        let pending = client.request(&SUBJECT, "?").now().expect("room");
         let request = message(&mut service).await;
         drop((client, service));
-        cluster.publish(request.reply_str().expect("text").expect("a reply subject"), b"here");
+        cluster.publish(&request.reply().expect("a reply subject"), b"here");
         assert_eq!(soon(pending).await.expect("a reply").payload(), b"here");
         assert_eq!(watch.closed().await, ClosedReason::Requested);
     }
@@ -284,7 +285,7 @@ scenarios! {
         for _ in 0..100 {
             soon(client.publish(&SUBJECT, "x")).await.expect("room");
         }
-        drop(client.drain().expect("open"));
+        drop(client.drain());
         drop(client);
         assert_eq!(watch.closed().await, ClosedReason::Drained { complete: true, unread: 0 });
         assert_eq!(cluster.logs()[0].publishes().count(), 100);
@@ -322,7 +323,7 @@ scenarios! {
                 soon(client.publish(&to, "x")).await.expect("room");
             }
         }
-        let drained = client.drain().expect("open");
+        let drained = client.drain();
         for subscription in subscriptions.values_mut() {
             let mut taken = 0;
             while soon(subscription.next()).await.is_some() {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nats_conn_client::machine::{AttemptFailure, ConnectError, LinkEnd, Phase};
+use nats_conn_client::machine::{AttemptError, AttemptFailure, LinkEnd, Phase};
 use nats_conn_client::{AuthError, Backoff, Challenge, Credentials, State};
 use nats_conn_tests::model_server::{Auth, Reaction, Step, When};
 
@@ -38,19 +38,19 @@ scenarios! {
     async fn a_server_that_closes_right_after_accept_fails_the_attempt(adapter) {
         let close = Step::instead(When::Accept, [Reaction::Close]);
         let failure = refused(adapter, vec![close], |options| options).await;
-        assert_eq!((failure.phase, failure.error), (Phase::Info, ConnectError::Link(LinkEnd::Eof)));
+        assert_eq!((failure.phase, failure.error), (Phase::Info, AttemptError::Link(LinkEnd::Eof)));
     }
 
     async fn half_an_info_runs_into_the_deadline(adapter) {
         let half = Step::instead(When::Accept, [Reaction::send("INFO {\"server_id\":"), Reaction::Silence]);
         let failure = refused(adapter, vec![half], soon_given_up).await;
-        assert_eq!((failure.phase, failure.error), (Phase::Info, ConnectError::TimedOut));
+        assert_eq!((failure.phase, failure.error), (Phase::Info, AttemptError::TimedOut));
     }
 
     async fn a_pong_that_never_comes_is_a_timeout(adapter) {
         let silent = Step::instead(When::Ping(1), [Reaction::Silence]);
         let failure = refused(adapter, vec![silent], soon_given_up).await;
-        assert_eq!((failure.phase, failure.error), (Phase::Connect, ConnectError::TimedOut));
+        assert_eq!((failure.phase, failure.error), (Phase::Connect, AttemptError::TimedOut));
     }
 
     async fn an_error_in_place_of_info_is_reported_with_its_text(adapter) {
@@ -144,7 +144,7 @@ scenarios! {
             assert!(line.contains(&url), "{line}");
         }
         assert!(line.contains("is a server running there") && !line.contains('\n'), "{line}");
-        let ConnectFailure::Unreachable { failures } = failure else { panic!("{failure:?}") };
+        let ConnectError::Unreachable { failures } = failure else { panic!("{failure:?}") };
         assert_eq!(failures.len(), 2);
         assert!(failures.iter().all(|failure| failure.error.code() == "connection_refused"), "{failures:?}");
     }
@@ -153,7 +153,7 @@ scenarios! {
         // A label of a name has 63 characters at most: no resolver is asked.
         let url = format!("nats://{}.example", "a".repeat(64));
         let failure = soon(adapter.connect(options(&url))).await.expect_err("there is no such name");
-        let ConnectFailure::Unreachable { failures } = failure else { panic!("{failure:?}") };
+        let ConnectError::Unreachable { failures } = failure else { panic!("{failure:?}") };
         assert_eq!((failures[0].phase, failures[0].error.code()), (Phase::Resolve, "resolve_failed"));
     }
 
@@ -174,8 +174,8 @@ scenarios! {
         let failed = watch.until("connect_failed").await;
         assert!(began.elapsed() >= patience);
         assert!(
-            matches!(&failed, ClientEvent::Connection(Event::ConnectFailed { phase: Phase::Dial, error, .. })
-                if **error == ConnectError::TimedOut),
+            matches!(&failed, ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase: Phase::Dial, error, .. })
+                if **error == AttemptError::TimedOut),
             "{failed:?}"
         );
         watch.until("connected").await;
@@ -231,8 +231,8 @@ scenarios! {
         let (client, mut watch) = adapter.start(options);
         let failed = watch.until("connect_failed").await;
         assert!(
-            matches!(&failed, ClientEvent::Connection(Event::ConnectFailed { phase: Phase::Auth, error, .. })
-                if **error == ConnectError::TimedOut),
+            matches!(&failed, ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase: Phase::Auth, error, .. })
+                if **error == AttemptError::TimedOut),
             "{failed:?}"
         );
         watch.until("connected").await;

@@ -100,12 +100,12 @@ scenarios! {
         soon(elsewhere(move || restarting.restart())).await;
         let restored = watch.until("resubscribed").await;
         assert!(
-            matches!(restored, ClientEvent::Connection(Event::Resubscribed { subscriptions: COUNT, refused: 0, .. })),
+            matches!(restored, ClientEvent::Connection(ConnectionEvent::Resubscribed { subscriptions: COUNT, refused: 0, .. })),
             "{restored:?}"
         );
         assert_eq!(held(), Some(COUNT));
         for number in 0..COUNT {
-            soon(client.publish(&to(number), number.to_string().as_str())).await.expect("room");
+            soon(client.publish(to(number), number.to_string().as_str())).await.expect("room");
         }
         for (number, subscription) in subscriptions.iter_mut().enumerate() {
             assert_eq!(text(subscription).await, number.to_string());

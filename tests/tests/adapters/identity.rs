@@ -4,7 +4,7 @@ use std::future::{pending, ready};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nats_conn_client::machine::{AttemptFailure, ConnectError, Phase};
+use nats_conn_client::machine::{AttemptError, AttemptFailure, Phase};
 use nats_conn_client::proto::ServerErrorKind;
 use nats_conn_client::{AuthError, Challenge, Credentials, StartError};
 use nats_conn_tests::real_server::{Account, AccountUser, Operator, TestFolder};
@@ -21,7 +21,7 @@ async fn is_accepted(adapter: Adapter, options: Options) {
 /// Why the one attempt with one server failed.
 async fn refusal(adapter: Adapter, options: Options) -> AttemptFailure {
     match soon(adapter.connect(options)).await {
-        Err(ConnectFailure::Unreachable { failures }) => {
+        Err(ConnectError::Unreachable { failures }) => {
             assert_eq!(failures.len(), 1, "{failures:?}");
             failures[0].clone()
         }
@@ -33,7 +33,7 @@ async fn refusal(adapter: Adapter, options: Options) -> AttemptFailure {
 async fn is_refused(adapter: Adapter, options: Options) {
     let failure = refusal(adapter, options).await;
     assert_eq!(failure.phase, Phase::Auth, "{failure:?}");
-    let ConnectError::Server(error) = failure.error else {
+    let AttemptError::Server(error) = failure.error else {
         panic!("{failure:?}");
     };
     assert_eq!(
@@ -47,7 +47,7 @@ async fn is_refused(adapter: Adapter, options: Options) {
 async fn fails_before_connect(adapter: Adapter, options: Options) -> AuthError {
     let failure = refusal(adapter, options).await;
     match (failure.phase, failure.error) {
-        (Phase::Auth, ConnectError::Auth(error)) => error,
+        (Phase::Auth, AttemptError::Auth(error)) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -228,7 +228,7 @@ scenarios! {
             let error = StartError::Contradiction { first, second };
             assert_eq!(options.check(), Err(error.clone()));
             assert_eq!(adapter.try_start(options.clone()).err(), Some(error.clone()));
-            assert_eq!(soon(adapter.connect(options)).await.err(), Some(ConnectFailure::Start(error.clone())));
+            assert_eq!(soon(adapter.connect(options)).await.err(), Some(ConnectError::Start(error.clone())));
             assert_eq!(error.to_string(), format!("{first} contradicts {second}: set one of them"));
         }
         assert_eq!(fresh().token("a").token("b").check(), Ok(()), "the same option again is another value");
@@ -310,11 +310,11 @@ scenarios! {
         let options = options(&server.url()).credentials_callback(callback).retry_initial(true);
         let (client, mut watch) = adapter.start(options);
         let failed = watch.until("connect_failed").await;
-        let ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) = failed else { unreachable!() };
+        let ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) = failed else { unreachable!() };
         assert_eq!(phase, Phase::Auth);
         assert!(error.to_string().to_lowercase().contains("authentication timeout"), "{error}");
         assert!(error.to_string().contains("our credentials had not come after"), "{error}");
-        let ConnectError::AuthenticationTimeout { answered: false, after, .. } = *error else { panic!("{error:?}") };
+        let AttemptError::AuthenticationTimeout { answered: false, after, .. } = *error else { panic!("{error:?}") };
         // The server counts from accepting the connection, we from its INFO on.
         assert!((Duration::from_millis(500)..Duration::from_secs(2)).contains(&after), "{after:?}");
         watch.until("connected").await;
@@ -327,7 +327,7 @@ scenarios! {
         let server = real_server(version, ServerConfig::new());
         let options = options(&server.url()).credentials_callback(|_| pending());
         let failure = refusal(adapter, options.connect_timeout(Duration::from_secs(1))).await;
-        assert_eq!((failure.phase, failure.error), (Phase::Auth, ConnectError::TimedOut));
+        assert_eq!((failure.phase, failure.error), (Phase::Auth, AttemptError::TimedOut));
     }
 
     async fn a_callback_that_fails_is_reported_with_its_text(adapter, version) {

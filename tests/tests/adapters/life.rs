@@ -1,6 +1,6 @@
 //! Everyday use of a client: messages, requests, a crash, and the end.
 
-use nats_conn_client::{Fate, MailboxLimits, PublishFailure, RespondError, State};
+use nats_conn_client::{Fate, MailboxLimits, PublishError, RespondError, State};
 use nats_conn_tests::model_server::{Step, When};
 
 use crate::scene::*;
@@ -38,7 +38,7 @@ scenarios! {
         watch.until("reconnected").await;
         let restored = watch.until("resubscribed").await;
         assert!(
-            matches!(restored, ClientEvent::Connection(Event::Resubscribed { subscriptions: 1, refused: 0, .. })),
+            matches!(restored, ClientEvent::Connection(ConnectionEvent::Resubscribed { subscriptions: 1, refused: 0, .. })),
             "{restored:?}"
         );
         assert_eq!(text(&mut subscription).await, "meanwhile");
@@ -49,15 +49,14 @@ scenarios! {
         let server = cluster.server(0);
         let (client, mut watch) = adapter.start(options(&cluster.urls()).send_buffer(100));
         watch.until("connected").await;
-        let (subject, large) = (SUBJECT, [0; 200]);
-        let full = Publish::new(&subject, &large[..]);
+        let large = [0; 200];
 
         server.crash();
         watch.until("disconnected").await;
-        client.try_publish(full.clone()).expect("accepted: nothing else is queued");
+        client.publish(&SUBJECT, &large[..]).now().expect("accepted: nothing else is queued");
         let patience = Duration::from_millis(20);
         let late = soon(client.publish(&SUBJECT, "x").timeout(patience)).await;
-        assert_eq!(late, Err(PublishFailure::TimedOut(patience)));
+        assert_eq!(late, Err(PublishError::TimedOut { subject: named(&SUBJECT), after: patience }));
         let publisher = client.clone();
         let waiting = adapter.spawn(async move { publisher.publish(&SUBJECT, "x").await });
         server.restart().expect("its port");
@@ -66,11 +65,11 @@ scenarios! {
         soon(client.flush()).await.expect("a session");
         server.crash();
         watch.until("disconnected").await;
-        client.try_publish(full.clone()).expect("accepted: nothing else is queued");
+        client.publish(&SUBJECT, &large[..]).now().expect("accepted: nothing else is queued");
         let publisher = client.clone();
         let waiting = adapter.spawn(async move { publisher.publish(&SUBJECT, "x").await });
         soon(client.close()).await;
-        assert!(matches!(soon(waiting).await, Err(PublishFailure::Refused(_))));
+        assert!(matches!(soon(waiting).await, Err(PublishError::Closed | PublishError::NotConnected)));
     }
 
     async fn a_slow_consumer_is_reported_once_and_affects_only_itself(adapter) {
@@ -118,7 +117,7 @@ scenarios! {
         until(|| cluster.logs()[0].publishes().count() == 1).await;
         cluster.server(0).crash();
         let unconfirmed = watch.find("disconnected", |event| match event {
-            ClientEvent::Connection(Event::Disconnected { unconfirmed, .. }) => Some(unconfirmed.clone()),
+            ClientEvent::Connection(ConnectionEvent::Disconnected { unconfirmed, .. }) => Some(unconfirmed.clone()),
             _ => None,
         }).await;
         assert!(unconfirmed.contains(lost));

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::mpsc::channel;
 
-use nats_conn_client::{PublishFailure, State};
+use nats_conn_client::{PublishError, State};
 use nats_conn_tests::model_server::{Op, Reaction, Step, When, parse_transcript};
 
 use crate::raw::{greet, raw_server};
@@ -133,10 +133,10 @@ scenarios! {
             }
             assert!(client.statistics().pending_bytes <= BUFFER as u64);
         };
-        assert_eq!(refused, PublishFailure::TimedOut(patience));
+        assert_eq!(refused, PublishError::TimedOut { subject: named(&SUBJECT), after: patience });
         assert_eq!(client.state(), State::Connected);
         go.send(()).expect("a link");
-        soon(client.publish(&subject("pulse.last"), "")).await.expect("room when it reads again");
+        soon(client.publish("pulse.last", "")).await.expect("room when it reads again");
         let transcript = soon(elsewhere(move || transcript.recv().expect("a server"))).await;
         let publishes = parse_transcript(&transcript);
         let publishes = publishes.iter().filter(|op| matches!(op, Op::Publish { .. })).count();

@@ -1,7 +1,7 @@
 //! What a real server does not allow: reported by name, and without effect on anything else.
 
 use nats_conn_client::proto::PermissionOperation;
-use nats_conn_client::{QueueGroup, RequestError, RequestFailure, Sid, State};
+use nats_conn_client::{QueueGroup, RequestError, Sid, State};
 
 use crate::scene::*;
 
@@ -19,7 +19,7 @@ async fn start(adapter: Adapter, server: &RealServer) -> (Client, Watch) {
 async fn denied(watch: &mut Watch) -> (PermissionOperation, String, Option<String>, Option<Sid>) {
     watch
         .find("permission_denied", |event| match event {
-            ClientEvent::Connection(Event::PermissionDenied {
+            ClientEvent::Connection(ConnectionEvent::PermissionDenied {
                 operation,
                 subject,
                 queue,
@@ -35,8 +35,8 @@ scenarios! {
         let server = real_server(version, ServerConfig::new().user(ann().deny_publish(&["secret.>"])));
         let (client, mut watch) = start(adapter, &server).await;
         let mut subscription = client.subscribe(filter("open.*")).expect("open");
-        soon(client.publish(&subject("secret.plan"), "x")).await.expect("room");
-        soon(client.publish(&subject("open.door"), "y")).await.expect("room");
+        soon(client.publish("secret.plan", "x")).await.expect("room");
+        soon(client.publish("open.door", "y")).await.expect("room");
         assert_eq!(denied(&mut watch).await, (PermissionOperation::Publish, "secret.plan".into(), None, None));
         assert_eq!(text(&mut subscription).await, "y");
         soon(client.flush()).await.expect("the same session");
@@ -62,7 +62,7 @@ scenarios! {
         assert_eq!(soon(blue.next()).await, None);
         assert_eq!(red.ended(), None);
 
-        soon(client.publish(&nats_conn_client::Subject::from_static("open.door"), "y")).await.expect("room");
+        soon(client.publish("open.door", "y")).await.expect("room");
         assert_eq!(text(&mut good).await, "y");
     }
 
@@ -76,7 +76,7 @@ scenarios! {
         client.force_reconnect().expect("a session");
         let restored = watch.until("resubscribed").await;
         assert!(
-            matches!(restored, ClientEvent::Connection(Event::Resubscribed { subscriptions: 1, refused: 0, .. })),
+            matches!(restored, ClientEvent::Connection(ConnectionEvent::Resubscribed { subscriptions: 1, refused: 0, .. })),
             "{restored:?}"
         );
         assert_eq!(watch.count("permission_denied"), 1);
@@ -105,7 +105,7 @@ scenarios! {
             assert_eq!(soon(subscription.next()).await, None);
             assert_eq!(subscription.ended(), Some(EndReason::Refused));
         }
-        soon(client.publish(&subject("open.door"), "y")).await.expect("room");
+        soon(client.publish("open.door", "y")).await.expect("room");
         assert_eq!(text(&mut good).await, "y");
         assert_eq!(client.statistics().connects, 1);
     }
@@ -121,7 +121,7 @@ scenarios! {
         soon(elsewhere(move || restarting.restart_with(config))).await;
         let restored = watch.until("resubscribed").await;
         assert!(
-            matches!(restored, ClientEvent::Connection(Event::Resubscribed { subscriptions: 1, refused: 1, .. })),
+            matches!(restored, ClientEvent::Connection(ConnectionEvent::Resubscribed { subscriptions: 1, refused: 1, .. })),
             "{restored:?}"
         );
         assert_eq!(soon(bad.next()).await, None);
@@ -131,11 +131,13 @@ scenarios! {
     async fn a_request_on_a_denied_subject_ends_refused(adapter, version) {
         let server = real_server(version, ServerConfig::new().user(ann().deny_publish(&["secret.>"])));
         let (client, mut watch) = start(adapter, &server).await;
-        let refused = soon(client.request(&subject("secret.plan"), "?").into_future()).await;
-        assert_eq!(refused, Err(RequestFailure::Failed(RequestError::Refused)));
+        let secret = subject("secret.plan");
+        let refused = soon(client.request(&secret, "?").into_future()).await;
+        assert_eq!(refused, Err(RequestError::Refused { subject: named(&secret) }));
         assert_eq!(denied(&mut watch).await.0, PermissionOperation::Publish);
-        let nobody = soon(client.request(&subject("open.door"), "?").into_future()).await;
-        assert_eq!(nobody, Err(RequestFailure::Failed(RequestError::NoResponders)));
+        let open = subject("open.door");
+        let nobody = soon(client.request(&open, "?").into_future()).await;
+        assert_eq!(nobody, Err(RequestError::NoResponders { subject: named(&open) }));
     }
 
     async fn requests_whose_inbox_is_denied_end_refused_and_work_when_it_is_allowed(adapter, version) {
@@ -143,10 +145,10 @@ scenarios! {
         let (client, mut watch) = start(adapter, &server).await;
         let _service = client.subscribe(filter("open.*")).expect("open");
         let door = subject("open.door");
-        let (first, second) = (client.request(&door, "?").start(), client.request(&door, "?").start());
+        let (first, second) = (client.request(&door, "?").now(), client.request(&door, "?").now());
         for pending in [first, second] {
             let refused = soon(pending.expect("open")).await;
-            assert_eq!(refused, Err(RequestFailure::Failed(RequestError::Refused)));
+            assert_eq!(refused, Err(RequestError::Refused { subject: named(&door) }));
         }
         denied(&mut watch).await;
         let reloading = server.clone();
@@ -154,9 +156,9 @@ scenarios! {
         soon(elsewhere(move || reloading.reload(config))).await;
         let shut = subject("shut.door");
         let early = soon(client.request(&shut, "?").into_future()).await;
-        assert_eq!(early, Err(RequestFailure::Failed(RequestError::Refused)), "the inbox is not tried again yet");
+        assert_eq!(early, Err(RequestError::Refused { subject: named(&shut) }), "the inbox is not tried again yet");
         pause(Duration::from_millis(1_100)).await;
         let nobody = soon(client.request(&shut, "?").into_future()).await;
-        assert_eq!(nobody, Err(RequestFailure::Failed(RequestError::NoResponders)));
+        assert_eq!(nobody, Err(RequestError::NoResponders { subject: named(&shut) }));
     }
 }

@@ -84,10 +84,10 @@ scenarios! {
             let payload = vec![number; MEBIBYTE - 1];
             soon(client.publish(&SUBJECT, &payload[..])).await.expect("room");
         }
-        soon(client.publish(&subject("links.last"), "last")).await.expect("room");
+        soon(client.publish("links.last", "last")).await.expect("room");
         soon(elsewhere(move || published.wait())).await;
         let lost = watch.find("disconnected", |event| match event {
-            ClientEvent::Connection(Event::Disconnected { unconfirmed, queued, .. }) =>
+            ClientEvent::Connection(ConnectionEvent::Disconnected { unconfirmed, queued, .. }) =>
                 Some((unconfirmed.count(), *queued)),
             _ => None,
         }).await;
@@ -201,7 +201,7 @@ scenarios! {
         assert_eq!(soon(subscription.next()).await, None);
         assert_eq!(subscription.ended(), Some(EndReason::Closed));
         assert_eq!(client.state(), State::Closed);
-        assert!(matches!(soon(client.publish(&SUBJECT, "x")).await, Err(failure) if failure == PublishError::Closed.into()));
+        assert!(matches!(soon(client.publish(&SUBJECT, "x")).await, Err(failure) if failure == PublishError::Closed));
     }
 
     async fn a_server_that_fails_too_often_leaves_the_pool_and_the_last_one_is_the_end(adapter) {
@@ -214,7 +214,7 @@ scenarios! {
         cluster.server(0).crash();
         let removed = watch.until("server_removed").await;
         assert!(
-            matches!(removed, ClientEvent::Connection(Event::ServerRemoved { reason: RemovalReason::MaxReconnects, .. })),
+            matches!(removed, ClientEvent::Connection(ConnectionEvent::ServerRemoved { reason: RemovalReason::MaxReconnects, .. })),
             "{removed:?}"
         );
         assert_eq!(watch.closed().await, ClosedReason::PoolExhausted);
@@ -279,7 +279,7 @@ scenarios! {
         let mut dropped = Vec::new();
         for _ in 0..2 {
             dropped.push(watch.find("publish_dropped", |event| match event {
-                ClientEvent::Connection(Event::PublishDropped { reason, publishes, .. }) =>
+                ClientEvent::Connection(ConnectionEvent::PublishDropped { reason, publishes, .. }) =>
                     Some((*reason, publishes.count())),
                 _ => None,
             }).await);
@@ -306,7 +306,7 @@ scenarios! {
             watch.until("disconnected").await;
         }
         let payload = [b'x'; 400];
-        let publish = |client: &Client| client.try_publish(Publish::new(&SUBJECT, &payload[..]));
+        let publish = |client: &Client| client.publish(&SUBJECT, &payload[..]).now();
         assert!(publish(&refusing).is_ok() && publish(&refusing).is_ok());
         assert_eq!(publish(&refusing), Err(PublishError::BufferFull { limit: 1000 }));
         for _ in 0..5 {
@@ -380,12 +380,12 @@ scenarios! {
         let url = cluster.node(2).url();
         let mentions = |servers: &[nats_conn_client::machine::Server]| servers.iter().any(|server| server.to_string() == url);
         watch.find("discovered_servers that adds it", |event| match event {
-            ClientEvent::Connection(Event::DiscoveredServers { added, .. }) => mentions(added).then_some(()),
+            ClientEvent::Connection(ConnectionEvent::DiscoveredServers { added, .. }) => mentions(added).then_some(()),
             _ => None,
         }).await;
         cluster.node(2).kill();
         watch.find("discovered_servers that removes it", |event| match event {
-            ClientEvent::Connection(Event::DiscoveredServers { removed, .. }) => mentions(removed).then_some(()),
+            ClientEvent::Connection(ConnectionEvent::DiscoveredServers { removed, .. }) => mentions(removed).then_some(()),
             _ => None,
         }).await;
         assert!(!known(2));

@@ -1,17 +1,11 @@
 //! Requests: each ends exactly once, however it ends.
 
-use nats_conn_client::{
-    Headers, QueueGroup, RepliesEnd, RequestError, RequestFailure, RequestMany, RequestStartError,
-};
+use nats_conn_client::{Headers, QueueGroup, RepliesEnd, RequestError, RequestMany};
 use nats_conn_tests::model_server::{Op, Step, When};
 
 use crate::scene::*;
 
 const SERVICE: Subject = Subject::from_static("service.echo");
-
-fn failed(error: RequestError) -> Result<Message, RequestFailure> {
-    Err(RequestFailure::Failed(error))
-}
 
 /// Answers what comes to a subject with what came, until the connection closes.
 fn echo(adapter: Adapter, client: &Client) -> Task<()> {
@@ -34,7 +28,7 @@ scenarios! {
     async fn a_request_gets_its_reply_or_no_responders(adapter, version) {
         let server = real_server(version, ServerConfig::new());
         let (client, service) = (connected(adapter, &server).await, connected(adapter, &server).await);
-        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
+        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, Err(RequestError::NoResponders { subject: named(&SERVICE) }));
         let serving = echo(adapter, &service);
         soon(service.flush()).await.expect("a session");
         for number in 0..100 {
@@ -45,7 +39,7 @@ scenarios! {
         soon(service.close()).await;
         soon(serving).await;
         until(|| server.connections().ok() == Some(1)).await;
-        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
+        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, Err(RequestError::NoResponders { subject: named(&SERVICE) }));
         assert_eq!(client.statistics().requests, 0);
     }
 
@@ -55,7 +49,7 @@ scenarios! {
         let _serving = echo(adapter, &service);
         soon(service.flush()).await.expect("a session");
         let pending: Vec<_> = (0..1000)
-            .map(|number: u32| (number, client.request(&SERVICE, number.to_string().as_str()).start().expect("room")))
+            .map(|number: u32| (number, client.request(&SERVICE, number.to_string().as_str()).now().expect("room")))
             .collect();
         for (number, response) in pending {
             assert_eq!(soon(response).await.expect("a reply").payload(), number.to_string().as_bytes());
@@ -74,10 +68,10 @@ scenarios! {
         let mut requests = client.subscribe(&SERVICE).expect("open");
         let patience = Duration::from_millis(50);
         let late = soon(client.request(&SERVICE, "?").timeout(patience).into_future()).await;
-        assert_eq!(late, failed(RequestError::TimedOut { written: true }));
+        assert_eq!(late, Err(RequestError::TimedOut { subject: named(&SERVICE), written: true }));
         let request = message(&mut requests).await;
         soon(client.respond(&request, "late")).await.expect("room");
-        let second = client.request(&SERVICE, "second").start().expect("room");
+        let second = client.request(&SERVICE, "second").now().expect("room");
         let request = message(&mut requests).await;
         soon(client.respond(&request, "in time")).await.expect("room");
         soon(client.respond(&request, "twice")).await.expect("room");
@@ -92,7 +86,7 @@ scenarios! {
         watch.until("connected").await;
         cluster.server(0).crash();
         watch.until("disconnected").await;
-        drop(client.request(&SERVICE, "never sent").start().expect("room"));
+        drop(client.request(&SERVICE, "never sent").now().expect("room"));
         assert_eq!(client.statistics().requests, 0);
         cluster.server(0).restart().expect("its port");
         watch.until("reconnected").await;
@@ -120,7 +114,7 @@ scenarios! {
             (RequestMany::new(Duration::from_millis(300)), 4, RepliesEnd::Deadline),
         ];
         for (many, count, end) in cases {
-            let mut replies = client.request(&SERVICE, "?").many(many).expect("room");
+            let mut replies = client.request(&SERVICE, "?").many(many).now().expect("room");
             let mut received = 0;
             while soon(replies.next()).await.is_some() {
                 received += 1;
@@ -128,9 +122,9 @@ scenarios! {
             assert_eq!((received, replies.ended()), (count, Some(Ok(end))));
         }
         let nobody = subject("service.none");
-        let mut replies = client.request(&nobody, "?").many(all).expect("room");
+        let mut replies = client.request(&nobody, "?").many(all).now().expect("room");
         assert_eq!(soon(replies.next()).await, None);
-        assert_eq!(replies.ended(), Some(Err(RequestError::NoResponders)));
+        assert_eq!(replies.ended(), Some(Err(RequestError::NoResponders { subject: named(&nobody) })));
     }
 
     async fn a_lost_link_fails_what_was_written_and_keeps_what_was_not(adapter) {
@@ -139,12 +133,12 @@ scenarios! {
         watch.until("connected").await;
         // There has to be a responder.
         let mut requests = client.subscribe(&SERVICE).expect("open");
-        let written = client.request(&SERVICE, "written").start().expect("room");
+        let written = client.request(&SERVICE, "written").now().expect("room");
         message(&mut requests).await;
         cluster.server(0).crash();
         watch.until("disconnected").await;
-        assert_eq!(soon(written).await, failed(RequestError::Disconnected { written: true }));
-        let queued = client.request(&SERVICE, "queued").start().expect("room");
+        assert_eq!(soon(written).await, Err(RequestError::Disconnected { subject: named(&SERVICE), written: true }));
+        let queued = client.request(&SERVICE, "queued").now().expect("room");
         cluster.server(0).restart().expect("its port");
         let request = message(&mut requests).await;
         assert_eq!(request.payload(), b"queued");
@@ -157,7 +151,7 @@ scenarios! {
         let (client, mut watch) = adapter.start(options(&server.url()).requests_survive(true));
         watch.until("connected").await;
         let mut requests = client.subscribe(&SERVICE).expect("open");
-        let pending = client.request(&SERVICE, "?").timeout(LIMIT).start().expect("room");
+        let pending = client.request(&SERVICE, "?").timeout(LIMIT).now().expect("room");
         let request = message(&mut requests).await;
         let restarting = server.clone();
         soon(elsewhere(move || restarting.restart())).await;
@@ -170,13 +164,13 @@ scenarios! {
         let silent = Step::instead(When::Publish(1), []);
         let cluster = Model::with([Settings { script: vec![silent], ..Settings::new("n1") }]);
         let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a session");
-        let pending = client.request(&SERVICE, "?").start().expect("room");
-        let mut replies = client.request(&SERVICE, "?").many(RequestMany::new(LIMIT)).expect("room");
+        let pending = client.request(&SERVICE, "?").now().expect("room");
+        let mut replies = client.request(&SERVICE, "?").many(RequestMany::new(LIMIT)).now().expect("room");
         soon(client.close()).await;
-        assert_eq!(soon(pending).await, failed(RequestError::Closed));
+        assert_eq!(soon(pending).await, Err(RequestError::Closed { written: true }));
         while soon(replies.next()).await.is_some() {}
         assert!(replies.ended().is_some());
-        assert!(matches!(client.request(&SERVICE, "?").start(), Err(RequestStartError::Publish(_))));
+        assert!(matches!(client.request(&SERVICE, "?").now(), Err(RequestError::Closed { written: false })));
     }
 
     async fn headers_go_both_ways_and_one_member_of_a_group_answers(adapter, version) {
@@ -189,7 +183,7 @@ scenarios! {
             let _serving = adapter.spawn(async move {
                 while let Some(request) = requests.next().await {
                     let headers = request.headers().expect("a good block").expect("headers");
-                    let reply = subject(request.reply_str().expect("text").expect("a reply subject"));
+                    let reply = subject(&request.reply().expect("a reply subject"));
                     answering.publish(&reply, "").headers(&headers).await.expect("open");
                 }
             });
@@ -200,7 +194,7 @@ scenarios! {
         let mut replies = client
             .request(&SERVICE, "?")
             .headers(&headers)
-            .many(RequestMany::new(LIMIT).stall(Duration::from_millis(200)))
+            .many(RequestMany::new(LIMIT).stall(Duration::from_millis(200))).now()
             .expect("room");
         let reply = soon(replies.next()).await.expect("a reply");
         assert_eq!(reply.headers().expect("a good block").expect("headers").get("Trace"), Some(&b"7"[..]));
@@ -212,14 +206,14 @@ scenarios! {
         let server = real_server(version, ServerConfig::new());
         let client = soon(adapter.connect(options(&server.url()).echo(false))).await.expect("a server");
         let _own = client.subscribe(&SERVICE).expect("open");
-        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
+        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, Err(RequestError::NoResponders { subject: named(&SERVICE) }));
     }
 
     async fn the_inbox_begins_as_it_was_asked_to(adapter) {
         let cluster = Model::start(1);
         let options = options(&cluster.urls()).inbox_prefix(subject("_INBOX_ann"));
         let client = soon(adapter.connect(options)).await.expect("a session");
-        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, failed(RequestError::NoResponders));
+        assert_eq!(soon(client.request(&SERVICE, "?").into_future()).await, Err(RequestError::NoResponders { subject: named(&SERVICE) }));
         let logs = cluster.logs();
         let filters: Vec<&str> = logs[0].frames.iter()
             .filter_map(|frame| match &frame.op {

@@ -3,15 +3,15 @@
 use std::io;
 use std::sync::Mutex;
 
-use nats_conn_client::machine::{ConnectError, LinkEnd, Phase};
+use nats_conn_client::machine::{AttemptError, LinkEnd, Phase};
 
 use crate::scene::*;
 
 /// Why one attempt at a name failed.
-async fn failure(watch: &mut Watch) -> (Phase, ConnectError) {
+async fn failure(watch: &mut Watch) -> (Phase, AttemptError) {
     watch
         .find("connect_failed", |event| match event {
-            ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) => {
+            ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) => {
                 Some((*phase, (**error).clone()))
             }
             _ => None,
@@ -44,7 +44,7 @@ scenarios! {
             .resolver(|_, _| async { Err(io::Error::other("the registry is down")) });
         let (_client, mut watch) = adapter.start(options);
         let (phase, error) = failure(&mut watch).await;
-        let said = matches!(&error, ConnectError::Link(LinkEnd::Resolve { detail }) if &**detail == "the registry is down");
+        let said = matches!(&error, AttemptError::Link(LinkEnd::Resolve { detail }) if &**detail == "the registry is down");
         assert!(phase == Phase::Resolve && said, "{phase:?} {error:?}");
     }
 
@@ -54,7 +54,7 @@ scenarios! {
             .connect_timeout(Duration::from_millis(100))
             .resolver(|_, _| std::future::pending());
         let (client, mut watch) = adapter.start(options);
-        assert_eq!(failure(&mut watch).await, (Phase::Resolve, ConnectError::TimedOut));
+        assert_eq!(failure(&mut watch).await, (Phase::Resolve, AttemptError::TimedOut));
         watch.until("connecting").await;
         let began = Instant::now();
         soon(client.close()).await;

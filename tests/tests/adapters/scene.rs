@@ -9,8 +9,8 @@ pub(crate) use std::sync::Arc;
 pub(crate) use std::time::{Duration, Instant};
 
 pub(crate) use nats_conn_client::{
-    Client, ClientEvent, ClosedReason, ConnectFailure, DisconnectReason, EndReason, Event, Events, Message,
-    Publish, Subject, SubjectFilter, Subscription,
+    Client, ClientEvent, ClosedReason, ConnectError, ConnectionEvent, DisconnectReason, EndReason, Events,
+    Excerpt, Message, Subject, SubjectFilter, Subscription,
 };
 pub(crate) use nats_conn_tests::model_server::Settings;
 pub(crate) use nats_conn_tests::real_server::{Cluster, RealServer, ServerConfig, User, Version};
@@ -34,6 +34,11 @@ pub(crate) fn options(urls: &str) -> Options {
 #[track_caller]
 pub(crate) fn subject(text: &str) -> Subject {
     Subject::new(text).expect("a subject")
+}
+
+/// This subject as errors name it.
+pub(crate) fn named(subject: &Subject) -> Excerpt {
+    Excerpt::new(subject.as_str())
 }
 
 /// What to subscribe to.

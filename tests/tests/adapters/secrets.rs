@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use nats_conn_client::{Credentials, TlsOptions};
 use nats_conn_tests::real_server::{AccountUser, Operator, ServerTls, TestFolder, TlsFiles};
 
+use crate::captured::{all_text, capture};
 use crate::scene::*;
 
 /// Everything that any library logs, at every level.
@@ -42,6 +43,7 @@ struct Book {
 impl Book {
     fn new<const N: usize>(secrets: [&str; N]) -> Self {
         log_everything();
+        capture();
         Self {
             printed: String::new(),
             secrets: secrets.map(str::to_owned).to_vec(),
@@ -58,7 +60,7 @@ impl Book {
         let (client, mut watch) = adapter.start(right.retry_initial(true));
         watch.until("connected").await;
         let mut subscription = client.subscribe(subject("a")).expect("open");
-        soon(client.publish(&subject("a"), "x")).await.expect("open");
+        soon(client.publish("a", "x")).await.expect("open");
         self.note(&message(&mut subscription).await);
         client.force_reconnect().expect("open");
         watch.until("reconnected").await;
@@ -77,7 +79,7 @@ impl Book {
         self.note(&wrong);
         let failure = soon(adapter.connect(wrong)).await.expect_err("it is wrong");
         let _ = writeln!(self.printed, "{failure} {failure:?}");
-        if let ConnectFailure::Unreachable { failures } = &failure {
+        if let ConnectError::Unreachable { failures } = &failure {
             self.note(failures);
         }
         self.find();
@@ -85,8 +87,14 @@ impl Book {
 
     fn find(&self) {
         let logged = LOGGED.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let traced = all_text();
+        assert!(traced.contains("connected"), "the client tells tracing of it");
         for secret in &self.secrets {
-            for (place, text) in [("what was printed", &self.printed), ("the log", &*logged)] {
+            for (place, text) in [
+                ("what was printed", &self.printed),
+                ("the log", &*logged),
+                ("tracing", &traced),
+            ] {
                 let lines: Vec<&str> = text.lines().filter(|line| line.contains(secret)).collect();
                 assert!(lines.is_empty(), "{secret} in {place}: {lines:?}");
             }

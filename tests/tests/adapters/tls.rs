@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
-use nats_conn_client::machine::{AttemptFailure, ConnectError, LinkEnd, Phase};
+use nats_conn_client::machine::{AttemptError, AttemptFailure, LinkEnd, Phase};
 use nats_conn_client::{ServerUrl, TlsOptions, rustls};
 use nats_conn_tests::real_server::{ServerTls, TlsFiles};
 
@@ -25,7 +25,7 @@ async fn is_accepted(adapter: Adapter, options: Options) {
 /// Why the one attempt with one server failed.
 async fn refusal(adapter: Adapter, options: Options) -> AttemptFailure {
     match soon(adapter.connect(options)).await {
-        Err(ConnectFailure::Unreachable { failures }) => {
+        Err(ConnectError::Unreachable { failures }) => {
             assert_eq!(failures.len(), 1, "{failures:?}");
             failures[0].clone()
         }
@@ -38,7 +38,7 @@ async fn mistrust(adapter: Adapter, options: Options) -> String {
     let failure = refusal(adapter, options).await;
     assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
     match failure.error {
-        ConnectError::Tls { detail } | ConnectError::Link(LinkEnd::Tls { detail }) => detail.into(),
+        AttemptError::Tls { detail } | AttemptError::Link(LinkEnd::Tls { detail }) => detail.into(),
         other => panic!("{other:?}"),
     }
 }
@@ -93,7 +93,7 @@ scenarios! {
         let by_option = options(&server.url()).tls(trusting(&files.ca)).tls_required(true);
         for options in [by_url, by_option] {
             let failure = refusal(adapter, options).await;
-            assert_eq!((failure.phase, failure.error), (Phase::Tls, ConnectError::TlsNotOffered));
+            assert_eq!((failure.phase, failure.error), (Phase::Tls, AttemptError::TlsNotOffered));
         }
     }
 
@@ -164,7 +164,7 @@ scenarios! {
             for _ in 0..5 {
                 let options = options(&server.tls_url()).tls(trusting(&files.ca)).tls_first(tls_first);
                 let failure = refusal(adapter, options).await;
-                assert_eq!((failure.phase, &failure.error), (Phase::Tls, &ConnectError::ClosedAfterTls));
+                assert_eq!((failure.phase, &failure.error), (Phase::Tls, &AttemptError::ClosedAfterTls));
                 assert_eq!(
                     failure.error.to_string(),
                     "the peer closed right after the TLS handshake: does it want a client certificate?"
@@ -286,7 +286,7 @@ scenarios! {
         });
         let (client, mut watch) = adapter.start(options(&server.tls_url()).tls(tls).retry_initial(true));
         for expected in ["failed: the vault is sealed", "panicked: the vault is on fire", ""] {
-            let ClientEvent::Connection(Event::ConnectFailed { phase, error, .. }) = watch.until("connect_failed").await else {
+            let ClientEvent::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) = watch.until("connect_failed").await else {
                 unreachable!()
             };
             assert_eq!(phase, Phase::Tls);
@@ -308,7 +308,7 @@ scenarios! {
         for list in [[plain.clone(), with_tls.clone()], [with_tls.clone(), plain.clone()]] {
             let list = list.join(",");
             let (client, mut watch) = adapter.start(options(&list).tls(trusting(&files.ca)));
-            let ClientEvent::Connection(Event::ServerTlsRaised { server: raised }) = watch.until("tls_raised").await else {
+            let ClientEvent::Connection(ConnectionEvent::ServerTlsRaised { server: raised }) = watch.until("tls_raised").await else {
                 unreachable!()
             };
             assert_eq!(raised.to_string(), with_tls);
@@ -349,7 +349,7 @@ scenarios! {
             is_accepted(adapter, options(&server.tls_url()).tls(trusting(&files.ca)).tls_first(true)).await;
             let waiting = options(&server.tls_url()).tls(trusting(&files.ca));
             let failure = refusal(adapter, waiting.connect_timeout(Duration::from_secs(1))).await;
-            assert_eq!((failure.phase, failure.error), (Phase::Info, ConnectError::TimedOut));
+            assert_eq!((failure.phase, failure.error), (Phase::Info, AttemptError::TimedOut));
         }
     }
 

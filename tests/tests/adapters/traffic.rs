@@ -136,10 +136,10 @@ impl Book {
     fn take_events(&mut self) {
         while let Some(event) = self.events.try_next() {
             match event {
-                ClientEvent::Connection(Event::Disconnected { unconfirmed, .. }) => {
+                ClientEvent::Connection(ConnectionEvent::Disconnected { unconfirmed, .. }) => {
                     self.unconfirmed.push(unconfirmed)
                 }
-                ClientEvent::Connection(Event::PublishDropped { publishes, .. }) => {
+                ClientEvent::Connection(ConnectionEvent::PublishDropped { publishes, .. }) => {
                     self.unconfirmed.push(publishes)
                 }
                 ClientEvent::Missed { .. } => panic!("{event:?}"),

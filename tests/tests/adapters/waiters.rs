@@ -27,7 +27,7 @@ impl Waiter {
     fn is_clogged(self) -> bool {
         matches!(
             self,
-            Publish | PublishUnlessOff | PublishLarge | Respond | RequestQueued | Close
+            Publish | PublishUnlessOff | PublishLarge | Respond | RequestQueued | RequestForRoom | Close
         )
     }
 
@@ -80,7 +80,7 @@ struct Cell {
     /// Where a separate runtime waits for its end.
     runtime: Option<Arc<AtomicBool>>,
     /// What tasks of a broken executor wait for.
-    watched: Option<(Events, nats_conn_client::driver::Closed)>,
+    watched: Option<(Events, nats_conn_client::Closing)>,
     outcome: Task<String>,
     /// How it was settled.
     settled: Option<String>,
@@ -227,10 +227,8 @@ impl Cell {
             DriverPanicked => {
                 let broken = Waker::from(Arc::new(Broken));
                 let cx = &mut Context::from_waker(&broken);
-                let (mut events, mut closed) = (
-                    client.events(),
-                    nats_conn_client::driver::Closed::new(client.shared()),
-                );
+                let (mut events, mut closed) =
+                    (client.events(), nats_conn_client::Closing::new(client.shared()));
                 assert!(events.poll_event(cx).is_pending() && Pin::new(&mut closed).poll(cx).is_pending());
                 // A connection that drains or closes cannot be forced: it learns something that makes an event.
                 if client.force_reconnect().is_err() {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-use nats_conn_client::{Delivery, PublishError, PublishFailure, RequestError, RequestFailure, WhenFull};
+use nats_conn_client::{Delivery, PublishError, RequestError, WhenFull};
 
 use crate::scene::*;
 
@@ -101,12 +101,12 @@ fn expected(when_full: WhenFull, change: Change) -> Option<&'static str> {
     }
 }
 
-fn code(failure: &PublishFailure) -> &'static str {
+fn code(failure: &PublishError) -> &'static str {
     match failure {
-        PublishFailure::Refused(PublishError::NotConnected) => "not_connected",
-        PublishFailure::Refused(PublishError::Closed) => "closed",
-        PublishFailure::Refused(PublishError::Draining) => "draining",
-        PublishFailure::TimedOut(_) => "timed_out",
+        PublishError::NotConnected => "not_connected",
+        PublishError::Closed => "closed",
+        PublishError::Draining => "draining",
+        PublishError::TimedOut { .. } => "timed_out",
         _ => "another",
     }
 }
@@ -143,15 +143,15 @@ scenarios! {
         let (client, mut watch) = adapter.start(options(&deaf.address).close_timeout(LIMIT).send_buffer(64 << 20));
         watch.until("connected").await;
         soon(client.publish(&SUBJECT, vec![b'x'; 32 << 20])).await.expect("room");
-        soon(client.publish(&Subject::from_static("wait.last"), "y")).await.expect("nothing is queued");
+        soon(client.publish("wait.last", "y")).await.expect("nothing is queued");
         let asking = adapter.spawn({
             let client = client.clone();
-            async move { client.request(&Subject::from_static("wait.ask"), "?").await.map(drop) }
+            async move { client.request("wait.ask", "?").await.map(drop) }
         });
         until(|| client.statistics().requests == 1).await;
         let closing = client.close();
         let failure = soon(asking).await.expect_err("nobody answers");
-        assert_eq!(failure, RequestFailure::Failed(RequestError::Closed));
+        assert_eq!(failure, RequestError::Closed { written: true });
         assert!(!elsewhere(move || deaf.receives(b"PUB wait.ask")).await);
         assert_eq!(soon(closing).await, ClosedReason::Requested);
     }
@@ -164,7 +164,7 @@ scenarios! {
         watch.until("connected").await;
         for _ in 0..50 {
             let failure = soon(client.request(&SUBJECT, "?").into_future()).await.expect_err("it is refused");
-            assert_eq!(failure, RequestFailure::Failed(RequestError::Refused));
+            assert_eq!(failure, RequestError::Refused { subject: named(&SUBJECT) });
         }
         soon(client.close()).await;
         watch.until("closed").await;
@@ -208,7 +208,7 @@ scenarios! {
                     LinkLost => deaf.cut(),
                     ForcedReconnect => client.force_reconnect().expect("open"),
                     NewPool => client.set_servers(client.servers().iter().map(|server| server.server.url().clone()).collect()).expect("open"),
-                    Drain => drop(client.drain().expect("open")),
+                    Drain => drop(client.drain()),
                     Close => drop(client.close()),
                     TimeIsUp => {}
                 }

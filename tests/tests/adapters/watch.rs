@@ -1,6 +1,6 @@
 //! The events of one connection, as a scenario watches them.
 
-use nats_conn_client::{ClientEvent, ClosedReason, DisconnectReason, Event, Events};
+use nats_conn_client::{ClientEvent, ClosedReason, ConnectionEvent, DisconnectReason, Events};
 use nats_conn_tests::grammar::Grammar;
 use nats_conn_tests::story;
 
@@ -67,7 +67,7 @@ impl Watch {
     /// Waits for the end of a session, and returns why it ended.
     pub(crate) async fn disconnected(&mut self) -> DisconnectReason {
         self.find("disconnected", |event| match event {
-            ClientEvent::Connection(Event::Disconnected { reason, .. }) => Some((**reason).clone()),
+            ClientEvent::Connection(ConnectionEvent::Disconnected { reason, .. }) => Some((**reason).clone()),
             _ => None,
         })
         .await
@@ -76,9 +76,9 @@ impl Watch {
     /// Waits for a session, and returns the host and port of its server.
     pub(crate) async fn session(&mut self) -> String {
         self.find("session", |event| match event {
-            ClientEvent::Connection(Event::Connected(session) | Event::Reconnected(session)) => {
-                Some(session.server.to_string())
-            }
+            ClientEvent::Connection(
+                ConnectionEvent::Connected(session) | ConnectionEvent::Reconnected(session),
+            ) => Some(session.server.to_string()),
             _ => None,
         })
         .await
@@ -88,7 +88,7 @@ impl Watch {
     pub(crate) async fn closed(&mut self) -> ClosedReason {
         let reason = self
             .find("closed", |event| match event {
-                ClientEvent::Connection(Event::Closed { reason }) => Some(reason.clone()),
+                ClientEvent::Connection(ConnectionEvent::Closed { reason }) => Some(reason.clone()),
                 _ => None,
             })
             .await;
@@ -126,7 +126,7 @@ impl Watch {
     fn note(&mut self, event: &ClientEvent) {
         self.seen.push(event.clone());
         if let ClientEvent::Connection(event) = event
-            && let Err(error) = self.grammar.event(event)
+            && let Err(error) = self.grammar.event(&event.clone().into())
         {
             panic!("{error}: {}", self.story());
         }
@@ -141,7 +141,7 @@ impl Watch {
 /// The name of an event, in snake case.
 pub(crate) fn name_of(event: &ClientEvent) -> &'static str {
     match event {
-        ClientEvent::Connection(event) => story::name(event),
+        ClientEvent::Connection(event) => story::connection_name(event),
         ClientEvent::SlowConsumer { .. } => "slow_consumer",
         ClientEvent::Missed { .. } => "missed",
         ClientEvent::DriverFailed { .. } => "driver_failed",

@@ -1,7 +1,8 @@
 //! The other examples of every adapter as processes of their own: documentation that is copied. Whatever is wrong with
 //! their arguments or with their server, they end, and report why in one readable line.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -203,7 +204,7 @@ consoles! {
         server.expel("User Authentication Expired");
         for reader in readers {
             let ended = reader.end();
-            ended.failed("the connection is closed: auth");
+            ended.failed("the connection is closed: every server was removed for its authentication errors");
         }
     }
 
@@ -221,7 +222,8 @@ consoles! {
         }
         for (example, arguments) in ALL {
             if !arguments.is_empty() {
-                Running::start(adapter, example, &[]).end().failed(&format!("usage: {example}"));
+                let bare = Running::start(adapter, example, &[]).end();
+                assert!(bare.status == Some(2) && bare.errors.starts_with(&format!("usage: {example} ")), "{}", bare.errors);
                 let bad: Vec<&str> = arguments.iter().map(|word| word.strip_suffix("a").map_or(*word, |_| "ex..a")).collect();
                 let cluster = cluster(Settings::new("n1"));
                 run(adapter, (example, &bad), &cluster.server(0).url()).end().failed("empty token at byte 3");
@@ -255,4 +257,59 @@ consoles! {
             running.into_iter().for_each(|running| running.end().failed(why));
         }
     }
+}
+
+/// Asks a program that answers HTTP: the status line, and what follows the head.
+fn ask(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.lines().next().unwrap_or_default().into(), body.into())
+}
+
+/// An example that answers HTTP, and where.
+fn serving(example: &str, url: &str) -> (Running, String) {
+    let running = Running::start(Adapter::Tokio, example, &[url, "127.0.0.1:0"]);
+    let line = running.lines.recv_timeout(LIMIT).expect("its first line");
+    let address = line.trim_start_matches("http://").split('/').next();
+    let address = address.expect("an address").to_owned();
+    (running, address)
+}
+
+fn ends_when_asked_to(mut running: Running) {
+    running.ask_to_end(Adapter::Tokio);
+    running.end().went_well();
+}
+
+#[test]
+fn the_example_metrics_answers_a_scrape() {
+    let cluster = cluster(Settings::new("n1"));
+    let (running, address) = serving("metrics", &cluster.server(0).url());
+    let page = || ask(&address, "/metrics");
+    until(|| {
+        page()
+            .1
+            .contains("\nnats_client_connected{connection=\"example\"} 1\n")
+    });
+    assert_eq!(page().0, "HTTP/1.1 200 OK");
+    assert_eq!(ask(&address, "/").0, "HTTP/1.1 404 Not Found");
+    ends_when_asked_to(running);
+}
+
+#[test]
+fn the_example_health_is_live_without_a_server_and_ready_with_one() {
+    let cluster = cluster(Settings::new("n1"));
+    let (running, address) = serving("health", &cluster.server(0).url());
+    let is_fine = |path: &str| ask(&address, path).0 == "HTTP/1.1 200 OK";
+    until(|| is_fine("/readyz"));
+    assert!(ask(&address, "/readyz").1.starts_with("connected to "));
+    cluster.server(0).crash();
+    until(|| !is_fine("/readyz"));
+    assert!(is_fine("/healthz"), "a restart would not help");
+    cluster.server(0).restart().expect("its port is free");
+    until(|| is_fine("/readyz"));
+    ends_when_asked_to(running);
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{ConfigError, Connection, Delivery, DropReason, Event, Timestamp, WhenFull};
+use nats_conn_sm::{
+    ConfigError, Connection, ConnectionEvent, Delivery, DropReason, Event, Timestamp, WhenFull,
+};
 use nats_conn_tests::by_hand::START;
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::{Scenario, url};
@@ -232,10 +234,12 @@ fn at_least_once_what_was_written_is_unconfirmed_and_not_dropped_where_no_link_f
         assert_eq!(dropped(&reported), [(DropReason::Closed, vec![4..=4])]);
         let settles_some = reported
             .iter()
-            .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if !unconfirmed.is_empty()));
+            .any(|event| matches!(event, Event::Connection(ConnectionEvent::Disconnected { unconfirmed, .. }) if !unconfirmed.is_empty()));
         assert!(settles_some);
         let unconfirmed = reported.iter().find_map(|event| match event {
-            Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
+            Event::Connection(ConnectionEvent::Disconnected { unconfirmed, .. }) => {
+                Some(unconfirmed.iter().collect::<Vec<_>>())
+            }
             _ => None,
         });
         assert_eq!(unconfirmed, Some(vec![1..=3]));

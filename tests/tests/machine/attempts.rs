@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{AuthError, ClosedReason, ConnectError, Credentials, Event, LinkEnd, Phase};
+use nats_conn_sm::{
+    AttemptError, AuthError, ClosedReason, ConnectionEvent, Credentials, Event, LinkEnd, Phase,
+};
 use nats_conn_tests::model_server::{Auth, Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::{Dial, World};
@@ -23,9 +25,9 @@ pub(super) fn greeting_with(reactions: impl Into<Vec<Reaction>>) -> Scenario {
 }
 
 /// The first failed attempt: its phase and its error, and when it failed after the start.
-pub(super) fn first_failure(world: &mut World) -> (Phase, ConnectError, Duration) {
+pub(super) fn first_failure(world: &mut World) -> (Phase, AttemptError, Duration) {
     let (at, event) = world.wait("connect_failed");
-    let Event::ConnectFailed { phase, error, .. } = event else {
+    let Event::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) = event else {
         panic!("{event:?}")
     };
     (
@@ -44,7 +46,7 @@ fn one_deadline_over_all_phases_is_counted_from_the_dial() {
         .begin();
     assert_eq!(
         first_failure(&mut world),
-        (Phase::Info, ConnectError::TimedOut, 5 * SECOND)
+        (Phase::Info, AttemptError::TimedOut, 5 * SECOND)
     );
     world.wait("closed");
 }
@@ -58,7 +60,7 @@ fn a_pong_that_never_comes_is_a_timeout_of_the_phase_connect() {
         .begin();
     assert_eq!(
         first_failure(&mut world),
-        (Phase::Connect, ConnectError::TimedOut, 5 * SECOND)
+        (Phase::Connect, AttemptError::TimedOut, 5 * SECOND)
     );
 }
 
@@ -71,7 +73,7 @@ fn a_dial_that_never_ends_is_a_timeout_of_the_phase_dial_and_the_time_can_be_set
         .begin();
     assert_eq!(
         first_failure(&mut world),
-        (Phase::Dial, ConnectError::TimedOut, Duration::from_millis(300))
+        (Phase::Dial, AttemptError::TimedOut, Duration::from_millis(300))
     );
 }
 
@@ -118,7 +120,7 @@ fn each_failure_of_the_driver_is_reported_with_its_phase_and_cause() {
             .begin();
         let (seen, error, _) = first_failure(&mut world);
         assert_eq!((seen, error.code()), (phase, code));
-        assert_eq!(error, ConnectError::Link(end));
+        assert_eq!(error, AttemptError::Link(end));
     }
 }
 
@@ -150,9 +152,9 @@ fn the_initial_connect_tries_every_server_once_without_waits_and_reports_the_err
         .route(2, |route| route.dial = refused())
         .begin();
     let (_, event) = world.wait("closed");
-    let Event::Closed {
+    let Event::Connection(ConnectionEvent::Closed {
         reason: ClosedReason::ConnectFailed { failures },
-    } = event
+    }) = event
     else {
         panic!("{event:?}")
     };
@@ -280,7 +282,7 @@ fn answers_about_a_link_that_is_gone_are_ignored() {
     let old = world.pipe().link;
     world.wait_for(
         "second dial",
-        |event| matches!(event, Event::Connecting { link, .. } if *link != old),
+        |event| matches!(event, Event::Connection(ConnectionEvent::Connecting { link, .. }) if *link != old),
     );
     world.client.handle_connected(world.now(), old);
     world.client.handle_tls(world.now(), old, 0);

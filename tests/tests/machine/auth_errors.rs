@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Event, LinkEnd, RemovalReason};
+use nats_conn_sm::{ConnectionEvent, Event, LinkEnd, RemovalReason};
 use nats_conn_tests::model_server::{Auth, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::Dial;
@@ -21,10 +21,10 @@ fn the_same_authentication_error_twice_over_ten_seconds_takes_the_server_out() {
     let (at, event) = world.wait("server_removed");
     assert!(matches!(
         event,
-        Event::ServerRemoved {
+        Event::Connection(ConnectionEvent::ServerRemoved {
             reason: RemovalReason::Auth,
             ..
-        }
+        })
     ));
     assert!(at.since(first) >= 10 * SECOND, "{:?}", at.since(first));
     world.wait("closed");

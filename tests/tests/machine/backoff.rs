@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Event, LinkEnd, WaitReason};
+use nats_conn_sm::{ConnectionEvent, Event, LinkEnd, WaitReason};
 use nats_conn_tests::model_server::{Reaction, Step, Tls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Dial, World};
@@ -14,7 +14,7 @@ fn delays(world: &World) -> Vec<Duration> {
     let waits = world.all("backoff_wait").into_iter();
     waits
         .map(|(at, event)| match event {
-            Event::BackoffWait { delay, until, .. } => {
+            Event::Connection(ConnectionEvent::BackoffWait { delay, until, .. }) => {
                 assert_eq!(until, at + delay);
                 delay
             }
@@ -67,10 +67,10 @@ fn a_link_that_lived_shorter_than_min_stable_counts_as_a_failed_round_but_not_fo
         assert!(
             matches!(
                 event,
-                Event::BackoffWait {
+                Event::Connection(ConnectionEvent::BackoffWait {
                     reason: WaitReason::Flapping { .. },
                     ..
-                }
+                })
             ),
             "{event:?}"
         );
@@ -200,7 +200,7 @@ fn a_stable_link_sets_the_rounds_back_to_zero() {
     assert_eq!(world.wait("connecting").0, lost);
     let (_, event) = world.wait("backoff_wait");
     assert!(
-        matches!(event, Event::BackoffWait { delay, .. } if delay <= Duration::from_millis(200)),
+        matches!(event, Event::Connection(ConnectionEvent::BackoffWait { delay, .. }) if delay <= Duration::from_millis(200)),
         "{event:?}"
     );
 }
@@ -240,13 +240,13 @@ fn a_wait_is_reported_with_its_server_its_length_and_the_number_of_the_attempt()
     world.crash(0);
     for number in 2..5 {
         let (at, event) = world.wait("backoff_wait");
-        let Event::BackoffWait {
+        let Event::Connection(ConnectionEvent::BackoffWait {
             server,
             attempt,
             delay,
             until,
             reason,
-        } = event
+        }) = event
         else {
             panic!("{event:?}")
         };
@@ -254,7 +254,9 @@ fn a_wait_is_reported_with_its_server_its_length_and_the_number_of_the_attempt()
         assert_eq!(reason, WaitReason::RoundFailed { rounds: number - 1 });
         let (dialled, event) = world.wait("connecting");
         assert_eq!(dialled, until);
-        assert!(matches!(event, Event::Connecting { attempt, .. } if attempt == number));
+        assert!(
+            matches!(event, Event::Connection(ConnectionEvent::Connecting { attempt, .. }) if attempt == number)
+        );
     }
 }
 
@@ -316,7 +318,7 @@ fn jitter_is_up_to_a_second_where_the_server_demanded_tls_too_or_the_settings_do
                 world.crash(0);
             }
             let (_, event) = world.wait("backoff_wait");
-            let Event::BackoffWait { delay, .. } = event else {
+            let Event::Connection(ConnectionEvent::BackoffWait { delay, .. }) = event else {
                 panic!("{event:?}")
             };
             assert!(delay <= Duration::from_millis(1_100), "{delay:?}");

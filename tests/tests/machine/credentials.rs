@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, AuthError, CleartextPolicy, ConnectError, Credentials, Phase};
+use nats_conn_sm::{Action, AttemptError, AuthError, CleartextPolicy, Credentials, Phase};
 use nats_conn_tests::model_server::{Auth, Reaction, Step, Tls, When};
 use nats_conn_tests::scenario::Scenario;
 use serde_json::json;
@@ -66,11 +66,11 @@ fn credentials_that_cannot_be_obtained_fail_the_attempt_in_auth_and_the_next_con
         .answers
         .push_back((Some(Duration::ZERO), Err(AuthError::NoNonce)));
     let (phase, error, _) = first_failure(&mut world);
-    assert_eq!((phase, error), (Phase::Auth, ConnectError::Auth(unusable)));
+    assert_eq!((phase, error), (Phase::Auth, AttemptError::Auth(unusable)));
     let (phase, error, _) = first_failure(&mut world);
     assert_eq!(
         (phase, error),
-        (Phase::Auth, ConnectError::Auth(AuthError::NoNonce))
+        (Phase::Auth, AttemptError::Auth(AuthError::NoNonce))
     );
     world.wait("connected");
 }
@@ -95,7 +95,7 @@ fn a_late_answer_about_credentials_is_ignored_and_the_attempt_has_timed_out_in_a
         .push_back((Some(SECOND), Ok(Credentials::token("in time"))));
     assert_eq!(
         first_failure(&mut world),
-        (Phase::Auth, ConnectError::TimedOut, 5 * SECOND)
+        (Phase::Auth, AttemptError::TimedOut, 5 * SECOND)
     );
     world.wait("connected");
     assert_eq!(
@@ -146,7 +146,7 @@ fn an_authentication_timeout_says_how_long_our_answer_took() {
         .answers
         .push_back((Some(Duration::from_millis(2_100)), answer));
     let (phase, error, _) = first_failure(&mut world);
-    let ConnectError::AuthenticationTimeout { answered, after, .. } = &error else {
+    let AttemptError::AuthenticationTimeout { answered, after, .. } = &error else {
         panic!("{error:?}")
     };
     assert_eq!((*answered, *after), (true, Duration::from_millis(2_100)));
@@ -255,7 +255,7 @@ fn a_password_in_clear_text_is_warned_about_once_per_server_allowed_or_refused()
     let (phase, error, _) = first_failure(&mut world);
     assert_eq!(
         (phase, &error),
-        (Phase::Auth, &ConnectError::CleartextCredentials)
+        (Phase::Auth, &AttemptError::CleartextCredentials)
     );
     assert!(error.to_string().contains("cleartext_credentials"));
     assert_eq!(world.log().bytes, 0);

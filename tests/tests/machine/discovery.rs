@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, Event, LinkEnd};
+use nats_conn_sm::{Action, ConnectionEvent, Event, LinkEnd};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Auth, Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::Scenario;
@@ -208,7 +208,8 @@ fn a_server_that_was_learned_and_removed_between_sessions_is_not_reported() {
     world.wait("connected");
     world.run_for(SECOND);
     let reported = world.all("discovered_servers");
-    let [(_, Event::DiscoveredServers { added, removed })] = &reported[..] else {
+    let [(_, Event::Connection(ConnectionEvent::DiscoveredServers { added, removed }))] = &reported[..]
+    else {
         panic!("{:?}", world.story())
     };
     assert_eq!((added.len(), removed.len()), (1, 0));
@@ -239,7 +240,7 @@ fn an_unusable_announced_url_is_reported_without_its_userinfo() {
         "{:?}",
         reported
             .iter()
-            .find(|event| matches!(event, Event::ServerSkipped { .. }))
+            .find(|event| matches!(event, Event::Connection(ConnectionEvent::ServerSkipped { .. })))
     );
     assert!(
         reported.contains("[redacted]@n3.test") && !reported.contains("hunter2"),

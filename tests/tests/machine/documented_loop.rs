@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::BytesMut;
 use nats_conn_sm::recording::{Input, Recording};
 use nats_conn_sm::{
-    Action, AuthError, CleartextPolicy, ClosedReason, Config, Connection, Credentials, Delivery, Event,
-    LameDuckPolicy, LinkEnd, Publish, RecordingOptions, RequestError, Server, Timestamp, WhenFull,
+    Action, AuthError, CleartextPolicy, ClosedReason, Config, Connection, ConnectionEvent, Credentials,
+    Delivery, Event, LameDuckPolicy, LinkEnd, Publish, RecordingOptions, RequestError, Server, Timestamp,
+    WhenFull,
 };
 use nats_conn_tests::golden;
 use nats_conn_tests::model_server::{Auth, Cluster, Ending, PeerId, Reaction, Settings, Tls};
@@ -279,7 +280,7 @@ fn the_loop_of_the_documentation_sleeps_over_no_deadline() {
     assert_eq!(at(timed_out), Some(3 * SECOND));
     // Two keep-alives unanswered, and the third due: the loop does not sleep past that verdict either.
     assert_eq!(
-        at(|event| matches!(event, Event::Disconnected { .. })),
+        at(|event| matches!(event, Event::Connection(ConnectionEvent::Disconnected { .. }))),
         Some(360 * SECOND)
     );
 }
@@ -360,13 +361,18 @@ impl Life {
 
     fn reason(&self) -> &'static str {
         match self.reported.last() {
-            Some((_, Event::Closed { reason })) => ClosedReason::code(reason),
+            Some((_, Event::Connection(ConnectionEvent::Closed { reason }))) => ClosedReason::code(reason),
             _ => "still open",
         }
     }
 
     fn sessions(&self) -> usize {
-        let begins = |event: &Event| matches!(event, Event::Connected(_) | Event::Reconnected(_));
+        let begins = |event: &Event| {
+            matches!(
+                event,
+                Event::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_))
+            )
+        };
         self.reported.iter().filter(|(_, event)| begins(event)).count()
     }
 
@@ -441,7 +447,7 @@ impl Outside for Life {
     fn event(&mut self, connection: &mut Connection, event: Event) {
         self.reported.push((Life::now(self), event.clone()));
         match event {
-            Event::Connected(_) | Event::Reconnected(_) => {
+            Event::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_)) => {
                 connection.publish(Publish::new(&OURS, "hello")).expect("room");
                 connection.flush(Life::now(self)).expect("up");
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Event, LinkEnd, Publish, WhenFull};
+use nats_conn_sm::{ConnectionEvent, Event, LinkEnd, Publish, WhenFull};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::Op;
 use nats_proto::Subject;
@@ -83,7 +83,9 @@ fn a_drain_without_a_link_ends_when_its_last_request_is_over() {
     assert_eq!(hand.client.publish_fates().queued, 0);
     let reported = hand.events(START);
     assert!(
-        reported.iter().any(|event| matches!(event, Event::Closed { .. })),
+        reported
+            .iter()
+            .any(|event| matches!(event, Event::Connection(ConnectionEvent::Closed { .. }))),
         "no link and nothing queued: {reported:?}; {}",
         hand.client.why(START)
     );

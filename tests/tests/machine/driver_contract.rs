@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ConnectError, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf};
+use nats_conn_sm::{
+    Action, AttemptError, ConnectionEvent, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf,
+};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::Subject;
 
@@ -82,7 +84,9 @@ fn an_error_after_info_has_the_same_phase_whether_the_end_of_the_link_was_report
                 .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
             reported.extend(hand.events(START));
             let failed = reported.into_iter().find_map(|event| match event {
-                Event::ConnectFailed { phase, error, .. } => Some((phase, *error)),
+                Event::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) => {
+                    Some((phase, *error))
+                }
                 _ => None,
             });
             let known = hand.client.servers();
@@ -90,7 +94,7 @@ fn an_error_after_info_has_the_same_phase_whether_the_end_of_the_link_was_report
         });
         assert_eq!(reported[0], reported[1], "{text}");
         let ((phase, error), servers) = &reported[0];
-        assert!(matches!(error, ConnectError::Server(_)));
+        assert!(matches!(error, AttemptError::Server(_)));
         let expected = if text.starts_with('A') {
             Phase::Auth
         } else {
@@ -109,7 +113,10 @@ fn a_link_whose_end_was_reported_is_never_asked_to_disconnect_even_after_the_end
     hand.client
         .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
     assert_eq!(hand.client.poll_action(), None);
-    assert!(matches!(hand.events(START).last(), Some(Event::Closed { .. })));
+    assert!(matches!(
+        hand.events(START).last(),
+        Some(Event::Connection(ConnectionEvent::Closed { .. }))
+    ));
 }
 
 // behaviour: 1.4

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{DisconnectReason, Event};
+use nats_conn_sm::{ConnectionEvent, DisconnectReason, Event};
 use nats_conn_tests::model_server::Reaction;
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
@@ -18,7 +18,7 @@ fn connected() -> World {
 
 fn reason(world: &mut World) -> DisconnectReason {
     let (_, event) = world.wait("disconnected");
-    let Event::Disconnected { reason, .. } = event else {
+    let Event::Connection(ConnectionEvent::Disconnected { reason, .. }) = event else {
         panic!("{event:?}")
     };
     *reason
@@ -46,7 +46,9 @@ fn no_error_closes_the_connection_by_itself_and_each_is_reported_with_its_kind_a
         .all("server_error")
         .into_iter()
         .map(|(_, event)| match event {
-            Event::ServerError { error } => (error.text().to_owned(), error.code()),
+            Event::Connection(ConnectionEvent::ServerError { error }) => {
+                (error.text().to_owned(), error.code())
+            }
             other => panic!("{other:?}"),
         })
         .collect();
@@ -277,7 +279,7 @@ fn what_another_client_puts_into_a_message_never_costs_the_link() {
     let Event::Message { message, .. } = &messages[10].1 else {
         panic!()
     };
-    assert!(message.subject_str().is_err() && message.subject().ends_with(b"\xff\xfe"));
+    assert!(message.subject().to_str().is_err() && message.subject_bytes().ends_with(b"\xff\xfe"));
 }
 
 // behaviour: 12.4, 12.3

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, Event, LinkEnd};
+use nats_conn_sm::{Action, ConnectionEvent, Event, LinkEnd};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
@@ -125,7 +125,7 @@ fn a_forced_reconnect_while_a_failed_attempt_is_being_closed_dials_at_once() {
     assert!(
         failed
             .iter()
-            .any(|event| matches!(event, Event::ConnectFailed { .. }))
+            .any(|event| matches!(event, Event::Connection(ConnectionEvent::ConnectFailed { .. })))
     );
     hand.client.force_reconnect(START).expect("open");
     let link = hand.rx.link();
@@ -133,7 +133,10 @@ fn a_forced_reconnect_while_a_failed_attempt_is_being_closed_dials_at_once() {
         .handle_link_closed(START, link, LinkEnd::Requested, &mut hand.tx);
     let reported = hand.events(START);
     assert!(
-        matches!(reported[..], [Event::Connecting { attempt: 2, .. }]),
+        matches!(
+            reported[..],
+            [Event::Connection(ConnectionEvent::Connecting { attempt: 2, .. })]
+        ),
         "{reported:?}"
     );
 }
@@ -152,7 +155,7 @@ fn a_forced_reconnect_while_a_short_link_is_ending_skips_the_backoff() {
         let reported = hand.events(START);
         let waits = reported
             .iter()
-            .any(|event| matches!(event, Event::BackoffWait { .. }));
+            .any(|event| matches!(event, Event::Connection(ConnectionEvent::BackoffWait { .. })));
         assert_eq!(waits, !force, "{reported:?}");
     }
 }
@@ -178,7 +181,7 @@ fn a_forced_reconnect_while_a_link_is_closed_for_a_protocol_error_skips_the_back
         reported.extend(hand.events(START));
         let waits = reported
             .iter()
-            .any(|event| matches!(event, Event::BackoffWait { .. }));
+            .any(|event| matches!(event, Event::Connection(ConnectionEvent::BackoffWait { .. })));
         assert_eq!(waits, !force, "{reported:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{ConnectError, Phase, PublishError};
+use nats_conn_sm::{AttemptError, Phase, PublishError};
 use nats_conn_tests::model_server::{Reaction, Settings, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use serde_json::{Value, json};
@@ -179,7 +179,7 @@ fn a_later_info_is_merged_and_the_nonce_and_what_was_negotiated_stay() {
 fn an_error_in_place_of_info_is_reported_by_its_text() {
     let mut world = greeting_with([Reaction::error("maximum connections exceeded"), Reaction::Close]).begin();
     let (phase, error, _) = first_failure(&mut world);
-    let ConnectError::Server(error) = error else {
+    let AttemptError::Server(error) = error else {
         panic!("{error:?}")
     };
     assert_eq!(
@@ -203,7 +203,7 @@ fn anything_else_in_place_of_info_does_not_look_like_a_nats_server() {
         let (phase, error, _) = first_failure(&mut world);
         assert_eq!(phase, Phase::Info, "{greeting:?}");
         assert_eq!(
-            matches!(error, ConnectError::Protocol(_)),
+            matches!(error, AttemptError::Protocol(_)),
             protocol,
             "{greeting:?}: {error:?}"
         );
@@ -230,7 +230,7 @@ fn an_error_before_the_pong_fails_the_attempt_with_a_typed_error_and_its_phase()
             .server(0, |server| server.script = vec![step])
             .begin();
         let (seen, error, _) = first_failure(&mut world);
-        let ConnectError::Server(error) = error else {
+        let AttemptError::Server(error) = error else {
             panic!("{error:?}")
         };
         assert_eq!((seen, error.text()), (phase, text));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::Event;
+use nats_conn_sm::{ConnectionEvent, Event};
 use nats_conn_tests::model_server::{Reaction, Step, Urls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
@@ -204,7 +204,9 @@ fn a_lame_duck_that_closes_without_an_announcement_is_an_ordinary_disconnect() {
     let mut world = cluster(2);
     world.reaction(Reaction::Close);
     let (_, event) = world.wait("disconnected");
-    assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "eof"));
+    assert!(
+        matches!(event, Event::Connection(ConnectionEvent::Disconnected { reason, .. }) if reason.code() == "eof")
+    );
     world.wait("reconnected");
     assert_eq!(world.count("lame_duck"), 0);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Config, Event, LameDuckPolicy, Publish};
+use nats_conn_sm::{Config, ConnectionEvent, Event, LameDuckPolicy, Publish};
 use nats_conn_tests::by_hand::{ByHand, START, after};
 use nats_conn_tests::model_server::{Op, Urls};
 use nats_conn_tests::scenario::{Scenario, url};
@@ -37,7 +37,9 @@ fn move_leaves_for_another_server_within_ten_seconds_and_loses_nothing() {
             assert!(published < 2_000, "it moves");
         }
         let (left, event) = world.wait("disconnected");
-        assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "lame_duck"));
+        assert!(
+            matches!(event, Event::Connection(ConnectionEvent::Disconnected { reason, .. }) if reason.code() == "lame_duck")
+        );
         assert!(left.since(announced) <= 10 * SECOND + Duration::from_millis(10));
         begun.push(left.since(announced));
         world.run_for(SECOND);
@@ -151,7 +153,9 @@ fn the_window_of_a_move_can_be_set_and_a_crash_in_it_is_an_ordinary_disconnect()
     world.wait("lame_duck");
     world.crash(0);
     let (_, event) = world.wait("disconnected");
-    assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "io"));
+    assert!(
+        matches!(event, Event::Connection(ConnectionEvent::Disconnected { reason, .. }) if reason.code() == "io")
+    );
     world.wait("reconnected");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, Event, LinkEnd, Timestamp};
+use nats_conn_sm::{Action, ConnectionEvent, Event, LinkEnd, Timestamp};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Op, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
@@ -41,7 +41,9 @@ fn a_dead_peer_is_found_when_the_third_ping_is_due_and_its_socket_is_aborted() {
     world.freeze();
     let (at, event) = world.wait("disconnected");
     assert_eq!(at.since(heard), 6 * MINUTE);
-    assert!(matches!(event, Event::Disconnected { reason, .. } if reason.code() == "stale"));
+    assert!(
+        matches!(event, Event::Connection(ConnectionEvent::Disconnected { reason, .. }) if reason.code() == "stale")
+    );
     let aborted = |(at, action): &(Timestamp, Action)| {
         matches!(action, Action::Disconnect { abort: true, .. }).then_some(*at)
     };
@@ -419,7 +421,10 @@ fn the_health_of_a_session_can_be_asked_until_its_disconnected_was_polled() {
     );
     let events = hand.events(START);
     assert!(
-        matches!(events.first(), Some(Event::Disconnected { .. })),
+        matches!(
+            events.first(),
+            Some(Event::Connection(ConnectionEvent::Disconnected { .. }))
+        ),
         "{events:?}"
     );
     assert_eq!(hand.client.link_health(START), None);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Buf;
 use nats_conn_sm::{
-    Action, Connection, Credentials, Delivery, Event, Fate, LinkEnd, Publish, ReceiveBuf, RemovalReason,
-    SendBuf, State,
+    Action, Connection, ConnectionEvent, Credentials, Delivery, Event, Fate, LinkEnd, Publish, ReceiveBuf,
+    RemovalReason, SendBuf, State,
 };
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::Urls;
@@ -192,7 +192,7 @@ fn the_pool_shows_which_server_would_be_next_in_every_state() {
     (0..3).for_each(|place| world.crash(place));
     world.run_until(|world| world.names().last() == Some(&"backoff_wait"), u64::MAX);
     let (_, event) = world.all("backoff_wait").pop().expect("a wait");
-    let Event::BackoffWait { server, .. } = event else {
+    let Event::Connection(ConnectionEvent::BackoffWait { server, .. }) = event else {
         panic!("{event:?}")
     };
     assert_eq!(next(&world), [server.host().to_owned()]);
@@ -238,10 +238,10 @@ fn the_pool_shows_the_last_failure_of_every_server() {
     );
     assert!(!world.events.iter().any(|(_, event)| matches!(
         event,
-        Event::ServerRemoved {
+        Event::Connection(ConnectionEvent::ServerRemoved {
             reason: RemovalReason::MaxReconnects,
             ..
-        }
+        })
     )));
 }
 

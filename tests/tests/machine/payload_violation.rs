@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Buf;
-use nats_conn_sm::{Action, Delivery, DropReason, Event, LinkEnd, Publish, ReceiveBuf, SendBuf};
+use nats_conn_sm::{
+    Action, ConnectionEvent, Delivery, DropReason, Event, LinkEnd, Publish, ReceiveBuf, SendBuf,
+};
 use nats_conn_tests::by_hand::START;
 use nats_proto::Subject;
 
@@ -24,7 +26,9 @@ fn the_largest_message_of_a_violated_link_leaves_the_others_unconfirmed() {
     let reported = end(&mut hand);
     assert_eq!(dropped(&reported), [(DropReason::TooLarge, vec![3..=3])]);
     let unconfirmed = reported.iter().find_map(|event| match event {
-        Event::Disconnected { unconfirmed, .. } => Some(unconfirmed.iter().collect::<Vec<_>>()),
+        Event::Connection(ConnectionEvent::Disconnected { unconfirmed, .. }) => {
+            Some(unconfirmed.iter().collect::<Vec<_>>())
+        }
         _ => None,
     });
     assert_eq!(unconfirmed, Some(vec![1..=2]));
@@ -117,9 +121,9 @@ fn the_largest_message_is_dropped_even_if_a_larger_one_was_removed_from_its_bloc
     hand.client
         .handle_link_closed(START, link, LinkEnd::Eof, &mut hand.tx);
     let dropped = hand.events(START).into_iter().find_map(|event| match event {
-        Event::PublishDropped {
+        Event::Connection(ConnectionEvent::PublishDropped {
             reason, publishes, ..
-        } => Some((reason, publishes.count())),
+        }) => Some((reason, publishes.count())),
         _ => None,
     });
     assert_eq!(dropped, Some((DropReason::TooLarge, 1)));

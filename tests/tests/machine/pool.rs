@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ClosedReason, Event, LinkEnd, RemovalReason, SendBuf, StateError};
+use nats_conn_sm::{
+    Action, ClosedReason, ConnectionEvent, Event, LinkEnd, RemovalReason, SendBuf, StateError,
+};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::{Scenario, url};
@@ -150,9 +152,9 @@ fn max_reconnects_failures_in_a_row_take_a_server_out_and_an_empty_pool_closes_o
         let (_, event) = world.all("closed").remove(0);
         assert_eq!(
             event,
-            Event::Closed {
+            Event::Connection(ConnectionEvent::Closed {
                 reason: ClosedReason::PoolExhausted
-            }
+            })
         );
         assert!(world.client.servers().is_empty());
     }
@@ -197,7 +199,7 @@ fn a_removed_server_comes_back_with_a_clean_record_when_an_info_names_it() {
         .push_back(vec![Step::instead(When::Accept, [Reaction::Close])]);
     world.reaction(Reaction::Close);
     world.wait_for("n1 to be removed", |event| {
-        matches!(event, Event::ServerRemoved { .. })
+        matches!(event, Event::Connection(ConnectionEvent::ServerRemoved { .. }))
     });
     assert_eq!(hosts(&world), ["n2"]);
     world.cluster.settings_mut(1).urls = gossip(&["n2", "n1"]);
@@ -230,9 +232,9 @@ fn the_initial_round_counts_only_with_retry_initial() {
     let (_, event) = world.all("closed").remove(0);
     assert!(matches!(
         event,
-        Event::Closed {
+        Event::Connection(ConnectionEvent::Closed {
             reason: ClosedReason::ConnectFailed { .. }
-        }
+        })
     ));
     let mut world = Scenario::new(1)
         .config(|config| {
@@ -263,10 +265,10 @@ fn a_new_pool_leaves_the_present_link_until_it_is_lost_and_replaces_all_others()
     let replaced = |event: &Event| {
         matches!(
             event,
-            Event::ServerRemoved {
+            Event::Connection(ConnectionEvent::ServerRemoved {
                 reason: RemovalReason::Replaced,
                 ..
-            }
+            })
         )
     };
     assert!(
@@ -293,7 +295,7 @@ fn a_new_pool_while_reconnecting_resets_failures_and_rounds() {
     world.set_servers(&["n2", "n1"]).expect("open");
     world.skip_past();
     let (_, event) = world.wait("backoff_wait");
-    let Event::BackoffWait { delay, attempt, .. } = event else {
+    let Event::Connection(ConnectionEvent::BackoffWait { delay, attempt, .. }) = event else {
         panic!("{event:?}")
     };
     assert!(delay <= Duration::from_millis(200), "{delay:?}");
@@ -392,9 +394,9 @@ fn an_empty_pool_is_the_reason_even_if_reconnecting_is_off() {
     assert!(
         matches!(
             reported.last(),
-            Some(Event::Closed {
+            Some(Event::Connection(ConnectionEvent::Closed {
                 reason: ClosedReason::PoolExhausted
-            })
+            }))
         ),
         "{reported:?}"
     );

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Delivery, Event, Fate, Publish, PublishError, PublishSeq};
+use nats_conn_sm::{ConnectionEvent, Delivery, Event, Fate, Publish, PublishError, PublishSeq};
 use nats_conn_tests::model_server::{Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::{Cut, World};
@@ -219,9 +219,9 @@ fn disconnected_reports_which_are_unconfirmed_and_how_many_stay_queued() {
     world.settle();
     world.crash(0);
     let (_, event) = world.wait("disconnected");
-    let Event::Disconnected {
+    let Event::Connection(ConnectionEvent::Disconnected {
         unconfirmed, queued, ..
-    } = event
+    }) = event
     else {
         panic!("{event:?}")
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Delivery, Event, Publish, RequestError, WhenFull};
+use nats_conn_sm::{ConnectionEvent, Delivery, Event, Publish, RequestError, WhenFull};
 use nats_conn_tests::by_hand::START;
 use nats_proto::Subject;
 
@@ -46,7 +46,7 @@ fn a_request_that_an_earlier_link_took_is_unconfirmed_when_it_ends_before_the_ne
     let reported = end(&mut hand);
     let settles_none = reported
         .iter()
-        .any(|event| matches!(event, Event::Disconnected { unconfirmed, .. } if unconfirmed.is_empty()));
+        .any(|event| matches!(event, Event::Connection(ConnectionEvent::Disconnected { unconfirmed, .. }) if unconfirmed.is_empty()));
     assert!(settles_none, "it is sent again: {reported:?}");
     assert_eq!(hand.client.publish_fates().queued, 1);
     assert!(hand.client.cancel_request(START, request.expect("made")));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::Event;
+use nats_conn_sm::{ConnectionEvent, Event};
 use nats_conn_tests::model_server::{Op, Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
 
@@ -26,11 +26,11 @@ fn reconnected_comes_at_the_pong_of_the_handshake_and_resubscribed_at_the_pong_a
     );
     assert!(matches!(
         event,
-        Event::Resubscribed {
+        Event::Connection(ConnectionEvent::Resubscribed {
             subscriptions: 2,
             refused: 0,
             ..
-        }
+        })
     ));
     assert_eq!(world.log().names(), ["CONNECT", "PING", "SUB", "SUB", "PING"]);
 }
@@ -108,11 +108,11 @@ fn what_is_unsubscribed_exhausted_draining_or_refused_is_not_restored() {
     assert!(
         matches!(
             event,
-            Event::Resubscribed {
+            Event::Connection(ConnectionEvent::Resubscribed {
                 subscriptions: 1,
                 refused: 0,
                 ..
-            }
+            })
         ),
         "{event:?}"
     );
@@ -180,11 +180,11 @@ fn a_subscription_refused_at_the_restore_is_counted_and_ended() {
     assert!(
         matches!(
             event,
-            Event::Resubscribed {
+            Event::Connection(ConnectionEvent::Resubscribed {
                 subscriptions: 1,
                 refused: 1,
                 ..
-            }
+            })
         ),
         "{event:?}"
     );
@@ -216,11 +216,11 @@ fn a_hundred_thousand_subscriptions_are_restored_in_small_blocks_while_pings_are
     let (_, event) = world.wait("resubscribed");
     assert!(matches!(
         event,
-        Event::Resubscribed {
+        Event::Connection(ConnectionEvent::Resubscribed {
             subscriptions: 100_000,
             refused: 0,
             ..
-        }
+        })
     ));
     let names = world.log().names();
     let pong = names.iter().position(|name| *name == "PONG").expect("answered");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ClosedReason, Event};
+use nats_conn_sm::{Action, ClosedReason, ConnectionEvent, Event};
 use nats_conn_tests::model_server::{Auth, Reaction, Settings, Step, Urls, When};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
@@ -113,9 +113,9 @@ fn a_server_that_was_pruned_and_announced_again_is_not_tried_twice_at_the_initia
         world.settle();
         assert_eq!(at_one_instant(&world), ["n1", "n2", "n3", "n4"], "{refusal}");
         let (_, event) = world.events.last().expect("an end");
-        let Event::Closed {
+        let Event::Connection(ConnectionEvent::Closed {
             reason: ClosedReason::ConnectFailed { failures },
-        } = event
+        }) = event
         else {
             panic!("{refusal}: {event:?}")
         };

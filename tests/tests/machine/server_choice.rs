@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ClosedReason, Connection, Event, LinkEnd, ReceiveBuf, WaitReason};
+use nats_conn_sm::{
+    Action, ClosedReason, Connection, ConnectionEvent, Event, LinkEnd, ReceiveBuf, WaitReason,
+};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::Reaction;
 use nats_conn_tests::scenario::{Scenario, url};
@@ -32,11 +34,11 @@ fn a_custom_choice_names_a_server_and_a_delay_for_every_attempt() {
     assert!(
         matches!(
             event,
-            Event::BackoffWait {
+            Event::Connection(ConnectionEvent::BackoffWait {
                 reason: WaitReason::Chosen,
                 delay: SECOND,
                 ..
-            }
+            })
         ),
         "{event:?}"
     );
@@ -97,10 +99,10 @@ fn a_choice_that_is_always_the_same_server_still_waits_after_each_round() {
     let rounds: Vec<u32> = waits
         .iter()
         .filter_map(|(_, event)| match event {
-            Event::BackoffWait {
+            Event::Connection(ConnectionEvent::BackoffWait {
                 reason: WaitReason::RoundFailed { rounds },
                 ..
-            } => Some(*rounds),
+            }) => Some(*rounds),
             _ => None,
         })
         .collect();
@@ -149,9 +151,9 @@ fn a_choice_that_is_pending_ends_with_its_attempt_and_with_the_connection() {
     let reported: Vec<Event> = std::iter::from_fn(|| client.poll_event(START, &mut rx)).collect();
     assert!(matches!(
         reported.last(),
-        Some(Event::Closed {
+        Some(Event::Connection(ConnectionEvent::Closed {
             reason: ClosedReason::Requested
-        })
+        }))
     ));
     assert_eq!((client.poll_action(), client.poll_timeout()), (None, None));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{EndReason, Event, SubscriptionError};
+use nats_conn_sm::{ConnectionEvent, EndReason, Event, SubscriptionError};
 use nats_conn_tests::by_hand::START;
 use nats_conn_tests::model_server::{Op, Step, When};
 use nats_conn_tests::scenario::Scenario;
@@ -298,12 +298,12 @@ fn a_refused_subscription_is_found_by_subject_and_queue_and_ends() {
         .all("permission_denied")
         .into_iter()
         .map(|(_, event)| match event {
-            Event::PermissionDenied {
+            Event::Connection(ConnectionEvent::PermissionDenied {
                 subject,
                 queue,
                 subscription,
                 ..
-            } => (subject, queue, subscription),
+            }) => (subject, queue, subscription),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -397,9 +397,9 @@ fn a_refused_publish_is_an_event_with_its_subject_and_affects_nothing_else() {
         .all("permission_denied")
         .into_iter()
         .map(|(_, event)| match event {
-            Event::PermissionDenied {
+            Event::Connection(ConnectionEvent::PermissionDenied {
                 operation, subject, ..
-            } => (operation, subject),
+            }) => (operation, subject),
             other => panic!("{other:?}"),
         })
         .collect();

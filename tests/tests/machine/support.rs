@@ -1,6 +1,8 @@
 //! What stories about the pool, and stories of a machine driven by hand, share.
 
-use nats_conn_sm::{Action, Config, Delivery, DropReason, Event, LinkEnd, Publish, Timestamp};
+use nats_conn_sm::{
+    Action, Config, ConnectionEvent, Delivery, DropReason, Event, LinkEnd, Publish, Timestamp,
+};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Reaction, Step, Urls, When};
 use nats_conn_tests::sim::World;
@@ -65,9 +67,9 @@ pub(super) fn dropped(reported: &[Event]) -> Vec<(DropReason, Vec<std::ops::Rang
     reported
         .iter()
         .filter_map(|event| match event {
-            Event::PublishDropped {
+            Event::Connection(ConnectionEvent::PublishDropped {
                 reason, publishes, ..
-            } => Some((*reason, publishes.iter().collect())),
+            }) => Some((*reason, publishes.iter().collect())),
             _ => None,
         })
         .collect()

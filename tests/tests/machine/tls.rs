@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ConnectError, Event, LinkEnd, Phase};
+use nats_conn_sm::{Action, AttemptError, ConnectionEvent, Event, LinkEnd, Phase};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Reaction, Step, Tls, When};
 use nats_conn_tests::scenario::{Scenario, url};
@@ -58,7 +58,7 @@ fn required_tls_that_the_server_lacks_fails_in_tls_before_anything_is_sent() {
     for scenario in scenarios {
         let mut world = scenario.begin();
         let (phase, error, _) = first_failure(&mut world);
-        assert_eq!((phase, error), (Phase::Tls, ConnectError::TlsNotOffered));
+        assert_eq!((phase, error), (Phase::Tls, AttemptError::TlsNotOffered));
         assert_eq!(world.log().bytes, 0);
     }
 }
@@ -90,7 +90,7 @@ fn tls_first_comes_before_info_and_a_server_that_does_not_answer_is_a_timeout() 
         .begin();
     assert_eq!(
         first_failure(&mut world),
-        (Phase::Info, ConnectError::TimedOut, 5 * SECOND)
+        (Phase::Info, AttemptError::TimedOut, 5 * SECOND)
     );
     let mut world = Scenario::new(1)
         .config(first)
@@ -98,7 +98,7 @@ fn tls_first_comes_before_info_and_a_server_that_does_not_answer_is_a_timeout() 
         .begin();
     assert_eq!(
         first_failure(&mut world),
-        (Phase::Tls, ConnectError::TimedOut, 5 * SECOND)
+        (Phase::Tls, AttemptError::TimedOut, 5 * SECOND)
     );
 }
 
@@ -110,7 +110,7 @@ fn a_whole_error_line_after_info_before_tls_is_reported() {
         .server(0, |server| server.tls = Tls::Required)
         .begin();
     let (_, error, _) = first_failure(&mut world);
-    let ConnectError::Server(error) = error else {
+    let AttemptError::Server(error) = error else {
         panic!("{error:?}")
     };
     assert_eq!(error.text(), throttled);
@@ -135,7 +135,7 @@ fn clear_text_after_info_before_tls_fails_the_attempt_and_is_never_kept() {
             .server(0, |server| server.tls = Tls::Required)
             .begin();
         let (_, error, _) = first_failure(&mut world);
-        assert_eq!(error, ConnectError::PlaintextBeforeTls, "{smuggled:?}");
+        assert_eq!(error, AttemptError::PlaintextBeforeTls, "{smuggled:?}");
         assert_eq!(world.log().bytes, 0);
         assert!(
             !world
@@ -173,7 +173,7 @@ fn a_link_that_ends_after_the_tls_handshake_before_a_byte_came_fails_in_tls_and_
     ] {
         let mut world = scenario.begin();
         let (phase, error, _) = first_failure(&mut world);
-        assert_eq!((phase, &error), (Phase::Tls, &ConnectError::ClosedAfterTls));
+        assert_eq!((phase, &error), (Phase::Tls, &AttemptError::ClosedAfterTls));
         assert_eq!(
             error.to_string(),
             "the peer closed right after the TLS handshake: does it want a client certificate?"
@@ -194,7 +194,7 @@ fn an_end_after_something_was_decrypted_or_without_tls_is_reported_as_an_end() {
     let plain = closing(Tls::None, vec![Reaction::Close]);
     for scenario in [half, plain] {
         let (phase, error, _) = first_failure(&mut scenario.begin());
-        assert_eq!((phase, error), (Phase::Connect, ConnectError::Link(LinkEnd::Eof)));
+        assert_eq!((phase, error), (Phase::Connect, AttemptError::Link(LinkEnd::Eof)));
     }
     let refused = closing(
         Tls::Required,
@@ -265,7 +265,7 @@ fn half_a_line_before_the_requested_tls_upgrade_fails_the_attempt_at_once() {
     hand.read(b"-ERR 'ha");
     let reported = hand.events(START);
     assert!(
-        matches!(&reported[..], [Event::ConnectFailed { error, .. }] if error.code() == "plaintext_before_tls"),
+        matches!(&reported[..], [Event::Connection(ConnectionEvent::ConnectFailed { error, .. })] if error.code() == "plaintext_before_tls"),
         "{reported:?}"
     );
 }
@@ -287,7 +287,9 @@ fn clear_text_that_was_not_parsed_when_tls_is_established_fails_the_attempt() {
         hand.client.handle_tls(START, link, hand.rx.len());
         let events = hand.events(START);
         let failed = events.iter().find_map(|event| match event {
-            Event::ConnectFailed { phase, error, .. } => Some((*phase, error.code())),
+            Event::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) => {
+                Some((*phase, error.code()))
+            }
             _ => None,
         });
         assert_eq!(failed, Some((Phase::Tls, "plaintext_before_tls")), "{events:?}");

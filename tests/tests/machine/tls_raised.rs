@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, ConnectError, Credentials, Event, Phase};
+use nats_conn_sm::{Action, AttemptError, ConnectionEvent, Credentials, Event, Phase};
 use nats_conn_tests::model_server::{Reaction, Tls, Urls};
 use nats_conn_tests::scenario::{Scenario, url};
 use nats_conn_tests::sim::World;
@@ -17,7 +17,7 @@ const TLS: &str = "tls://N1.test";
 /// The servers of all events about raised ones, as URLs.
 fn raised(world: &World) -> Vec<String> {
     let server = |event: &Event| match event {
-        Event::ServerTlsRaised { server } => Some(server.to_string()),
+        Event::Connection(ConnectionEvent::ServerTlsRaised { server }) => Some(server.to_string()),
         _ => None,
     };
     world
@@ -67,7 +67,7 @@ fn a_server_without_tls_that_one_url_names_with_it_is_not_connected_to() {
         .knowing(&["nats://ann:secret@n1.test:4222", TLS])
         .begin();
     let (phase, error, _) = first_failure(&mut world);
-    assert_eq!((phase, error), (Phase::Tls, ConnectError::TlsNotOffered));
+    assert_eq!((phase, error), (Phase::Tls, AttemptError::TlsNotOffered));
     assert_eq!(world.log().bytes, 0, "the password did not leave");
 }
 
@@ -253,7 +253,7 @@ fn an_info_that_raises_its_own_server_once_credentials_are_due_fails_the_attempt
     world.run_for(Duration::from_millis(20));
     world.send("INFO {\"connect_urls\":[\"tls://n1.test:4222\"],\"tls_available\":true}\r\n");
     let (phase, error, _) = first_failure(&mut world);
-    assert_eq!((phase, &error), (Phase::Tls, &ConnectError::TlsRaised));
+    assert_eq!((phase, &error), (Phase::Tls, &AttemptError::TlsRaised));
     assert!(error.to_string().contains("the next attempt uses TLS"), "{error}");
     assert_eq!(world.log().bytes, 0);
     world.wait("connected");

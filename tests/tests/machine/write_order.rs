@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Buf;
 use nats_conn_sm::{
-    Action, Delivery, DropReason, EndReason, Event, LinkEnd, Publish, ReceiveBuf, RequestId, SendBuf,
-    WhenFull,
+    Action, ConnectionEvent, Delivery, DropReason, EndReason, Event, LinkEnd, Publish, ReceiveBuf, RequestId,
+    SendBuf, WhenFull,
 };
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::{Sid, Subject, SubjectFilter};
@@ -226,9 +226,9 @@ fn drop_oldest_drops_what_follows_a_block_of_subscriptions_and_for_a_frame_large
         .events(START)
         .into_iter()
         .filter_map(|event| match event {
-            Event::PublishDropped {
+            Event::Connection(ConnectionEvent::PublishDropped {
                 publishes, reason, ..
-            } => Some((reason, publishes.iter().collect::<Vec<_>>())),
+            }) => Some((reason, publishes.iter().collect::<Vec<_>>())),
             _ => None,
         })
         .collect();
@@ -264,10 +264,10 @@ fn a_keep_alive_proves_the_subscriptions_before_it_whatever_left_their_block() {
         assert!(
             reported.iter().any(|event| matches!(
                 event,
-                Event::PermissionDenied {
+                Event::Connection(ConnectionEvent::PermissionDenied {
                     subscription: None,
                     ..
-                }
+                })
             )),
             "{reported:?}"
         );

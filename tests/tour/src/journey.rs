@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use nats_conn_client::{
-    Client, ClientEvent, Events, Message, Publish, Subject, SubjectFilter, SubscribeError, Subscription,
+    Client, ClientEvent, Events, Message, Subject, SubjectFilter, SubscribeError, Subscription,
 };
 use nats_conn_model_server::clock::{Pause, pause, within};
 
@@ -131,7 +131,7 @@ impl Journey {
     fn publish(&mut self) {
         self.number += 1;
         let number = self.number.to_string();
-        if let Ok(seq) = self.client.try_publish(Publish::new(&SUBJECT, number.as_str())) {
+        if let Ok(seq) = self.client.publish(&SUBJECT, number.as_str()).now() {
             self.tally.publish(self.number, seq);
         }
         if self.number.is_multiple_of(5) {

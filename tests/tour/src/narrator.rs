@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use nats_conn_client::{ClientEvent, DisconnectReason, Event, WaitReason};
+use nats_conn_client::{ClientEvent, ConnectionEvent};
 
 /// Prints lines with the time since the start, in colour where the terminal has it.
 pub(crate) struct Narrator {
@@ -43,8 +43,9 @@ impl Narrator {
 
     /// What the client says.
     pub(crate) fn event(&self, event: &ClientEvent) {
-        let (mood, name, text) = describe(event);
-        let colour = match mood {
+        let line = event.to_string();
+        let (name, text) = line.split_once(": ").unwrap_or((&line, ""));
+        let colour = match mood(event) {
             Mood::Good => "32",
             Mood::Bad => "31",
             Mood::Waiting => "33",
@@ -59,106 +60,21 @@ impl Narrator {
     }
 }
 
-fn list<T: std::fmt::Display>(servers: &[T]) -> String {
-    let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
-    if names.is_empty() {
-        String::from("none")
-    } else {
-        names.join(", ")
-    }
-}
-
-fn describe(event: &ClientEvent) -> (Mood, &'static str, String) {
+fn mood(event: &ClientEvent) -> Mood {
     let ClientEvent::Connection(event) = event else {
-        return (Mood::Bad, "note", format!("{event:?}"));
+        return Mood::Bad;
     };
     match event {
-        Event::Connecting { server, attempt, .. } => (
-            Mood::Plain,
-            "connecting",
-            format!("{server}, attempt {attempt} since it last worked"),
-        ),
-        Event::ConnectFailed { server, phase, error } => (
-            Mood::Bad,
-            "connect failed",
-            format!("{server} in phase `{}`: {error}", phase.code()),
-        ),
-        Event::Connected(session) => (Mood::Good, "connected", format!("{}", session.server)),
-        Event::Reconnected(session) => (Mood::Good, "reconnected", format!("{}", session.server)),
-        Event::Disconnected {
-            server,
-            reason,
-            unconfirmed,
-            queued,
-            ..
-        } => {
-            let why = match **reason {
-                DisconnectReason::LameDuck => "left before it goes",
-                _ => "lost",
-            };
-            let fate = format!(
-                "{} publishes unconfirmed, {queued} stay queued for the next link",
-                unconfirmed.count()
-            );
-            (
-                Mood::Bad,
-                "disconnected",
-                format!("{server} {why} ({reason}); {fate}"),
-            )
-        }
-        Event::BackoffWait {
-            server,
-            delay,
-            reason,
-            attempt,
-            ..
-        } => {
-            let why = match reason {
-                WaitReason::RoundFailed { rounds } => format!("no server answered in {rounds} round(s)"),
-                WaitReason::Flapping { .. } => String::from("the last link was too short"),
-                _ => String::from("as chosen"),
-            };
-            let wait = format!("{} ms, then {server} (attempt {attempt})", delay.as_millis());
-            (Mood::Waiting, "backoff wait", format!("{wait}: {why}"))
-        }
-        Event::Resubscribed {
-            subscriptions,
-            refused,
-            ..
-        } => (
-            Mood::Good,
-            "resubscribed",
-            format!("{subscriptions} restored, {refused} refused"),
-        ),
-        Event::DiscoveredServers { added, removed } => (
-            Mood::Plain,
-            "discovered servers",
-            format!("new: {}, gone: {}", list(added), list(removed)),
-        ),
-        Event::LameDuck { server } => (
-            Mood::Waiting,
-            "lame duck",
-            format!("{server} announces that it goes"),
-        ),
-        Event::ServerInfoChanged { info } => (
-            Mood::Plain,
-            "server info",
-            format!("announced: {}", info.connect_urls.join(", ")),
-        ),
-        Event::ServerRemoved { server, reason } => (
-            Mood::Plain,
-            "server removed",
-            format!("{server}: {}", reason.code()),
-        ),
-        Event::PublishDropped {
-            publishes, reason, ..
-        } => (
-            Mood::Bad,
-            "publish dropped",
-            format!("{} publishes: {}", publishes.count(), reason.code()),
-        ),
-        Event::ServerError { error } => (Mood::Bad, "server error", format!("{error}")),
-        Event::Closed { reason } => (Mood::Good, "closed", reason.code().to_string()),
-        other => (Mood::Plain, "event", format!("{other:?}")),
+        ConnectionEvent::Connected(_)
+        | ConnectionEvent::Reconnected(_)
+        | ConnectionEvent::Resubscribed { .. }
+        | ConnectionEvent::Closed { .. } => Mood::Good,
+        ConnectionEvent::ConnectFailed { .. }
+        | ConnectionEvent::Disconnected { .. }
+        | ConnectionEvent::PublishDropped { .. }
+        | ConnectionEvent::PermissionDenied { .. }
+        | ConnectionEvent::ServerError { .. } => Mood::Bad,
+        ConnectionEvent::BackoffWait { .. } | ConnectionEvent::LameDuck { .. } => Mood::Waiting,
+        _ => Mood::Plain,
     }
 }

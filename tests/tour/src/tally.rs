@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use nats_conn_client::{ClientEvent, Event, PublishFates, PublishSeq, SeqRanges};
+use nats_conn_client::{ClientEvent, ConnectionEvent, PublishFates, PublishSeq, SeqRanges};
 
 /// The tally.
 #[derive(Default)]
@@ -36,15 +36,15 @@ impl Tally {
             return;
         };
         match event {
-            Event::Disconnected { unconfirmed, .. } => {
+            ConnectionEvent::Disconnected { unconfirmed, .. } => {
                 self.lost_at = Some(Instant::now());
                 self.unconfirmed.push(unconfirmed.clone());
             }
-            Event::Reconnected(_) => {
+            ConnectionEvent::Reconnected(_) => {
                 self.reconnects += 1;
                 self.without_link += self.lost_at.take().map_or(Duration::ZERO, |at| at.elapsed());
             }
-            Event::PublishDropped { publishes, .. } => self.dropped.push(publishes.clone()),
+            ConnectionEvent::PublishDropped { publishes, .. } => self.dropped.push(publishes.clone()),
             _ => {}
         }
         if let Some(step) = step(event) {
@@ -127,20 +127,20 @@ impl Tally {
 }
 
 /// The name of a step in the life of the connection.
-fn step(event: &Event) -> Option<String> {
+fn step(event: &ConnectionEvent) -> Option<String> {
     Some(match event {
-        Event::Connected(_) => "connected".into(),
-        Event::Reconnected(_) => "reconnected".into(),
-        Event::Resubscribed { .. } => "resubscribed".into(),
-        Event::LameDuck { .. } => "lame_duck".into(),
-        Event::BackoffWait { .. } => "backoff_wait".into(),
-        Event::DiscoveredServers { .. } => "discovered_servers".into(),
-        Event::Disconnected { reason, .. } => match reason.code() {
+        ConnectionEvent::Connected(_) => "connected".into(),
+        ConnectionEvent::Reconnected(_) => "reconnected".into(),
+        ConnectionEvent::Resubscribed { .. } => "resubscribed".into(),
+        ConnectionEvent::LameDuck { .. } => "lame_duck".into(),
+        ConnectionEvent::BackoffWait { .. } => "backoff_wait".into(),
+        ConnectionEvent::DiscoveredServers { .. } => "discovered_servers".into(),
+        ConnectionEvent::Disconnected { reason, .. } => match reason.code() {
             "lame_duck" | "closed" => format!("disconnected {}", reason.code()),
             _ => "disconnected".into(),
         },
-        Event::ConnectFailed { phase, .. } => format!("connect_failed {}", phase.code()),
-        Event::Closed { reason } => format!("closed {}", reason.code()),
+        ConnectionEvent::ConnectFailed { phase, .. } => format!("connect_failed {}", phase.code()),
+        ConnectionEvent::Closed { reason } => format!("closed {}", reason.code()),
         _ => return None,
     })
 }

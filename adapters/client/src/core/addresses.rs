@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use nats_conn_sm::{DisconnectReason, Event, LinkId, Server};
+use nats_conn_sm::{ConnectionEvent, DisconnectReason, LinkId, Server};
 
 /// So many addresses are remembered; of more the one that failed first is forgotten.
 const REMEMBERED: usize = 256;
@@ -75,9 +75,9 @@ impl Addresses {
     }
 
     /// What the machine says of the link.
-    pub(crate) fn event(&mut self, event: &Event) {
+    pub(crate) fn event(&mut self, event: &ConnectionEvent) {
         match event {
-            Event::Connecting { server, link, .. } => {
+            ConnectionEvent::Connecting { server, link, .. } => {
                 self.present = Some(Present {
                     link: *link,
                     host: server.host().to_owned(),
@@ -85,9 +85,11 @@ impl Addresses {
                     connected: None,
                 });
             }
-            Event::ConnectFailed { .. } => self.failed(),
-            Event::Disconnected { reason, .. } if **reason == DisconnectReason::Stale => self.failed(),
-            Event::Connected(_) | Event::Reconnected(_) => {
+            ConnectionEvent::ConnectFailed { .. } => self.failed(),
+            ConnectionEvent::Disconnected { reason, .. } if **reason == DisconnectReason::Stale => {
+                self.failed()
+            }
+            ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_) => {
                 if let Some(present) = &self.present
                     && let Some(address) = present.connected
                 {
@@ -212,22 +214,22 @@ mod tests {
     }
 
     /// What a machine says of an attempt at `name.test` with this link.
-    fn connecting(link: u64) -> Event {
+    fn connecting(link: u64) -> ConnectionEvent {
         let options = crate::ConnectOptions::<()>::from_url(HOST).unwrap();
         let server = options.prepare().unwrap().client.servers()[0].server.clone();
         let link = LinkId::from_u64(link);
-        Event::Connecting {
+        ConnectionEvent::Connecting {
             server,
             attempt: 1,
             link,
         }
     }
 
-    fn disconnected(reason: DisconnectReason) -> Event {
-        let Event::Connecting { server, link, .. } = connecting(1) else {
+    fn disconnected(reason: DisconnectReason) -> ConnectionEvent {
+        let ConnectionEvent::Connecting { server, link, .. } = connecting(1) else {
             unreachable!()
         };
-        Event::Disconnected {
+        ConnectionEvent::Disconnected {
             server,
             link,
             reason: Box::new(reason),

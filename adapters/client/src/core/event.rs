@@ -1,15 +1,17 @@
 //! What a connection says of itself.
 
-use nats_conn_sm::Event;
+use std::fmt;
+
+use nats_conn_sm::ConnectionEvent;
 use nats_proto::Sid;
 
 /// Something that happened to a connection.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// An event of the machine. Messages, replies, confirmations and the ends of subscriptions are not among it:
-    /// they go to the handles that wait for them.
-    Connection(Event),
+    /// What the machine says of the connection. Messages, replies, confirmations and the ends of subscriptions go to
+    /// the handles that wait for them.
+    Connection(ConnectionEvent),
     /// A subscription's mailbox is full: messages for it are dropped, the newest first. Told once until it is
     /// half empty again.
     SlowConsumer {
@@ -31,8 +33,30 @@ pub enum ClientEvent {
     },
 }
 
-impl From<Event> for ClientEvent {
-    fn from(event: Event) -> Self {
+/// One line for people, which begins with the name of the event.
+impl fmt::Display for ClientEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(event) => event.fmt(f),
+            Self::SlowConsumer {
+                subscription,
+                dropped,
+            } => write!(
+                f,
+                "slow consumer: subscription {subscription} has lost {dropped} messages so far: read faster, or raise its limits"
+            ),
+            Self::Missed { events } => write!(
+                f,
+                "missed: {events} events before this one: read them faster, or raise `event_capacity`"
+            ),
+            Self::DriverFailed { panicked: true } => f.write_str("driver failed: it panicked"),
+            Self::DriverFailed { panicked: false } => f.write_str("driver failed: its runtime was shut down"),
+        }
+    }
+}
+
+impl From<ConnectionEvent> for ClientEvent {
+    fn from(event: ConnectionEvent) -> Self {
         Self::Connection(event)
     }
 }
@@ -40,6 +64,6 @@ impl From<Event> for ClientEvent {
 impl ClientEvent {
     /// Whether this is the last event.
     pub fn is_closed(&self) -> bool {
-        matches!(self, Self::Connection(Event::Closed { .. }))
+        matches!(self, Self::Connection(ConnectionEvent::Closed { .. }))
     }
 }

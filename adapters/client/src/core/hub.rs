@@ -123,6 +123,12 @@ impl EventSlot {
         Poll::Pending
     }
 
+    /// Whether [`try_next`](Self::try_next) has one.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn has_some(&self) -> bool {
+        !lock(&self.state).queue.is_empty()
+    }
+
     pub(crate) fn try_next(&self) -> Option<ClientEvent> {
         lock(&self.state).queue.pop_front()
     }
@@ -144,7 +150,7 @@ impl EventSlot {
 
 #[cfg(test)]
 mod tests {
-    use nats_conn_sm::{ClosedReason, Event};
+    use nats_conn_sm::{ClosedReason, ConnectionEvent};
     use nats_proto::Sid;
 
     use super::*;
@@ -157,7 +163,7 @@ mod tests {
     }
 
     fn closed() -> ClientEvent {
-        Event::Closed {
+        ConnectionEvent::Closed {
             reason: ClosedReason::Requested,
         }
         .into()

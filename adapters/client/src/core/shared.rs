@@ -21,6 +21,8 @@ use crate::core::mail::{Mail, Taken};
 use crate::core::panics::{caught, wake_all};
 use crate::core::recording::RecordingWriter;
 use crate::core::routes::MailRoute;
+#[cfg(feature = "tracing")]
+use crate::core::trace::Trace;
 use crate::core::turn::Turn;
 
 /// The connection as its handles and its driver share it.
@@ -43,6 +45,8 @@ pub struct Shared {
     hub: Hub,
     settings: SharedSettings,
     recording: Option<RecordingWriter>,
+    #[cfg(feature = "tracing")]
+    trace: Trace,
 }
 
 /// What [`Shared`] has to know of the options.
@@ -60,13 +64,19 @@ impl Shared {
         epoch: Instant,
         settings: SharedSettings,
         recording: Option<RecordingWriter>,
+        name: Option<&str>,
     ) -> Arc<Self> {
+        let hub = Hub::new(settings.event_capacity);
+        #[cfg(not(feature = "tracing"))]
+        let _ = name;
         Arc::new(Self {
+            #[cfg(feature = "tracing")]
+            trace: Trace::new(&hub, name),
             clock: Clock::new(epoch),
             drain_clock: DrainClock::default(),
             locked: Mutex::new(Locked::new(connection, settings.drain)),
             delivery: Mutex::new(Delivery::new(settings.patience)),
-            hub: Hub::new(settings.event_capacity),
+            hub,
             settings,
             recording,
         })
@@ -126,6 +136,9 @@ impl Shared {
         }
         delivery.deliver(&self.hub, &mut wakers, &mut delivered);
         drop(delivery);
+        // Also before anybody is woken, and when nothing is locked any more.
+        #[cfg(feature = "tracing")]
+        self.trace.tell();
         wake_all(wakers);
         (answer, delivered)
     }

@@ -4,8 +4,8 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use nats_conn_sm::{
-    Action, AttemptId, AuthError, ClosedReason, Connection, Credentials, EndReason, Event, FlushError,
-    LinkEnd, LinkId, ReceiveBuf, RequestError, SendBuf, ServerId, State, Timestamp,
+    Action, AttemptId, AuthError, ClosedReason, Connection, ConnectionEvent, Credentials, EndReason, Event,
+    FlushError, LinkEnd, LinkId, ReceiveBuf, RequestError, SendBuf, ServerId, State, Timestamp,
 };
 
 use crate::core::clock::{Clock, DrainClock};
@@ -199,8 +199,8 @@ impl<'a> Turn<'a> {
 
     fn route(&mut self, event: Event) {
         let locked = &mut *self.locked;
-        if !matches!(event, Event::Message { .. }) {
-            locked.addresses.event(&event);
+        if let Event::Connection(event) = &event {
+            locked.addresses.event(event);
         }
         match event {
             Event::Message {
@@ -243,15 +243,17 @@ impl<'a> Turn<'a> {
                 self.delivery.answers.extend(answer);
             }
             Event::Writable => locked.waiting.wake_all(self.delivery.wakers()),
-            Event::Closed { reason } => {
+            Event::Connection(ConnectionEvent::Closed { reason }) => {
                 let reason = locked.draining.reason(reason);
                 self.close_everything(reason);
             }
-            other => {
+            Event::Connection(event) => {
                 // Whatever it is, it may settle what a publisher waits for: it is rare, and asking again is cheap.
                 locked.waiting.wake_all(self.delivery.wakers());
-                self.delivery.events.push(other.into());
+                self.delivery.events.push(event.into());
             }
+            // Of an event that this version does not know nobody waits for.
+            _ => {}
         }
     }
 
@@ -278,6 +280,8 @@ impl<'a> Turn<'a> {
         }
         locked.waiting.wake_all(self.delivery.wakers());
         locked.closed = Some(reason.clone());
-        self.delivery.events.push(Event::Closed { reason }.into());
+        self.delivery
+            .events
+            .push(ConnectionEvent::Closed { reason }.into());
     }
 }

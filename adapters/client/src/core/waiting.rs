@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use nats_conn_sm::Timestamp;
 
-/// Publishers that wait for room in the send buffer; or those who wait for the end.
+/// Publishers and requests that wait for room in the send buffer; or those who wait for the end.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     waiting: Vec<Waiter>,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::driver::prepare::Prepared;
 use crate::driver::runtime::Runtime;
 use crate::driver::task::Driver;
+use crate::error::start::StartError;
 use crate::handles::client::Client;
 use crate::handles::connecting::{Connecting, connecting};
 use crate::handles::events::Events;
 use crate::options::connect::ConnectOptions;
-use crate::options::start_error::StartError;
 
 /// Where a connection lives: what [`ConnectOptions::start`] and [`ConnectOptions::connect`] give.
 ///

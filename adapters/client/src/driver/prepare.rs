@@ -7,10 +7,11 @@ use nats_conn_sm::{Connection, Timestamp};
 
 use crate::core::shared::{Shared, SharedSettings};
 use crate::driver::setup::LinkSetup;
+use crate::error::start::StartError;
 use crate::handles::client::Client;
 use crate::handles::events::Events;
+use crate::handles::inboxes::Inboxes;
 use crate::options::connect::ConnectOptions;
-use crate::options::start_error::StartError;
 
 /// What [`ConnectOptions::prepare`] gives an adapter: the handles, and what its driver needs.
 #[derive(Debug)]
@@ -44,7 +45,9 @@ impl<A> ConnectOptions<A> {
         self.check()?;
         let epoch = Instant::now();
         let ping_interval = self.config.ping_interval;
+        let inboxes = Inboxes::new(self.config.inbox_prefix.clone());
         let seed = self.seed.map_or_else(system_seed, Ok)?;
+        let name = self.config.name.clone();
         let recording = self
             .recording
             .and_then(|(sink, options)| Some((sink.take()?, options)));
@@ -62,7 +65,7 @@ impl<A> ConnectOptions<A> {
             drain: self.drain,
             event_capacity: self.event_capacity,
         };
-        let shared = Shared::new(connection, epoch, settings, recording);
+        let shared = Shared::new(connection, epoch, settings, recording, name.as_deref());
         let events = Events::new(shared.hub().subscribe());
         let setup = Arc::new(LinkSetup {
             identity: self.identity,
@@ -72,7 +75,12 @@ impl<A> ConnectOptions<A> {
             selector: self.selector,
         });
         Ok(Prepared {
-            client: Client::new(shared.clone(), self.request_timeout, self.publish_timeout),
+            client: Client::new(
+                shared.clone(),
+                self.request_timeout,
+                self.publish_timeout,
+                inboxes,
+            ),
             events,
             parts: DriverParts { shared, setup },
             adapter: self.adapter,

@@ -7,7 +7,7 @@ use nats_conn_sm::LinkEnd;
 
 use crate::driver::io::Io;
 use crate::driver::target::Target;
-use crate::options::start_error::StartError;
+use crate::error::start::StartError;
 
 /// An asynchronous runtime. Handles are not generic over it; only the driver is.
 pub trait Runtime: Send + Sync + Sized + 'static {

@@ -1,25 +1,26 @@
 //! The handle by which an application uses a connection.
 
-use std::fmt;
-use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nats_conn_sm::{
-    ClosedReason, Fate, LinkHealth, Publish, PublishError, PublishFates, PublishSeq, ServerStatus, State,
-    StateError, Statistics, SubscribeError,
+use nats_conn_sm::{Fate, LinkHealth, PublishFates, PublishSeq, ServerStatus, State, StateError, Statistics};
+use nats_proto::{
+    Excerpt, IntoSubject, InvalidSubject, Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject,
+    SubjectFilter,
 };
-use nats_proto::{Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject, SubjectFilter};
-use thiserror::Error;
 
-use crate::core::closed::Closed;
+use crate::core::closing::Closing;
 use crate::core::event::ClientEvent;
 use crate::core::shared::Shared;
+use crate::error::subscribe::SubscribeError;
 use crate::handles::confirmation::{Flush, RoundTrip};
 use crate::handles::events::Events;
 use crate::handles::handle::Handle;
-use crate::handles::publishing::{PublishFailure, Publishing};
+use crate::handles::inboxes::Inboxes;
+use crate::handles::outgoing::Outgoing;
+use crate::handles::publishing::{Publishing, Responding};
+use crate::handles::reconnecting::Reconnecting;
 use crate::handles::request::Request;
 use crate::handles::subscription::Subscription;
 
@@ -34,11 +35,11 @@ use crate::handles::subscription::Subscription;
 /// from `main`, what was published last has not left yet, and never does. So wait for the end of the connection before:
 ///
 /// ```no_run
-/// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
 /// client.close().await;    // hands over what was published
 /// # Ok(()) }
-/// # async fn or(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// client.drain()?.await;   // or: has it confirmed, after what was received has been consumed
+/// # async fn or(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
+/// client.drain().await;   // or: has it confirmed, after what was received has been consumed
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
@@ -49,109 +50,134 @@ pub struct Client {
     publish_timeout: Option<Duration>,
 }
 
-/// Why a message was not answered.
-#[derive(Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RespondError {
-    /// Its sender does not wait for an answer, or gave a reply subject that nobody can publish to.
-    #[error("the message has no reply subject that can be published to: its sender waits for no answer")]
-    NoReplySubject,
-    /// The answer could not be published.
-    #[error(transparent)]
-    Publish(#[from] PublishFailure),
-}
-
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for RespondError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl Client {
     pub(crate) fn new(
         shared: Arc<Shared>,
         request_timeout: Duration,
         publish_timeout: Option<Duration>,
+        inboxes: Inboxes,
     ) -> Self {
         Self {
-            handle: Arc::new(Handle { shared }),
+            handle: Arc::new(Handle { shared, inboxes }),
             request_timeout,
             publish_timeout,
         }
     }
 
-    /// Publishes, and waits for room in the send buffer if there is none. It does not wait until the message has left:
-    /// before the runtime ends, wait for [`close`](Self::close), [`drain`](Self::drain) or [`flush`](Self::flush).
+    /// Publishes, and waits for room in the send buffer if there is none: await it, or see [`Publishing`] for headers, a
+    /// reply subject, a timeout, and how not to wait. It does not wait until the message has left: before the runtime ends,
+    /// wait for [`close`](Self::close), [`drain`](Self::drain) or [`flush`](Self::flush).
     ///
     /// ```no_run
-    /// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use nats_conn_client::{Headers, Subject};
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
+    /// use nats_conn_client::Headers;
     ///
-    /// let orders = Subject::from_static("orders.eu");
-    /// client.publish(&orders, "42").await?;
-    /// let headers = Headers::new();
-    /// client.publish(&orders, "43").headers(&headers).timeout(std::time::Duration::from_secs(1)).await?;
+    /// client.publish("orders.eu", "42").await?;
+    /// let headers = Headers::try_from([("region", "eu")])?;
+    /// client.publish("orders.eu", "43").headers(&headers).timeout(std::time::Duration::from_secs(1)).await?;
+    /// client.publish("orders.eu", "44").now()?; // or BufferFull
     /// # Ok(()) }
     /// ```
     ///
     /// # Cancel safety
     /// Dropped before it is done, the publish was not accepted: nothing of it is queued.
-    pub fn publish<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Publishing<'a> {
-        Publishing::new(&self.handle, Publish::new(subject, payload), self.publish_timeout)
-    }
-
-    /// Publishes at once or not at all.
     ///
     /// # Errors
-    /// See [`PublishError`]. [`PublishError::BufferFull`] is the one that waiting helps against.
-    pub fn try_publish(&self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
-        self.handle
-            .shared
-            .call(|locked| locked.connection.publish(publish))
+    /// See [`PublishError`](crate::PublishError).
+    pub fn publish<'a>(
+        &'a self,
+        subject: impl IntoSubject<'a>,
+        payload: impl Into<Payload<'a>>,
+    ) -> Publishing<'a> {
+        Publishing::new(
+            &self.handle,
+            Outgoing::new(subject, payload),
+            self.publish_timeout,
+        )
     }
 
-    /// Answers a request.
+    /// Answers a request, and waits for room as [`publish`](Self::publish) does.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
+    /// let mut requests = client.subscribe("time")?;
+    /// while let Some(request) = requests.next().await {
+    ///     client.respond(&request, "noon").await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Cancel safety
     /// Dropped before it is done, the answer was not accepted: nothing of it is queued.
     ///
     /// # Errors
-    /// See [`RespondError`].
-    pub async fn respond(
-        &self,
-        request: &Message,
-        payload: impl Into<Payload<'_>>,
-    ) -> Result<PublishSeq, RespondError> {
-        let payload: Payload<'_> = payload.into();
-        let reply = reply_subject(request).ok_or(RespondError::NoReplySubject)?;
-        Ok(self.publish(&reply, payload).await?)
+    /// See [`RespondError`](crate::RespondError).
+    pub fn respond<'a>(&'a self, request: &'a Message, payload: impl Into<Payload<'a>>) -> Responding<'a> {
+        let reply = request.reply().and_then(|reply| reply.to_subject_ref().ok());
+        Responding::new(reply.map(|reply| self.publish(reply, payload)))
     }
 
-    /// Asks, and waits for one reply: await it, or see [`Request`] for headers, timeout and several replies.
+    /// Asks, and waits for one reply: await it, or see [`Request`] for headers, timeout, several replies, and how not to
+    /// wait for room.
     ///
     /// ```no_run
-    /// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// let time = nats_conn_client::Subject::from_static("time");
-    /// let reply = client.request(&time, "now?").await?;
-    /// println!("{}", String::from_utf8_lossy(reply.payload()));
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
+    /// let reply = client.request("time", "").await?;
+    /// println!("{}", reply.text());
     /// # Ok(()) }
     /// ```
     ///
     /// # Cancel safety
     /// Dropping what is awaited cancels the request: it is taken back if it has not left, and else its reply is ignored,
     /// though somebody may be working on it.
-    pub fn request<'a>(&'a self, subject: &'a Subject, payload: impl Into<Payload<'a>>) -> Request<'a> {
-        Request::new(&self.handle, Publish::new(subject, payload), self.request_timeout)
+    ///
+    /// # Errors
+    /// See [`RequestError`](crate::RequestError).
+    pub fn request<'a>(
+        &'a self,
+        subject: impl IntoSubject<'a>,
+        payload: impl Into<Payload<'a>>,
+    ) -> Request<'a> {
+        Request::new(
+            &self.handle,
+            Outgoing::new(subject, payload),
+            self.request_timeout,
+        )
+    }
+
+    /// A subject that nobody else has, below the [`inbox_prefix`](crate::ConnectOptions::inbox_prefix) of this
+    /// connection: for replies that are collected by hand. Nobody can guess it.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
+    /// let inbox = client.new_inbox();
+    /// let mut answers = client.subscribe(&inbox)?;
+    /// client.publish("inventory.ping", "").reply_to(&inbox).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn new_inbox(&self) -> Subject {
+        self.handle.inboxes.draw()
     }
 
     /// Subscribes to all subjects that match.
     ///
+    /// ```no_run
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
+    /// let mut orders = client.subscribe("orders.>")?;
+    /// while let Some(order) = orders.next().await {
+    ///     println!("{}: {}", order.subject(), order.text());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// See [`SubscribeError`]. What the server refuses ends the subscription later, as
     /// [`EndReason::Refused`](nats_conn_sm::EndReason::Refused).
-    pub fn subscribe(&self, filter: impl Into<SubjectFilter>) -> Result<Subscription, SubscribeError> {
-        self.subscribe_as(filter.into(), None)
+    pub fn subscribe(
+        &self,
+        filter: impl TryInto<SubjectFilter, Error: Into<InvalidSubject>>,
+    ) -> Result<Subscription, SubscribeError> {
+        self.subscribe_as(filter.try_into().map_err(Into::into)?, None)
     }
 
     /// Subscribes as a member of a queue group: each message goes to one member of the group.
@@ -160,10 +186,11 @@ impl Client {
     /// As [`subscribe`](Self::subscribe).
     pub fn queue_subscribe(
         &self,
-        filter: impl Into<SubjectFilter>,
-        queue: QueueGroup,
+        filter: impl TryInto<SubjectFilter, Error: Into<InvalidSubject>>,
+        queue: impl TryInto<QueueGroup, Error: Into<InvalidSubject>>,
     ) -> Result<Subscription, SubscribeError> {
-        self.subscribe_as(filter.into(), Some(queue))
+        let queue = queue.try_into().map_err(Into::into)?;
+        self.subscribe_as(filter.try_into().map_err(Into::into)?, Some(queue))
     }
 
     /// Asks the server to confirm that it has processed everything published so far. It has when this is done:
@@ -184,9 +211,9 @@ impl Client {
     }
 
     /// Ends the connection in good order: every subscription is drained, what arrived is left to be consumed, then
-    /// what was published is written and confirmed. The future is done when the connection is closed; that takes
-    /// [`ConnectOptions::drain_timeout`](crate::ConnectOptions::drain_timeout) at most. The drain has begun even if
-    /// the future is not awaited.
+    /// what was published is written and confirmed. What is awaited is done when the connection is closed; that takes
+    /// [`ConnectOptions::drain_timeout`](crate::ConnectOptions::drain_timeout) at most. Where it is draining already, or
+    /// closed, it gives the end of that.
     ///
     /// # What it waits for
     /// For whoever has a message in hand to come back to its subscription: until then it may publish answers and make
@@ -195,7 +222,7 @@ impl Client {
     /// [`drain_hand`](crate::ConnectOptions::drain_hand), 10 s, at most, and 1 s where the task that awaits the
     /// drain is the one that last polled that subscription: what it holds it will hardly work on. A subscription with
     /// messages in it that nobody polls is left after [`drain_patience`](crate::ConnectOptions::drain_patience), 5 s,
-    /// and [`unread`](ClosedReason::Drained::unread) says how much was left. New subscriptions are refused at once, new
+    /// and [`unread`](nats_conn_sm::ClosedReason::Drained::unread) says how much was left. New subscriptions are refused at once, new
     /// requests when nobody is at work any more, publishes when the last of them are being written.
     ///
     /// # Patterns
@@ -204,8 +231,8 @@ impl Client {
     /// ```no_run
     /// # use nats_conn_client::{Client, Subscription};
     /// # async fn work(client: &Client, order: nats_conn_client::Message) {}
-    /// # async fn example(client: Client, mut orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
-    /// let drained = client.drain()?;
+    /// # async fn example(client: Client, mut orders: Subscription) -> Result<(), nats_conn_client::Error> {
+    /// let drained = client.drain();
     /// while let Some(order) = orders.next().await {
     ///     work(&client, order).await;
     /// }
@@ -220,7 +247,7 @@ impl Client {
     /// # use nats_conn_client::{Client, Subscription};
     /// # async fn work(client: Client, order: nats_conn_client::Message) {}
     /// # fn spawn<F: Future>(task: F) -> F { task }
-    /// # async fn example(client: Client, mut orders: Subscription) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example(client: Client, mut orders: Subscription) -> Result<(), nats_conn_client::Error> {
     /// orders.drain()?;
     /// let mut tasks = Vec::new();
     /// while let Some(order) = orders.next().await {
@@ -229,39 +256,53 @@ impl Client {
     /// for task in tasks {
     ///     task.await;
     /// }
-    /// println!("{:?}", client.drain()?.await);
+    /// println!("{:?}", client.drain().await);
     /// # Ok(()) }
     /// ```
     ///
     /// # Cancel safety
-    /// Dropping the future only stops the waiting: the drain goes on, and [`closed`](Self::closed) waits for its end.
-    ///
-    /// # Errors
-    /// The connection is closed or draining already.
-    pub fn drain(&self) -> Result<impl Future<Output = ClosedReason> + Send + Unpin + use<>, StateError> {
-        self.handle.shared.with(|connection, now| connection.drain(now))?;
-        Ok(Closed::of_drain(&self.handle.shared))
+    /// The drain has begun when this returns. Dropping what it gives only stops the waiting: the drain goes on, and
+    /// [`closed`](Self::closed) waits for its end. To begin a drain without waiting there is
+    /// [`begin_drain`](Self::begin_drain).
+    pub fn drain(&self) -> Closing {
+        self.begin_drain();
+        Closing::of_drain(&self.handle.shared)
     }
 
-    /// Closes the connection. What is queued is still handed to an established link, for at most 500 ms. The
-    /// future is done when the connection is closed; the closing has begun even if it is not awaited.
+    /// Begins to [`drain`](Self::drain), and returns. Nothing changes where it is draining or closed already.
+    pub fn begin_drain(&self) {
+        self.handle.shared.with(|connection, now| {
+            // An error means that it has begun already, or that there is nothing left to drain.
+            let _ = connection.drain(now);
+        });
+    }
+
+    /// Closes the connection. What is queued is still handed to an established link, for at most 500 ms. What is awaited
+    /// gives the end of the connection: where it was closed before, that end.
     ///
     /// # Cancel safety
-    /// Dropping the future only stops the waiting: the closing goes on, and [`closed`](Self::closed) waits for its end.
-    pub fn close(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
-        self.handle.shared.with(|connection, now| connection.close(now));
+    /// The closing has begun when this returns. Dropping what it gives only stops the waiting: the closing goes on, and
+    /// [`closed`](Self::closed) waits for its end. To begin without waiting there is [`begin_close`](Self::begin_close).
+    pub fn close(&self) -> Closing {
+        self.begin_close();
         self.closed()
+    }
+
+    /// Begins to [`close`](Self::close), and returns.
+    pub fn begin_close(&self) {
+        self.handle.shared.with(|connection, now| connection.close(now));
     }
 
     /// Waits until the connection is closed, for whatever reason. It does not keep the connection open.
     ///
     /// # Cancel safety
-    /// Dropping the future only stops the waiting.
-    pub fn closed(&self) -> impl Future<Output = ClosedReason> + Send + Unpin + use<> {
-        Closed::new(&self.handle.shared)
+    /// Dropping it only stops the waiting.
+    pub fn closed(&self) -> Closing {
+        Closing::new(&self.handle.shared)
     }
 
-    /// Leaves the present server, or the present attempt or wait, and dials the next server at once.
+    /// Leaves the present server, or the present attempt or wait, and dials the next server at once. Flushes that wait
+    /// fail; see [`flush_and_reconnect`](Self::flush_and_reconnect).
     ///
     /// # Errors
     /// The connection is closed or draining.
@@ -271,9 +312,22 @@ impl Client {
             .with(|connection, now| connection.force_reconnect(now))
     }
 
+    /// The same once the server has confirmed everything published so far, or when that took so long; without a link at
+    /// once. Await it: it gives whether everything was confirmed. Where the link is lost meanwhile the server is left
+    /// already, and nothing more is done.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, the server is not left; what was published is flushed all the same.
+    ///
+    /// # Errors
+    /// The connection is closed or draining.
+    pub fn flush_and_reconnect(&self, within: Duration) -> Reconnecting {
+        Reconnecting::new(&self.handle, within)
+    }
+
     /// Replaces the pool of servers. The present link stays until it is lost. A server of the present pool that is spoken
     /// to with TLS stays so, whatever the new list says
-    /// ([`Event::ServerTlsRaised`](nats_conn_sm::Event::ServerTlsRaised)).
+    /// ([`ConnectionEvent::ServerTlsRaised`](nats_conn_sm::ConnectionEvent::ServerTlsRaised)).
     ///
     /// # Errors
     /// The list is empty, or the connection is closed.
@@ -341,7 +395,7 @@ impl Client {
 
     /// Whether everything that was ever published with this connection was confirmed by a server: nothing is under
     /// way, and nothing was lost, from the first publish on. After a drain it is the whole answer to what became of
-    /// what was sent, where [`ClosedReason::Drained`] is about the drain alone.
+    /// what was sent, where [`ClosedReason::Drained`](nats_conn_sm::ClosedReason::Drained) is about the drain alone.
     pub fn all_confirmed(&self) -> bool {
         self.publish_fates().all_confirmed()
     }
@@ -351,8 +405,8 @@ impl Client {
     ///
     /// ```no_run
     /// # use std::process::ExitCode;
-    /// # async fn example(client: nats_conn_client::Client) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    /// client.drain()?.await;
+    /// # async fn example(client: nats_conn_client::Client) -> Result<ExitCode, nats_conn_client::Error> {
+    /// client.drain().await;
     /// Ok(client.exit_code())
     /// # }
     /// ```
@@ -379,13 +433,9 @@ impl Client {
         filter: SubjectFilter,
         queue: Option<QueueGroup>,
     ) -> Result<Subscription, SubscribeError> {
-        let mail = self.handle.shared.subscribe(filter, queue)?;
+        let name = Excerpt::new(filter.as_str());
+        let subscribed = self.handle.shared.subscribe(filter, queue);
+        let mail = subscribed.map_err(|error| SubscribeError::refused(error, name))?;
         Ok(Subscription::new(mail, self.handle.clone()))
     }
-}
-
-/// The reply subject of a message, if an answer can be published to it.
-pub(crate) fn reply_subject(message: &Message) -> Option<Subject> {
-    let reply = std::str::from_utf8(message.reply()?).ok()?;
-    Subject::new(reply).ok()
 }

@@ -55,6 +55,11 @@ impl Confirmation<Duration> {
 }
 
 impl<T> Confirmation<T> {
+    /// Whether the server was asked, and it is not settled.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.slot.is_some()
+    }
+
     fn begun(
         begun: Result<(), FlushError>,
         slot: Arc<Oneshot<Result<T, FlushError>>>,

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use nats_conn_sm::State;
 
 use crate::core::shared::Shared;
+use crate::handles::inboxes::Inboxes;
 
 /// Clients, subscriptions and pending requests hold one of these together; the last one dropped closes.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) inboxes: Inboxes,
 }
 
 impl Drop for Handle {

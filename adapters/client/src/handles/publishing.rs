@@ -1,115 +1,106 @@
-//! A publish that waits for room.
+//! A publish that waits for room, and an answer, which is one.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nats_conn_sm::{Publish, PublishError, PublishSeq, State, Timestamp};
-use nats_proto::{Headers, Subject};
-use thiserror::Error;
+use nats_conn_sm as machine;
+use nats_conn_sm::{PublishSeq, State};
+use nats_proto::{Headers, IntoSubject};
 
 use crate::core::locked::Locked;
+use crate::error::publish::PublishError;
+use crate::error::respond::RespondError;
 use crate::handles::handle::Handle;
+use crate::handles::outgoing::Outgoing;
+use crate::handles::room::Room;
 
 /// From so many queued bytes on a publisher lets the driver run first, so that on one thread what is published
 /// leaves while the publisher goes on, rather than when the buffer is full.
 const YIELD_AT: usize = 128 << 10;
 
-/// Why a publish that may wait for room was not accepted. Nothing was queued.
-#[derive(Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum PublishFailure {
-    /// It was refused, and waiting would not help.
-    #[error(transparent)]
-    Refused(#[from] PublishError),
-    /// There was no room for it in time.
-    #[error(
-        "no room in the send buffer for {0:?}: the server takes less than is published, or there is no link"
-    )]
-    TimedOut(Duration),
-}
-
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for PublishFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// A publish that is being put together. Await it: it is accepted at once if there is room in the send buffer, and
-/// waits for room otherwise.
+/// waits for room otherwise. [`now`](Self::now) does not wait.
 ///
+/// # Cancel safety
 /// It is accepted at its last poll: one that is dropped before it was done has not been published.
 #[derive(Debug)]
 #[must_use = "a publish does nothing unless it is awaited"]
 pub struct Publishing<'a> {
-    handle: &'a Arc<Handle>,
-    publish: Publish<'a>,
-    timeout: Option<Duration>,
-    deadline: Option<Timestamp>,
-    waiting: Option<u64>,
+    outgoing: Outgoing<'a>,
+    room: Room<'a>,
 }
 
 impl<'a> Publishing<'a> {
-    pub(crate) fn new(handle: &'a Arc<Handle>, publish: Publish<'a>, timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(handle: &'a Arc<Handle>, outgoing: Outgoing<'a>, timeout: Option<Duration>) -> Self {
         Self {
-            handle,
-            publish,
-            timeout,
-            deadline: None,
-            waiting: None,
+            outgoing,
+            room: Room::new(handle, timeout),
         }
     }
 
     /// Where replies are to go.
-    pub fn reply_to(mut self, reply: &'a Subject) -> Self {
-        self.publish.reply = Some(reply);
+    pub fn reply_to(mut self, reply: impl IntoSubject<'a>) -> Self {
+        self.outgoing = self.outgoing.reply_to(reply);
         self
     }
 
     /// With these headers.
     pub fn headers(mut self, headers: &'a Headers) -> Self {
-        self.publish.headers = Some(headers);
+        self.outgoing = self.outgoing.headers(headers);
         self
     }
 
     /// How long to wait for room. Default: [`ConnectOptions::publish_timeout`](crate::ConnectOptions::publish_timeout),
     /// and as long as it takes if that is not set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.room.timeout = Some(timeout);
         self
     }
 
-    fn attempt(&mut self, locked: &mut Locked, cx: &Context<'_>) -> Poll<Result<PublishSeq, PublishFailure>> {
-        if let Some(id) = self.waiting.take() {
-            locked.waiting.remove(id);
-        }
-        match locked.connection.publish(self.publish.clone()) {
-            Err(PublishError::BufferFull { .. }) => {}
-            accepted => return Poll::Ready(accepted.map_err(PublishFailure::from)),
-        }
-        let now = self.handle.shared.now();
-        if let Some(timeout) = self.timeout {
-            let deadline = *self.deadline.get_or_insert(now + timeout);
-            if deadline <= now {
-                return Poll::Ready(Err(PublishFailure::TimedOut(timeout)));
+    /// Publishes at once or not at all.
+    ///
+    /// # Errors
+    /// See [`PublishError`]. [`PublishError::BufferFull`] is the one that waiting helps against.
+    pub fn now(self) -> Result<PublishSeq, PublishError> {
+        let publish = self.outgoing.publish()?;
+        let shared = &self.room.handle.shared;
+        shared
+            .call(|locked| locked.connection.publish(publish))
+            .map_err(|error| PublishError::refused(error, self.outgoing.excerpt()))
+    }
+
+    fn attempt(&mut self, locked: &mut Locked, cx: &Context<'_>) -> Poll<Result<PublishSeq, PublishError>> {
+        self.room.stop(locked);
+        let publish = self.outgoing.publish()?;
+        match locked.connection.publish(publish) {
+            Ok(seq) => Poll::Ready(Ok(seq)),
+            Err(machine::PublishError::BufferFull { .. }) => {
+                let now = self.room.handle.shared.now();
+                self.room.wait(locked, now, cx).map(|()| Err(self.timed_out()))
             }
+            Err(error) => Poll::Ready(Err(PublishError::refused(error, self.outgoing.excerpt()))),
         }
-        self.waiting = Some(locked.waiting.add(self.deadline, cx.waker()));
-        Poll::Pending
+    }
+
+    #[cold]
+    fn timed_out(&self) -> PublishError {
+        PublishError::TimedOut {
+            subject: self.outgoing.excerpt(),
+            after: self.room.timeout.unwrap_or_default(),
+        }
     }
 }
 
 impl Future for Publishing<'_> {
-    type Output = Result<PublishSeq, PublishFailure>;
+    type Output = Result<PublishSeq, PublishError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let shared = &this.handle.shared;
-        let outcome = shared.call(|locked| {
+        let handle = this.room.handle;
+        let outcome = handle.shared.call(|locked| {
             if locked.connection.queued() >= YIELD_AT
                 && locked.yielded != locked.blocks
                 && locked.connection.state() == State::Connected
@@ -126,12 +117,51 @@ impl Future for Publishing<'_> {
     }
 }
 
-impl Drop for Publishing<'_> {
-    fn drop(&mut self) {
-        if let Some(id) = self.waiting.take() {
-            self.handle
-                .shared
-                .call_quietly(|locked| locked.waiting.remove(id));
+/// The answer to a request, which is being put together: a [`Publishing`] to the reply subject of a message.
+///
+/// # Cancel safety
+/// It is accepted at its last poll: one that is dropped before it was done has not been published.
+#[derive(Debug)]
+#[must_use = "an answer is not sent unless it is awaited"]
+pub struct Responding<'a> {
+    /// None if there is nowhere to answer to.
+    publishing: Option<Publishing<'a>>,
+}
+
+impl<'a> Responding<'a> {
+    pub(crate) fn new(publishing: Option<Publishing<'a>>) -> Self {
+        Self { publishing }
+    }
+
+    /// With these headers.
+    pub fn headers(mut self, headers: &'a Headers) -> Self {
+        self.publishing = self.publishing.map(|publishing| publishing.headers(headers));
+        self
+    }
+
+    /// How long to wait for room. Default: as that of a [`Publishing`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.publishing = self.publishing.map(|publishing| publishing.timeout(timeout));
+        self
+    }
+
+    /// Answers at once or not at all.
+    ///
+    /// # Errors
+    /// See [`RespondError`].
+    pub fn now(self) -> Result<PublishSeq, RespondError> {
+        let publishing = self.publishing.ok_or(RespondError::NoReplySubject)?;
+        Ok(publishing.now()?)
+    }
+}
+
+impl Future for Responding<'_> {
+    type Output = Result<PublishSeq, RespondError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.publishing {
+            None => Poll::Ready(Err(RespondError::NoReplySubject)),
+            Some(publishing) => Pin::new(publishing).poll(cx).map_err(RespondError::from),
         }
     }
 }

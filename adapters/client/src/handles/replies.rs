@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use nats_conn_sm::{RepliesEnd, RequestError, RequestId};
-use nats_proto::Message;
+use nats_conn_sm::{RepliesEnd, RequestId};
+use nats_proto::{Excerpt, Message};
 
 use crate::core::reply_slot::ReplySlot;
+use crate::error::request::RequestError;
 use crate::handles::handle::Handle;
 
 /// The replies to a request for several, as a stream that ends when the request is done:
@@ -16,14 +17,21 @@ use crate::handles::handle::Handle;
 #[derive(Debug)]
 pub struct Replies {
     request: RequestId,
+    subject: Excerpt,
     slot: Arc<ReplySlot>,
     handle: Arc<Handle>,
 }
 
 impl Replies {
-    pub(crate) fn new(request: RequestId, slot: Arc<ReplySlot>, handle: Arc<Handle>) -> Self {
+    pub(crate) fn new(
+        request: RequestId,
+        subject: Excerpt,
+        slot: Arc<ReplySlot>,
+        handle: Arc<Handle>,
+    ) -> Self {
         Self {
             request,
+            subject,
             slot,
             handle,
         }
@@ -44,7 +52,8 @@ impl Replies {
 
     /// What ended the request, once it has ended: replies that came before may still be waiting.
     pub fn ended(&self) -> Option<Result<RepliesEnd, RequestError>> {
-        self.slot.ended()
+        let ended = self.slot.ended()?;
+        Some(ended.map_err(|error| RequestError::failed(error, self.subject)))
     }
 
     /// How many replies were dropped because too many were waiting.
@@ -63,7 +72,7 @@ impl Stream for Replies {
 
 impl Drop for Replies {
     fn drop(&mut self) {
-        if self.ended().is_none() {
+        if self.slot.ended().is_none() {
             self.handle.shared.cancel_request(self.request);
         }
     }

@@ -1,186 +1,200 @@
 //! A request and its one reply.
 
-use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nats_conn_sm::{Publish, RequestError, RequestId, RequestMany, RequestStartError};
-use nats_proto::{Headers, Message};
-use thiserror::Error;
+use nats_conn_sm as machine;
+use nats_conn_sm::{RequestId, RequestMany, Timestamp};
+use nats_proto::{Excerpt, Headers, Message};
 
+use crate::core::locked::Locked;
 use crate::core::oneshot::Oneshot;
-use crate::core::reply_slot::ReplySlot;
 use crate::core::routes::RequestRoute;
+use crate::error::request::RequestError;
 use crate::handles::handle::Handle;
-use crate::handles::replies::Replies;
+use crate::handles::outgoing::Outgoing;
+use crate::handles::request_for_many::RequestForMany;
+use crate::handles::room::Room;
 
-/// Why a request has no reply.
-#[derive(Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RequestFailure {
-    /// It was not made.
-    #[error("the request was not sent: {0}")]
-    NotSent(RequestStartError),
-    /// It was made, and failed.
-    #[error(transparent)]
-    Failed(#[from] RequestError),
-}
+/// How the machine says that a request ended.
+type Answer = Result<Message, machine::RequestError>;
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for RequestFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-// By hand: the text says what the source would say again.
-impl From<RequestStartError> for RequestFailure {
-    fn from(error: RequestStartError) -> Self {
-        Self::NotSent(error)
-    }
-}
-
-/// A request that is being put together. Await it for its reply, or [`start`](Self::start) it.
+/// A request that is being put together. Await it for its reply: it is made at once if there is room in the send buffer,
+/// and waits for room otherwise, within its timeout. [`now`](Self::now) does not wait for room.
 ///
-/// A request for which there is no room in the send buffer fails at once; it does not wait for room.
+/// # Cancel safety
+/// Dropping it cancels the request: it is taken back if it has not left, and else its reply is ignored, though somebody
+/// may be working on it.
 #[derive(Debug)]
-#[must_use = "a request does nothing unless it is awaited or started"]
+#[must_use = "a request does nothing unless it is awaited"]
 pub struct Request<'a> {
-    handle: &'a Arc<Handle>,
-    publish: Publish<'a>,
+    outgoing: Outgoing<'a>,
     timeout: Duration,
+    room: Room<'a>,
+    response: Option<Response>,
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(handle: &'a Arc<Handle>, publish: Publish<'a>, timeout: Duration) -> Self {
+    pub(crate) fn new(handle: &'a Arc<Handle>, outgoing: Outgoing<'a>, timeout: Duration) -> Self {
         Self {
-            handle,
-            publish,
+            outgoing,
             timeout,
+            room: Room::new(handle, Some(timeout)),
+            response: None,
         }
     }
 
     /// With these headers.
     pub fn headers(mut self, headers: &'a Headers) -> Self {
-        self.publish.headers = Some(headers);
+        self.outgoing = self.outgoing.headers(headers);
         self
     }
 
-    /// How long to wait for the reply. Default: [`ConnectOptions::request_timeout`](crate::ConnectOptions::request_timeout).
+    /// How long to wait, for room and for the reply together. Default:
+    /// [`ConnectOptions::request_timeout`](crate::ConnectOptions::request_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self.room.timeout = Some(timeout);
         self
     }
 
-    /// Makes the request now, and gives what to wait for.
+    /// The same for several replies. The timeout is that of `many`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
+    /// use std::time::Duration;
+    /// use nats_conn_client::RequestMany;
+    ///
+    /// let many = RequestMany::new(Duration::from_secs(2)).max(10);
+    /// let mut replies = client.request("inventory.ping", "").many(many).await?;
+    /// while let Some(reply) = replies.next().await {
+    ///     println!("{}", reply.text());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, the request was not made; dropping the [`Replies`](crate::Replies) that it gives cancels
+    /// it.
+    pub fn many(self, many: RequestMany) -> RequestForMany<'a> {
+        RequestForMany::new(self.room.handle, self.outgoing, many)
+    }
+
+    /// Makes the request at once or not at all, and gives what to wait for: for several requests at once.
     ///
     /// # Cancel safety
     /// Dropping what it gives cancels the request.
     ///
     /// # Errors
-    /// The request could not be made: see [`RequestStartError`].
-    pub fn start(self) -> Result<Response, RequestStartError> {
-        let shared = &self.handle.shared;
-        let now = shared.now();
-        let answer = Oneshot::new();
-        let request = shared.call(|locked| {
-            let request = locked.connection.request(now, self.publish, self.timeout)?;
-            locked
-                .routes
-                .requests
-                .insert(request, RequestRoute::One(answer.clone()));
-            Ok::<_, RequestStartError>(request)
-        })?;
-        Ok(Response {
-            pending: Some(Pending {
-                request,
-                answer,
-                handle: self.handle.clone(),
-            }),
-            failed: None,
-        })
+    /// The request was not made: see [`RequestError`]. [`RequestError::BufferFull`] is the one that waiting helps against.
+    pub fn now(self) -> Result<Response, RequestError> {
+        let handle = self.room.handle;
+        let (now, answer) = (handle.shared.now(), Oneshot::new());
+        handle
+            .shared
+            .call(|locked| make(locked, handle, &self.outgoing, now, self.timeout, answer))
     }
 
-    /// Makes the request now, for several replies. The timeout is that of `many`.
-    ///
-    /// ```no_run
-    /// # async fn example(client: nats_conn_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use std::time::Duration;
-    /// use nats_conn_client::{RequestMany, Subject};
-    ///
-    /// let everybody = Subject::from_static("inventory.ping");
-    /// let mut replies = client.request(&everybody, "").many(RequestMany::new(Duration::from_secs(2)).max(10))?;
-    /// while let Some(reply) = replies.next().await {
-    ///     println!("{:?}", reply.payload());
-    /// }
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// The request could not be made: see [`RequestStartError`].
-    pub fn many(self, many: RequestMany) -> Result<Replies, RequestStartError> {
-        let shared = &self.handle.shared;
-        let now = shared.now();
-        let slot = ReplySlot::new(shared.mailbox_limits());
-        let request = shared.call(|locked| {
-            let request = locked.connection.request_many(now, self.publish, many)?;
-            locked
-                .routes
-                .requests
-                .insert(request, RequestRoute::Many(slot.clone()));
-            Ok::<_, RequestStartError>(request)
-        })?;
-        Ok(Replies::new(request, slot, self.handle.clone()))
-    }
-}
-
-impl IntoFuture for Request<'_> {
-    type Output = Result<Message, RequestFailure>;
-    type IntoFuture = Response;
-
-    /// Makes the request at once, not at the first poll.
-    fn into_future(self) -> Response {
-        self.start().unwrap_or_else(|error| Response {
-            pending: None,
-            failed: Some(error),
+    fn attempt(
+        &mut self,
+        locked: &mut Locked,
+        now: Timestamp,
+        answer: Arc<Oneshot<Answer>>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Response, RequestError>> {
+        self.room.stop(locked);
+        let left = self.room.left(now, self.timeout);
+        match make(locked, self.room.handle, &self.outgoing, now, left, answer) {
+            Err(RequestError::BufferFull { .. }) => {}
+            made => return Poll::Ready(made),
+        }
+        let subject = self.outgoing.excerpt();
+        self.room.wait(locked, now, cx).map(|()| {
+            Err(RequestError::TimedOut {
+                subject,
+                written: false,
+            })
         })
     }
 }
 
-/// The reply to a request, to come. Dropping it cancels the request.
+/// Makes a request at once or not at all.
+fn make(
+    locked: &mut Locked,
+    handle: &Arc<Handle>,
+    outgoing: &Outgoing<'_>,
+    now: Timestamp,
+    timeout: Duration,
+    answer: Arc<Oneshot<Answer>>,
+) -> Result<Response, RequestError> {
+    let publish = outgoing.publish()?;
+    let subject = Excerpt::new(publish.subject.as_str());
+    let made = locked.connection.request(now, publish, timeout);
+    let request = made.map_err(|error| RequestError::not_sent(error, subject))?;
+    let route = RequestRoute::One(answer.clone());
+    locked.routes.requests.insert(request, route);
+    Ok(Response {
+        pending: Some(Pending {
+            request,
+            subject,
+            answer,
+            handle: handle.clone(),
+        }),
+    })
+}
+
+impl Future for Request<'_> {
+    type Output = Result<Message, RequestError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let response = match &mut this.response {
+            Some(response) => response,
+            None => {
+                let handle = this.room.handle;
+                let (now, answer) = (handle.shared.now(), Oneshot::new());
+                match handle.shared.call(|locked| this.attempt(locked, now, answer, cx)) {
+                    Poll::Ready(made) => this.response.insert(made?),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        };
+        Pin::new(response).poll(cx)
+    }
+}
+
+/// The reply to a request that was made, to come. Dropping it cancels the request.
 #[derive(Debug)]
 #[must_use = "dropping it cancels the request"]
 pub struct Response {
     pending: Option<Pending>,
-    failed: Option<RequestStartError>,
 }
 
 #[derive(Debug)]
 struct Pending {
     request: RequestId,
-    answer: Arc<Oneshot<Result<Message, RequestError>>>,
+    subject: Excerpt,
+    answer: Arc<Oneshot<Answer>>,
     handle: Arc<Handle>,
 }
 
 impl Future for Response {
-    type Output = Result<Message, RequestFailure>;
+    type Output = Result<Message, RequestError>;
 
     /// Polled again after its end it says that the connection is closed.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(error) = self.failed.take() {
-            return Poll::Ready(Err(error.into()));
-        }
         let Some(pending) = &self.pending else {
-            return Poll::Ready(Err(RequestError::Closed.into()));
+            return Poll::Ready(Err(RequestError::Closed { written: true }));
         };
         let Poll::Ready(result) = pending.answer.poll(cx) else {
             return Poll::Pending;
         };
+        let subject = pending.subject;
         self.pending = None;
-        Poll::Ready(result.map_err(RequestFailure::from))
+        Poll::Ready(result.map_err(|error| RequestError::failed(error, subject)))
     }
 }
 

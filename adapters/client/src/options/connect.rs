@@ -14,10 +14,10 @@ use nats_proto::{Limits, ServerUrl, Subject, UrlError};
 
 use crate::core::draining::DrainPatience;
 use crate::core::recording::RecordingSink;
+use crate::error::start::StartError;
 use crate::options::identity::Identity;
 use crate::options::resolver::Resolver;
 use crate::options::selector::{Selector, ServerChoice};
-use crate::options::start_error::StartError;
 use crate::options::tls::TlsOptions;
 
 /// The settings of a connection. Nothing has to be set, and nothing is read from the environment.
@@ -311,7 +311,7 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// How long a request waits for its reply unless it says otherwise. Default: 10 s.
+    /// How long a request waits, for room and for its reply together, unless it says otherwise. Default: 10 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self

@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 use nats_conn_client::driver::{blocking, first_outcome};
 use nats_conn_client::proto::{Decoder, ServerOp};
 use nats_conn_client::{
-    FlushError, Headers, PublishFailure, PublishSeq, RepliesEnd, RequestError, RequestFailure, RequestMany,
-    RespondError,
+    FlushError, Headers, PublishError, PublishSeq, RepliesEnd, RequestError, RequestMany, RespondError,
 };
 
 use super::Waiter;
@@ -47,21 +46,17 @@ fn headers() -> Headers {
     headers
 }
 
-fn published(outcome: Result<PublishSeq, PublishFailure>) -> String {
+fn published(outcome: Result<PublishSeq, PublishError>) -> String {
     match outcome {
         Ok(_) => "accepted".into(),
-        Err(PublishFailure::Refused(error)) => error.code().into(),
-        Err(PublishFailure::TimedOut(_)) => "timed_out".into(),
-        Err(error) => panic!("{error}"),
+        Err(error) => error.code().into(),
     }
 }
 
-fn answered(outcome: Result<Message, RequestFailure>) -> String {
+fn answered(outcome: Result<Message, RequestError>) -> String {
     match outcome {
         Ok(_) => "reply".into(),
-        Err(RequestFailure::NotSent(error)) => error.code().into(),
-        Err(RequestFailure::Failed(error)) => error.code().into(),
-        Err(error) => panic!("{error}"),
+        Err(error) => error.code().into(),
     }
 }
 
@@ -76,11 +71,11 @@ fn closed(reason: &ClosedReason) -> String {
     }
 }
 
-fn connected<T>(outcome: Result<T, ConnectFailure>) -> String {
+fn connected<T>(outcome: Result<T, ConnectError>) -> String {
     match outcome {
         Ok(_) => "connected".into(),
-        Err(ConnectFailure::Unreachable { .. }) => "unreachable".into(),
-        Err(ConnectFailure::Closed { reason, .. }) => closed(&reason),
+        Err(ConnectError::Unreachable { .. }) => "unreachable".into(),
+        Err(ConnectError::Closed { reason, .. }) => closed(&reason),
         Err(error) => panic!("{error}"),
     }
 }
@@ -136,7 +131,7 @@ pub(super) fn future(waiter: Waiter, client: Client, events: Events, limit: Dura
             }
         }),
         Waiter::Request => {
-            let response = client.request(&ASKED, "?").timeout(limit).into_future();
+            let response = client.request(&ASKED, "?").timeout(limit).now().expect("room");
             Box::pin(async move { answered(response.await) })
         }
         Waiter::RequestQueued => {
@@ -145,12 +140,16 @@ pub(super) fn future(waiter: Waiter, client: Client, events: Events, limit: Dura
                 .request(&ASKED, &LARGE[..])
                 .headers(&headers)
                 .timeout(limit)
-                .into_future();
+                .now()
+                .expect("room");
             Box::pin(async move { answered(response.await) })
+        }
+        Waiter::RequestForRoom => {
+            Box::pin(async move { answered(client.request(&ASKED, "?").timeout(limit).await) })
         }
         Waiter::Replies => {
             let many = RequestMany::new(limit);
-            let mut replies = client.request(&ASKED, "?").many(many).expect("room");
+            let mut replies = client.request(&ASKED, "?").many(many).now().expect("room");
             Box::pin(async move {
                 let reply = replies.next().await;
                 replied(reply, replies.ended())
@@ -165,7 +164,7 @@ pub(super) fn future(waiter: Waiter, client: Client, events: Events, limit: Dura
             Box::pin(async move { confirmed(round_trip.await) })
         }
         Waiter::Drain => {
-            let drained = client.drain().expect("open");
+            let drained = client.drain();
             Box::pin(async move { closed(&drained.await) })
         }
         Waiter::Close => {
@@ -217,11 +216,12 @@ pub(super) fn call(
 ) -> Option<Box<dyn FnOnce() -> String + Send>> {
     let publish = move |client: nats_conn_std::Client, payload: &'static [u8], with: bool| {
         let headers = headers();
-        let mut publish = Publish::new(&PUBLISHED, payload);
-        if with {
-            publish = publish.with_headers(&headers);
-        }
-        published(client.publish_timeout(publish, limit))
+        let publish = client.publish(&PUBLISHED, payload).timeout(limit);
+        published(if with {
+            publish.headers(&headers).wait()
+        } else {
+            publish.wait()
+        })
     };
     Some(match waiter {
         Waiter::Message => {
@@ -236,40 +236,41 @@ pub(super) fn call(
         }
         Waiter::Publish | Waiter::PublishUnlessOff => Box::new(move || publish(client, b"y", false)),
         Waiter::PublishLarge => Box::new(move || publish(client, &LARGE, true)),
-        Waiter::Respond => Box::new(move || match client.respond(&asked(), "y") {
+        Waiter::Respond => Box::new(move || match client.respond(&asked(), "y").wait() {
             Ok(_) => "accepted".into(),
             Err(RespondError::Publish(failure)) => published(Err(failure)),
             Err(error) => panic!("{error}"),
         }),
-        Waiter::Request => {
-            Box::new(move || answered(client.request_timeout(Publish::new(&ASKED, "?"), limit)))
+        Waiter::Request | Waiter::RequestForRoom => {
+            Box::new(move || answered(client.request(&ASKED, "?").timeout(limit).wait()))
         }
         Waiter::RequestQueued => {
             let headers = headers();
-            let publish = Publish::new(&ASKED, &LARGE[..]).with_headers(&headers);
-            let response = client.start_request(publish, limit).expect("room");
+            let request = client
+                .request(&ASKED, &LARGE[..])
+                .headers(&headers)
+                .timeout(limit);
+            let response = request.now().expect("room");
             drop(client);
             Box::new(move || answered(response.wait()))
         }
         Waiter::Replies => {
             let many = RequestMany::new(limit);
-            let mut replies = client
-                .request_many(Publish::new(&ASKED, "?"), many)
-                .expect("room");
+            let mut replies = client.request(&ASKED, "?").many(many).now().expect("room");
             drop(client);
             Box::new(move || {
                 let reply = replies.next();
                 replied(reply, replies.ended())
             })
         }
-        Waiter::Flush => Box::new(move || confirmed(client.flush())),
-        Waiter::RoundTrip => Box::new(move || confirmed(client.rtt())),
+        Waiter::Flush => Box::new(move || confirmed(client.flush().wait())),
+        Waiter::RoundTrip => Box::new(move || confirmed(client.rtt().wait())),
         Waiter::Drain => {
-            let drained = client.drain().expect("open");
+            let drained = client.drain();
             drop(client);
             Box::new(move || closed(&drained.wait()))
         }
-        Waiter::Close => Box::new(move || closed(&client.close())),
+        Waiter::Close => Box::new(move || closed(&client.close().wait())),
         Waiter::Closed => {
             let end = client.closed();
             drop(client);

@@ -19,6 +19,8 @@ pub(super) enum Waiter {
     Request,
     /// The same, but it is still queued, and has a payload and headers that not every server takes.
     RequestQueued,
+    /// For room in the send buffer, and then for the reply.
+    RequestForRoom,
     /// For the next of several replies.
     Replies,
     Flush,
@@ -144,6 +146,10 @@ pub(super) const TABLE: &[Row] = &[
     Row { waiter: RequestQueued, served: "reply", settled: &[
         (TimeUp, "timed_out"), (NarrowServer, "dropped"), (OldServer, "dropped"),
         (NarrowNow, "dropped"), (PublishesRefused, "refused"),
+        (Closing, "closed"), (DriverPanicked, "closed"), (RuntimeDropped, "closed"),
+    ] },
+    Row { waiter: RequestForRoom, served: "reply", settled: &[
+        (TimeUp, "timed_out"), (Drained, "draining"),
         (Closing, "closed"), (DriverPanicked, "closed"), (RuntimeDropped, "closed"),
     ] },
     Row { waiter: Replies, served: "reply", settled: &[

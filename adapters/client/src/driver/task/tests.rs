@@ -10,7 +10,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 
 use bytes::BytesMut;
-use nats_conn_sm::{DisconnectReason, Event, MailboxLimits};
+use nats_conn_sm::{ConnectionEvent, DisconnectReason, MailboxLimits};
 use nats_proto::{Sid, Subject};
 
 use super::*;
@@ -188,12 +188,10 @@ fn end_of_link(reads: impl IntoIterator<Item = Read>) -> DisconnectReason {
     let mut next = || blocking::wait(None, pin!(events.next())).flatten().unwrap();
     loop {
         match next() {
-            ClientEvent::Connection(Event::Connected(_)) => {
-                client
-                    .try_publish(nats_conn_sm::Publish::new(&subject, "x"))
-                    .unwrap();
+            ClientEvent::Connection(ConnectionEvent::Connected(_)) => {
+                client.publish(&subject, "x").now().unwrap();
             }
-            ClientEvent::Connection(Event::Disconnected { reason, .. }) => return *reason,
+            ClientEvent::Connection(ConnectionEvent::Disconnected { reason, .. }) => return *reason,
             _ => {}
         }
     }
@@ -225,7 +223,7 @@ fn a_reply_that_was_read_counts_also_where_its_driver_was_held_up_beyond_the_dea
     let held_up = Duration::from_millis(400);
     let (client, mut events) = connection(false, [Read::AnswerHeldUp(held_up)]);
     let mut next = || blocking::wait(None, pin!(events.next())).flatten().unwrap();
-    while !matches!(next(), ClientEvent::Connection(Event::Connected(_))) {}
+    while !matches!(next(), ClientEvent::Connection(ConnectionEvent::Connected(_))) {}
     let subject = Subject::from_static("a");
     let request = client.request(&subject, "?").timeout(held_up / 2);
     let reply = blocking::wait(None, pin!(request.into_future())).unwrap();
@@ -267,10 +265,7 @@ fn a_driver_does_not_sleep_before_it_has_asked_the_stream_again_whatever_was_lef
         run_until_asleep(&mut driver);
         let subject = Subject::from_static("a");
         let mut subscription = prepared.client.subscribe(&subject).unwrap();
-        prepared
-            .client
-            .try_publish(nats_conn_sm::Publish::new(&subject, "x"))
-            .unwrap();
+        prepared.client.publish(&subject, "x").now().unwrap();
         run_until_asleep(&mut driver);
         let taken = std::iter::from_fn(|| subscription.try_next()).count();
         assert_eq!(taken, messages + 1);

@@ -14,14 +14,14 @@ use crate::core::waiting::Waiting;
 /// Done when the connection is closed and its driver has ended. It does not keep the connection open.
 #[derive(Debug)]
 #[must_use = "await it to learn when and why the connection closed"]
-pub struct Closed {
+pub struct Closing {
     shared: Arc<Shared>,
     waiting: Option<u64>,
     /// Whoever awaits it drains the connection.
     drains: bool,
 }
 
-impl Closed {
+impl Closing {
     /// The end, for whatever reason.
     ///
     /// # Cancel safety
@@ -40,9 +40,9 @@ impl Closed {
     /// # Cancel safety
     /// Dropping it only stops the waiting: the drain goes on.
     pub fn of_drain(shared: &Arc<Shared>) -> Self {
-        let mut closed = Self::new(shared);
-        closed.drains = true;
-        closed
+        let mut closing = Self::new(shared);
+        closing.drains = true;
+        closing
     }
 
     /// Among whom to wait.
@@ -55,7 +55,7 @@ impl Closed {
     }
 }
 
-impl Future for Closed {
+impl Future for Closing {
     type Output = ClosedReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ClosedReason> {
@@ -79,7 +79,7 @@ impl Future for Closed {
     }
 }
 
-impl Drop for Closed {
+impl Drop for Closing {
     fn drop(&mut self) {
         if let Some(id) = self.waiting.take() {
             self.shared
@@ -108,7 +108,7 @@ mod tests {
         let shared = prepared.client.shared().clone();
         let waiting = || shared.call_quietly(|locked| locked.watchers.len());
         {
-            let mut closed = pin!(Closed::new(&shared));
+            let mut closed = pin!(Closing::new(&shared));
             for _ in 0..100 {
                 let waker = Waker::from(Arc::new(Somebody));
                 assert!(

@@ -1,9 +1,7 @@
 //! Why a connection was not started.
 
-use std::fmt;
-
 use nats_conn_sm::ConfigError;
-use nats_proto::UrlError;
+use nats_proto::{OneLine, UrlError};
 use thiserror::Error;
 
 /// Why a connection was not started.
@@ -25,14 +23,15 @@ pub enum StartError {
         second: &'static str,
     },
     /// The thread or task that drives the connection could not be started.
-    #[error("cannot run the connection: {detail}")]
+    #[error("cannot run the connection: {}", OneLine(.detail))]
     NoDriver {
         /// The error of the system.
         detail: String,
     },
     /// The operating system has no random bytes to give, from which inboxes are drawn.
     #[error(
-        "the operating system gives no random bytes ({detail}): set a seed of your own that nobody can guess"
+        "the operating system gives no random bytes ({}): set a seed of your own that nobody can guess",
+        OneLine(.detail)
     )]
     NoRandomness {
         /// The error of the system.
@@ -40,9 +39,17 @@ pub enum StartError {
     },
 }
 
-/// The same line: `fn main() -> Result<_, _>` prints errors so.
-impl fmt::Debug for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+super::debug_as_display!(StartError);
+
+impl StartError {
+    /// A stable name in snake case, for machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Url(error) => error.code(),
+            Self::Config(error) => error.code(),
+            Self::Contradiction { .. } => "contradiction",
+            Self::NoDriver { .. } => "no_driver",
+            Self::NoRandomness { .. } => "no_randomness",
+        }
     }
 }

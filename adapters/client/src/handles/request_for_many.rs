@@ -1,0 +1,110 @@
+//! A request for several replies.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use nats_conn_sm::{RequestMany, Timestamp};
+use nats_proto::{Excerpt, Headers};
+
+use crate::core::locked::Locked;
+use crate::core::reply_slot::ReplySlot;
+use crate::core::routes::RequestRoute;
+use crate::error::request::RequestError;
+use crate::handles::handle::Handle;
+use crate::handles::outgoing::Outgoing;
+use crate::handles::replies::Replies;
+use crate::handles::room::Room;
+
+/// A request for several replies, which is being put together. Await it for its [`Replies`]: it is made at once if there
+/// is room in the send buffer, and waits for room otherwise, within its timeout. [`now`](Self::now) does not wait.
+///
+/// # Cancel safety
+/// It is made at its last poll: one that is dropped before it was done was not made.
+#[derive(Debug)]
+#[must_use = "a request does nothing unless it is awaited"]
+pub struct RequestForMany<'a> {
+    outgoing: Outgoing<'a>,
+    many: RequestMany,
+    room: Room<'a>,
+}
+
+impl<'a> RequestForMany<'a> {
+    pub(crate) fn new(handle: &'a Arc<Handle>, outgoing: Outgoing<'a>, many: RequestMany) -> Self {
+        Self {
+            outgoing,
+            many,
+            room: Room::new(handle, Some(many.timeout)),
+        }
+    }
+
+    /// With these headers.
+    pub fn headers(mut self, headers: &'a Headers) -> Self {
+        self.outgoing = self.outgoing.headers(headers);
+        self
+    }
+
+    /// Makes the request at once or not at all.
+    ///
+    /// # Errors
+    /// The request was not made: see [`RequestError`]. [`RequestError::BufferFull`] is the one that waiting helps against.
+    pub fn now(self) -> Result<Replies, RequestError> {
+        let handle = self.room.handle;
+        let now = handle.shared.now();
+        handle
+            .shared
+            .call(|locked| make(locked, handle, &self.outgoing, now, self.many))
+    }
+
+    fn attempt(
+        &mut self,
+        locked: &mut Locked,
+        now: Timestamp,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Replies, RequestError>> {
+        self.room.stop(locked);
+        let mut many = self.many;
+        many.timeout = self.room.left(now, many.timeout);
+        match make(locked, self.room.handle, &self.outgoing, now, many) {
+            Err(RequestError::BufferFull { .. }) => {}
+            made => return Poll::Ready(made),
+        }
+        let subject = self.outgoing.excerpt();
+        self.room.wait(locked, now, cx).map(|()| {
+            Err(RequestError::TimedOut {
+                subject,
+                written: false,
+            })
+        })
+    }
+}
+
+/// Makes a request at once or not at all.
+fn make(
+    locked: &mut Locked,
+    handle: &Arc<Handle>,
+    outgoing: &Outgoing<'_>,
+    now: Timestamp,
+    many: RequestMany,
+) -> Result<Replies, RequestError> {
+    let publish = outgoing.publish()?;
+    let subject = Excerpt::new(publish.subject.as_str());
+    let made = locked.connection.request_many(now, publish, many);
+    let request = made.map_err(|error| RequestError::not_sent(error, subject))?;
+    let slot = ReplySlot::new(handle.shared.mailbox_limits());
+    let route = RequestRoute::Many(slot.clone());
+    locked.routes.requests.insert(request, route);
+    Ok(Replies::new(request, subject, slot, handle.clone()))
+}
+
+impl Future for RequestForMany<'_> {
+    type Output = Result<Replies, RequestError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let handle = this.room.handle;
+        let now = handle.shared.now();
+        handle.shared.call(|locked| this.attempt(locked, now, cx))
+    }
+}
