@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nats_conn_sm::{Credentials, Event, FlushId, LinkId, PublishError, RequestId};
+use nats_conn_sm::{ConnectionEvent, Credentials, Event, FlushId, LinkId, PublishError, RequestId};
 use nats_proto::{Message, Sid};
 
 use super::plan::{FILTERS, SERVICE, TOPICS};
@@ -199,14 +199,16 @@ impl Member {
 
     fn take(&mut self, now: u64, event: Event) -> Result<(), String> {
         match event {
-            Event::Connected(session) | Event::Reconnected(session) => {
+            Event::Connection(
+                ConnectionEvent::Connected(session) | ConnectionEvent::Reconnected(session),
+            ) => {
                 self.session = self.peer_of(session.link);
             }
-            Event::Disconnected { .. } => {
+            Event::Connection(ConnectionEvent::Disconnected { .. }) => {
                 self.end_watches(now, |_| true);
                 self.session = None;
             }
-            Event::Resubscribed { .. } => {
+            Event::Connection(ConnectionEvent::Resubscribed { .. }) => {
                 let restored = self.restored();
                 self.begin_watches(now, |subscription| restored.contains(&subscription.sid.get()));
             }
@@ -244,7 +246,7 @@ impl Member {
                     _ => {}
                 }
             }
-            Event::Closed { .. } => self.closed = story::line(&event),
+            Event::Connection(ConnectionEvent::Closed { .. }) => self.closed = story::line(&event),
             _ => {}
         }
         Ok(())
@@ -258,7 +260,7 @@ impl Member {
         row.push(message.payload().to_vec());
         let subscription = self.subscriptions.iter().find(|known| known.sid == sid);
         if subscription.is_some_and(|subscription| subscription.serves)
-            && let Ok(Some(reply)) = message.reply_str()
+            && let Some(Ok(reply)) = message.reply().map(|reply| reply.to_str())
         {
             let answer = [b"answer to ", message.payload(), &self.payload(0)].concat();
             // Where there is no room, the request goes without an answer.

@@ -27,11 +27,7 @@ impl Crowd {
             Step::Reads { reads, .. } => member.world.driver.stops_reading = !reads,
             Step::Suspend { time, .. } => member.suspended = Some(now + nanos(time)),
             Step::Learns { .. } => member.learn(1),
-            Step::Freeze { .. } => {
-                if member.world.pipes.last().is_some_and(|pipe| pipe.peer.is_some()) {
-                    member.world.freeze();
-                }
-            }
+            Step::Freeze { .. } => member.freeze(),
             Step::CutNext { server, cut, .. } => member.world.routes[server].cuts.push_back(cut),
             Step::Unreachable { server, .. } => member.lose_sight_of(server),
             Step::Reachable { server, .. } => member.world.routes[server].dial = Dial::Connects,
@@ -128,6 +124,13 @@ impl Crowd {
 }
 
 impl Member {
+    /// Its link is half-open, if it has one.
+    fn freeze(&mut self) {
+        if self.world.pipes.last().is_some_and(|pipe| pipe.peer.is_some()) {
+            self.world.freeze();
+        }
+    }
+
     /// The route to this server is gone: nothing passes what is open, and dialling never ends.
     fn lose_sight_of(&mut self, server: usize) {
         self.world.routes[server].dial = Dial::Hangs;

@@ -34,6 +34,9 @@ struct Executed<'a> {
     payload: &'a [u8],
 }
 
+/// What was delivered to a subscription on a link: where each message ends in what was sent, and its payload.
+type Row<'a> = Vec<(u64, &'a [u8])>;
+
 /// How many messages were compared.
 pub(super) struct Compared {
     pub(super) executed: u64,
@@ -134,7 +137,7 @@ fn is_meant(cluster: &Cluster, splits: &[Split], watch: &Watch, executed: &Execu
 /// Each subscription received a beginning of what was delivered to it on each link, in order; and all of it that was
 /// read while it was wanted.
 fn received(cluster: &Cluster, members: &[Member]) -> Result<u64, String> {
-    let mut rows: BTreeMap<(PeerId, u64), Vec<(u64, &[u8])>> = BTreeMap::new();
+    let mut rows: BTreeMap<(PeerId, u64), Row<'_>> = BTreeMap::new();
     for delivery in cluster.deliveries() {
         let row = rows.entry((delivery.peer, delivery.sid)).or_default();
         row.push((delivery.end, &delivery.payload));
