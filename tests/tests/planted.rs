@@ -71,3 +71,15 @@ fn every_planted_bug_says_what_it_is_and_where_it_was() {
         assert!(is_good, "{name}: {head:?}");
     }
 }
+
+#[test]
+fn the_table_has_every_planted_bug_and_each_of_them_was_found() {
+    let readme = fs::read_to_string(root().join("tests/planted/README.md")).expect("it can be read");
+    for (name, _) in patches() {
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}`")));
+        let row = row.unwrap_or_else(|| panic!("{name} has no row: run tests/planted/run"));
+        assert!(!row.contains("**not found**"), "{row}");
+    }
+}
