@@ -5,6 +5,7 @@ pub mod by_hand;
 pub mod explore;
 pub mod golden;
 pub mod grammar;
+pub mod herd;
 pub mod ledger;
 /// The loop that the first page of `nats-conn-sm` shows, word for word.
 #[path = "../../nats-conn-sm/examples/pump/pump.rs"]
@@ -13,6 +14,7 @@ pub mod pump;
 pub mod real_server;
 pub mod scenario;
 pub mod sim;
+pub mod simulate;
 pub mod story;
 pub mod structure;
 pub mod wire;

@@ -1027,6 +1027,11 @@ fn handles() -> Vec<Row> {
             "the control line for `orders.eu` would be 5000 bytes long, a server takes 4096: shorten the subject",
         ),
         row(
+            "Other",
+            client::SubscribeError::Other { code: "too_odd" },
+            "refused for a reason that this version has no name for: too_odd",
+        ),
+        row(
             "Refused",
             client::SubscribeError::Refused {
                 words: "Permissions Violation for Subscription to \"secret.plan\"".into(),
@@ -1075,11 +1080,6 @@ fn handles() -> Vec<Row> {
             },
             "the publish to `orders.eu` was not confirmed within 2s: it may still be sent, there is no link \
              or the server does not answer",
-        ),
-        row(
-            "Other",
-            client::SubscribeError::Other { code: "too_odd" },
-            "refused for a reason that this version has no name for: too_odd",
         ),
         row(
             "NoReplySubject",

@@ -86,10 +86,10 @@ impl SubscribeError {
             Self::Closed => "closed",
             Self::Draining => "draining",
             Self::ControlLineTooLong { .. } => "control_line_too_long",
+            Self::Other { code } => code,
             Self::Refused { .. } => "refused",
             Self::Ended { .. } => "ended",
             Self::TimedOut { .. } => "timed_out",
-            Self::Other { code } => code,
         }
     }
 }
