@@ -5,11 +5,13 @@ pub mod by_hand;
 pub mod explore;
 pub mod golden;
 pub mod grammar;
+pub mod herd;
 pub mod ledger;
 #[cfg(unix)]
 pub mod real_server;
 pub mod scenario;
 pub mod sim;
+pub mod simulate;
 pub mod story;
 pub mod structure;
 pub mod wire;
