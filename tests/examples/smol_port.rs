@@ -38,12 +38,13 @@ impl Runtime for Smol {
     }
 
     fn dial(&self, target: Target) -> impl Future<Output = Result<Stream, LinkEnd>> + Send + 'static {
-        async move {
-            dial_all(&target, Async::<TcpStream>::connect, Timer::after)
-                .await
-                .map(Stream::new)
-        }
+        dial(target)
     }
+}
+
+async fn dial(target: Target) -> Result<Stream, LinkEnd> {
+    let dialled = dial_all(&target, Async::<TcpStream>::connect, Timer::after);
+    dialled.await.map(Stream::new)
 }
 
 fn main() -> Result<ExitCode, Error> {
