@@ -3,7 +3,7 @@
 mod advice;
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use nats_proto::{DecodeError, OneLine, ServerError};
@@ -535,6 +535,30 @@ pub enum LinkEnd {
 crate::debug_line::debug_line!(LinkEnd);
 
 impl LinkEnd {
+    /// The name could not be resolved, as the error of the system says.
+    pub fn resolve(error: impl ToString) -> Self {
+        let detail = error.to_string().into();
+        Self::Resolve { detail }
+    }
+
+    /// No socket could be connected: the kind of error in snake case, and the error of the system.
+    pub fn dial(kind: &'static str, error: impl ToString) -> Self {
+        let detail = error.to_string().into();
+        Self::Dial { kind, detail }
+    }
+
+    /// There is no TLS, as the error of the TLS library says.
+    pub fn tls(error: impl ToString) -> Self {
+        let detail = error.to_string().into();
+        Self::Tls { detail }
+    }
+
+    /// Reading or writing failed: the kind of error in snake case, and the error of the system.
+    pub fn io(kind: &'static str, error: impl ToString) -> Self {
+        let detail = error.to_string().into();
+        Self::Io { kind, detail }
+    }
+
     /// A stable name in snake case, for machines.
     pub const fn code(&self) -> &'static str {
         match self {

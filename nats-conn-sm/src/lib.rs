@@ -5,25 +5,26 @@
 //! it: `nats-conn-tokio`, or `nats-conn-std` where there is no runtime. The wire alone is `nats-proto`.
 //!
 //! It has no clock, no entropy, no sockets, threads or wakers, and keeps no secret. A driver owns the socket
-//! and the two buffers, and runs one loop. This one is complete: it works with every setting of [`Config`], and only
-//! what `Outside` names has to be added to it. The example `pump` runs it over TCP.
-//!
-//! ```
-#![doc = include_str!("../examples/pump/pump.rs")]
-//! ```
-//!
-//! A connection is made and given to the loop:
+//! and the two buffers, and runs one loop: it says what happened, asks what comes of it, and waits. [`Pump`](pump::Pump) is
+//! that loop over one stream. It is complete: it works with every setting of [`Config`], and only what
+//! [`Outside`](pump::Outside) names has to be added to it. Its source is also the shortest answer to who writes a loop of
+//! another shape and asks which call comes when. The example `pump` runs it over TCP, `mio_loop` on mio beside other work.
 //!
 //! ```
 //! use nats_conn_sm::proto::ServerUrl;
-//! use nats_conn_sm::{Config, Connection, Timestamp};
+//! use nats_conn_sm::pump::{News, Outside, Pump, Wait};
+//! use nats_conn_sm::{Config, Connection};
 //!
-//! let config = Config::new(vec![ServerUrl::parse("nats://127.0.0.1:4222")?]);
-//! let seed = [0; 32]; // 32 random bytes of the operating system
-//! let mut connection = Connection::new(config, seed, Timestamp::ZERO)?;
-//! # let mut pump = |_: &mut Connection| ();
-//! pump(&mut connection);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! fn drive<O: Outside>(outside: &mut O, wait: impl Fn(&mut O, Wait) -> News) -> Result<(), Box<dyn std::error::Error>> {
+//!     let config = Config::new(vec![ServerUrl::parse("nats://127.0.0.1:4222")?]);
+//!     let seed = [0; 32]; // 32 random bytes of the operating system
+//!     let mut connection = Connection::new(config, seed, outside.now())?;
+//!     let (mut pump, mut news) = (Pump::new(), News::Ready);
+//!     while let Some(next) = pump.turn(&mut connection, outside, news) {
+//!         news = wait(outside, next);
+//!     }
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Invariants
@@ -99,6 +100,7 @@ mod outbound;
 mod output;
 mod pings;
 mod publish;
+pub mod pump;
 mod ranges;
 mod recorder;
 mod replay;

@@ -1,5 +1,6 @@
 //! Numbers about a connection (ADR-40, and more).
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::time::Timestamp;
@@ -87,6 +88,33 @@ impl PublishFates {
     /// that ended before it was sent counts as lost.
     pub const fn all_confirmed(&self) -> bool {
         self.confirmed == self.accepted
+    }
+}
+
+/// One line for people:
+///
+/// ```
+/// use nats_conn_sm::PublishFates;
+///
+/// let mut fates = PublishFates::default();
+/// (fates.accepted, fates.confirmed, fates.unconfirmed, fates.written) = (4, 2, 1, 1);
+/// assert_eq!(fates.to_string(), "published: 4, of which 2 confirmed, 1 unconfirmed, 0 dropped, 1 under way");
+/// ```
+impl fmt::Display for PublishFates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accepted,
+            confirmed,
+            unconfirmed,
+            dropped,
+            ..
+        } = self;
+        let under_way = self.queued.saturating_add(self.written);
+        write!(
+            f,
+            "published: {accepted}, of which {confirmed} confirmed, {unconfirmed} unconfirmed, {dropped} dropped, \
+             {under_way} under way"
+        )
     }
 }
 

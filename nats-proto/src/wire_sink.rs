@@ -1,5 +1,6 @@
 //! Where encoded operations go.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
@@ -129,6 +130,16 @@ impl From<&Bytes> for Payload<'_> {
 impl From<Vec<u8>> for Payload<'_> {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Shared(bytes.into())
+    }
+}
+
+/// The text of a message that arrived, for example: `message.text()`.
+impl<'a> From<Cow<'a, str>> for Payload<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
+        }
     }
 }
 

@@ -7,9 +7,6 @@ pub mod golden;
 pub mod grammar;
 pub mod herd;
 pub mod ledger;
-/// The loop that the first page of `nats-conn-sm` shows, word for word.
-#[path = "../../nats-conn-sm/examples/pump/pump.rs"]
-pub mod pump;
 #[cfg(unix)]
 pub mod real_server;
 pub mod scenario;

@@ -4,9 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_io::Timer;
 use nats_conn_client::StartError;
@@ -61,34 +59,17 @@ impl fmt::Debug for AsyncStd {
     }
 }
 
-/// A timer.
-#[derive(Debug)]
-pub struct Sleep(Timer);
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(Pin::new(&mut self.0).poll(cx));
-        Poll::Ready(())
-    }
-}
-
-fn sleep(duration: Duration) -> Sleep {
-    Sleep(Timer::after(duration))
-}
-
 impl Runtime for AsyncStd {
     type Io = Stream;
-    type Sleep = Sleep;
+    type Sleep = Timer;
 
     fn spawn(&self, driver: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         async_std::task::spawn(driver);
         Ok(())
     }
 
-    fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep(Timer::at(deadline))
+    fn sleep_until(&self, deadline: Instant) -> Timer {
+        Timer::at(deadline)
     }
 
     fn dial(&self, target: Target) -> impl Future<Output = Result<Stream, LinkEnd>> + Send + 'static {
@@ -106,7 +87,7 @@ impl Runtime for AsyncStd {
 
 async fn dial(target: Target) -> Result<Stream, LinkEnd> {
     let local = target.setup.local_address;
-    dial_all(&target, |address| tcp::dial(address, local), sleep)
+    dial_all(&target, |address| tcp::dial(address, local), Timer::after)
         .await
         .map(Stream::new)
 }

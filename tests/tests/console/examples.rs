@@ -322,3 +322,56 @@ fn the_example_health_is_live_without_a_server_and_ready_with_one() {
     until(|| is_fine("/readyz"));
     ends_when_asked_to(running);
 }
+
+#[test]
+fn the_examples_service_and_tool_talk_to_each_other_after_a_crash_and_end_in_good_order() {
+    let cluster = cluster(Settings::new("n1"));
+    let url = cluster.server(0).url();
+    let tool = |arguments: &[&str]| {
+        Running::start(Adapter::Std, "tool", &[&["-s", url.as_str()], arguments].concat())
+    };
+    let subscribed = |links: usize| {
+        let logs = cluster.logs();
+        logs.iter().filter(|log| log.names().contains(&"SUB")).count() == links
+    };
+    let mut service = Running::start(Adapter::Tokio, "service", &[&url]);
+    let listening = tool(&["sub", "events.>", "3"]);
+    until(|| subscribed(2));
+    cluster.server(0).crash();
+    cluster.server(0).restart().expect("its port is free");
+    until(|| subscribed(4));
+    let asked = tool(&["req", "orders.eu", "tea", "Trace:17"]).end();
+    asked.went_well();
+    assert_eq!(asked.lines, ["taken", "  Service: orders", "  Order: orders.eu"]);
+    tool(&["pub", "orders.us", "coffee"]).end().went_well();
+    tool(&["req", "nobody", ""])
+        .end()
+        .failed("nobody is subscribed to `nobody`");
+    tool(&["pub", "a b", ""]).end().failed("`a b`");
+    assert_eq!(tool(&["fly"]).end().status, Some(2));
+    tool(&["req", "time", ""]).end().went_well();
+    let heard = listening.end();
+    assert_eq!(heard.status, Some(0), "{}", heard.errors);
+    let subjects = heard.lines.iter().filter(|line| line.starts_with("events."));
+    assert_eq!(subjects.count(), 3, "{:?}", heard.lines);
+    service.ask_to_end(Adapter::Tokio);
+    let ended = service.end();
+    assert_eq!(ended.status, Some(0), "{}", ended.errors);
+    assert!(
+        ended.errors.contains("reconnected: ") && ended.errors.contains(" 0 unconfirmed"),
+        "{}",
+        ended.errors
+    );
+}
+
+#[test]
+fn the_example_service_ends_with_a_failure_where_it_may_not_subscribe() {
+    let deny_subscribe = vec!["orders.>".into(), "time".into()];
+    let cluster = cluster(Settings {
+        deny_subscribe,
+        ..Settings::new("n1")
+    });
+    let ended = Running::start(Adapter::Tokio, "service", &[&cluster.server(0).url()]).end();
+    assert_eq!(ended.status, Some(1), "{}", ended.errors);
+    assert!(ended.errors.contains("permission denied: "), "{}", ended.errors);
+}

@@ -1,10 +1,11 @@
-//! The loop that the first page of `nats-conn-sm` shows, word for word, against the model server: with every setting
-//! and every way in which a link can end.
+//! The loop that `nats-conn-sm` brings for drivers, against the model server: with every setting and every way in which a
+//! link can end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use nats_conn_sm::pump::{News, Outside, Pump};
 use nats_conn_sm::recording::{Input, Recording};
 use nats_conn_sm::{
     Action, AuthError, CleartextPolicy, ClosedReason, Config, Connection, ConnectionEvent, Credentials,
@@ -13,7 +14,6 @@ use nats_conn_sm::{
 };
 use nats_conn_tests::golden;
 use nats_conn_tests::model_server::{Auth, Cluster, Ending, PeerId, Reaction, Settings, Tls};
-use nats_conn_tests::pump::{News, Outside, pump};
 use nats_conn_tests::scenario::{seed_bytes, url};
 use nats_proto::{ServerUrl, Subject, SubjectFilter};
 
@@ -285,6 +285,91 @@ fn the_loop_of_the_documentation_sleeps_over_no_deadline() {
     );
 }
 
+/// A stream and nothing else: neither TLS nor credentials. It says of each write that it took one byte more.
+#[derive(Default)]
+struct Bare {
+    dials: u32,
+    /// How many dials fail at once.
+    refused: u32,
+    arrives: Vec<&'static [u8]>,
+    lines: Vec<String>,
+}
+
+impl Outside for Bare {
+    fn now(&mut self) -> Timestamp {
+        Timestamp::ZERO
+    }
+
+    fn event(&mut self, connection: &mut Connection, event: Event) {
+        if let Event::Connection(ConnectionEvent::Connected(_)) = event {
+            connection.close(Timestamp::ZERO);
+        }
+        self.lines.push(event.to_string());
+    }
+
+    fn dial(&mut self, _: &Server) -> Result<(), LinkEnd> {
+        self.dials += 1;
+        match self.dials <= self.refused {
+            true => Err(LinkEnd::dial("connection_refused", "nobody is there")),
+            false => Ok(()),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut BytesMut) -> Option<Result<usize, LinkEnd>> {
+        let bytes = self.arrives.pop()?;
+        buffer.extend_from_slice(bytes);
+        Some(Ok(bytes.len()))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Option<Result<usize, LinkEnd>> {
+        Some(Ok(bytes.len() + 1))
+    }
+
+    fn hang_up(&mut self, _: bool) {}
+}
+
+/// What such a driver reports when this arrives, the last first.
+fn bare(refused: u32, arrives: &[&'static [u8]]) -> Vec<String> {
+    let servers = list("nats://n1.test,nats://n2.test");
+    let mut connection =
+        Connection::new(Config::new(servers), seed_bytes(7), Timestamp::ZERO).expect("usable");
+    let mut outside = Bare {
+        refused,
+        arrives: arrives.to_vec(),
+        ..Bare::default()
+    };
+    let (mut pump, mut news) = (Pump::new(), News::Ready);
+    let mut turns = 0;
+    while pump.turn(&mut connection, &mut outside, news).is_some() {
+        news = News::Connected;
+        turns += 1;
+        assert!(turns < TURNS, "the loop spins: {:#?}", outside.lines);
+    }
+    outside.lines
+}
+
+// behaviour: 2.1
+#[test]
+fn a_dial_that_fails_at_once_is_a_failed_attempt_and_the_next_server_is_dialled() {
+    let lines = bare(1, &[b"PONG\r\n", b"INFO {}\r\n"]);
+    assert!(
+        lines[1].contains("dialling failed: nobody is there"),
+        "{lines:#?}"
+    );
+    assert!(lines[3].starts_with("connected: nats://n"), "{lines:#?}");
+}
+
+// behaviour: 2.1
+#[test]
+fn a_driver_that_brings_no_tls_fails_the_attempts_for_which_it_is_wanted() {
+    let info = b"INFO {\"tls_required\":true}\r\n";
+    let lines = bare(0, &[info, info]);
+    let failed = lines
+        .iter()
+        .filter(|line| line.contains("this driver makes none"));
+    assert_eq!(failed.count(), 3, "each attempt, and the end: {lines:#?}");
+}
+
 /// A connection, the loop's outside, and one server.
 struct Life {
     mishap: Mishap,
@@ -341,7 +426,10 @@ impl Life {
             Connection::recorded(config, seed_bytes(7), life.now(), options).expect("usable settings");
         let filter = SubjectFilter::new("greetings").expect("a filter");
         connection.subscribe(life.now(), filter, None).expect("open");
-        pump(&mut connection, &mut life);
+        let (mut pump, mut news) = (Pump::new(), News::Ready);
+        while let Some(next) = pump.turn(&mut connection, &mut life, news) {
+            news = life.wait(next.until, next.writable);
+        }
         assert_eq!(
             connection.poll_action(),
             None::<Action>,
@@ -430,6 +518,41 @@ impl Life {
         !self.arrived.is_empty() || self.cluster.ending(peer).is_some() || self.reading_fails
     }
 
+    fn wait(&mut self, until: Option<Timestamp>, writing: bool) -> News {
+        self.turns += 1;
+        let last = self.reported.len().saturating_sub(9);
+        assert!(
+            self.turns < TURNS,
+            "the loop spins: {:#?}",
+            &self.reported[last..]
+        );
+        if let Some(news) = self.news.take() {
+            return news;
+        }
+        loop {
+            if self.has_something_to_read() || writing {
+                return News::Ready;
+            }
+            let until = until.map(Timestamp::as_nanos);
+            let next = [until, self.cluster.next_wakeup(), self.back_at]
+                .into_iter()
+                .flatten()
+                .min();
+            let Some(next) = next else {
+                panic!("it waits for nothing: {:#?}", self.reported);
+            };
+            self.now = self.now.max(next);
+            if self.back_at.is_some_and(|at| at <= self.now) {
+                self.back_at = None;
+                self.cluster.restart(0);
+            }
+            self.cluster.tick(self.now);
+            if until.is_some_and(|until| until <= self.now) {
+                return News::Ready;
+            }
+        }
+    }
+
     fn leave(&mut self) {
         if let Some(peer) = self.peer.take() {
             self.cluster.receive_end(self.now, peer);
@@ -475,7 +598,7 @@ impl Outside for Life {
         }
     }
 
-    fn dial(&mut self, _: &Server) {
+    fn dial(&mut self, _: &Server) -> Result<(), LinkEnd> {
         self.leave();
         self.dials += 1;
         let refused = || LinkEnd::Dial {
@@ -498,9 +621,10 @@ impl Outside for Life {
                 None => Some(News::Failed(refused())),
             },
         };
+        Ok(())
     }
 
-    fn upgrade(&mut self, _: &Server) {
+    fn upgrade(&mut self, _: &Server) -> Result<(), LinkEnd> {
         self.upgrades += 1;
         if self.mishap == Mishap::NoHandshake && self.upgrades == 1 {
             self.leave();
@@ -512,6 +636,7 @@ impl Outside for Life {
             self.cluster.tls_done(self.now, peer);
             self.news = Some(News::Secured);
         }
+        Ok(())
     }
 
     fn credentials(&mut self, _: &Server, _: Option<&str>) -> Result<Credentials, AuthError> {
@@ -560,40 +685,5 @@ impl Outside for Life {
 
     fn hang_up(&mut self, _: bool) {
         self.leave();
-    }
-
-    fn wait(&mut self, until: Option<Timestamp>, writing: bool) -> News {
-        self.turns += 1;
-        let last = self.reported.len().saturating_sub(9);
-        assert!(
-            self.turns < TURNS,
-            "the loop spins: {:#?}",
-            &self.reported[last..]
-        );
-        if let Some(news) = self.news.take() {
-            return news;
-        }
-        loop {
-            if self.has_something_to_read() || writing {
-                return News::Ready;
-            }
-            let until = until.map(Timestamp::as_nanos);
-            let next = [until, self.cluster.next_wakeup(), self.back_at]
-                .into_iter()
-                .flatten()
-                .min();
-            let Some(next) = next else {
-                panic!("it waits for nothing: {:#?}", self.reported);
-            };
-            self.now = self.now.max(next);
-            if self.back_at.is_some_and(|at| at <= self.now) {
-                self.back_at = None;
-                self.cluster.restart(0);
-            }
-            self.cluster.tick(self.now);
-            if until.is_some_and(|until| until <= self.now) {
-                return News::Ready;
-            }
-        }
     }
 }

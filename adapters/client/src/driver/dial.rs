@@ -38,7 +38,7 @@ pub async fn dial_all<S, D, T>(
 ) -> Result<S, LinkEnd>
 where
     D: Future<Output = io::Result<S>>,
-    T: Future<Output = ()>,
+    T: Future,
 {
     let mut race = target.resolve().await?;
     let mut dialling: Vec<(SocketAddr, Pin<Box<D>>)> = Vec::new();

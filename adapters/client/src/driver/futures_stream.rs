@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::marker::PhantomData;
+use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -21,18 +22,47 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> ByteStream for S {}
 
 /// What can be done about a stream that is a bare socket of a runtime. Streams that it does not know are left alone.
+///
+/// For a runtime whose TCP streams are sockets of the standard library within, [`tcp`](Self::tcp) is all there is to write:
+///
+/// ```
+/// use std::any::Any;
+/// use std::net::TcpStream;
+///
+/// use nats_conn_client::driver::Sockets;
+///
+/// # struct Async<T>(T);
+/// # impl<T> Async<T> { fn get_ref(&self) -> &T { &self.0 } }
+/// struct Smol;
+///
+/// impl Sockets for Smol {
+///     fn tcp(stream: &dyn Any) -> Option<&TcpStream> {
+///         Some(stream.downcast_ref::<Async<TcpStream>>()?.get_ref())
+///     }
+/// }
+/// ```
 pub trait Sockets: Send + Unpin + 'static {
-    /// Switches Nagle's algorithm off.
+    /// The TCP socket of a stream that is a bare one. Default: none is known.
+    fn tcp(_stream: &dyn Any) -> Option<&TcpStream> {
+        None
+    }
+
+    /// Switches Nagle's algorithm off. Default: of what [`tcp`](Self::tcp) gives.
     ///
     /// # Errors
     /// As the system says: the peer may be gone.
-    fn write_at_once(stream: &dyn Any) -> io::Result<()>;
+    fn write_at_once(stream: &dyn Any) -> io::Result<()> {
+        Self::tcp(stream).map_or(Ok(()), |tcp| tcp.set_nodelay(true))
+    }
 
-    /// Ends the direction of writing, which `poll_close` of such sockets does not do.
+    /// Ends the direction of writing, which `poll_close` of such sockets does not do. Default: of what
+    /// [`tcp`](Self::tcp) gives.
     ///
     /// # Errors
     /// As the system says.
-    fn end_writing(stream: &dyn Any) -> io::Result<()>;
+    fn end_writing(stream: &dyn Any) -> io::Result<()> {
+        Self::tcp(stream).map_or(Ok(()), |tcp| tcp.shutdown(Shutdown::Write))
+    }
 }
 
 /// A connected byte stream.

@@ -13,8 +13,8 @@ use crate::error::start::StartError;
 pub trait Runtime: Send + Sync + Sized + 'static {
     /// A connected byte stream, plain or TLS.
     type Io: Io;
-    /// A timer.
-    type Sleep: Future<Output = ()> + Send + 'static;
+    /// A timer. Whatever it gives when it is done is not looked at.
+    type Sleep: Future + Send + 'static;
 
     /// Runs the driver until it ends.
     ///
@@ -38,6 +38,7 @@ pub trait Runtime: Send + Sync + Sized + 'static {
     fn dial(&self, target: Target) -> impl Future<Output = Result<Self::Io, LinkEnd>> + Send + 'static;
 
     /// Makes a TLS handshake over the stream; its certificate must be for [`Server::tls_name`](nats_conn_sm::Server::tls_name) of the target.
+    /// A runtime without TLS leaves this out: where a server asks for TLS, the attempt fails and says so.
     ///
     /// # Cancel safety
     /// It is dropped when the attempt is given up, and the stream with it.
@@ -45,5 +46,8 @@ pub trait Runtime: Send + Sync + Sized + 'static {
         &self,
         io: Self::Io,
         target: Target,
-    ) -> impl Future<Output = Result<Self::Io, LinkEnd>> + Send + 'static;
+    ) -> impl Future<Output = Result<Self::Io, LinkEnd>> + Send + 'static {
+        drop((io, target));
+        async { Err(LinkEnd::tls("it is wanted, and this runtime makes none")) }
+    }
 }

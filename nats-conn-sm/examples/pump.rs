@@ -1,4 +1,4 @@
-//! The loop of the crate's first page over one plain TCP stream: `pump nats://127.0.0.1:4222`.
+//! The loop of a driver over one plain TCP stream: `pump nats://127.0.0.1:4222`.
 //!
 //! Subscribes to `greetings`, publishes one, prints what happens and closes when the greeting has come back. It has
 //! no TLS, and where a real driver waits for its socket and its timer together, this one looks at the socket often.
@@ -11,12 +11,8 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use nats_conn_sm::proto::{ServerUrl, Subject};
-use nats_conn_sm::{AuthError, Config, Connection, Credentials, Event, LinkEnd, Publish, Server, Timestamp};
-
-#[allow(dead_code, unreachable_pub)] // this file is also printed on the crate's first page
-mod pump;
-
-use pump::{News, Outside, pump};
+use nats_conn_sm::pump::{News, Outside, Pump, Wait};
+use nats_conn_sm::{Config, Connection, Event, LinkEnd, Publish, Server, Timestamp};
 
 const GREETINGS: Subject = Subject::from_static("greetings");
 /// How long an address may take to answer.
@@ -32,12 +28,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         began: Instant::now(),
         stream: None,
         to_dial: None,
-        failed: None,
     };
     let mut connection = Connection::new(config, seed(), outside.now())?;
     connection.subscribe(outside.now(), GREETINGS.into(), None)?;
     connection.publish(Publish::new(&GREETINGS, "hello"))?;
-    pump(&mut connection, &mut outside);
+    let (mut pump, mut news) = (Pump::new(), News::Ready);
+    while let Some(wait) = pump.turn(&mut connection, &mut outside, news) {
+        news = outside.wait(wait);
+    }
     Ok(())
 }
 
@@ -54,7 +52,6 @@ struct Tcp {
     began: Instant,
     stream: Option<TcpStream>,
     to_dial: Option<(String, u16)>,
-    failed: Option<LinkEnd>,
 }
 
 impl Outside for Tcp {
@@ -63,26 +60,16 @@ impl Outside for Tcp {
     }
 
     fn event(&mut self, connection: &mut Connection, event: Event) {
-        println!("{event:?}");
+        println!("{event}");
         if let Event::Message { .. } = event {
             connection.close(self.now());
         }
     }
 
-    fn dial(&mut self, server: &Server) {
+    fn dial(&mut self, server: &Server) -> Result<(), LinkEnd> {
         self.stream = None;
         self.to_dial = Some((server.host().to_owned(), server.port()));
-    }
-
-    fn upgrade(&mut self, _: &Server) {
-        self.stream = None;
-        self.failed = Some(LinkEnd::Tls {
-            detail: "this example has none".into(),
-        });
-    }
-
-    fn credentials(&mut self, _: &Server, _: Option<&str>) -> Result<Credentials, AuthError> {
-        Ok(Credentials::default())
+        Ok(())
     }
 
     fn read(&mut self, buffer: &mut BytesMut) -> Option<Result<usize, LinkEnd>> {
@@ -99,10 +86,12 @@ impl Outside for Tcp {
     }
 
     fn hang_up(&mut self, _: bool) {
-        (self.stream, self.to_dial, self.failed) = (None, None, None);
+        (self.stream, self.to_dial) = (None, None);
     }
+}
 
-    fn wait(&mut self, until: Option<Timestamp>, writing: bool) -> News {
+impl Tcp {
+    fn wait(&mut self, wait: Wait) -> News {
         if let Some((host, port)) = self.to_dial.take() {
             return match connect(&host, port) {
                 Ok(stream) => {
@@ -112,18 +101,15 @@ impl Outside for Tcp {
                 Err(end) => News::Failed(end),
             };
         }
-        if let Some(end) = self.failed.take() {
-            return News::Failed(end);
-        }
         loop {
             let readable = self.stream.as_ref().is_some_and(|stream| {
                 !matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
             });
-            if readable || until.is_some_and(|until| until <= self.now()) {
+            if readable || wait.until.is_some_and(|until| until <= self.now()) {
                 return News::Ready;
             }
             std::thread::sleep(LOOK);
-            if writing {
+            if wait.writable {
                 return News::Ready;
             }
         }
@@ -132,13 +118,8 @@ impl Outside for Tcp {
 
 fn connect(host: &str, port: u16) -> Result<TcpStream, LinkEnd> {
     let resolved = (host, port).to_socket_addrs();
-    let resolved = resolved.map_err(|error| LinkEnd::Resolve {
-        detail: error.to_string().into(),
-    })?;
-    let mut last = LinkEnd::Resolve {
-        detail: "the name has no address".into(),
-    };
-    for address in resolved {
+    let mut last = LinkEnd::resolve("the name has no address");
+    for address in resolved.map_err(LinkEnd::resolve)? {
         let connected = TcpStream::connect_timeout(&address, DIAL).and_then(|stream| {
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
@@ -146,12 +127,7 @@ fn connect(host: &str, port: u16) -> Result<TcpStream, LinkEnd> {
         });
         match connected {
             Ok(stream) => return Ok(stream),
-            Err(error) => {
-                last = LinkEnd::Dial {
-                    kind: "dial",
-                    detail: error.to_string().into(),
-                }
-            }
+            Err(error) => last = LinkEnd::dial("dial", error),
         }
     }
     Err(last)
@@ -161,9 +137,6 @@ fn some(outcome: io::Result<usize>) -> Option<Result<usize, LinkEnd>> {
     match outcome {
         Ok(count) => Some(Ok(count)),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => None,
-        Err(error) => Some(Err(LinkEnd::Io {
-            kind: "io",
-            detail: error.to_string().into(),
-        })),
+        Err(error) => Some(Err(LinkEnd::io("io", error))),
     }
 }
