@@ -104,7 +104,7 @@ fn of_the_connection() -> Vec<(ConnectionEvent, &'static str)> {
                 attempt: 1,
                 link,
             },
-            "connecting: nats://n1.test:4222, attempt 1 since it last worked",
+            "connecting: nats://n1.test:4222, attempt 1",
         ),
         (
             E::ConnectFailed {
@@ -173,7 +173,7 @@ fn of_the_connection() -> Vec<(ConnectionEvent, &'static str)> {
         ),
         (
             removed(RemovalReason::Auth),
-            "server removed: nats://n1.test:4222: it gave the same authentication error twice",
+            "server removed: nats://n1.test:4222: it gave the same authentication error again, `auth_strike_gap` or more after the first",
         ),
         (
             removed(RemovalReason::Pruned),
@@ -256,7 +256,7 @@ fn of_the_connection() -> Vec<(ConnectionEvent, &'static str)> {
                 complete: true,
                 unread: 0,
             }),
-            "closed: drained, and everything published since then was confirmed",
+            "closed: drained, and all that was under way was confirmed",
         ),
         (
             closed(ClosedReason::Drained {

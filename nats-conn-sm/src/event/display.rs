@@ -62,11 +62,9 @@ impl Display for Event {
 impl Display for ConnectionEvent {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connecting { server, attempt, .. } => write!(
-                f,
-                "connecting: {}, attempt {attempt} since it last worked",
-                OneLine(server)
-            ),
+            Self::Connecting { server, attempt, .. } => {
+                write!(f, "connecting: {}, attempt {attempt}", OneLine(server))
+            }
             Self::ConnectFailed { server, phase, error } => connect_failed(f, server, *phase, error),
             Self::Connected(session) => write!(f, "connected: {session}"),
             Self::Disconnected {
@@ -231,7 +229,9 @@ impl Display for RemovalReason {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::MaxReconnects => "it failed as often in a row as `max_reconnects` allows",
-            Self::Auth => "it gave the same authentication error twice",
+            Self::Auth => {
+                "it gave the same authentication error again, `auth_strike_gap` or more after the first"
+            }
             Self::Pruned => "it is no longer announced",
             Self::Replaced => "it is not in the new pool",
         })
@@ -278,7 +278,7 @@ impl Display for ClosedReason {
             Self::Requested => f.write_str("as asked"),
             Self::Drained { complete, unread } => {
                 f.write_str(if *complete {
-                    "drained, and everything published since then was confirmed"
+                    "drained, and all that was under way was confirmed"
                 } else {
                     "drained, but not everything was confirmed"
                 })?;

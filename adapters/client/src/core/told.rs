@@ -91,6 +91,7 @@ fn of_connection(span: &Span, event: &ConnectionEvent, warn_once: Level) {
         ConnectionEvent::ConnectFailed { server, phase, error } => {
             say!(span, Level::WARN, "connect_failed", {
             server = %server, phase = phase.code(), reason = error.code(), error = error.to_string(),
+            advice = error.advice(*phase),
         }, "an attempt to connect has failed")
         }
         ConnectionEvent::Connected(session) => session_began(span, session, "connected"),
@@ -204,7 +205,7 @@ fn session_began(span: &Span, session: &Session, name: &'static str) {
         server_name = info.server_name.as_deref(),
         version = info.version.as_deref(),
         max_payload,
-        "connected"
+        "{name}"
     );
 }
 

@@ -1,6 +1,6 @@
 //! NKEY seeds and `.creds` files: signing the nonce of a server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
 use nats_conn_sm::{AuthError, Credentials};
@@ -20,9 +20,13 @@ impl KeySource {
     pub(crate) fn answer(&self, nonce: Option<&str>) -> Result<Credentials, AuthError> {
         match self {
             Self::Seed(seed) => sign_with_seed(seed.expose(), nonce),
-            Self::SeedFile(path) => sign_with_seed(read(path)?.expose(), nonce),
+            Self::SeedFile(path) => {
+                sign_with_seed(read(path)?.expose(), nonce).map_err(|error| of_file(path, error))
+            }
             Self::Creds(creds) => sign_with_creds(creds.expose(), nonce),
-            Self::CredsFile(path) => sign_with_creds(read(path)?.expose(), nonce),
+            Self::CredsFile(path) => {
+                sign_with_creds(read(path)?.expose(), nonce).map_err(|error| of_file(path, error))
+            }
         }
     }
 }
@@ -35,6 +39,14 @@ fn read(path: &PathBuf) -> Result<Secret, AuthError> {
         let what = if utf_16 { "UTF-16" } else { "not UTF-8" };
         unusable(format!("{} is {what}: save it as UTF-8", path.display()))
     })
+}
+
+/// What is wrong with what a file holds, with the name of the file.
+fn of_file(path: &Path, error: AuthError) -> AuthError {
+    match error {
+        AuthError::Unusable { detail } => unusable(format!("{}: {detail}", path.display())),
+        other => other,
+    }
 }
 
 fn sign_with_seed(text: &str, nonce: Option<&str>) -> Result<Credentials, AuthError> {
@@ -190,5 +202,13 @@ mod tests {
             .answer(Some("n"))
             .unwrap_err();
         assert!(missing.to_string().contains("/nonexistent/me.creds"), "{missing}");
+        let file = std::env::temp_dir().join(format!("no-jwt-{}.creds", std::process::id()));
+        std::fs::write(&file, "SUNUSABLE").unwrap();
+        let empty = KeySource::CredsFile(file.clone()).answer(Some("n")).unwrap_err();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(
+            empty.to_string(),
+            format!("credentials: {}: no NATS USER JWT in the .creds", file.display())
+        );
     }
 }
