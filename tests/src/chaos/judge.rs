@@ -46,8 +46,8 @@ pub fn judge(accounts: &[Account], evidence: &Evidence) -> Verdict {
 
 struct Judge<'a> {
     evidence: &'a Evidence,
-    /// How often each note was seen, by the server that saw it most often.
-    times: HashMap<Note, u32>,
+    /// How often each note was seen, by the server that saw it most often, and by the next.
+    times: HashMap<Note, [u32; 2]>,
     /// The notes of each life that were seen once, in the order of the first server.
     order: HashMap<u32, Vec<u32>>,
     verdict: Verdict,
@@ -63,7 +63,8 @@ impl<'a> Judge<'a> {
                 *here.entry(*note).or_default() += 1;
             }
             for (note, count) in here {
-                let most = times.entry(note).or_insert(0);
+                let [most, next] = times.entry(note).or_insert([0; 2]);
+                *next = count.min(*most).max(*next);
                 *most = count.max(*most);
             }
             verdict.violations.extend(
@@ -73,7 +74,7 @@ impl<'a> Judge<'a> {
             );
         }
         for note in evidence.seen.first().iter().flat_map(|seen| &seen.notes) {
-            if times[note] == 1 {
+            if times[note][0] == 1 {
                 order.entry(note.life).or_default().push(note.number);
             }
         }
@@ -92,6 +93,38 @@ impl<'a> Judge<'a> {
     fn violation(&mut self, account: &Account, text: String) {
         let text = format!("{}: {text}", account.name());
         self.verdict.violations.push((account.life, text));
+    }
+
+    /// For reports: where each of several servers saw it in what it saw.
+    fn by_each(&self, note: Note) -> String {
+        if !self.is_cluster() {
+            return String::new();
+        }
+        let places = |seen: &Seen| -> Vec<usize> {
+            let places = seen.notes.iter().enumerate();
+            places
+                .filter(|(_, seen)| **seen == note)
+                .map(|(place, _)| place)
+                .collect()
+        };
+        let each: Vec<Vec<usize>> = self.evidence.seen.iter().map(places).collect();
+        format!(", by each server at {each:?}")
+    }
+
+    /// How often it was processed. What a server of a cluster sends to another for a queue group whose last member has
+    /// just gone from there, that passes on to a third, where all others get it a second time: what was
+    /// published twice is seen twice by more than one of them.
+    fn processed(&self, note: Note) -> u32 {
+        match self.times.get(&note) {
+            None => 0,
+            Some([most, _]) if !self.is_cluster() => *most,
+            Some([_, next]) => (*next).max(1),
+        }
+    }
+
+    /// How often a server had it to deliver.
+    fn delivered(&self, note: Note) -> u32 {
+        self.times.get(&note).map_or(0, |[most, _]| *most)
     }
 
     fn is_cluster(&self) -> bool {
@@ -165,7 +198,7 @@ impl<'a> Judge<'a> {
                 life: account.life,
                 number,
             };
-            let times = self.times.get(&note).copied().unwrap_or(0);
+            let times = self.processed(note);
             let fates = account.fates_of(published);
             let &[fate] = fates.as_slice() else {
                 self.violation(account, format!("publish {number} has the fates {fates:?}"));
@@ -181,10 +214,16 @@ impl<'a> Judge<'a> {
                 Fate::Dropped => ("publishes at least once, dropped", u32::MAX),
             };
             self.count(name, 1);
+            if self.delivered(note) > times {
+                self.count("messages that a cluster passed on twice to one of its servers", 1);
+            }
             if times > at_most {
                 self.violation(
                     account,
-                    format!("publish {number} is {fate:?} and was seen {times} times"),
+                    format!(
+                        "publish {number} is {fate:?} and was seen {times} times{}",
+                        self.by_each(note)
+                    ),
                 );
             }
             if fate == Fate::Unconfirmed && times > 0 {
@@ -196,7 +235,10 @@ impl<'a> Judge<'a> {
             if !once && times > 1 && account.disconnects == 0 {
                 self.violation(
                     account,
-                    format!("publish {number} was seen {times} times, and no link was lost"),
+                    format!(
+                        "publish {number} was seen {times} times{}, and no link was lost",
+                        self.by_each(note)
+                    ),
                 );
             }
             if fate == Fate::Confirmed && times == 0 {
@@ -219,7 +261,7 @@ impl<'a> Judge<'a> {
                 life: account.life,
                 number,
             };
-            let times = self.times.get(&note).copied().unwrap_or(0);
+            let times = self.processed(note);
             let (name, at_most) = match answer {
                 Answer::Came => ("requests, answered", 1),
                 Answer::MayBeSeen => ("requests, failed after they were written", 1),
@@ -229,7 +271,10 @@ impl<'a> Judge<'a> {
             if times > at_most {
                 self.violation(
                     account,
-                    format!("request {number}: {answer:?}, and it was seen {times} times"),
+                    format!(
+                        "request {number}: {answer:?}, and it was seen {times} times{}",
+                        self.by_each(note)
+                    ),
                 );
             }
             if *answer == Answer::Came && times == 0 && !self.may_be_lost(*from, *until) {
@@ -262,7 +307,7 @@ impl<'a> Judge<'a> {
         }
         self.count("messages received by queue groups", group.len() as u64);
         for (note, times) in group {
-            let seen = self.times.get(&note).copied().unwrap_or(0);
+            let seen = self.delivered(note);
             if times > seen && !self.is_cluster() {
                 let text =
                     format!("{note:?} went to {times} members of a queue group, and was seen {seen} times");
@@ -274,7 +319,7 @@ impl<'a> Judge<'a> {
     /// Nothing arrives that was not sent, nor more often than it was. Who moves within a cluster may have one message
     /// from two servers.
     fn arrived(&mut self, account: &Account, note: Note, times: u32) {
-        let seen = self.times.get(&note).copied().unwrap_or(0);
+        let seen = self.delivered(note);
         if self.is_cluster() {
             if times > seen.max(1) {
                 self.count("messages received from two servers", 1);
@@ -412,6 +457,22 @@ mod tests {
                 assert_eq!(found == 0, allowed, "{delivery:?}, {fate:?}, seen {times} times");
             }
         }
+    }
+
+    #[test]
+    fn a_cluster_may_pass_on_twice_to_one_of_its_servers_and_what_two_saw_twice_was_published_twice() {
+        let (account, mut evidence) = one(Delivery::AtMostOnce, Fate::Confirmed, 1);
+        evidence.seen.extend([evidence.seen[0].clone(), Seen::default()]);
+        let twice = vec![Note { life: 1, number: 0 }; 2];
+        evidence.seen[0].notes = twice.clone();
+        let mut case = (account, evidence);
+        assert_eq!(violations(&case), 0);
+        case.1.seen[1].notes = twice;
+        assert_eq!(violations(&case), 1);
+        // Nobody may see it, and one did.
+        let (account, mut evidence) = one(Delivery::AtMostOnce, Fate::Refused, 1);
+        evidence.seen.push(Seen::default());
+        assert_eq!(violations(&(account, evidence)), 1);
     }
 
     #[test]
