@@ -69,6 +69,8 @@ pub struct Account {
     pub role: Role,
     /// What it promised.
     pub delivery: Delivery,
+    /// A queue group subscribes to what it publishes.
+    pub is_shared: bool,
     /// What it published, by number.
     pub published: Vec<Published>,
     /// What it asked, by number, with the time from before the call to the answer.
@@ -93,8 +95,8 @@ pub struct Account {
     pub closed: Option<ClosedReason>,
     /// No link was harmed while it ended, and nothing but a drain ended it.
     pub calm_end: bool,
-    /// How often what went wrong, by stable name.
-    pub errors: BTreeMap<&'static str, u64>,
+    /// What else came of its calls, and how often.
+    pub ends: BTreeMap<String, u64>,
     /// What must not be.
     pub wrong: Vec<String>,
 }
@@ -107,6 +109,7 @@ impl Account {
             adapter,
             role,
             delivery,
+            is_shared: false,
             published: Vec::new(),
             asked: Vec::new(),
             received: Vec::new(),
@@ -119,7 +122,7 @@ impl Account {
             fates: None,
             closed: None,
             calm_end: false,
-            errors: BTreeMap::new(),
+            ends: BTreeMap::new(),
             wrong: Vec::new(),
         }
     }

@@ -76,10 +76,11 @@ impl Setting {
     pub(super) fn is_calm(&self) -> bool {
         self.calm.load(Ordering::Relaxed)
     }
+}
 
-    pub(super) fn recording(&self, life: u32) -> PathBuf {
-        self.recordings.join(format!("life-{life}.recording"))
-    }
+/// The file with the recording of a life.
+pub(super) fn recording_name(life: u32) -> String {
+    format!("life-{life}.recording")
 }
 
 /// How a life ends.
@@ -149,8 +150,9 @@ impl<'a> Life<'a> {
             .push(format!("{text}; {}", why.unwrap_or_default()));
     }
 
-    pub(super) fn error(&mut self, code: &'static str) {
-        *self.account.errors.entry(code).or_default() += 1;
+    /// Counts what came of a call.
+    pub(super) fn ended(&mut self, what: impl Into<String>) {
+        *self.account.ends.entry(what.into()).or_default() += 1;
     }
 
     pub(super) fn force_reconnect(&mut self) {
@@ -273,7 +275,8 @@ fn options(setting: &Setting, life: u32, delivery: Delivery) -> Result<ConnectOp
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&setting.seed.to_le_bytes());
     seed[8..12].copy_from_slice(&life.to_le_bytes());
-    let file = File::create(setting.recording(life)).map_err(|error| format!("no recording: {error}"))?;
+    let file = File::create(setting.recordings.join(recording_name(life)))
+        .map_err(|error| format!("no recording: {error}"))?;
     let options = ConnectOptions::<()>::from_url(&setting.urls).map_err(|error| error.to_string())?;
     Ok(options
         .seed(seed)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::blocking;
 use nats_conn_client::{
-    Client, Delivery, MailboxLimits, Message, PublishError, RequestError, Response, Subscription,
+    Client, Delivery, Headers, MailboxLimits, Message, PublishError, RequestError, Response, Subscription,
 };
 
 use super::account::{Account, Answer, Published, Role};
@@ -15,11 +15,17 @@ use super::dice::Dice;
 use super::life::{End, Life, SLACK, Setting, Starter};
 use super::note::Note;
 
-/// Below this everything is published, each life on a subject of its own.
+/// Below this half of the lives publish, each on a subject of its own.
 const NOTES: &str = "chaos.note";
+/// And the others, for a queue group, too.
+const WORK: &str = "chaos.work";
+/// All of it.
+const ALL: &str = "chaos.*.*";
 /// Below this everything is asked.
 const ASKED: &str = "chaos.ask";
 const PUBLISH: Duration = Duration::from_secs(3);
+/// A peer that says nothing more is found within this.
+const FLUSH: Duration = Duration::from_secs(3);
 const REQUEST: Duration = Duration::from_millis(1500);
 
 /// Lives one life in this role.
@@ -38,6 +44,7 @@ pub(super) fn live(
     let role = Running {
         setting,
         until: Instant::now() + dice.millis(least, most),
+        headers: Headers::try_from([("Chaos-Life", "some headers"), ("Chaos-Empty", "")]).expect("headers"),
         client: life.client(),
         life,
         dice,
@@ -54,6 +61,7 @@ struct Running<'a> {
     life: Life<'a>,
     client: Client,
     until: Instant,
+    headers: Headers,
     dice: &'a mut Dice,
 }
 
@@ -96,7 +104,12 @@ impl Running<'_> {
     }
 
     fn publish(mut self) -> Account {
-        let subject = format!("{NOTES}.{}", self.life.account.life);
+        let life = self.life.account.life;
+        self.life.account.is_shared = life.is_multiple_of(2);
+        let subject = format!(
+            "{}.{life}",
+            if self.life.account.is_shared { WORK } else { NOTES }
+        );
         let began = Instant::now();
         while !self.is_over() && !self.has_ended() {
             for _ in 0..self.dice.spread(1, 30) {
@@ -104,8 +117,10 @@ impl Running<'_> {
                     return self.finish();
                 }
             }
-            if self.dice.one_in(300) {
-                self.life.force_reconnect();
+            match self.dice.between(0, 299) {
+                0 => self.life.force_reconnect(),
+                1..=10 => self.flush(),
+                _ => {}
             }
             self.life.look();
             let due = Duration::from_secs(self.life.account.published.len() as u64)
@@ -116,11 +131,38 @@ impl Running<'_> {
         self.finish()
     }
 
+    /// Where a flush succeeds, everything that was published before it has its fate.
+    fn flush(&mut self) {
+        let last = self
+            .life
+            .account
+            .published
+            .iter()
+            .rev()
+            .find_map(|published| published.seq);
+        let flush = self.client.flush();
+        match blocking::wait(Some(Instant::now() + FLUSH + SLACK), pin!(flush)) {
+            None => self.life.wrong("a flush has not ended".into()),
+            Some(Err(error)) => self.life.ended(format!("flushes that ended {}", error.code())),
+            Some(Ok(())) => {
+                let settled = self.client.publish_fates().settled;
+                if last.is_some_and(|last| last > settled) {
+                    self.life
+                        .wrong(format!("flushed, with {last:?} published and {settled} settled"));
+                }
+                self.life.ended("flushes that succeeded");
+            }
+        }
+    }
+
     /// `false`: nothing more is taken, and should be.
     fn publish_one(&mut self, subject: &str) -> bool {
         let payload = self.note(self.life.account.published.len()).payload(self.size());
         let from = Instant::now();
-        let publishing = self.client.publish(subject, &payload[..]).timeout(PUBLISH);
+        let mut publishing = self.client.publish(subject, &payload[..]).timeout(PUBLISH);
+        if self.dice.one_in(8) {
+            publishing = publishing.headers(&self.headers);
+        }
         let published = blocking::wait(Some(from + PUBLISH + SLACK), pin!(publishing));
         let seq = match published {
             Some(Ok(seq)) => Some(seq.as_u64()),
@@ -172,6 +214,11 @@ impl Running<'_> {
         begun: Result<Response, RequestError>,
         deadline: Instant,
     ) -> Answer {
+        if self.dice.one_in(20) && begun.is_ok() {
+            // Dropped: it is taken back, or its reply ignored.
+            self.life.ended("requests that were given up");
+            return Answer::MayBeSeen;
+        }
         let ended = begun.map(|mut response| blocking::wait(Some(deadline), pin!(&mut response)));
         let error = match ended {
             Ok(None) => {
@@ -189,7 +236,7 @@ impl Running<'_> {
             Ok(Some(Err(error))) | Err(error) => error,
         };
         self.setting.tally.unanswered.fetch_add(1, Ordering::Relaxed);
-        self.life.error(error.code());
+        self.life.ended(format!("requests that ended {}", error.code()));
         if error.written() {
             Answer::MayBeSeen
         } else {
@@ -199,9 +246,9 @@ impl Running<'_> {
 
     fn receive(mut self) -> Account {
         let subscribed = match self.life.account.role {
-            Role::Worker => self.client.queue_subscribe(format!("{NOTES}.>"), "workers"),
-            Role::Answerer => self.client.queue_subscribe(format!("{ASKED}.>"), "answerers"),
-            _ => self.client.subscribe(format!("{NOTES}.>")),
+            Role::Worker => self.client.queue_subscribe(format!("{WORK}.>"), "workers"),
+            Role::Answerer => self.client.subscribe(format!("{ASKED}.>")),
+            _ => self.client.subscribe(ALL),
         };
         let mut subscription = match subscribed {
             Ok(subscription) => subscription,
@@ -248,7 +295,7 @@ impl Running<'_> {
         if self.life.account.role == Role::Answerer {
             let answer = self.client.respond(message, message.payload()).now();
             if let Err(error) = answer {
-                self.life.error(error.code());
+                self.life.ended(format!("answers that ended {}", error.code()));
             }
         }
     }

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nats_conn_client::Delivery;
+use nats_conn_sm::recording::{Recording, Replayer};
 
 use super::account::{Account, Role};
 use super::dice::Dice;
 use super::judge::{Evidence, Verdict, judge};
 pub use super::life::Starter;
-use super::life::{Setting, Tally};
+use super::life::{Setting, Tally, recording_name};
 use super::nodes::Servers;
 use super::observer::Observer;
 use super::proxy::Proxy;
@@ -56,7 +57,7 @@ pub struct Wishes {
 /// What came of a run.
 pub struct Outcome {
     /// By name.
-    pub counts: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<String, u64>,
     /// What must not be. Empty: all is well.
     pub violations: Vec<String>,
     /// Where the recordings of the connections concerned are kept, if something was found.
@@ -124,14 +125,15 @@ pub fn run(wishes: &Wishes, starters: &[Starter]) -> Outcome {
     let (accounts, mut counts, mut violations) = (inner(accounts), inner(counts), inner(wrong));
     for mut proxy in proxies {
         proxy.stop();
-        *counts.entry("links through the proxies").or_default() += proxy.links();
+        *counts.entry("links through the proxies".to_owned()).or_default() += proxy.links();
         for (name, count) in proxy.ends() {
-            *counts.entry(cut_name(name)).or_default() += count;
+            *counts.entry(cut_name(name).to_owned()).or_default() += count;
         }
     }
     violations.extend(servers.settle(&observers).err());
     let seen = observers.into_iter().map(Observer::stop).collect();
-    let verdict = judge(&accounts, &Evidence { seen, outages });
+    let mut verdict = judge(&accounts, &Evidence { seen, outages });
+    replay(&accounts, folder.path(), &mut verdict);
     conclude(counts, violations, verdict, &accounts, &folder)
 }
 
@@ -153,29 +155,49 @@ fn inner<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Every connection was recorded, and its recording replays to the same.
+fn replay(accounts: &[Account], folder: &Path, verdict: &mut Verdict) {
+    for account in accounts {
+        let path = folder.join(recording_name(account.life));
+        let replayed = std::fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| Recording::read(bytes).map_err(|error| error.to_string()))
+            .and_then(|recording| Replayer::run(recording).map_err(|error| error.to_string()));
+        match replayed {
+            Ok(inputs) => {
+                *verdict
+                    .counts
+                    .entry("inputs of recordings, replayed")
+                    .or_default() += inputs
+            }
+            Err(error) => {
+                let text = format!("{}: its recording: {error}", account.name());
+                verdict.violations.push((account.life, text));
+            }
+        }
+    }
+}
+
 /// Keeps the recordings of what was found.
 fn conclude(
-    mut counts: BTreeMap<&'static str, u64>,
+    mut counts: BTreeMap<String, u64>,
     mut violations: Vec<String>,
     verdict: Verdict,
     accounts: &[Account],
     folder: &TestFolder,
 ) -> Outcome {
-    for (name, count) in verdict.counts {
+    let ends = accounts.iter().flat_map(|account| account.ends.clone());
+    let judged = verdict
+        .counts
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count));
+    for (name, count) in judged.chain(ends) {
         *counts.entry(name).or_default() += count;
-    }
-    for account in accounts {
-        for (name, count) in &account.errors {
-            *counts.entry(name).or_default() += count;
-        }
     }
     let mut kept = None;
     if !verdict.violations.is_empty() || !violations.is_empty() {
         let place = std::env::temp_dir().join(format!("nats-conn-soak-{}", std::process::id()));
-        let lives = verdict
-            .violations
-            .iter()
-            .map(|(life, _)| format!("life-{life}.recording"));
+        let lives = verdict.violations.iter().map(|(life, _)| recording_name(*life));
         let copied = std::fs::create_dir_all(&place).map(|()| {
             for name in lives.take(20) {
                 // There is none of the observers, whose life is 0.
@@ -200,7 +222,7 @@ struct Run<'a> {
     observers: &'a [Observer],
     proxies: &'a [Proxy],
     accounts: Mutex<Vec<Account>>,
-    counts: Mutex<BTreeMap<&'static str, u64>>,
+    counts: Mutex<BTreeMap<String, u64>>,
     wrong: Mutex<Vec<String>>,
 }
 
@@ -260,7 +282,7 @@ impl Run<'_> {
     fn strike(&self, dice: &mut Dice) -> Option<(Instant, Instant)> {
         let (blow, outage) = self.servers.strike(dice, self.observers)?;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(blow.name()).or_default() += 1;
+        *counts.entry(blow.name().to_owned()).or_default() += 1;
         drop(counts);
         // Between blows there is a time in which everything is to be believed.
         std::thread::sleep(dice.millis(1500, 3500));
