@@ -169,6 +169,16 @@ impl Ledger {
         &self.dropped
     }
 
+    /// The publishes, but for those of requests, that events have settled as unconfirmed or dropped.
+    pub fn lost(&self) -> Vec<u64> {
+        let is_publish = |number: &&u64| {
+            let index = usize::try_from(**number).unwrap_or(usize::MAX).wrapping_sub(1);
+            self.published.get(index).is_some_and(Option::is_some)
+        };
+        let lost = self.unconfirmed.union(&self.dropped);
+        lost.filter(is_publish).copied().collect()
+    }
+
     /// Takes the next event.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod explore;
 pub mod golden;
 pub mod grammar;
+pub mod herd;
 pub mod ledger;
 /// The loop that the first page of `nats-conn-sm` shows, word for word.
 #[path = "../../nats-conn-sm/examples/pump/pump.rs"]
@@ -15,6 +16,7 @@ pub mod pump;
 pub mod real_server;
 pub mod scenario;
 pub mod sim;
+pub mod simulate;
 pub mod story;
 pub mod structure;
 pub mod wire;

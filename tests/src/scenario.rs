@@ -148,18 +148,20 @@ pub fn url(text: &str) -> ServerUrl {
     ServerUrl::parse(text).expect("a URL")
 }
 
-/// The seed of a machine, spread over all of its bytes (splitmix64): small numbers are good seeds too.
+/// The seed of a machine, spread over all of its bytes: small numbers are good seeds too.
 pub fn seed_bytes(seed: u64) -> [u8; 32] {
     let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    };
     let mut bytes = [0; 32];
     bytes
         .chunks_mut(8)
-        .for_each(|chunk| chunk.copy_from_slice(&next().to_le_bytes()));
+        .for_each(|chunk| chunk.copy_from_slice(&splitmix(&mut state).to_le_bytes()));
     bytes
+}
+
+/// The next of a row of numbers that look random (splitmix64).
+pub fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }

@@ -53,6 +53,8 @@ pub struct World {
     pub tolerate_violations: bool,
     /// The story is not the same in every run, or not in every build: it is not compared with a golden row.
     pub varies: bool,
+    /// How much the clock of the client is ahead of that of the servers and the links. Default: not at all.
+    pub ahead: Duration,
     forgotten: bool,
     grammar: Grammar,
     planned: Planned,
@@ -78,7 +80,7 @@ pub type Chooser = Box<dyn FnMut(&[ServerStatus], ServerId, Duration) -> Option<
 /// How the driver behaves where it has a choice.
 pub struct Driver {
     /// What it answers when it is asked for credentials, and after which time. No time: never. When it is empty:
-    /// nothing that needs an account.
+    /// `credentials`, at once.
     pub answers: VecDeque<(Option<Duration>, Answer)>,
     /// The server that it chooses. Default, and `None`: the default.
     pub chooser: Option<Chooser>,
@@ -90,6 +92,8 @@ pub struct Driver {
     pub uncertain: bool,
     /// It reports that it has resolved the name, half way through dialling.
     pub reports_progress: bool,
+    /// What it answers when `answers` is empty. Default: nothing that needs an account.
+    pub credentials: Credentials,
 }
 
 impl World {
@@ -107,6 +111,7 @@ impl World {
                 holds_last_answers: false,
                 uncertain: false,
                 reports_progress: false,
+                credentials: Credentials::default(),
             },
             events: Vec::new(),
             actions: Vec::new(),
@@ -115,6 +120,7 @@ impl World {
             resends: false,
             tolerate_violations: false,
             varies: false,
+            ahead: Duration::ZERO,
             forgotten: false,
             grammar: Grammar::default(),
             planned: Planned::default(),
@@ -128,9 +134,9 @@ impl World {
         }
     }
 
-    /// The present moment.
+    /// The present moment, as the client takes it.
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_nanos(self.now)
+        Timestamp::from_nanos(self.now) + self.ahead
     }
 
     /// The present moment, in nanoseconds: as the servers take it.

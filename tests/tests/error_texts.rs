@@ -13,8 +13,8 @@ use nats_conn_console::{CommandError, FlagsError};
 use nats_conn_sm::recording::{RecordingError, ReplayError};
 use nats_conn_sm::{
     AttemptError, AttemptFailure, AuthError, ClosedReason, Config, ConfigError, Connection, DisconnectReason,
-    FlushError, LinkEnd, Phase, PublishError, RequestError, RequestStartError, StateError, SubscribeError,
-    SubscriptionError, Timestamp,
+    DropReason, EndReason, FlushError, LinkEnd, Phase, PublishError, RequestError, RequestStartError,
+    StateError, SubscribeError, SubscriptionError, Timestamp,
 };
 use nats_conn_tests::scenario::url;
 use nats_proto::{
@@ -77,6 +77,7 @@ coded!(
     SubscriptionError,
     TlsError,
     UrlError,
+    client::ConfirmError,
     client::PublishError,
     client::RequestError,
     client::SubscribeError,
@@ -1031,6 +1032,56 @@ fn handles() -> Vec<Row> {
             "refused for a reason that this version has no name for: too_odd",
         ),
         row(
+            "Refused",
+            client::SubscribeError::Refused {
+                words: "Permissions Violation for Subscription to \"secret.plan\"".into(),
+            },
+            "the server refused the subscription (Permissions Violation for Subscription to \"secret.plan\"): \
+             have it allowed there, or subscribe as another user",
+        ),
+        row(
+            "Ended",
+            client::SubscribeError::Ended {
+                reason: EndReason::Unsubscribed,
+            },
+            "the subscription ended before the server confirmed it (unsubscribed): subscribe again",
+        ),
+        row(
+            "TimedOut",
+            client::SubscribeError::TimedOut {
+                after: Duration::from_secs(2),
+            },
+            "the server has not confirmed the subscription within 2s: there is no link, or it does not answer",
+        ),
+        row(
+            "Publish",
+            client::ConfirmError::Publish(client::PublishError::Draining),
+            "the connection is draining: nothing new is taken, make another one",
+        ),
+        row(
+            "Unconfirmed",
+            client::ConfirmError::Unconfirmed { subject },
+            "the link was lost before the server confirmed the publish to `orders.eu`: it may have been processed, \
+             publish it again if it may be so twice",
+        ),
+        row(
+            "Dropped",
+            client::ConfirmError::Dropped {
+                subject,
+                reason: DropReason::Closed,
+            },
+            "the publish to `orders.eu` was dropped before it was sent: the connection was closed first",
+        ),
+        row(
+            "TimedOut",
+            client::ConfirmError::TimedOut {
+                subject,
+                after: Duration::from_secs(2),
+            },
+            "the publish to `orders.eu` was not confirmed within 2s: it may still be sent, there is no link \
+             or the server does not answer",
+        ),
+        row(
             "NoReplySubject",
             RespondError::NoReplySubject,
             "the message has no reply subject that can be published to: its sender waits for no answer",
@@ -1062,6 +1113,11 @@ fn umbrella() -> Vec<Row> {
         row(
             "Publish",
             Error::from(client::PublishError::Draining),
+            "the connection is draining: nothing new is taken, make another one",
+        ),
+        row(
+            "Confirm",
+            Error::from(client::ConfirmError::Publish(client::PublishError::Draining)),
             "the connection is draining: nothing new is taken, make another one",
         ),
         row(
@@ -1378,6 +1434,9 @@ fn what_somebody_else_wrote_stays_on_the_line_of_the_error() {
             HOSTILE,
             SubjectError::Byte { byte: 13, at: 1 },
         )),
+        Box::new(client::SubscribeError::Refused {
+            words: HOSTILE.into(),
+        }),
         Box::new(client::PublishError::TimedOut {
             subject: Excerpt::new(HOSTILE),
             after: Duration::ZERO,

@@ -59,13 +59,13 @@ pub use nats_conn_client::driver::{ByteStream, Target, dial_all};
 pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 pub use nats_conn_client::{
-    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, Connecting, Events, Flush, Publishing,
-    ReconnectDelay, Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip,
-    Selector, ServerChoice, Subscription, TlsOptions,
+    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, ConfirmedPublish, ConfirmedSubscription,
+    Connecting, Events, Flush, PublishOutcome, Publishing, ReconnectDelay, Reconnecting, Replies, Request,
+    RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
-    ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
+    ConfirmError, ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::{TlsError, rustls};
@@ -80,7 +80,7 @@ pub use nats_conn_client::{
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 #[doc(inline)]
-pub use nats_conn_client::{health, monitoring};
+pub use nats_conn_client::{guide, health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
@@ -90,6 +90,8 @@ pub use nats_conn_client::{
 pub use runtime::AsyncStd;
 
 /// The settings of a connection that lives on async-std.
+///
+#[doc = nats_conn_client::options_page!()]
 pub type ConnectOptions = nats_conn_client::ConnectOptions<AsyncStd>;
 
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.

@@ -5,6 +5,7 @@
 pub(crate) mod addresses;
 pub(crate) mod clock;
 pub(crate) mod closing;
+pub(crate) mod confirmations;
 pub(crate) mod delivery;
 pub(crate) mod draining;
 pub(crate) mod event;
@@ -12,6 +13,7 @@ pub(crate) mod hub;
 pub(crate) mod link_error;
 pub(crate) mod lock;
 pub(crate) mod locked;
+pub(crate) mod loss;
 pub(crate) mod mail;
 pub(crate) mod oneshot;
 pub(crate) mod panics;

@@ -3,6 +3,7 @@
 //! The machine has small enums of its own, which know what it knows; these are what an application meets. They are
 //! flat, and name what the machine does not: the subject.
 
+pub(crate) mod confirm;
 pub(crate) mod connect;
 pub(crate) mod next;
 pub(crate) mod publish;

@@ -1,7 +1,11 @@
 //! What applications hold of a connection: everything that is called, awaited or dropped.
 
+pub(crate) mod accepting;
+pub(crate) mod alarm;
 pub(crate) mod client;
 pub(crate) mod confirmation;
+pub(crate) mod confirmed_publish;
+pub(crate) mod confirmed_subscription;
 pub(crate) mod connecting;
 pub(crate) mod events;
 pub(crate) mod handle;

@@ -9,6 +9,7 @@
 //! * [`ConnectOptions`] has every setting; [`TlsOptions`] says whom to trust.
 //! * [`Error`] is what every error of it becomes with `?`.
 //! * [`driver`] is for adapters: what drivers share, and what a runtime implements.
+//! * [`guide`] is a book in a few short pages: the life of a connection, delivery, events, testing, coming from another client.
 //!
 //! # Features
 //! None is on by default here; adapters have a default.
@@ -27,6 +28,51 @@ pub mod health {}
 
 #[doc = include_str!("../docs/monitoring.md")]
 pub mod monitoring {}
+
+#[doc = include_str!("../docs/README.md")]
+pub mod guide {
+    /// The life of a connection.
+    #[doc = ""]
+    #[doc = include_str!("../docs/life.svg")]
+    #[doc = ""]
+    #[doc = include_str!("../docs/life.md")]
+    pub mod life {}
+
+    /// What becomes of what is published.
+    #[doc = ""]
+    #[doc = include_str!("../docs/delivery.md")]
+    pub mod delivery {}
+
+    /// What is reported, and when.
+    #[doc = ""]
+    #[doc = include_str!("../docs/events.md")]
+    pub mod events {}
+
+    /// Streams, runtimes and drivers of your own.
+    #[doc = ""]
+    #[doc = include_str!("../docs/embedding.md")]
+    pub mod embedding {}
+
+    /// Testing an application against the model server.
+    #[doc = ""]
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+
+    /// Trying a policy with a thousand failing servers.
+    #[doc = ""]
+    #[doc = include_str!("../docs/policies.md")]
+    pub mod policies {}
+
+    /// Making and reading recordings.
+    #[doc = ""]
+    #[doc = include_str!("../docs/recordings.md")]
+    pub mod recordings {}
+
+    /// Coming from another client: every handler, event, status and option, and what it is here.
+    #[doc = ""]
+    #[doc = include_str!("../docs/coming-from.md")]
+    pub mod coming_from {}
+}
 
 mod core;
 pub mod driver;
@@ -55,6 +101,7 @@ pub use rustls;
 
 pub use crate::core::closing::Closing;
 pub use crate::core::event::ClientEvent;
+pub use crate::error::confirm::ConfirmError;
 pub use crate::error::connect::ConnectError;
 pub use crate::error::next::NextError;
 pub use crate::error::publish::PublishError;
@@ -67,6 +114,8 @@ pub use crate::error::tls::TlsError;
 pub use crate::error::umbrella::Error;
 pub use crate::handles::client::Client;
 pub use crate::handles::confirmation::{Confirmation, Flush, RoundTrip};
+pub use crate::handles::confirmed_publish::{ConfirmedPublish, PublishOutcome};
+pub use crate::handles::confirmed_subscription::ConfirmedSubscription;
 pub use crate::handles::connecting::Connecting;
 pub use crate::handles::events::Events;
 pub use crate::handles::publishing::{Publishing, Responding};

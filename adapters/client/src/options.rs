@@ -4,6 +4,7 @@ pub(crate) mod connect;
 pub(crate) mod identity;
 #[cfg(feature = "nkeys")]
 pub(crate) mod nkey;
+mod page;
 pub(crate) mod resolver;
 #[cfg(feature = "rustls")]
 pub(crate) mod rustls_config;

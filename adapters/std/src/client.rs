@@ -49,7 +49,7 @@ impl Client {
     /// Publishes: [`wait`](Publishing::wait) waits for room in the send buffer if there is none, for
     /// [`publish_timeout`](nats_conn_client::ConnectOptions::publish_timeout) if that is set. See [`Publishing`] for
     /// headers, a reply subject, a timeout, and how not to wait. It does not wait until the message has left: the last
-    /// handle that is dropped does.
+    /// handle that is dropped does, and [`confirmed`](Publishing::confirmed) waits until the server has processed it.
     ///
     /// ```no_run
     /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
@@ -59,6 +59,7 @@ impl Client {
     /// let headers = Headers::try_from([("region", "eu")])?;
     /// client.publish("orders.eu", "43").headers(&headers).timeout(std::time::Duration::from_secs(1)).wait()?;
     /// client.publish("orders.eu", "44").now()?; // or BufferFull
+    /// client.publish("orders.eu", "45").confirmed().wait()?; // processed by the server, or an error
     /// # Ok(()) }
     /// ```
     ///
@@ -69,7 +70,7 @@ impl Client {
         subject: impl IntoSubject<'a>,
         payload: impl Into<Payload<'a>>,
     ) -> Publishing<'a> {
-        Publishing::new(self.inner.publish(subject, payload))
+        Publishing::new(&self.wire, &self.holders, self.inner.publish(subject, payload))
     }
 
     /// Answers a request, and waits for room as [`publish`](Self::publish) does.
@@ -135,7 +136,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`SubscribeError`]. What the server refuses ends the subscription later, as
-    /// [`EndReason::Refused`](crate::EndReason::Refused).
+    /// [`EndReason::Refused`](crate::EndReason::Refused); [`confirmed`](Subscription::confirmed) waits for that.
     pub fn subscribe(
         &self,
         filter: impl TryInto<SubjectFilter, Error: Into<InvalidSubject>>,

@@ -61,6 +61,8 @@ mod bell;
 mod client;
 mod closing;
 mod confirmation;
+mod confirmed_publish;
+mod confirmed_subscription;
 mod connector;
 mod dial;
 mod driver;
@@ -85,6 +87,8 @@ mod wire;
 pub use client::Client;
 pub use closing::Closing;
 pub use confirmation::{Confirmation, Flush, Reconnecting, RoundTrip};
+pub use confirmed_publish::{ConfirmedPublish, PublishOutcome};
+pub use confirmed_subscription::ConfirmedSubscription;
 pub use connector::Std;
 pub use events::Events;
 pub use nats_conn_client::driver::{Target, blocking};
@@ -95,7 +99,8 @@ pub use nats_conn_client::{
 };
 // What can go wrong:
 pub use nats_conn_client::{
-    ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError, SubscribeError,
+    ConfirmError, ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError,
+    SubscribeError,
 };
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::{TlsError, rustls};
@@ -110,7 +115,7 @@ pub use nats_conn_client::{
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 #[doc(inline)]
-pub use nats_conn_client::{health, monitoring};
+pub use nats_conn_client::{guide, health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
@@ -124,6 +129,8 @@ pub use stream::{ByteStream, Stream};
 pub use subscription::Subscription;
 
 /// The settings of a connection that lives on threads of its own.
+///
+#[doc = nats_conn_client::options_page!()]
 pub type ConnectOptions = nats_conn_client::ConnectOptions<Std>;
 
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.

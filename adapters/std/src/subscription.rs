@@ -23,17 +23,14 @@ use crate::next::next;
 /// blocks of up to 64 KiB alive; [`Message::detach`] makes a copy that does not.
 #[derive(Debug)]
 pub struct Subscription {
-    inner: nats_conn_client::Subscription,
+    pub(crate) inner: nats_conn_client::Subscription,
     // Dropped after what it waits for the end of.
-    _holders: Holders,
+    pub(crate) holders: Holders,
 }
 
 impl Subscription {
     pub(crate) fn new(inner: nats_conn_client::Subscription, holders: Holders) -> Self {
-        Self {
-            inner,
-            _holders: holders,
-        }
+        Self { inner, holders }
     }
 
     /// The number by which events name it.
@@ -91,6 +88,11 @@ impl Subscription {
     /// Why it ended, once it has: messages that arrived before may still be waiting.
     pub fn ended(&self) -> Option<EndReason> {
         self.inner.ended()
+    }
+
+    /// What the server said when it refused it, if it did.
+    pub fn refusal(&self) -> Option<String> {
+        self.inner.refusal()
     }
 
     /// How many messages wait to be taken.

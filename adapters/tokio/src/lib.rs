@@ -25,6 +25,9 @@
 //! The connection lives in one task. It outlives the loss of its server: it goes to another one, restores what was
 //! subscribed, sends what was published meanwhile, and reports all of it with [`Events`].
 //!
+//! The [`guide`] says in a few pages what a connection goes through, what each kind of delivery promises and costs, how to
+//! test an application, and what things are called here that you know from another client.
+//!
 //! # Errors
 //! Every call has an error of its own, with a stable `code()` for machines. Errors print as one line that names the
 //! subject, the server or the option and says what to do, with `{:?}`, too; all of them become an [`Error`] with `?`, so
@@ -56,13 +59,13 @@ pub use nats_conn_client::driver::{Target, dial_all};
 pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 pub use nats_conn_client::{
-    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, Connecting, Events, Flush, Publishing,
-    ReconnectDelay, Reconnecting, Replies, Request, RequestForMany, Responding, Response, RoundTrip,
-    Selector, ServerChoice, Subscription, TlsOptions,
+    Answer, Challenge, Client, ClientEvent, Closing, Confirmation, ConfirmedPublish, ConfirmedSubscription,
+    Connecting, Events, Flush, PublishOutcome, Publishing, ReconnectDelay, Reconnecting, Replies, Request,
+    RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
-    ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
+    ConfirmError, ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
 };
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::{TlsError, rustls};
@@ -77,7 +80,7 @@ pub use nats_conn_client::{
 // For monitoring:
 pub use nats_conn_client::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, NextAttempt};
 #[doc(inline)]
-pub use nats_conn_client::{health, monitoring};
+pub use nats_conn_client::{guide, health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
@@ -90,6 +93,8 @@ pub use runtime::Tokio;
 ///
 /// [`start`](nats_conn_client::ConnectOptions::start) and [`connect`](nats_conn_client::ConnectOptions::connect) are
 /// to be called within a runtime.
+///
+#[doc = nats_conn_client::options_page!()]
 pub type ConnectOptions = nats_conn_client::ConnectOptions<Tokio>;
 
 /// Connects to a server, or to the first that answers of a comma-separated list, with default settings.

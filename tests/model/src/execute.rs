@@ -9,7 +9,7 @@ use super::routing::{is_filter, matches};
 use super::script::{Reaction, When};
 use super::settings::Tls;
 use super::violation::Fault;
-use super::{Cluster, Order, PeerId};
+use super::{Cluster, Delivery, Order, PeerId};
 
 impl Cluster {
     /// The link is open: INFO, or what stands instead of it.
@@ -357,6 +357,10 @@ impl Cluster {
             if from == Some(peer) && !link.options.echo {
                 continue;
             }
+            let out_of_sight = |from: PeerId| self.is_split(self.links[from.0].log.server, link.log.server);
+            if from.is_some_and(out_of_sight) {
+                continue;
+            }
             for (sid, interest) in link
                 .subscriptions
                 .iter()
@@ -414,6 +418,14 @@ impl Cluster {
         // At the next tick, which is due at once.
         link.later
             .extend(reactions.into_iter().map(|reaction| (0, reaction)));
+        if let Some(deliveries) = &mut self.deliveries {
+            deliveries.push(Delivery {
+                peer,
+                sid,
+                end: link.log.sent,
+                payload: payload.to_vec(),
+            });
+        }
     }
 
     /// Only a plain subscription of the publisher itself gets the 503 (`client.go`).

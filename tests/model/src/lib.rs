@@ -30,7 +30,7 @@ mod settings;
 pub mod tcp_server;
 mod violation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::BytesMut;
 
@@ -55,6 +55,23 @@ pub struct Cluster {
     orders: Vec<Order>,
     /// Which member of a queue group is next.
     rotation: usize,
+    /// What was delivered, where that is to be remembered.
+    deliveries: Option<Vec<Delivery>>,
+    /// Pairs of servers between which nothing is routed.
+    splits: BTreeSet<(usize, usize)>,
+}
+
+/// A message on its way to one subscription of one link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The link.
+    pub peer: PeerId,
+    /// The subscription.
+    pub sid: u64,
+    /// How many bytes had been sent on the link with its last one.
+    pub end: u64,
+    /// The payload.
+    pub payload: Vec<u8>,
 }
 
 /// What a client published to [`Settings::orders`].
@@ -322,6 +339,31 @@ impl Cluster {
         payload: &[u8],
     ) {
         self.route(None, subject, reply, Some(headers), payload);
+    }
+
+    /// Remembers every delivery from now on.
+    pub fn remember_deliveries(&mut self) {
+        self.deliveries.get_or_insert_default();
+    }
+
+    /// Every delivery that was to be remembered, in order.
+    pub fn deliveries(&self) -> &[Delivery] {
+        self.deliveries.as_deref().unwrap_or_default()
+    }
+
+    /// Lets two servers lose sight of each other, or find each other again: nothing is routed between them meanwhile.
+    /// What they announce does not change.
+    pub fn split(&mut self, one: usize, other: usize, is_split: bool) {
+        let pair = (one.min(other), one.max(other));
+        if is_split {
+            self.splits.insert(pair);
+        } else {
+            self.splits.remove(&pair);
+        }
+    }
+
+    fn is_split(&self, one: usize, other: usize) -> bool {
+        self.splits.contains(&(one.min(other), one.max(other)))
     }
 
     fn next_frame(&mut self, peer: PeerId) -> Result<Option<Taken>, Broken> {

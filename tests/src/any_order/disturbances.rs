@@ -109,9 +109,7 @@ impl Life<'_> {
     fn leap(&mut self) {
         let seconds = self.choices.pick(&[1, 15, 61, 130, 3_600, 8 * 3_600]);
         self.world.sleep(seconds * SECOND);
-        // It gets the time before anything else, so that its deadline can be compared with the clock.
-        let (now, nobody) = (self.world.now(), LinkId::from_u64(0));
-        self.world.client.handle_progress(now, nobody, Progress::Dialing);
+        self.world.tell_time();
         self.world.run_for(Duration::ZERO);
     }
 

@@ -45,6 +45,7 @@ pub(super) struct Checks {
     publishes: Publishes,
     is_draining: bool,
     is_drain_finished: bool,
+    is_closing: bool,
     /// Dials since time passed; forced reconnects and new pools.
     dials: u8,
     forces: u8,
@@ -104,6 +105,7 @@ impl Checks {
             publishes,
             is_draining,
             is_drain_finished,
+            is_closing,
             dials: _,
             forces: _,
         } = self;
@@ -112,7 +114,7 @@ impl Checks {
             (received, received_before).hash(to);
         }
         (request, is_request_read, flush, round_trip).hash(to);
-        (is_draining, is_drain_finished).hash(to);
+        (is_draining, is_drain_finished, is_closing).hash(to);
         publishes.hash(to);
     }
 
@@ -194,6 +196,10 @@ impl Checks {
         (self.is_draining, self.is_ending) = (true, true);
     }
 
+    pub(super) fn close_began(&mut self) {
+        self.is_closing = true;
+    }
+
     pub(super) fn drain_finished(&mut self) {
         self.is_drain_finished = true;
     }
@@ -214,6 +220,9 @@ impl Checks {
         self.grammar.event(event)?;
         self.publishes.event(event, delivery)?;
         match event {
+            Event::Connection(ConnectionEvent::Connecting { .. }) if self.is_closing => {
+                return Err(String::from("a server is dialled after the close"));
+            }
             Event::Connection(ConnectionEvent::Connecting { .. }) => {
                 self.dials = self.dials.saturating_add(1)
             }
@@ -295,6 +304,18 @@ impl Checks {
         Ok(())
     }
 
+    /// What a link that is gone has left.
+    fn left_behind(&self) -> Result<(), String> {
+        let [_, request, flush, round_trip] = self.open();
+        if self.place == Place::Outside && (flush || round_trip) {
+            return Err(String::from("a flush or a measurement outlives its link"));
+        }
+        if self.place == Place::Outside && request && self.is_request_read {
+            return Err(String::from("a request that was written outlives its link"));
+        }
+        Ok(())
+    }
+
     /// What the server knows, once everything was written and processed, is what the application wants.
     fn interest(&self, server: &Server, subscription: Option<u64>) -> Result<(), String> {
         let told = subscription.and_then(|sid| server.told(sid));
@@ -355,6 +376,7 @@ impl World {
         if u64::from(self.checks.dials) > most {
             return Err(format!("{} dials and no time has passed", self.checks.dials));
         }
+        self.checks.left_behind()?;
         self.check_interest()
     }
 

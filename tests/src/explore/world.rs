@@ -181,8 +181,14 @@ impl World {
                 self.checks.drain_finished();
                 self.connection.finish_drain(self.now, 0);
             }
-            Input::Close => self.connection.close(self.now),
-            Input::Abort => self.connection.abort(self.now),
+            Input::Close | Input::Abort => {
+                self.checks.close_began();
+                if input == Input::Close {
+                    self.connection.close(self.now);
+                } else {
+                    self.connection.abort(self.now);
+                }
+            }
             Input::ForceReconnect => {
                 if self.connection.force_reconnect(self.now).is_ok() {
                     self.checks.forced();

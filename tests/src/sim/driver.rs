@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Buf;
-use nats_conn_sm::{Action, Credentials, Event, LinkEnd, LinkId, Progress, ReceiveBuf, SendBuf};
+use nats_conn_sm::{Action, Event, LinkEnd, LinkId, Progress, ReceiveBuf, SendBuf};
 
 use super::pipe::{Pipe, PipeStage};
 use super::route::{Cut, Dial};
@@ -12,9 +12,9 @@ use super::{World, nanos};
 use crate::model_server::Ending;
 
 impl World {
-    /// Everything that is due at this moment happens, until nothing more follows from it.
-    pub fn settle(&mut self) {
-        for _ in 0..100_000 {
+    /// Everything that is due at this moment happens, until nothing more follows from it; whether anything did.
+    pub fn settle(&mut self) -> bool {
+        for round in 0..100_000 {
             let steps = [
                 Self::bytes_arrive_at_servers,
                 Self::servers_act,
@@ -28,7 +28,7 @@ impl World {
             ];
             let before = self.now;
             if !steps.into_iter().fold(false, |busy, step| step(self) | busy) {
-                return;
+                return round > 0;
             }
             debug_assert_eq!(before, self.now, "time stands still meanwhile");
         }
@@ -37,7 +37,9 @@ impl World {
 
     /// When something happens next.
     pub fn next_wakeup(&self) -> Option<u64> {
-        let client = self.client.poll_timeout().map(|at| at.as_nanos());
+        let ahead = nanos(self.ahead);
+        let client = self.client.poll_timeout();
+        let client = client.map(|at| at.as_nanos().saturating_sub(ahead));
         let pipes = self.pipes.iter().filter_map(Pipe::next_wakeup).min();
         let pipes = pipes.filter(|_| !self.driver.stops_reading);
         let credentials = self.credentials_due.iter().map(|(at, ..)| *at).min();
@@ -268,8 +270,8 @@ impl World {
                 }
             }
             Action::Authenticate { link, .. } => {
-                let nothing = (Some(Duration::ZERO), Ok(Credentials::default()));
-                if let (Some(time), answer) = self.driver.answers.pop_front().unwrap_or(nothing) {
+                let usual = (Some(Duration::ZERO), Ok(self.driver.credentials.clone()));
+                if let (Some(time), answer) = self.driver.answers.pop_front().unwrap_or(usual) {
                     self.credentials_due.push((self.now + nanos(time), link, answer));
                 }
             }

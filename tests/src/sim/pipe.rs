@@ -94,6 +94,11 @@ impl Pipe {
         self.stage == PipeStage::Open
     }
 
+    /// It is not cut any more.
+    pub fn spare(&mut self) {
+        self.cut = Cut::Never;
+    }
+
     /// When something happens on it next.
     pub(super) fn next_wakeup(&self) -> Option<u64> {
         let stage = match &self.stage {

@@ -51,6 +51,7 @@ mod callbacks;
 mod cancel;
 mod captured;
 mod chaos;
+mod confirmed;
 mod drain;
 mod durations;
 mod ending;

@@ -27,7 +27,14 @@ impl Waiter {
     fn is_clogged(self) -> bool {
         matches!(
             self,
-            Publish | PublishUnlessOff | PublishLarge | Respond | RequestQueued | RequestForRoom | Close
+            Publish
+                | PublishUnlessOff
+                | PublishLarge
+                | Respond
+                | PublishConfirmedQueued
+                | RequestQueued
+                | RequestForRoom
+                | Close
         )
     }
 
@@ -36,7 +43,7 @@ impl Waiter {
         match self {
             Message => Some(("SUB wait.sub", 1)),
             Request | Replies => Some(("PUB wait.ask", 1)),
-            Flush | RoundTrip | Drain => Some(("PING", 1)),
+            Flush | RoundTrip | Drain | PublishConfirmed | SubscriptionConfirmed => Some(("PING", 1)),
             _ => None,
         }
     }
@@ -53,7 +60,7 @@ impl Waiter {
             _ => options,
         };
         match self {
-            RequestQueued => options.send_buffer(16 << 20),
+            PublishConfirmedQueued | RequestQueued => options.send_buffer(16 << 20),
             PublishUnlessOff => options.send_buffer(1000).when_full(WhenFull::Off),
             _ => options.send_buffer(1000),
         }
@@ -346,7 +353,7 @@ impl Row {
 }
 
 scenarios! {
-    // behaviour: 6.3, 6.6, 7.1, 7.3, 7.5, 11.1, 11.2, 11.3, 11.4
+    // behaviour: 6.2, 6.3, 6.6, 7.1, 7.3, 7.5, 11.1, 11.2, 11.3, 11.4
     async fn every_waiting_call_is_settled_by_each_change_that_settles_it_and_by_no_other(adapter) {
         let mut wrong = String::new();
         for row in TABLE {

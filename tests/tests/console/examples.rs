@@ -13,26 +13,26 @@ use nats_conn_tests::tcp_server::TcpCluster;
 use crate::scene::*;
 
 /// How long one may take that has to end: an attempt has 5 s, and a server that refuses is tried for 10 s.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// An example that runs. Dropped, it is killed.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     name: String,
-    lines: Receiver<String>,
+    pub(crate) lines: Receiver<String>,
     errors: Option<thread::JoinHandle<String>>,
 }
 
 /// The output and exit status of one.
-struct Ended {
+pub(crate) struct Ended {
     name: String,
     status: Option<i32>,
-    lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     errors: String,
 }
 
 impl Running {
-    fn start(adapter: Adapter, example: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(adapter: Adapter, example: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(adapter.program(example))
             .args(arguments)
             .env_remove("RUST_BACKTRACE")
@@ -62,7 +62,7 @@ impl Running {
     }
 
     /// Asks it to end, as a person would.
-    fn ask_to_end(&mut self, adapter: Adapter) {
+    pub(crate) fn ask_to_end(&mut self, adapter: Adapter) {
         if matches!(adapter, Adapter::Std) {
             return drop(self.child.stdin.take());
         }
@@ -71,7 +71,7 @@ impl Running {
     }
 
     /// Waits for its end.
-    fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let until = Instant::now() + LIMIT;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
@@ -104,7 +104,7 @@ impl Drop for Running {
 
 impl Ended {
     /// It has succeeded.
-    fn went_well(&self) {
+    pub(crate) fn went_well(&self) {
         assert_eq!(
             (self.status, self.errors.as_str()),
             (Some(0), ""),
@@ -137,10 +137,14 @@ impl Ended {
 }
 
 /// An example, its arguments before the URL, and whether it continues without a server.
-const ALL: [(&str, &[&str]); 5] = [
+const ALL: [(&str, &[&str]); 9] = [
     ("publish", &["ex.a", "x"]),
+    ("confirmed", &["ex.a", "x"]),
     ("request", &["ex.a", "x"]),
     ("drain", &[]),
+    ("headers", &[]),
+    ("queue_group", &[]),
+    ("several_replies", &[]),
     ("reply", &["ex.a"]),
     ("subscribe", &["ex.a"]),
 ];
@@ -150,11 +154,11 @@ fn run(adapter: Adapter, (example, arguments): (&str, &[&str]), url: &str) -> Ru
     Running::start(adapter, example, &arguments)
 }
 
-fn cluster(settings: Settings) -> TcpCluster {
+pub(crate) fn cluster(settings: Settings) -> TcpCluster {
     TcpCluster::start_with(vec![Settings { port: 0, ..settings }]).expect("a free port")
 }
 
-fn until(mut ready: impl FnMut() -> bool) {
+pub(crate) fn until(mut ready: impl FnMut() -> bool) {
     let end = Instant::now() + LIMIT;
     while !ready() {
         assert!(Instant::now() < end, "timed out");
@@ -177,6 +181,9 @@ consoles! {
         let subscribed = || cluster.logs().iter().map(|log| log.frames.len()).sum::<usize>();
         until(|| subscribed() >= 6);
         run(adapter, ("publish", &["ex.a", "hello"]), &url).end().went_well();
+        let confirmed = run(adapter, ("confirmed", &["ex.b", "hello"]), &url).end();
+        confirmed.went_well();
+        assert_eq!(confirmed.lines, ["the server has processed 100 messages", "ex.b: hello"]);
         let asked = run(adapter, ("request", &["ex.ask", "hello"]), &url).end();
         asked.went_well();
         assert_eq!(asked.lines, ["HELLO"]);
@@ -213,6 +220,8 @@ consoles! {
         for example in [("reply", &["ex.a"][..]), ("subscribe", &["ex.a"])] {
             run(adapter, example, &cluster.server(0).url()).end().failed("does not permit");
         }
+        let refused = run(adapter, ("confirmed", &["ex.a", "x"]), &cluster.server(0).url()).end();
+        refused.failed("the server refused the subscription (Permissions Violation for Subscription to \"ex.a\")");
     }
 
     fn each_example_reports_what_is_wrong_with_its_arguments(adapter) {
@@ -253,7 +262,7 @@ consoles! {
         ];
         for (url, why) in wrong {
             // The last waits for a server, however long it takes.
-            let running: Vec<Running> = ALL[..4].iter().map(|example| run(adapter, *example, &url)).collect();
+            let running: Vec<Running> = ALL[..8].iter().map(|example| run(adapter, *example, &url)).collect();
             running.into_iter().for_each(|running| running.end().failed(why));
         }
     }

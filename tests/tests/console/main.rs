@@ -62,6 +62,7 @@ mod pool;
 mod publishing;
 mod real;
 mod real_reconnects;
+mod recipes;
 mod reconnect;
 mod recording;
 mod requests;

@@ -10,6 +10,7 @@ use nats_proto::Message;
 
 use crate::core::event::ClientEvent;
 use crate::core::hub::Hub;
+use crate::core::loss::{Loss, PublishSlot, SubscriptionSlot};
 use crate::core::mail::{Crowded, Mail};
 use crate::core::oneshot::Oneshot;
 use crate::core::reply_slot::ReplySlot;
@@ -63,6 +64,8 @@ pub(crate) enum Answer {
         Arc<Oneshot<Result<Duration, FlushError>>>,
         Result<Duration, FlushError>,
     ),
+    Fate(PublishSlot, Result<(), Loss>),
+    Subscribed(SubscriptionSlot, Result<(), EndReason>),
 }
 
 /// What a turn brought.
@@ -221,6 +224,8 @@ impl Answer {
             Self::RepliesEnded(slot, result) => slot.end(result),
             Self::Flushed(slot, result) => slot.put(result),
             Self::RoundTrip(slot, result) => slot.put(result),
+            Self::Fate(slot, fate) => slot.put(fate),
+            Self::Subscribed(slot, heard) => slot.put(heard),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::task::Waker;
 use nats_conn_sm::{ClosedReason, Connection};
 
 use crate::core::addresses::Addresses;
+use crate::core::confirmations::Confirmations;
 use crate::core::draining::{DrainPatience, Draining};
 use crate::core::routes::Routes;
 use crate::core::waiting::Waiting;
@@ -15,6 +16,9 @@ pub(crate) struct Locked {
     pub(crate) connection: Connection,
     pub(crate) routes: Routes,
     pub(crate) waiting: Waiting,
+    pub(crate) confirmations: Confirmations,
+    /// What the server said last of something that it does not permit.
+    pub(crate) words: Option<Box<str>>,
     /// Which addresses did not work.
     pub(crate) addresses: Addresses,
     /// Whom to wake when there is something to do for the driver. Present only while it sleeps or is about to.
@@ -38,6 +42,8 @@ impl Locked {
             connection,
             routes: Routes::default(),
             waiting: Waiting::default(),
+            confirmations: Confirmations::default(),
+            words: None,
             addresses: Addresses::default(),
             driver: None,
             draining: Draining::new(drain),

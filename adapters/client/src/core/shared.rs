@@ -253,6 +253,7 @@ impl Shared {
         let now = self.now();
         self.call(|locked| {
             let sid = locked.connection.subscribe(now, filter, queue)?;
+            locked.confirmations.subscribed(sid);
             let mail = Mail::new(sid, self.settings.mailbox);
             locked.routes.mail.insert(
                 sid,

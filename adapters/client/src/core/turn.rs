@@ -7,11 +7,13 @@ use nats_conn_sm::{
     Action, AttemptId, AuthError, ClosedReason, Connection, ConnectionEvent, Credentials, EndReason, Event,
     FlushError, LinkEnd, LinkId, ReceiveBuf, RequestError, SendBuf, ServerId, State, Timestamp,
 };
+use nats_proto::ServerErrorKind;
 
 use crate::core::clock::{Clock, DrainClock};
 use crate::core::delivery::{Answer, Delivery};
 use crate::core::lock::remember;
 use crate::core::locked::Locked;
+use crate::core::loss::Loss;
 use crate::core::routes::RequestRoute;
 
 /// A driver's turn: the machine, locked, and the routing of what it says.
@@ -111,6 +113,7 @@ impl<'a> Turn<'a> {
         let now = self.now();
         for _ in 0..most {
             let Some(event) = self.locked.connection.poll_event(now, rx) else {
+                self.confirm();
                 return false;
             };
             self.route(event);
@@ -147,6 +150,7 @@ impl<'a> Turn<'a> {
     #[must_use = "what is handed out has to be written"]
     pub fn transmit(&mut self, tx: &mut SendBuf) -> bool {
         let now = self.now();
+        self.ask();
         self.locked.connection.handle_written(now, tx);
         let taken = self.locked.connection.poll_transmit(now, tx);
         self.locked.blocks += u64::from(taken);
@@ -197,11 +201,79 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn route(&mut self, event: Event) {
+    /// Answers those who wait for a confirmation that has come, and asks the server for what is still to come. All
+    /// events were taken: whatever was lost has been reported.
+    fn confirm(&mut self) {
         let locked = &mut *self.locked;
-        if let Event::Connection(event) = &event {
-            locked.addresses.event(event);
+        if locked.confirmations.is_empty() {
+            return;
         }
+        let settled = locked.connection.publish_fates().settled;
+        locked.confirmations.settled(settled, &mut self.delivery.answers);
+        self.ask();
+    }
+
+    /// Asks the server for everything that is waited for together, unless it was asked and has not answered.
+    fn ask(&mut self) {
+        if !self.locked.confirmations.wants_flush() {
+            return;
+        }
+        let now = self.now();
+        let locked = &mut *self.locked;
+        // Without a session it would be refused, and recorded.
+        if matches!(locked.connection.state(), State::Connected | State::Draining)
+            && let Ok(flush) = locked.connection.flush(now)
+        {
+            locked.confirmations.flush_begun(flush);
+        }
+    }
+
+    /// What an event means for those who wait for a confirmation.
+    fn note_losses(&mut self, event: &ConnectionEvent) {
+        let (locked, answers) = (&mut *self.locked, &mut self.delivery.answers);
+        match event {
+            ConnectionEvent::Disconnected { unconfirmed, .. } => {
+                locked.confirmations.lost(unconfirmed, Loss::Unconfirmed, answers);
+                locked.confirmations.link_lost();
+            }
+            ConnectionEvent::PublishDropped {
+                publishes, reason, ..
+            } => {
+                locked
+                    .confirmations
+                    .lost(publishes, Loss::Dropped(*reason), answers);
+            }
+            ConnectionEvent::ServerError { error } => {
+                locked.words = None;
+                if *error.kind() == ServerErrorKind::MaximumSubscriptionsExceeded {
+                    let mail = &locked.routes.mail;
+                    let lives = |sid| mail.contains_key(&sid);
+                    let refused = locked.confirmations.last_refused(lives, answers);
+                    if let Some(sid) = refused {
+                        locked.confirmations.refused_with(sid, error.text().into());
+                    }
+                } else if error.permission().is_some() {
+                    locked.words = Some(error.text().into());
+                }
+            }
+            // It comes right after its error.
+            ConnectionEvent::PermissionDenied { subscription, .. } => {
+                let words = locked.words.take();
+                let held = subscription.filter(|sid| locked.routes.mail.contains_key(sid));
+                if let (Some(sid), Some(words)) = (held, words) {
+                    locked.confirmations.refused_with(sid, words);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn route(&mut self, event: Event) {
+        if let Event::Connection(event) = &event {
+            self.locked.addresses.event(event);
+            self.note_losses(event);
+        }
+        let locked = &mut *self.locked;
         match event {
             Event::Message {
                 subscription,
@@ -212,6 +284,10 @@ impl<'a> Turn<'a> {
                 }
             }
             Event::SubscriptionEnded { subscription, reason } => {
+                let answers = &mut self.delivery.answers;
+                locked
+                    .confirmations
+                    .subscription_ended(subscription, reason, answers);
                 if let Some(route) = locked.routes.mail.remove(&subscription) {
                     self.delivery.ends.push((route.mail.clone(), reason));
                     locked.draining.note(route.mail);
@@ -233,6 +309,10 @@ impl<'a> Turn<'a> {
                 Some(RequestRoute::One(_)) | None => {}
             },
             Event::Flushed { flush, result } => {
+                let answers = &mut self.delivery.answers;
+                if locked.confirmations.flushed(flush, result.is_ok(), answers) {
+                    return;
+                }
                 let slot = locked.routes.flushes.remove(&flush);
                 let answer = slot.map(|slot| Answer::Flushed(slot, result));
                 self.delivery.answers.extend(answer);
@@ -278,6 +358,15 @@ impl<'a> Turn<'a> {
             let answer = Answer::RoundTrip(slot, Err(FlushError::Closed));
             self.delivery.answers.push(answer);
         }
+        // A machine that could not close says nothing of what it had settled.
+        let is_closed = locked.connection.state() == State::Closed;
+        let settled = if is_closed {
+            locked.connection.publish_fates().settled
+        } else {
+            0
+        };
+        let answers = &mut self.delivery.answers;
+        locked.confirmations.close(settled, answers);
         locked.waiting.wake_all(self.delivery.wakers());
         locked.closed = Some(reason.clone());
         self.delivery

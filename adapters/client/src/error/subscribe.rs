@@ -1,10 +1,14 @@
-//! Why a subscription was not made.
+//! Why a subscription was not made, or not confirmed.
+
+use std::time::Duration;
 
 use nats_conn_sm as machine;
-use nats_proto::{Excerpt, InvalidSubject};
+use nats_conn_sm::EndReason;
+use nats_proto::{Excerpt, InvalidSubject, OneLine};
 use thiserror::Error;
 
-/// Why a subscription was not made. What a server refuses ends the subscription later.
+/// Why a subscription was not made, or was not confirmed by the server. What a server refuses ends the subscription
+/// later; who waits until it is [`confirmed`](crate::Subscription::confirmed) is told here.
 #[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
@@ -28,6 +32,29 @@ pub enum SubscribeError {
         size: usize,
         /// The limit.
         max: usize,
+    },
+    /// The server refused it.
+    #[error(
+        "the server refused the subscription ({}): have it allowed there, or subscribe as another user",
+        OneLine(.words)
+    )]
+    Refused {
+        /// What the server said.
+        words: String,
+    },
+    /// It ended before the server had confirmed it.
+    #[error("the subscription ended before the server confirmed it ({reason}): subscribe again")]
+    Ended {
+        /// Why it ended.
+        reason: EndReason,
+    },
+    /// The server did not confirm it in time, and it was given up.
+    #[error(
+        "the server has not confirmed the subscription within {after:?}: there is no link, or it does not answer"
+    )]
+    TimedOut {
+        /// How long it was waited for.
+        after: Duration,
     },
     /// The machine gave a reason that is newer than this crate.
     #[error("refused for a reason that this version has no name for: {code}")]
@@ -60,6 +87,9 @@ impl SubscribeError {
             Self::Draining => "draining",
             Self::ControlLineTooLong { .. } => "control_line_too_long",
             Self::Other { code } => code,
+            Self::Refused { .. } => "refused",
+            Self::Ended { .. } => "ended",
+            Self::TimedOut { .. } => "timed_out",
         }
     }
 }

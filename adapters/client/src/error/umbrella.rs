@@ -4,6 +4,7 @@ use nats_conn_sm::{AuthError, ConfigError, FlushError, StateError, SubscriptionE
 use nats_proto::{HeaderError, InvalidSubject, SubjectError, UrlError};
 use thiserror::Error;
 
+use crate::error::confirm::ConfirmError;
 use crate::error::connect::ConnectError;
 use crate::error::next::NextError;
 use crate::error::publish::PublishError;
@@ -38,6 +39,8 @@ pub enum Error {
     Start(#[from] StartError),
     /// A publish was not accepted.
     Publish(#[from] PublishError),
+    /// A publish was not confirmed.
+    Confirm(#[from] ConfirmError),
     /// A message was not answered.
     Respond(#[from] RespondError),
     /// A request has no reply.
@@ -78,6 +81,7 @@ impl Error {
             Self::Connect(error) => error.code(),
             Self::Start(error) => error.code(),
             Self::Publish(error) => error.code(),
+            Self::Confirm(error) => error.code(),
             Self::Respond(error) => error.code(),
             Self::Request(error) => error.code(),
             Self::Subscribe(error) => error.code(),

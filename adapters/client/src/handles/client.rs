@@ -65,8 +65,9 @@ impl Client {
     }
 
     /// Publishes, and waits for room in the send buffer if there is none: await it, or see [`Publishing`] for headers, a
-    /// reply subject, a timeout, and how not to wait. It does not wait until the message has left: before the runtime ends,
-    /// wait for [`close`](Self::close), [`drain`](Self::drain) or [`flush`](Self::flush).
+    /// reply subject, a timeout, and how not to wait. It does not wait until the message has left:
+    /// [`confirmed`](Publishing::confirmed) waits until the server has processed it, and before the runtime ends, wait for
+    /// [`close`](Self::close), [`drain`](Self::drain) or [`flush`](Self::flush).
     ///
     /// ```no_run
     /// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
@@ -76,6 +77,7 @@ impl Client {
     /// let headers = Headers::try_from([("region", "eu")])?;
     /// client.publish("orders.eu", "43").headers(&headers).timeout(std::time::Duration::from_secs(1)).await?;
     /// client.publish("orders.eu", "44").now()?; // or BufferFull
+    /// client.publish("orders.eu", "45").confirmed().await?; // processed by the server, or an error
     /// # Ok(()) }
     /// ```
     ///
@@ -172,7 +174,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`SubscribeError`]. What the server refuses ends the subscription later, as
-    /// [`EndReason::Refused`](nats_conn_sm::EndReason::Refused).
+    /// [`EndReason::Refused`](nats_conn_sm::EndReason::Refused); [`confirmed`](Subscription::confirmed) waits for that.
     pub fn subscribe(
         &self,
         filter: impl TryInto<SubjectFilter, Error: Into<InvalidSubject>>,

@@ -6,20 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nats_conn_sm as machine;
-use nats_conn_sm::{PublishSeq, State};
+use nats_conn_sm::PublishSeq;
 use nats_proto::{Headers, IntoSubject};
 
-use crate::core::locked::Locked;
 use crate::error::publish::PublishError;
 use crate::error::respond::RespondError;
+use crate::handles::accepting::Accepting;
+use crate::handles::confirmed_publish::ConfirmedPublish;
 use crate::handles::handle::Handle;
 use crate::handles::outgoing::Outgoing;
-use crate::handles::room::Room;
-
-/// From so many queued bytes on a publisher lets the driver run first, so that on one thread what is published
-/// leaves while the publisher goes on, rather than when the buffer is full.
-const YIELD_AT: usize = 128 << 10;
 
 /// A publish that is being put together. Await it: it is accepted at once if there is room in the send buffer, and
 /// waits for room otherwise. [`now`](Self::now) does not wait.
@@ -29,35 +24,64 @@ const YIELD_AT: usize = 128 << 10;
 #[derive(Debug)]
 #[must_use = "a publish does nothing unless it is awaited"]
 pub struct Publishing<'a> {
-    outgoing: Outgoing<'a>,
-    room: Room<'a>,
+    accepting: Accepting<'a>,
+    /// The timeout that was set here.
+    timeout: Option<Duration>,
 }
 
 impl<'a> Publishing<'a> {
     pub(crate) fn new(handle: &'a Arc<Handle>, outgoing: Outgoing<'a>, timeout: Option<Duration>) -> Self {
         Self {
-            outgoing,
-            room: Room::new(handle, timeout),
+            accepting: Accepting::new(handle, outgoing, timeout),
+            timeout: None,
         }
     }
 
     /// Where replies are to go.
     pub fn reply_to(mut self, reply: impl IntoSubject<'a>) -> Self {
-        self.outgoing = self.outgoing.reply_to(reply);
+        self.accepting.outgoing = self.accepting.outgoing.reply_to(reply);
         self
     }
 
     /// With these headers.
     pub fn headers(mut self, headers: &'a Headers) -> Self {
-        self.outgoing = self.outgoing.headers(headers);
+        self.accepting.outgoing = self.accepting.outgoing.headers(headers);
         self
     }
 
     /// How long to wait for room. Default: [`ConnectOptions::publish_timeout`](crate::ConnectOptions::publish_timeout),
     /// and as long as it takes if that is not set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.room.timeout = Some(timeout);
+        self.accepting.room.timeout = Some(timeout);
+        self.timeout = Some(timeout);
         self
+    }
+
+    /// The same, and waits until the server has processed it. What is awaited gives the number of the publish once it is
+    /// confirmed, and else a [`ConfirmError`](crate::ConfirmError), so that `?` goes on only where the server has it.
+    ///
+    /// ```no_run
+    /// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
+    /// client.publish("orders.eu", "42").confirmed().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// It takes one round trip: the server is asked at once, and once for all that wait at the same time. Without a link it
+    /// takes until there is one. Where the link is lost meanwhile, [`AtMostOnce`](nats_conn_sm::Delivery::AtMostOnce) ends
+    /// [`Unconfirmed`](crate::ConfirmError::Unconfirmed) if it had been written, and stays queued otherwise;
+    /// [`AtLeastOnce`](nats_conn_sm::Delivery::AtLeastOnce) sends it again and goes on waiting.
+    ///
+    /// Confirmed means that the server has processed it: not that it was permitted, which is told by the event
+    /// [`PermissionDenied`](nats_conn_sm::ConnectionEvent::PermissionDenied) alone, nor that somebody received it.
+    ///
+    /// # Cancel safety
+    /// Dropped while it waits for room, nothing was published. Dropped later, only the waiting ends: the message stays
+    /// published.
+    ///
+    /// # Errors
+    /// It was not accepted, or not confirmed: see [`ConfirmError`](crate::ConfirmError).
+    pub fn confirmed(self) -> ConfirmedPublish<'a> {
+        ConfirmedPublish::new(self.accepting, self.timeout)
     }
 
     /// Publishes at once or not at all.
@@ -65,32 +89,7 @@ impl<'a> Publishing<'a> {
     /// # Errors
     /// See [`PublishError`]. [`PublishError::BufferFull`] is the one that waiting helps against.
     pub fn now(self) -> Result<PublishSeq, PublishError> {
-        let publish = self.outgoing.publish()?;
-        let shared = &self.room.handle.shared;
-        shared
-            .call(|locked| locked.connection.publish(publish))
-            .map_err(|error| PublishError::refused(error, self.outgoing.excerpt()))
-    }
-
-    fn attempt(&mut self, locked: &mut Locked, cx: &Context<'_>) -> Poll<Result<PublishSeq, PublishError>> {
-        self.room.stop(locked);
-        let publish = self.outgoing.publish()?;
-        match locked.connection.publish(publish) {
-            Ok(seq) => Poll::Ready(Ok(seq)),
-            Err(machine::PublishError::BufferFull { .. }) => {
-                let now = self.room.handle.shared.now();
-                self.room.wait(locked, now, cx).map(|()| Err(self.timed_out()))
-            }
-            Err(error) => Poll::Ready(Err(PublishError::refused(error, self.outgoing.excerpt()))),
-        }
-    }
-
-    #[cold]
-    fn timed_out(&self) -> PublishError {
-        PublishError::TimedOut {
-            subject: self.outgoing.excerpt(),
-            after: self.room.timeout.unwrap_or_default(),
-        }
+        self.accepting.now(|_, _| {})
     }
 }
 
@@ -98,22 +97,7 @@ impl Future for Publishing<'_> {
     type Output = Result<PublishSeq, PublishError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let handle = this.room.handle;
-        let outcome = handle.shared.call(|locked| {
-            if locked.connection.queued() >= YIELD_AT
-                && locked.yielded != locked.blocks
-                && locked.connection.state() == State::Connected
-            {
-                locked.yielded = locked.blocks;
-                return None;
-            }
-            Some(this.attempt(locked, cx))
-        });
-        outcome.unwrap_or_else(|| {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
+        self.get_mut().accepting.poll(cx, |_, _| {})
     }
 }
 

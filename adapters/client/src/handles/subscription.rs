@@ -8,6 +8,7 @@ use futures_core::Stream;
 use nats_conn_sm::{EndReason, MailboxLimits, SubscriptionError};
 use nats_proto::{Message, Sid};
 
+use crate::core::locked::Locked;
 use crate::core::mail::Mail;
 use crate::handles::handle::Handle;
 
@@ -26,7 +27,7 @@ use crate::handles::handle::Handle;
 #[derive(Debug)]
 pub struct Subscription {
     mail: Arc<Mail>,
-    handle: Arc<Handle>,
+    pub(crate) handle: Arc<Handle>,
 }
 
 impl Subscription {
@@ -93,6 +94,14 @@ impl Subscription {
         self.mail.ended()
     }
 
+    /// What the server said when it refused it, if it did.
+    pub fn refusal(&self) -> Option<String> {
+        let sid = self.sid();
+        self.handle
+            .shared
+            .call_quietly(|locked| locked.confirmations.refusal(sid).map(String::from))
+    }
+
     /// How many messages wait to be taken.
     pub fn pending(&self) -> usize {
         self.mail.pending()
@@ -133,13 +142,18 @@ impl Drop for Subscription {
             reader.wake();
         }
         let sid = self.sid();
-        if self.mail.ended().is_some() {
+        if let Some(reason) = self.mail.ended() {
+            if reason == EndReason::Refused {
+                let forget = |locked: &mut Locked| locked.confirmations.forget_subscription(sid);
+                self.handle.shared.call_quietly(forget);
+            }
             // A drain of the connection may wait for what was left here.
             return self.handle.shared.wake_driver();
         }
         let now = self.handle.shared.now();
         self.handle.shared.call(|locked| {
             locked.routes.mail.remove(&sid);
+            locked.confirmations.forget_subscription(sid);
             // An error means that it has ended in the meantime.
             let _ = locked.connection.unsubscribe(now, sid);
         });

@@ -8,8 +8,9 @@ use nats_conn_sm::{ServerId, ServerStatus};
 /// Chooses the server of the next attempt, and how long to wait for it.
 pub type Selector = Arc<dyn Fn(&ServerChoice<'_>) -> (ServerId, Duration) + Send + Sync>;
 
-/// How long to wait before an attempt: given its number, as [`Event::BackoffWait`](nats_conn_sm::Event::BackoffWait) counts
-/// it, and the server with which it is made.
+/// How long to wait before an attempt: given its number, as
+/// [`ConnectionEvent::BackoffWait`](nats_conn_sm::ConnectionEvent::BackoffWait) counts it, and the server with which it is
+/// made.
 pub type ReconnectDelay = Arc<dyn Fn(u32, &ServerStatus) -> Duration + Send + Sync>;
 
 /// Among which servers to choose.

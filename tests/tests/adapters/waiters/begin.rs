@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use nats_conn_client::driver::{blocking, first_outcome};
 use nats_conn_client::proto::{Decoder, ServerOp};
 use nats_conn_client::{
-    FlushError, Headers, PublishError, PublishSeq, RepliesEnd, RequestError, RequestMany, RespondError,
+    ConfirmError, FlushError, Headers, PublishError, PublishSeq, RepliesEnd, RequestError, RequestMany,
+    RespondError, SubscribeError,
 };
 
 use super::Waiter;
@@ -58,6 +59,14 @@ fn answered(outcome: Result<Message, RequestError>) -> String {
         Ok(_) => "reply".into(),
         Err(error) => error.code().into(),
     }
+}
+
+fn fate(outcome: Result<PublishSeq, ConfirmError>) -> String {
+    outcome.map_or_else(|error| error.code(), |_| "confirmed").into()
+}
+
+fn heard<T>(outcome: Result<T, SubscribeError>) -> String {
+    outcome.map_or_else(|error| error.code(), |_| "confirmed").into()
 }
 
 fn confirmed<T>(outcome: Result<T, FlushError>) -> String {
@@ -130,6 +139,21 @@ pub(super) fn future(waiter: Waiter, client: Client, events: Events, limit: Dura
                 Err(error) => panic!("{error}"),
             }
         }),
+        Waiter::PublishConfirmed => {
+            let outcome = client.publish(&PUBLISHED, "y").confirmed().timeout(limit).now();
+            Box::pin(async move { fate(outcome.expect("room").await) })
+        }
+        Waiter::PublishConfirmedQueued => {
+            let headers = headers();
+            let publish = client.publish(&PUBLISHED, &LARGE[..]).headers(&headers);
+            let outcome = publish.confirmed().timeout(limit).now();
+            Box::pin(async move { fate(outcome.expect("room").await) })
+        }
+        Waiter::SubscriptionConfirmed => {
+            let subscribed = client.subscribe(SUBSCRIBED.clone()).expect("open");
+            let confirmed = subscribed.confirmed().timeout(limit);
+            Box::pin(async move { heard(confirmed.await) })
+        }
         Waiter::Request => {
             let response = client.request(&ASKED, "?").timeout(limit).now().expect("room");
             Box::pin(async move { answered(response.await) })
@@ -241,6 +265,21 @@ pub(super) fn call(
             Err(RespondError::Publish(failure)) => published(Err(failure)),
             Err(error) => panic!("{error}"),
         }),
+        Waiter::PublishConfirmed => {
+            Box::new(move || fate(client.publish(&PUBLISHED, "y").timeout(limit).confirmed().wait()))
+        }
+        Waiter::PublishConfirmedQueued => {
+            let headers = headers();
+            let publish = client.publish(&PUBLISHED, &LARGE[..]).headers(&headers);
+            let outcome = publish.confirmed().timeout(limit).now().expect("room");
+            drop(client);
+            Box::new(move || fate(outcome.wait()))
+        }
+        Waiter::SubscriptionConfirmed => {
+            let subscribed = client.subscribe(SUBSCRIBED.clone()).expect("open");
+            drop(client);
+            Box::new(move || heard(subscribed.confirmed().timeout(limit).wait()))
+        }
         Waiter::Request | Waiter::RequestForRoom => {
             Box::new(move || answered(client.request(&ASKED, "?").timeout(limit).wait()))
         }

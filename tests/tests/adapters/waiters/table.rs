@@ -15,6 +15,12 @@ pub(super) enum Waiter {
     PublishLarge,
     /// The same for an answer.
     Respond,
+    /// For the fate of a publish that was written.
+    PublishConfirmed,
+    /// The same, but it is still queued, and has a payload and headers that not every server takes.
+    PublishConfirmedQueued,
+    /// Until the server has processed a subscription.
+    SubscriptionConfirmed,
     /// For the reply to a request that was written.
     Request,
     /// The same, but it is still queued, and has a payload and headers that not every server takes.
@@ -135,6 +141,19 @@ pub(super) const TABLE: &[Row] = &[
     ] },
     Row { waiter: Respond, served: "accepted", settled: &[
         (NarrowServer, "accepted"), (Drained, "draining"),
+        (Closing, "closed"), (DriverPanicked, "closed"), (RuntimeDropped, "closed"),
+    ] },
+    Row { waiter: PublishConfirmed, served: "confirmed", settled: &[
+        (TimeUp, "confirmation_timed_out"), (LinkLost, "unconfirmed"), (Reconnected, "unconfirmed"),
+        (NarrowServer, "unconfirmed"), (OldServer, "unconfirmed"), (Forced, "unconfirmed"),
+        (Closing, "unconfirmed"), (DriverPanicked, "unconfirmed"), (RuntimeDropped, "unconfirmed"),
+    ] },
+    Row { waiter: PublishConfirmedQueued, served: "confirmed", settled: &[
+        (TimeUp, "confirmation_timed_out"), (NarrowServer, "dropped"), (OldServer, "dropped"), (NarrowNow, "dropped"),
+        (Closing, "dropped"), (DriverPanicked, "dropped"), (RuntimeDropped, "dropped"),
+    ] },
+    Row { waiter: SubscriptionConfirmed, served: "confirmed", settled: &[
+        (TimeUp, "timed_out"), (SubscriptionsRefused, "refused"),
         (Closing, "closed"), (DriverPanicked, "closed"), (RuntimeDropped, "closed"),
     ] },
     Row { waiter: Request, served: "reply", settled: &[
