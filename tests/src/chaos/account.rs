@@ -73,6 +73,8 @@ pub struct Account {
     pub is_shared: bool,
     /// What it published, by number.
     pub published: Vec<Published>,
+    /// The fates of publishes, by number, as they were told to who awaited them.
+    pub told: Vec<(usize, Fate)>,
     /// What it asked, by number, with the time from before the call to the answer.
     pub asked: Vec<(Answer, Instant, Instant)>,
     /// Notes that arrived, in order.
@@ -111,6 +113,7 @@ impl Account {
             delivery,
             is_shared: false,
             published: Vec::new(),
+            told: Vec::new(),
             asked: Vec::new(),
             received: Vec::new(),
             mailbox_dropped: 0,

@@ -38,6 +38,7 @@ pub fn judge(accounts: &[Account], evidence: &Evidence) -> Verdict {
     for account in accounts {
         judge.ends(account);
         judge.publishes(account);
+        judge.told(account);
         judge.requests(account);
     }
     judge.receivers(accounts);
@@ -251,6 +252,23 @@ impl<'a> Judge<'a> {
                         format!("publish {number} is confirmed and nobody saw it"),
                     );
                 }
+            }
+        }
+    }
+
+    /// Who awaits a fate is told what events and counters say.
+    fn told(&mut self, account: &Account) {
+        self.count("fates that were awaited", account.told.len() as u64);
+        for (number, told) in &account.told {
+            let fates = account
+                .published
+                .get(*number)
+                .map(|published| account.fates_of(published));
+            if fates.as_deref() != Some(&[*told]) {
+                self.violation(
+                    account,
+                    format!("publish {number} was told to be {told:?}, and is {fates:?}"),
+                );
             }
         }
     }

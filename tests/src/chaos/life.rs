@@ -18,7 +18,7 @@ use super::account::{Account, Fate, Role};
 use crate::grammar::Grammar;
 
 /// What a drain may take, and a close.
-const DRAIN: Duration = Duration::from_secs(10);
+pub(super) const DRAIN: Duration = Duration::from_secs(10);
 /// How much longer than promised anything may take, on a machine that is busy with other things.
 pub(super) const SLACK: Duration = Duration::from_secs(20);
 /// A recording ends behind so many bytes.

@@ -1,18 +1,20 @@
 //! What connections do while their links are harmed.
 
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::blocking;
 use nats_conn_client::{
-    Client, Delivery, Headers, MailboxLimits, Message, PublishError, RequestError, Response, Subscription,
+    Client, ConfirmError, Delivery, Headers, MailboxLimits, Message, PublishError, PublishOutcome,
+    PublishSeq, RequestError, Response, Subscription,
 };
 
-use super::account::{Account, Answer, Published, Role};
+use super::account::{Account, Answer, Fate, Published, Role};
 use super::dice::Dice;
-use super::life::{End, Life, SLACK, Setting, Starter};
+use super::life::{DRAIN, End, Life, SLACK, Setting, Starter};
 use super::note::Note;
 
 /// Below this half of the lives publish, each on a subject of its own.
@@ -26,6 +28,8 @@ const ASKED: &str = "chaos.ask";
 const PUBLISH: Duration = Duration::from_secs(3);
 /// A peer that says nothing more is found within this.
 const FLUSH: Duration = Duration::from_secs(3);
+/// So many fates are awaited at a time.
+const AWAITED: usize = 500;
 const REQUEST: Duration = Duration::from_millis(1500);
 
 /// Lives one life in this role.
@@ -45,6 +49,7 @@ pub(super) fn live(
         setting,
         until: Instant::now() + dice.millis(least, most),
         headers: Headers::try_from([("Chaos-Life", "some headers"), ("Chaos-Empty", "")]).expect("headers"),
+        awaited: Vec::new(),
         client: life.client(),
         life,
         dice,
@@ -62,6 +67,8 @@ struct Running<'a> {
     client: Client,
     until: Instant,
     headers: Headers,
+    /// Fates that are awaited, by number. They hold the connection open.
+    awaited: Vec<(usize, PublishOutcome)>,
     dice: &'a mut Dice,
 }
 
@@ -87,8 +94,57 @@ impl Running<'_> {
     fn finish(mut self) -> Account {
         let end = self.end();
         self.life.begin_end(end);
+        if end != End::Drop {
+            self.hear_all(end);
+        }
+        drop(self.awaited);
         drop(self.client);
         self.life.finish(end)
+    }
+
+    /// Takes the fates that are known.
+    fn hear(&mut self) {
+        let mut told = Vec::new();
+        self.awaited.retain_mut(|(number, outcome)| {
+            let Poll::Ready(result) = blocking::poll_once(|cx| Pin::new(outcome).poll(cx)) else {
+                return true;
+            };
+            told.push((*number, result));
+            false
+        });
+        for (number, result) in told {
+            self.told(number, result);
+        }
+    }
+
+    /// A connection that ends leaves nobody waiting.
+    fn hear_all(&mut self, end: End) {
+        let deadline = Instant::now() + DRAIN + SLACK;
+        for (number, mut outcome) in std::mem::take(&mut self.awaited) {
+            match blocking::wait(Some(deadline), Pin::new(&mut outcome)) {
+                Some(result) => self.told(number, result),
+                None => {
+                    return self
+                        .life
+                        .wrong(format!("{end:?}: nobody is told of publish {number}"));
+                }
+            }
+        }
+    }
+
+    fn told(&mut self, number: usize, result: Result<PublishSeq, ConfirmError>) {
+        let seq = self.life.account.published[number].seq;
+        let fate = match result {
+            Ok(told) if Some(told.as_u64()) == seq => Fate::Confirmed,
+            Err(ConfirmError::Unconfirmed { .. }) => Fate::Unconfirmed,
+            Err(ConfirmError::Dropped { .. }) => Fate::Dropped,
+            other => {
+                return self
+                    .life
+                    .wrong(format!("publish {number}, {seq:?}, was told to be {other:?}"));
+            }
+        };
+        self.life.account.told.push((number, fate));
     }
 
     fn note(&self, number: usize) -> Note {
@@ -123,6 +179,7 @@ impl Running<'_> {
                 _ => {}
             }
             self.life.look();
+            self.hear();
             let due = Duration::from_secs(self.life.account.published.len() as u64)
                 / u32::try_from(self.setting.rate).unwrap_or(u32::MAX);
             let ahead = due.saturating_sub(began.elapsed());
@@ -159,6 +216,9 @@ impl Running<'_> {
     fn publish_one(&mut self, subject: &str) -> bool {
         let payload = self.note(self.life.account.published.len()).payload(self.size());
         let from = Instant::now();
+        if self.dice.one_in(10) && self.awaited.len() < AWAITED {
+            return self.publish_confirmed(subject, &payload, from);
+        }
         let mut publishing = self.client.publish(subject, &payload[..]).timeout(PUBLISH);
         if self.dice.one_in(8) {
             publishing = publishing.headers(&self.headers);
@@ -173,6 +233,30 @@ impl Running<'_> {
             }
             None => {
                 self.life.wrong("a publish has not ended".into());
+                return false;
+            }
+        };
+        self.life.account.published.push(Published {
+            seq,
+            from,
+            until: None,
+        });
+        self.setting.tally.published.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// The same without waiting for room, to await its fate.
+    fn publish_confirmed(&mut self, subject: &str, payload: &[u8], from: Instant) -> bool {
+        let number = self.life.account.published.len();
+        let seq = match self.client.publish(subject, payload).confirmed().now() {
+            Ok(outcome) => {
+                let seq = outcome.seq().as_u64();
+                self.awaited.push((number, outcome));
+                Some(seq)
+            }
+            Err(PublishError::BufferFull { .. }) => None,
+            Err(error) => {
+                self.life.wrong(format!("a publish was refused: {error}"));
                 return false;
             }
         };

@@ -121,6 +121,15 @@ fn a_publish_has_one_fate() {
 }
 
 #[test]
+fn who_awaits_a_fate_is_told_the_one_that_it_has() {
+    let mut case = sound(Delivery::AtMostOnce);
+    case.0.told = vec![(0, Fate::Confirmed), (2, Fate::Confirmed)];
+    assert_eq!(violations(&case), 0);
+    case.0.told = vec![(0, Fate::Unconfirmed), (3, Fate::Confirmed)];
+    assert_eq!(violations(&case), 2);
+}
+
+#[test]
 fn ends_are_checked() {
     let spoil: [fn(&mut Account); 5] = [
         |account| account.closed = None,
