@@ -2,6 +2,8 @@
 
 pub mod any_order;
 pub mod by_hand;
+#[cfg(unix)]
+pub mod chaos;
 pub mod explore;
 pub mod golden;
 pub mod grammar;

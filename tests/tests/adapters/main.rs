@@ -50,6 +50,7 @@ mod addresses;
 mod callbacks;
 mod cancel;
 mod captured;
+mod chaos;
 mod confirmed;
 mod drain;
 mod durations;

@@ -16,7 +16,7 @@ pub(crate) use nats_conn_tests::model_server::Settings;
 pub(crate) use nats_conn_tests::real_server::{Cluster, RealServer, ServerConfig, User, Version};
 use nats_conn_tests::tcp_server::TcpCluster;
 
-pub(crate) use crate::adapter::{Adapter, Made, Options, Task, elsewhere};
+pub(crate) use crate::adapter::{Adapter, Anywhere, Made, Options, Task, elsewhere};
 pub(crate) use crate::clock::{LIMIT, pause, soon, within};
 pub(crate) use crate::watch::Watch;
 
