@@ -1,4 +1,7 @@
 //! What applications hold of a connection: everything that is called, awaited or dropped.
+//!
+//! Whatever is awaited acts once. Polled again after its end it does nothing, and says that the connection is closed, or
+//! again why it could not begin.
 
 pub(crate) mod accepting;
 pub(crate) mod alarm;
@@ -12,6 +15,8 @@ pub(crate) mod handle;
 pub(crate) mod inboxes;
 pub(crate) mod looking;
 pub(crate) mod outgoing;
+#[cfg(test)]
+mod polled_again;
 pub(crate) mod publishing;
 pub(crate) mod reconnecting;
 pub(crate) mod replies;

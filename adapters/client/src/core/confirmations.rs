@@ -8,9 +8,6 @@ use nats_proto::Sid;
 use crate::core::delivery::Answer;
 use crate::core::loss::{Loss, PublishSlot, SubscriptionSlot};
 
-/// So many subscriptions of one link are remembered as refused without a name; of more it is only told by the event.
-const REFUSED: usize = 1024;
-
 /// Publishes and subscriptions of which somebody wants to know that the server has processed them. For all of them
 /// together it is asked with one flush at a time.
 #[derive(Debug, Default)]
@@ -23,7 +20,9 @@ pub(crate) struct Confirmations {
     last: u64,
     /// The server has processed all up to this one on the present link.
     heard: u64,
-    /// What the present link has refused without a name.
+    /// What lives and the present link has neither confirmed nor refused.
+    open: BTreeSet<Sid>,
+    /// What lives and the present link has refused without a name.
     refused: BTreeSet<Sid>,
     /// What the server said when it refused a subscription, while its handle lives.
     words: BTreeMap<Sid, Box<str>>,
@@ -43,6 +42,7 @@ impl Confirmations {
     /// There is a new subscription.
     pub(crate) fn subscribed(&mut self, sid: Sid) {
         self.last = sid.get();
+        self.open.insert(sid);
     }
 
     /// Somebody waits for this one, which lives. The answer if it is known already.
@@ -79,6 +79,8 @@ impl Confirmations {
 
     /// The handle is gone.
     pub(crate) fn forget_subscription(&mut self, sid: Sid) {
+        self.open.remove(&sid);
+        self.refused.remove(&sid);
         self.words.remove(&sid);
     }
 }
@@ -102,6 +104,7 @@ impl Confirmations {
         };
         if confirmed {
             self.heard = last;
+            self.open = self.open.split_off(&Sid::new(last.saturating_add(1)));
             while let Some(first) = self.subscriptions.first_entry()
                 && first.key().get() <= last
             {
@@ -141,6 +144,8 @@ impl Confirmations {
 
     /// No message follows. Where as many came as were asked for, the server has processed the SUB.
     pub(crate) fn subscription_ended(&mut self, sid: Sid, reason: EndReason, answers: &mut Vec<Answer>) {
+        self.open.remove(&sid);
+        self.refused.remove(&sid);
         if let Some(slot) = self.subscriptions.remove(&sid) {
             let heard = (reason == EndReason::MaxReached).then_some(()).ok_or(reason);
             answers.push(Answer::Subscribed(slot, heard));
@@ -150,19 +155,8 @@ impl Confirmations {
     /// The server has refused a SUB and does not say which: what exceeds a limit comes last, so that it is the last one
     /// that lives and was neither confirmed nor refused. One that came since then is refused, too, and has an error of its
     /// own to come.
-    pub(crate) fn last_refused(
-        &mut self,
-        lives: impl Fn(Sid) -> bool,
-        answers: &mut Vec<Answer>,
-    ) -> Option<Sid> {
-        if self.refused.len() >= REFUSED {
-            return None;
-        }
-        // What does not live any more is skipped for as long.
-        let latest = (self.heard + 1..=self.last).rev().take(2 * REFUSED).map(Sid::new);
-        let sid = latest
-            .into_iter()
-            .find(|sid| !self.refused.contains(sid) && lives(*sid))?;
+    pub(crate) fn last_refused(&mut self, answers: &mut Vec<Answer>) -> Option<Sid> {
+        let sid = self.open.pop_last()?;
         self.refused.insert(sid);
         if let Some(slot) = self.subscriptions.remove(&sid) {
             answers.push(Answer::Subscribed(slot, Err(EndReason::Refused)));
@@ -170,10 +164,14 @@ impl Confirmations {
         Some(sid)
     }
 
-    /// The link is lost: the next one has heard of nothing.
-    pub(crate) fn link_lost(&mut self) {
+    /// The link is lost: the next one has heard of nothing. What lives is asked for again there, so that it is not
+    /// refused any more.
+    pub(crate) fn link_lost(&mut self, living: impl Iterator<Item = Sid>) {
         self.heard = 0;
         self.refused.clear();
+        self.open = living.collect();
+        let open = &self.open;
+        self.words.retain(|sid, _| !open.contains(sid));
     }
 
     /// The end of the connection: what is not known to be settled by now never will be.
@@ -204,9 +202,8 @@ mod tests {
         confirmations
     }
 
-    fn refused(confirmations: &mut Confirmations, gone: &[u64]) -> Option<u64> {
-        let lives = |sid: Sid| !gone.contains(&sid.get());
-        confirmations.last_refused(lives, &mut Vec::new()).map(Sid::get)
+    fn refused(confirmations: &mut Confirmations) -> Option<u64> {
+        confirmations.last_refused(&mut Vec::new()).map(Sid::get)
     }
 
     fn flush(confirmations: &mut Confirmations, number: u64, confirmed: bool) -> usize {
@@ -222,19 +219,17 @@ mod tests {
         let mut confirmations = subscribed(3);
         assert_eq!(flush(&mut confirmations, 1, true), 0);
         (4..=7).for_each(|sid| confirmations.subscribed(Sid::new(sid)));
-        assert_eq!(refused(&mut confirmations, &[7]), Some(6));
-        assert_eq!(refused(&mut confirmations, &[7]), Some(5));
-        confirmations.subscribed(Sid::new(8));
-        assert_eq!(refused(&mut confirmations, &[7]), Some(8));
-        assert_eq!(refused(&mut confirmations, &[7]), Some(4));
+        confirmations.forget_subscription(Sid::new(7));
+        assert_eq!(refused(&mut confirmations), Some(6));
+        assert_eq!(refused(&mut confirmations), Some(5));
+        (8..=9).for_each(|sid| confirmations.subscribed(Sid::new(sid)));
+        confirmations.subscription_ended(Sid::new(9), EndReason::Unsubscribed, &mut Vec::new());
+        assert_eq!(refused(&mut confirmations), Some(8));
+        assert_eq!(refused(&mut confirmations), Some(4));
+        assert_eq!(refused(&mut confirmations), None, "the others are confirmed");
+        confirmations.link_lost((1..=8).map(Sid::new));
         assert_eq!(
-            refused(&mut confirmations, &[7]),
-            None,
-            "the others are confirmed"
-        );
-        confirmations.link_lost();
-        assert_eq!(
-            refused(&mut confirmations, &[7]),
+            refused(&mut confirmations),
             Some(8),
             "of the next link nothing is known"
         );
@@ -243,7 +238,7 @@ mod tests {
     #[test]
     fn a_subscription_whose_answer_is_known_does_not_wait_for_it() {
         let mut confirmations = subscribed(2);
-        assert_eq!(refused(&mut confirmations, &[]), Some(2));
+        assert_eq!(refused(&mut confirmations), Some(2));
         let add = |confirmations: &mut Confirmations, sid| {
             confirmations.add_subscription(Sid::new(sid), Oneshot::new())
         };
@@ -257,14 +252,52 @@ mod tests {
         assert!(confirmations.wants_flush());
         assert_eq!(flush(&mut confirmations, 2, true), 1);
         assert_eq!(add(&mut confirmations, 1), Some(Ok(())));
+        assert_eq!(add(&mut confirmations, 2), Some(Err(EndReason::Refused)), "still");
         assert!(!confirmations.wants_flush(), "nobody waits");
     }
 
     #[test]
-    fn of_so_many_subscriptions_that_are_refused_without_a_name_only_some_are_remembered() {
-        let mut confirmations = subscribed(1_000_000);
-        let refused = (0..2 * REFUSED).filter_map(|_| refused(&mut confirmations, &[]));
-        assert_eq!(refused.count(), REFUSED);
-        assert_eq!(confirmations.refused.len(), REFUSED);
+    fn a_subscription_that_the_server_refuses_is_never_confirmed_however_many_it_has_refused_before() {
+        let mut confirmations = Confirmations::default();
+        for number in 1..=5000 {
+            let sid = Sid::new(number);
+            confirmations.subscribed(sid);
+            assert_eq!(confirmations.add_subscription(sid, Oneshot::new()), None);
+            let (flush, mut answers) = (FlushId::from_u64(number), Vec::new());
+            confirmations.flush_begun(flush);
+            // The error comes before the PONG.
+            assert_eq!(confirmations.last_refused(&mut answers), Some(sid));
+            confirmations.flushed(flush, true, &mut answers);
+            let [Answer::Subscribed(_, heard)] = &answers[..] else {
+                panic!("{answers:?}")
+            };
+            assert_eq!(*heard, Err(EndReason::Refused), "{sid}");
+        }
+    }
+
+    #[test]
+    fn of_what_does_not_live_any_more_nothing_is_remembered() {
+        let mut confirmations = subscribed(3000);
+        (0..2000).for_each(|_| assert!(refused(&mut confirmations).is_some()));
+        for sid in (1..=3000).map(Sid::new) {
+            confirmations.refused_with(sid, "maximum subscriptions exceeded".into());
+            if sid.get() % 2 == 0 {
+                confirmations.subscription_ended(sid, EndReason::Unsubscribed, &mut Vec::new());
+            }
+            confirmations.forget_subscription(sid);
+        }
+        assert!(confirmations.open.is_empty() && confirmations.refused.is_empty());
+        assert!(confirmations.words.is_empty());
+    }
+
+    #[test]
+    fn the_words_about_what_lives_are_those_of_the_present_link() {
+        let mut confirmations = subscribed(2);
+        let words = "maximum subscriptions exceeded";
+        (1..=2).for_each(|sid| confirmations.refused_with(Sid::new(sid), words.into()));
+        // The first has ended, and its handle still says why.
+        confirmations.link_lost([Sid::new(2)].into_iter());
+        assert_eq!(confirmations.refusal(Sid::new(1)), Some(words));
+        assert_eq!(confirmations.refusal(Sid::new(2)), None);
     }
 }

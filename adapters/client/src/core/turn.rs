@@ -234,7 +234,8 @@ impl<'a> Turn<'a> {
         match event {
             ConnectionEvent::Disconnected { unconfirmed, .. } => {
                 locked.confirmations.lost(unconfirmed, Loss::Unconfirmed, answers);
-                locked.confirmations.link_lost();
+                let living = locked.routes.mail.keys().copied();
+                locked.confirmations.link_lost(living);
             }
             ConnectionEvent::PublishDropped {
                 publishes, reason, ..
@@ -246,10 +247,7 @@ impl<'a> Turn<'a> {
             ConnectionEvent::ServerError { error } => {
                 locked.words = None;
                 if *error.kind() == ServerErrorKind::MaximumSubscriptionsExceeded {
-                    let mail = &locked.routes.mail;
-                    let lives = |sid| mail.contains_key(&sid);
-                    let refused = locked.confirmations.last_refused(lives, answers);
-                    if let Some(sid) = refused {
+                    if let Some(sid) = locked.confirmations.last_refused(answers) {
                         locked.confirmations.refused_with(sid, error.text().into());
                     }
                 } else if error.permission().is_some() {

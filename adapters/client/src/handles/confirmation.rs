@@ -80,6 +80,7 @@ impl<T> Confirmation<T> {
 impl<T> Future for Confirmation<T> {
     type Output = Result<T, FlushError>;
 
+    /// Polled again after its end it says that the connection is closed; where it had not begun, again why.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(slot) = &self.slot else {
             return Poll::Ready(Err(self.refused));

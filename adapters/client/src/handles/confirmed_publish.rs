@@ -31,6 +31,8 @@ pub struct ConfirmedPublish<'a> {
     timeout: Option<Duration>,
     alarm: Option<Alarm>,
     outcome: Option<PublishOutcome>,
+    /// It was not accepted, and never will be.
+    failed: bool,
 }
 
 impl<'a> ConfirmedPublish<'a> {
@@ -40,6 +42,7 @@ impl<'a> ConfirmedPublish<'a> {
             timeout,
             alarm: None,
             outcome: None,
+            failed: false,
         }
     }
 
@@ -118,12 +121,19 @@ fn enter(slot: &PublishSlot) -> impl FnOnce(&mut Locked, PublishSeq) + use<> {
 impl Future for ConfirmedPublish<'_> {
     type Output = Result<PublishSeq, ConfirmError>;
 
+    /// Polled again after its end it does nothing, and says that the connection is closed.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if this.failed {
+            return Poll::Ready(Err(PublishError::Closed.into()));
+        }
         if this.outcome.is_none() {
             match this.poll_accepted(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Ready(Err(error)) => {
+                    this.failed = true;
+                    return Poll::Ready(Err(error.into()));
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -197,15 +207,15 @@ impl PublishOutcome {
 impl Future for PublishOutcome {
     type Output = Result<PublishSeq, ConfirmError>;
 
-    /// Polled again after its end it says the same.
+    /// Polled again after its end it says that the connection is closed.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let end = match self.end {
-            Some(end) => end,
-            None => match self.slot.poll(cx) {
-                Poll::Ready(fate) => End::Fate(fate),
-                Poll::Pending if self.alarm.poll(cx).is_ready() => End::TimedOut,
-                Poll::Pending => return Poll::Pending,
-            },
+        if self.end.is_some() {
+            return Poll::Ready(Err(PublishError::Closed.into()));
+        }
+        let end = match self.slot.poll(cx) {
+            Poll::Ready(fate) => End::Fate(fate),
+            Poll::Pending if self.alarm.poll(cx).is_ready() => End::TimedOut,
+            Poll::Pending => return Poll::Pending,
         };
         self.end = Some(end);
         Poll::Ready(self.result(end))

@@ -27,6 +27,7 @@ pub struct Publishing<'a> {
     accepting: Accepting<'a>,
     /// The timeout that was set here.
     timeout: Option<Duration>,
+    done: bool,
 }
 
 impl<'a> Publishing<'a> {
@@ -34,6 +35,7 @@ impl<'a> Publishing<'a> {
         Self {
             accepting: Accepting::new(handle, outgoing, timeout),
             timeout: None,
+            done: false,
         }
     }
 
@@ -96,8 +98,15 @@ impl<'a> Publishing<'a> {
 impl Future for Publishing<'_> {
     type Output = Result<PublishSeq, PublishError>;
 
+    /// Polled again after its end it does nothing, and says that the connection is closed.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().accepting.poll(cx, |_, _| {})
+        let this = self.get_mut();
+        if this.done {
+            return Poll::Ready(Err(PublishError::Closed));
+        }
+        let accepted = this.accepting.poll(cx, |_, _| {});
+        this.done = accepted.is_ready();
+        accepted
     }
 }
 
@@ -142,6 +151,8 @@ impl<'a> Responding<'a> {
 impl Future for Responding<'_> {
     type Output = Result<PublishSeq, RespondError>;
 
+    /// Polled again after its end it does nothing, and says that the connection is closed, or again that there is nowhere
+    /// to answer to.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.publishing {
             None => Poll::Ready(Err(RespondError::NoReplySubject)),

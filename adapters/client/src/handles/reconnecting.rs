@@ -22,6 +22,7 @@ use crate::handles::handle::Handle;
 pub struct Reconnecting {
     flush: Flush,
     alarm: Alarm,
+    done: bool,
 }
 
 impl Reconnecting {
@@ -29,22 +30,32 @@ impl Reconnecting {
         let flush = Flush::flush(handle);
         let mut alarm = Alarm::new(handle);
         alarm.set(within);
-        Self { flush, alarm }
+        Self {
+            flush,
+            alarm,
+            done: false,
+        }
     }
 }
 
 impl Future for Reconnecting {
     type Output = Result<bool, StateError>;
 
+    /// Polled again after its end it does nothing, and says that the connection is closed.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if this.done {
+            return Poll::Ready(Err(StateError::Closed));
+        }
         let had_begun = this.flush.has_begun();
         let flushed = Pin::new(&mut this.flush).poll(cx);
-        match flushed {
-            // The link was lost in the meantime: that server is left already.
-            Poll::Ready(Err(_)) if had_begun => return Poll::Ready(Ok(false)),
-            Poll::Pending if this.alarm.poll(cx).is_pending() => return Poll::Pending,
-            _ => {}
+        if flushed.is_pending() && this.alarm.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.done = true;
+        // The link was lost in the meantime: that server is left already.
+        if had_begun && matches!(flushed, Poll::Ready(Err(_))) {
+            return Poll::Ready(Ok(false));
         }
         let confirmed = matches!(flushed, Poll::Ready(Ok(())));
         let shared = &this.alarm.handle.shared;

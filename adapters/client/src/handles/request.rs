@@ -35,6 +35,8 @@ pub struct Request<'a> {
     timeout: Duration,
     room: Room<'a>,
     response: Option<Response>,
+    /// It was not made, and never will be.
+    failed: bool,
 }
 
 impl<'a> Request<'a> {
@@ -44,6 +46,7 @@ impl<'a> Request<'a> {
             timeout,
             room: Room::new(handle, Some(timeout)),
             response: None,
+            failed: false,
         }
     }
 
@@ -149,15 +152,23 @@ fn make(
 impl Future for Request<'_> {
     type Output = Result<Message, RequestError>;
 
+    /// Polled again after its end it does nothing, and says that the connection is closed.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if this.failed {
+            return Poll::Ready(Err(RequestError::Closed { written: true }));
+        }
         let response = match &mut this.response {
             Some(response) => response,
             None => {
                 let handle = this.room.handle;
                 let (now, answer) = (handle.shared.now(), Oneshot::new());
                 match handle.shared.call(|locked| this.attempt(locked, now, answer, cx)) {
-                    Poll::Ready(made) => this.response.insert(made?),
+                    Poll::Ready(Ok(response)) => this.response.insert(response),
+                    Poll::Ready(Err(error)) => {
+                        this.failed = true;
+                        return Poll::Ready(Err(error));
+                    }
                     Poll::Pending => return Poll::Pending,
                 }
             }

@@ -28,6 +28,7 @@ pub struct RequestForMany<'a> {
     outgoing: Outgoing<'a>,
     many: RequestMany,
     room: Room<'a>,
+    done: bool,
 }
 
 impl<'a> RequestForMany<'a> {
@@ -36,6 +37,7 @@ impl<'a> RequestForMany<'a> {
             outgoing,
             many,
             room: Room::new(handle, Some(many.timeout)),
+            done: false,
         }
     }
 
@@ -101,10 +103,16 @@ fn make(
 impl Future for RequestForMany<'_> {
     type Output = Result<Replies, RequestError>;
 
+    /// Polled again after its end it does nothing, and says that the connection is closed.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        if this.done {
+            return Poll::Ready(Err(RequestError::Closed { written: true }));
+        }
         let handle = this.room.handle;
         let now = handle.shared.now();
-        handle.shared.call(|locked| this.attempt(locked, now, cx))
+        let made = handle.shared.call(|locked| this.attempt(locked, now, cx));
+        this.done = made.is_ready();
+        made
     }
 }

@@ -142,11 +142,10 @@ impl Drop for Subscription {
             reader.wake();
         }
         let sid = self.sid();
-        if let Some(reason) = self.mail.ended() {
-            if reason == EndReason::Refused {
-                let forget = |locked: &mut Locked| locked.confirmations.forget_subscription(sid);
-                self.handle.shared.call_quietly(forget);
-            }
+        if self.mail.ended().is_some() {
+            // Whatever it ended with: it may have been refused without a name before.
+            let forget = |locked: &mut Locked| locked.confirmations.forget_subscription(sid);
+            self.handle.shared.call_quietly(forget);
             // A drain of the connection may wait for what was left here.
             return self.handle.shared.wake_driver();
         }
