@@ -824,7 +824,7 @@ fn handles() -> Vec<Row> {
             StartError::NoRandomness {
                 detail: "no such device".into(),
             },
-            "the operating system gives no random bytes (no such device): set a seed of your own that nobody can guess",
+            "the operating system gives no random bytes (no such device), without which inboxes can be guessed: let this process have some",
         ),
         row(
             "NoDriver",

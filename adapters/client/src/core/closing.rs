@@ -9,14 +9,14 @@ use nats_conn_sm::ClosedReason;
 
 use crate::core::locked::Locked;
 use crate::core::shared::Shared;
-use crate::core::waiting::Waiting;
+use crate::core::waiting::{Ticket, Waiting};
 
 /// Done when the connection is closed and its driver has ended. It does not keep the connection open.
 #[derive(Debug)]
 #[must_use = "await it to learn when and why the connection closed"]
 pub struct Closing {
     shared: Arc<Shared>,
-    waiting: Option<u64>,
+    waiting: Option<Ticket>,
     /// Whoever awaits it drains the connection.
     drains: bool,
 }
@@ -64,7 +64,7 @@ impl Future for Closing {
             let ended = locked.ended();
             let watchers = self.watchers(locked);
             // Whoever polled it before does not wait any more.
-            waited.into_iter().for_each(|id| watchers.remove(id));
+            waited.into_iter().for_each(|ticket| watchers.remove(ticket));
             let waiting = ended.is_none().then(|| watchers.add(None, cx.waker()));
             (ended, waiting)
         };
@@ -81,9 +81,9 @@ impl Future for Closing {
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        if let Some(id) = self.waiting.take() {
+        if let Some(ticket) = self.waiting.take() {
             self.shared
-                .call_quietly(|locked| self.watchers(locked).remove(id));
+                .call_quietly(|locked| self.watchers(locked).remove(ticket));
         }
     }
 }

@@ -15,7 +15,10 @@ use crate::core::waiting::Waiting;
 pub(crate) struct Locked {
     pub(crate) connection: Connection,
     pub(crate) routes: Routes,
-    pub(crate) waiting: Waiting,
+    /// Who waits for room in the send buffer.
+    pub(crate) room: Waiting,
+    /// Who waits for a moment, and is not to be woken before.
+    pub(crate) alarms: Waiting,
     pub(crate) confirmations: Confirmations,
     /// What the server said last of something that it does not permit.
     pub(crate) words: Option<Box<str>>,
@@ -41,7 +44,8 @@ impl Locked {
         Self {
             connection,
             routes: Routes::default(),
-            waiting: Waiting::default(),
+            room: Waiting::default(),
+            alarms: Waiting::default(),
             confirmations: Confirmations::default(),
             words: None,
             addresses: Addresses::default(),

@@ -103,7 +103,8 @@ impl<'a> Turn<'a> {
         if due {
             self.locked.connection.handle_timeout(now);
         }
-        self.locked.waiting.expire(now, self.delivery.wakers());
+        self.locked.room.expire(now, self.delivery.wakers());
+        self.locked.alarms.expire(now, self.delivery.wakers());
         due
     }
 
@@ -165,8 +166,9 @@ impl<'a> Turn<'a> {
     /// When to have the next turn if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let machine = self.locked.connection.poll_timeout();
-        let waiting = self.locked.waiting.next_deadline();
-        let first = machine.into_iter().chain(waiting).min();
+        let room = self.locked.room.next_deadline();
+        let alarm = self.locked.alarms.next_deadline();
+        let first = machine.into_iter().chain(room).chain(alarm).min();
         let first = first.map(|first| self.clock.instant(first));
         first.into_iter().chain(self.locked.draining.next_look()).min()
     }
@@ -197,7 +199,7 @@ impl<'a> Turn<'a> {
         }
         if let Some(unread) = locked.draining.finish(self.now) {
             locked.connection.finish_drain(now, unread);
-            locked.waiting.wake_all(self.delivery.wakers());
+            locked.room.wake_all(self.delivery.wakers());
         }
     }
 
@@ -320,14 +322,14 @@ impl<'a> Turn<'a> {
                 let answer = slot.map(|slot| Answer::RoundTrip(slot, result));
                 self.delivery.answers.extend(answer);
             }
-            Event::Writable => locked.waiting.wake_all(self.delivery.wakers()),
+            Event::Writable => locked.room.wake_all(self.delivery.wakers()),
             Event::Connection(ConnectionEvent::Closed { reason }) => {
                 let reason = locked.draining.reason(reason);
                 self.close_everything(reason);
             }
             Event::Connection(event) => {
                 // Whatever it is, it may settle what a publisher waits for: it is rare, and asking again is cheap.
-                locked.waiting.wake_all(self.delivery.wakers());
+                locked.room.wake_all(self.delivery.wakers());
                 self.delivery.events.push(event.into());
             }
             // Of an event that this version does not know nobody waits for.
@@ -365,10 +367,59 @@ impl<'a> Turn<'a> {
         };
         let answers = &mut self.delivery.answers;
         locked.confirmations.close(settled, answers);
-        locked.waiting.wake_all(self.delivery.wakers());
+        locked.room.wake_all(self.delivery.wakers());
+        locked.alarms.wake_all(self.delivery.wakers());
         locked.closed = Some(reason.clone());
         self.delivery
             .events
             .push(ConnectionEvent::Closed { reason }.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::ConnectOptions;
+
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Woken {
+        fn times(&self) -> u32 {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn room_in_the_buffer_and_events_of_the_connection_wake_no_alarm_and_the_end_wakes_all() {
+        let prepared = ConnectOptions::<()>::default().prepare().expect("usable");
+        let shared = prepared.parts.shared;
+        let (room, alarm) = (Arc::<Woken>::default(), Arc::<Woken>::default());
+        let later = shared.now() + Duration::from_secs(3600);
+        let wait = || {
+            shared.call_quietly(|locked| {
+                locked.room.add(Some(later), &room.clone().into());
+            });
+        };
+        shared.call_quietly(|locked| locked.alarms.add(Some(later), &alarm.clone().into()));
+        wait();
+        let _ = shared.drive(|turn| turn.route(Event::Writable));
+        assert_eq!((room.times(), alarm.times()), (1, 0));
+        wait();
+        let _ = shared.drive(|turn| turn.route(Event::Connection(ConnectionEvent::Draining)));
+        assert_eq!((room.times(), alarm.times()), (2, 0));
+        wait();
+        shared.finish(false);
+        assert_eq!((room.times(), alarm.times()), (3, 1));
     }
 }

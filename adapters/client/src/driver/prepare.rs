@@ -45,8 +45,8 @@ impl<A> ConnectOptions<A> {
         self.check()?;
         let epoch = Instant::now();
         let ping_interval = self.config.ping_interval;
-        let inboxes = Inboxes::new(self.config.inbox_prefix.clone());
-        let seed = self.seed.map_or_else(system_seed, Ok)?;
+        let inboxes = Inboxes::new(self.config.inbox_prefix.clone(), random_bytes()?);
+        let seed = self.seed.map_or_else(random_bytes, Ok)?;
         let name = self.config.name.clone();
         let recording = self
             .recording
@@ -91,10 +91,10 @@ impl<A> ConnectOptions<A> {
 }
 
 /// 32 bytes that nobody can guess.
-fn system_seed() -> Result<[u8; 32], StartError> {
-    let mut seed = [0; 32];
-    match getrandom::fill(&mut seed) {
-        Ok(()) => Ok(seed),
+fn random_bytes() -> Result<[u8; 32], StartError> {
+    let mut bytes = [0; 32];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(bytes),
         Err(error) => Err(StartError::NoRandomness {
             detail: error.to_string(),
         }),

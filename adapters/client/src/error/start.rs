@@ -30,7 +30,7 @@ pub enum StartError {
     },
     /// The operating system has no random bytes to give, from which inboxes are drawn.
     #[error(
-        "the operating system gives no random bytes ({}): set a seed of your own that nobody can guess",
+        "the operating system gives no random bytes ({}), without which inboxes can be guessed: let this process have some",
         OneLine(.detail)
     )]
     NoRandomness {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nats_conn_sm::Timestamp;
 
+use crate::core::waiting::Ticket;
 use crate::handles::handle::Handle;
 
 /// A moment at which whoever waits for something else gives up. It keeps the connection open.
@@ -13,7 +14,7 @@ use crate::handles::handle::Handle;
 pub(crate) struct Alarm {
     pub(crate) handle: Arc<Handle>,
     deadline: Option<Timestamp>,
-    waiting: Option<u64>,
+    waiting: Option<Ticket>,
 }
 
 impl Alarm {
@@ -40,23 +41,73 @@ impl Alarm {
             return Poll::Ready(());
         }
         let waiting = &mut self.waiting;
-        // The driver is woken: it has to know of the deadline.
-        self.handle.shared.call(|locked| {
-            if let Some(id) = waiting.take() {
-                locked.waiting.remove(id);
-            }
-            *waiting = Some(locked.waiting.add(Some(deadline), cx.waker()));
+        let rings_first = self.handle.shared.call_quietly(|locked| {
+            let first = locked.alarms.next_deadline();
+            *waiting = Some(locked.alarms.renew(waiting.take(), Some(deadline), cx.waker()));
+            first.is_none_or(|first| deadline < first)
         });
+        // Otherwise the driver sleeps no longer than until another one, and looks for the next then.
+        if rings_first {
+            self.handle.shared.wake_driver();
+        }
         Poll::Pending
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if let Some(id) = self.waiting.take() {
+        if let Some(ticket) = self.waiting.take() {
             self.handle
                 .shared
-                .call_quietly(|locked| locked.waiting.remove(id));
+                .call_quietly(|locked| locked.alarms.remove(ticket));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Wake, Waker};
+
+    use nats_proto::Subject;
+
+    use super::*;
+    use crate::ConnectOptions;
+    use crate::handles::inboxes::Inboxes;
+
+    #[derive(Default)]
+    struct Driver(AtomicBool);
+
+    impl Wake for Driver {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_driver_is_woken_for_the_alarm_that_rings_first_and_for_no_other_and_not_twice() {
+        let prepared = ConnectOptions::<()>::default().prepare().expect("usable");
+        let handle = &Arc::new(Handle {
+            shared: prepared.parts.shared,
+            inboxes: Inboxes::new(Subject::from_static("_INBOX"), [0; 32]),
+        });
+        let driver = Arc::<Driver>::default();
+        let wakes = |alarm: &mut Alarm| {
+            let _ = handle.shared.drive(|turn| turn.sleep(&driver.clone().into()));
+            assert!(alarm.poll(&Context::from_waker(Waker::noop())).is_pending());
+            driver.0.swap(false, Ordering::Relaxed)
+        };
+        let after = |seconds| {
+            let mut alarm = Alarm::new(handle);
+            alarm.set(Duration::from_secs(seconds));
+            alarm
+        };
+        let (mut second, mut third, mut first) = (after(200), after(300), after(100));
+        assert!(wakes(&mut second));
+        assert!(!wakes(&mut second), "it is known");
+        assert!(!wakes(&mut third), "another is earlier");
+        assert!(wakes(&mut first));
+        first.set(Duration::from_secs(50));
+        assert!(wakes(&mut first), "earlier than before");
     }
 }

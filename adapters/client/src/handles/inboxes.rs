@@ -1,19 +1,31 @@
 //! Subjects that nobody else has.
 
+use std::fmt;
+use std::sync::Mutex;
+
 use nats_proto::Subject;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::core::lock::lock;
 
 /// How many letters and digits an inbox has: 131 bits.
 const LENGTH: usize = 22;
 
-/// Where inboxes come from.
-#[derive(Debug)]
+/// Where inboxes come from: a cryptographic generator with a key of its own. That of the machine would not do: it is written
+/// into recordings, and tests choose it.
 pub(crate) struct Inboxes {
     prefix: Subject,
+    generator: Mutex<ChaCha20Rng>,
 }
 
 impl Inboxes {
-    pub(crate) fn new(prefix: Subject) -> Self {
-        Self { prefix }
+    /// With this key, which nobody else knows.
+    pub(crate) fn new(prefix: Subject, key: [u8; 32]) -> Self {
+        Self {
+            prefix,
+            generator: Mutex::new(ChaCha20Rng::from_seed(key)),
+        }
     }
 
     /// One that nobody has, nor can guess.
@@ -21,7 +33,9 @@ impl Inboxes {
         const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let mut token = String::with_capacity(LENGTH);
         while token.len() < LENGTH {
-            for byte in random() {
+            let mut bytes = [0; 32];
+            lock(&self.generator).fill_bytes(&mut bytes);
+            for byte in bytes {
                 // All that are left stand for as many bytes each, so that each is as likely as any other.
                 if byte < 248 && token.len() < LENGTH {
                     token.push(char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
@@ -35,26 +49,27 @@ impl Inboxes {
     }
 }
 
-fn random() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    if getrandom::fill(&mut bytes).is_err() {
-        // A system that had randomness when the connection was made has it now. If not, the standard library has some.
-        use std::hash::{BuildHasher, Hasher, RandomState};
-        for piece in bytes.chunks_mut(8) {
-            let number = RandomState::new().build_hasher().finish().to_ne_bytes();
-            piece.copy_from_slice(&number[..piece.len()]);
-        }
+/// Without the generator: what it gives next is a secret.
+impl fmt::Debug for Inboxes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inboxes")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
-    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ConnectOptions;
+
+    fn of_key(key: u8) -> Inboxes {
+        Inboxes::new(Subject::from_static("_INBOX.mine"), [key; 32])
+    }
 
     #[test]
     fn no_two_inboxes_are_the_same_and_all_are_below_the_prefix() {
-        let inboxes = Inboxes::new(Subject::from_static("_INBOX.mine"));
+        let inboxes = of_key(1);
         let (one, other) = (inboxes.draw(), inboxes.draw());
         assert_ne!(one, other);
         let token = one
@@ -63,5 +78,19 @@ mod tests {
             .expect("below the prefix");
         assert_eq!(token.len(), LENGTH);
         assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{token}");
+    }
+    #[test]
+    fn inboxes_follow_from_the_key_and_another_key_gives_others() {
+        assert_eq!(of_key(1).draw(), of_key(1).draw());
+        assert_ne!(of_key(1).draw(), of_key(2).draw());
+    }
+
+    #[test]
+    fn two_connections_with_one_seed_have_keys_of_their_own() {
+        let drawn = || {
+            let options = ConnectOptions::<()>::default().seed([7; 32]);
+            options.prepare().expect("usable").client.new_inbox()
+        };
+        assert_ne!(drawn(), drawn());
     }
 }

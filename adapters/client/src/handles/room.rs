@@ -7,6 +7,7 @@ use std::time::Duration;
 use nats_conn_sm::Timestamp;
 
 use crate::core::locked::Locked;
+use crate::core::waiting::Ticket;
 use crate::handles::handle::Handle;
 
 /// Somebody who waits for room in the send buffer, for so long at most.
@@ -16,7 +17,7 @@ pub(crate) struct Room<'a> {
     /// How long to wait. Without one: as long as it takes.
     pub(crate) timeout: Option<Duration>,
     deadline: Option<Timestamp>,
-    waiting: Option<u64>,
+    waiting: Option<Ticket>,
 }
 
 impl<'a> Room<'a> {
@@ -43,24 +44,24 @@ impl<'a> Room<'a> {
             return Poll::Ready(());
         }
         let deadline = self.deadline;
-        self.waiting = Some(locked.waiting.add(deadline, cx.waker()));
+        self.waiting = Some(locked.room.add(deadline, cx.waker()));
         Poll::Pending
     }
 
     /// Does not wait any more: another attempt is made.
     pub(crate) fn stop(&mut self, locked: &mut Locked) {
-        if let Some(id) = self.waiting.take() {
-            locked.waiting.remove(id);
+        if let Some(ticket) = self.waiting.take() {
+            locked.room.remove(ticket);
         }
     }
 }
 
 impl Drop for Room<'_> {
     fn drop(&mut self) {
-        if let Some(id) = self.waiting.take() {
+        if let Some(ticket) = self.waiting.take() {
             self.handle
                 .shared
-                .call_quietly(|locked| locked.waiting.remove(id));
+                .call_quietly(|locked| locked.room.remove(ticket));
         }
     }
 }

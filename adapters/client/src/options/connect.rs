@@ -442,8 +442,9 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// The seed of the state machine, from which it draws inboxes, jitter and the order of servers. For tests:
-    /// who knows it can guess inboxes. Default: from the operating system.
+    /// The seed of the state machine, from which it draws the inboxes of requests, jitter and the order of servers. For tests:
+    /// who knows it can guess those inboxes. Default: from the operating system, from which the key of
+    /// [`Client::new_inbox`](crate::Client::new_inbox) comes in any case.
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = Some(seed);
         self
