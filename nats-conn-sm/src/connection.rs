@@ -518,7 +518,7 @@ impl Connection {
         self.statistics().link_health(now.max(self.machine.view().now()))
     }
 
-    /// The attempt that comes next, or is under way: at which server, the how manieth it is, what it waits for and how
+    /// The attempt that comes next, or is under way: at which server, which attempt it is, what it waits for and how
     /// long, and why. None where no attempt is planned: during a session, of which [`ServerStatus::next`] tells who would
     /// follow; while the last link is being left, until what comes next is decided, which takes 1 s at most; and when the
     /// connection is closed.

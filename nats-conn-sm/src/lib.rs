@@ -128,9 +128,15 @@ pub mod recording {
     pub use crate::replay::{Output, ReplayError, Replayer, Step};
 }
 
+// What comes first counts: at their ends the pages say where their links lead among files.
+
+/// [`ServerErrorKind`]: crate::proto::ServerErrorKind
+///
 #[doc = include_str!("../docs/behaviour.md")]
 pub mod behaviour {}
 
+/// [`behaviour`]: crate::behaviour
+///
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
 

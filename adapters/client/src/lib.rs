@@ -23,15 +23,53 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The pages are read on the web pages of a repository, too: at their ends they say where their links lead among files. Here
+// the names of items come first, and the first definition of a link is the one that counts.
+
+/// [is closed]: crate::State::Closed
+/// [`Client::why`]: crate::Client::why
+/// [`Client::next_attempt`]: crate::Client::next_attempt
+/// [`flush`]: crate::Client::flush
+/// [`rtt`]: crate::Client::rtt
+/// [`Statistics::smoothed_round_trip`]: crate::Statistics::smoothed_round_trip
+/// [`publish_fates`]: crate::Client::publish_fates
+///
 #[doc = include_str!("../docs/health.md")]
 pub mod health {}
 
+/// [`Client::state`]: crate::Client::state
+/// [`Client::why`]: crate::Client::why
+/// [`Client::next_attempt`]: crate::Client::next_attempt
+/// [`Client::events`]: crate::Client::events
+/// [`Client::metrics`]: crate::Client::metrics
+/// [`Client::statistics`]: crate::Client::statistics
+/// [`Client::publish_fates`]: crate::Client::publish_fates
+/// [`Client::link_health`]: crate::Client::link_health
+/// [`health`]: crate::health
+/// [`ConnectOptions::record`]: crate::ConnectOptions::record
+/// [`ConnectOptions::name`]: crate::ConnectOptions::name
+///
 #[doc = include_str!("../docs/monitoring.md")]
 pub mod monitoring {}
 
+/// [`life`]: crate::guide::life
+/// [`delivery`]: crate::guide::delivery
+/// [`events`]: crate::guide::events
+/// [`monitoring`]: crate::monitoring
+/// [`health`]: crate::health
+/// [`embedding`]: crate::guide::embedding
+/// [`testing`]: crate::guide::testing
+/// [`policies`]: crate::guide::policies
+/// [`recordings`]: crate::guide::recordings
+/// [`coming_from`]: crate::guide::coming_from
+/// [`behaviour`]: crate::machine::behaviour
+/// [`design`]: crate::machine::design
+///
 #[doc = include_str!("../docs/README.md")]
 pub mod guide {
     /// The life of a connection.
+    ///
+    /// [`behaviour`]: crate::machine::behaviour
     #[doc = ""]
     #[doc = include_str!("../docs/life.svg")]
     #[doc = ""]
@@ -39,26 +77,46 @@ pub mod guide {
     pub mod life {}
 
     /// What becomes of what is published.
+    ///
+    /// [`behaviour`]: crate::machine::behaviour
     #[doc = ""]
     #[doc = include_str!("../docs/delivery.md")]
     pub mod delivery {}
 
     /// What is reported, and when.
+    ///
+    /// [`life`]: crate::guide::life#how-it-ends
+    /// [`behaviour`]: crate::machine::behaviour
+    /// [`health`]: crate::health
+    /// [`monitoring`]: crate::monitoring
     #[doc = ""]
     #[doc = include_str!("../docs/events.md")]
     pub mod events {}
 
     /// Streams, runtimes and drivers of your own.
+    ///
+    /// [`Runtime`]: crate::driver::Runtime
+    /// [`Io`]: crate::driver::Io
+    /// [`Adapter`]: crate::driver::Adapter
+    /// [`nats_conn_sm`]: crate::machine
+    /// [`nats_proto`]: crate::proto
+    /// [`Pump`]: crate::machine::pump::Pump
+    /// [`behaviour`]: crate::machine::behaviour
+    /// [`design`]: crate::machine::design
     #[doc = ""]
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 
     /// Testing an application against the model server.
+    ///
+    /// [`policies`]: crate::guide::policies
     #[doc = ""]
     #[doc = include_str!("../docs/testing.md")]
     pub mod testing {}
 
     /// Trying a policy with a thousand failing servers.
+    ///
+    /// [`recordings`]: crate::guide::recordings
     #[doc = ""]
     #[doc = include_str!("../docs/policies.md")]
     pub mod policies {}
@@ -69,6 +127,9 @@ pub mod guide {
     pub mod recordings {}
 
     /// Coming from another client: every handler, event, status and option, and what it is here.
+    ///
+    /// [`behaviour`]: crate::machine::behaviour
+    /// [`events`]: crate::guide::events
     #[doc = ""]
     #[doc = include_str!("../docs/coming-from.md")]
     pub mod coming_from {}

@@ -6,7 +6,7 @@ use crate::handles::client::Client;
 
 /// For monitoring.
 impl Client {
-    /// The attempt to connect that comes next, or is under way: at which server, the how manieth it is, what it waits for
+    /// The attempt to connect that comes next, or is under way: at which server, which attempt it is, what it waits for
     /// and how long, and how the last one failed. It says at any time what the events
     /// [`BackoffWait`](nats_conn_sm::ConnectionEvent::BackoffWait) and [`Connecting`](nats_conn_sm::ConnectionEvent::Connecting) reported.
     /// None during a session, of which [`servers`](Self::servers) tells who would follow, and when the connection is

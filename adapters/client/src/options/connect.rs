@@ -21,7 +21,8 @@ use crate::options::resolver::Resolver;
 use crate::options::selector::{ReconnectDelay, Selector, ServerChoice};
 use crate::options::tls::TlsOptions;
 
-/// The settings of a connection. Nothing has to be set, and nothing is read from the environment.
+/// The settings of a connection. Nothing has to be set. Of the environment only `SSL_CERT_FILE` and `SSL_CERT_DIR` count, and
+/// only where the roots of the system are trusted: see [`TlsOptions`].
 ///
 /// # Times
 /// They mean what they say, here and wherever a call takes one: [`Duration::ZERO`] is at once, and [`Duration::MAX`] is never,
