@@ -6,8 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// Pages whose tables name tests.
 const PAGES: [&str; 2] = ["adapters/client/docs/coming-from.md", "SECURITY.md"];
-/// The seven languages of the snippets.
-const LANGUAGES: [&str; 7] = ["go", "java", "javascript", "python", "csharp", "ruby", "c"];
+/// The languages of the programs, in the order of the page.
+const LANGUAGES: [&str; 8] = [
+    "go",
+    "java",
+    "javascript",
+    "python",
+    "csharp",
+    "ruby",
+    "c",
+    "rust",
+];
 /// What is done with options that are complete.
 const NO_OPTIONS: [&str; 3] = ["connect", "prepare", "start"];
 
@@ -252,19 +261,20 @@ fn every_test_that_a_page_names_exists() {
 }
 
 #[test]
-fn every_client_has_its_section_with_events_statuses_and_options() {
+fn every_client_has_its_section_with_calls_events_statuses_and_options() {
     let page = page();
     let clients = ["Go", "Java", "JavaScript", "Python", ".NET", "Ruby", "C", "Rust"];
     for client in clients {
         let heads = page
             .lines()
             .filter(|line| line.starts_with(&format!("## {client}: ")));
-        assert_eq!(heads.count(), 3, "{client}");
+        assert_eq!(heads.count(), 4, "{client}");
+        assert!(page.contains(&format!("\n## {client}: calls\n")), "{client}");
     }
 }
 
 #[test]
-fn the_seven_programs_on_the_page_are_the_examples() {
+fn the_programs_on_the_page_are_the_examples() {
     let page = page();
     let shown: Vec<&str> = page
         .split("\n```rust,no_run\n")

@@ -1,6 +1,6 @@
 //! Messages over real servers: what arrives, where, and what is refused before it leaves.
 
-use nats_conn_client::{Headers, MailboxLimits, PublishError, QueueGroup, State};
+use nats_conn_client::{Headers, MailboxLimits, PublishError, QueueGroup, RequestError, State};
 
 use crate::scene::*;
 
@@ -49,6 +49,10 @@ scenarios! {
         assert_eq!(
             soon(client.publish(&SUBJECT, &large[..])).await,
             Err(PublishError::TooLarge { subject: named(&SUBJECT), size: 200_001, max_payload: 200_000 })
+        );
+        assert_eq!(
+            soon(client.request(&SUBJECT, &large[..])).await.err(),
+            Some(RequestError::TooLarge { subject: named(&SUBJECT), size: 200_001, max_payload: 200_000 })
         );
         let mut headers = Headers::new();
         headers.append("k", "v").expect("valid");

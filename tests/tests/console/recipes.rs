@@ -8,8 +8,17 @@ use nats_conn_tests::real_server::{Operator, RealServer, ServerConfig, ServerTls
 use crate::examples::{LIMIT, Running, cluster, until};
 use crate::scene::*;
 
-/// The seven languages in which the documentation of NATS shows how to listen for reconnects.
-const LANGUAGES: [&str; 7] = ["go", "java", "javascript", "python", "csharp", "ruby", "c"];
+/// The seven languages in which the documentation of NATS shows how to listen for reconnects, and that of async-nats.
+const LANGUAGES: [&str; 8] = [
+    "go",
+    "java",
+    "javascript",
+    "python",
+    "csharp",
+    "ruby",
+    "c",
+    "rust",
+];
 
 /// Runs one to its end, which is a success, and gives what it printed.
 fn lines_of(adapter: Adapter, example: &str, arguments: &[&str]) -> Vec<String> {
