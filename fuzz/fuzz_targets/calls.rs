@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    nats_conn_tests::any_order::run(data);
+    nats_conn_tests::any_order::sample(data);
 });

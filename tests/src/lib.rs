@@ -16,6 +16,7 @@ pub mod sim;
 pub mod simulate;
 pub mod story;
 pub mod structure;
+pub mod try_driver;
 pub mod wire;
 
 /// The strict model, with a package of its own so that the tour needs nothing else of the laboratory.

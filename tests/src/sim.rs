@@ -69,6 +69,8 @@ pub struct World {
     looked_at: usize,
     /// The recording of the client, as far as it was taken.
     recorded: Vec<u8>,
+    /// How long the recording was when it was last replayed, and how many inputs it had: nothing is replayed twice.
+    replayed: Option<(usize, u64)>,
 }
 
 /// An answer about credentials.
@@ -131,6 +133,7 @@ impl World {
             owed: Vec::new(),
             looked_at: 0,
             recorded: Vec::new(),
+            replayed: None,
         }
     }
 

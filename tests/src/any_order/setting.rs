@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use nats_conn_sm::{AuthError, Config, Credentials, Delivery, LameDuckPolicy, ServerId, WhenFull};
 
-use super::Life;
 use super::choices::Choices;
+use super::{Life, Manner};
 use crate::model_server::{Settings, Tls, Urls};
 use crate::scenario::Scenario;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 impl<'a> Life<'a> {
-    pub(super) fn begin(mut choices: Choices<'a>, copies: bool) -> Self {
+    pub(super) fn begin(mut choices: Choices<'a>, manner: Manner) -> Self {
         let honest = !choices.one_in(5);
         let servers = choices.index(3) + 1;
         let mut scenario = Scenario::new(servers).seed(choices.below(256));
@@ -24,6 +24,9 @@ impl<'a> Life<'a> {
             set_client(config, &mut choices);
             limit = config.send_buffer as u64;
         });
+        if manner == Manner::Unrecorded {
+            scenario = scenario.unrecorded();
+        }
         let mut world = scenario.begin();
         world.varies = true;
         let odd = choices.byte();
@@ -46,7 +49,7 @@ impl<'a> Life<'a> {
             world,
             choices,
             honest,
-            copies,
+            copies: manner == Manner::Copied,
             sids: Vec::new(),
             requests: Vec::new(),
             limit,

@@ -98,8 +98,16 @@ impl World {
         if !self.client.is_recording() {
             return 0;
         }
-        let recording = Recording::read(self.recording().to_vec()).expect("a recording");
-        Replayer::run(recording).unwrap_or_else(|fault| panic!("{fault}; the story:\n{}", self.tale()))
+        let bytes = self.recording().to_vec();
+        let length = bytes.len();
+        if let Some((_, inputs)) = self.replayed.filter(|(before, _)| *before == length) {
+            return inputs;
+        }
+        let recording = Recording::read(bytes).expect("a recording");
+        let inputs =
+            Replayer::run(recording).unwrap_or_else(|fault| panic!("{fault}; the story:\n{}", self.tale()));
+        self.replayed = Some((length, inputs));
+        inputs
     }
 
     fn verdict(&mut self) -> Result<(), String> {
