@@ -230,6 +230,34 @@ pub enum ConnectionEvent {
     },
 }
 
+impl ConnectionEvent {
+    /// A stable name in snake case, for machines: that of the variant. The line for people begins with the same words.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Connecting { .. } => "connecting",
+            Self::ConnectFailed { .. } => "connect_failed",
+            Self::Connected(_) => "connected",
+            Self::Disconnected { .. } => "disconnected",
+            Self::BackoffWait { .. } => "backoff_wait",
+            Self::Reconnected(_) => "reconnected",
+            Self::Resubscribed { .. } => "resubscribed",
+            Self::DiscoveredServers { .. } => "discovered_servers",
+            Self::ServerRemoved { .. } => "server_removed",
+            Self::ServerSkipped { .. } => "server_skipped",
+            Self::ServerChoiceRejected { .. } => "server_choice_rejected",
+            Self::LameDuck { .. } => "lame_duck",
+            Self::ServerInfoChanged { .. } => "server_info_changed",
+            Self::ServerError { .. } => "server_error",
+            Self::PermissionDenied { .. } => "permission_denied",
+            Self::PublishDropped { .. } => "publish_dropped",
+            Self::CleartextCredentials { .. } => "cleartext_credentials",
+            Self::ServerTlsRaised { .. } => "server_tls_raised",
+            Self::Draining => "draining",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}
+
 /// A session that begins.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p nats-conn-tests --example simulate -- --seeds 10000` runs many; `--seed N` runs one and tells
 //! its story, with `--clients` and `--steps` of a part of it, and `--record FILE` keeps the recordings of its clients.
+//! Those of a seed that fails among many are kept in the folder for temporary files where no file is named.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -192,5 +193,6 @@ fn show(plan: Plan, what: &str, record: Option<&str>) {
         println!("{what}");
     }
     println!("replay it with\n  {}", short.command());
-    write(record.unwrap_or("simulate.rec"), &report.recordings);
+    let kept = std::env::temp_dir().join(format!("simulate-{}.rec", plan.seed));
+    write(record.unwrap_or(&kept.to_string_lossy()), &report.recordings);
 }

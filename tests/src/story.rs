@@ -21,27 +21,8 @@ pub fn name(event: &Event) -> &'static str {
 /// The same for what happens to the connection.
 pub fn connection_name(event: &ConnectionEvent) -> &'static str {
     match event {
-        ConnectionEvent::Connecting { .. } => "connecting",
-        ConnectionEvent::ConnectFailed { .. } => "connect_failed",
-        ConnectionEvent::Connected(_) => "connected",
-        ConnectionEvent::Disconnected { .. } => "disconnected",
-        ConnectionEvent::BackoffWait { .. } => "backoff_wait",
-        ConnectionEvent::Reconnected(_) => "reconnected",
-        ConnectionEvent::Resubscribed { .. } => "resubscribed",
-        ConnectionEvent::DiscoveredServers { .. } => "discovered_servers",
-        ConnectionEvent::ServerRemoved { .. } => "server_removed",
-        ConnectionEvent::ServerSkipped { .. } => "server_skipped",
-        ConnectionEvent::ServerChoiceRejected { .. } => "server_choice_rejected",
-        ConnectionEvent::LameDuck { .. } => "lame_duck",
-        ConnectionEvent::ServerInfoChanged { .. } => "server_info_changed",
-        ConnectionEvent::ServerError { .. } => "server_error",
-        ConnectionEvent::PermissionDenied { .. } => "permission_denied",
-        ConnectionEvent::PublishDropped { .. } => "publish_dropped",
-        ConnectionEvent::CleartextCredentials { .. } => "cleartext_credentials",
         ConnectionEvent::ServerTlsRaised { .. } => "tls_raised",
-        ConnectionEvent::Draining => "draining",
-        ConnectionEvent::Closed { .. } => "closed",
-        _ => "unknown",
+        event => event.code(),
     }
 }
 

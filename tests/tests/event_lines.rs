@@ -15,6 +15,7 @@ use nats_conn_sm::{
     SeqRanges, Server, Session, Timestamp, WaitReason,
 };
 use nats_conn_tests::scenario::Scenario;
+use nats_conn_tests::story;
 use nats_proto::{Decoder, Message, PermissionOperation, ServerError, ServerInfo, ServerOp, Sid, UrlError};
 
 /// What ends a line, moves a cursor, or turns text around.
@@ -72,6 +73,7 @@ fn lost(reason: DisconnectReason) -> ConnectionEvent {
 
 fn info(urls: &[&str]) -> ConnectionEvent {
     let mut info = ServerInfo::default();
+    info.max_payload = Some(512);
     info.connect_urls = urls.iter().map(|url| (*url).to_owned()).collect();
     ConnectionEvent::ServerInfoChanged { info: Arc::new(info) }
 }
@@ -204,9 +206,18 @@ fn of_the_connection() -> Vec<(ConnectionEvent, &'static str)> {
         ),
         (
             info(&["10.0.0.1:4222", "10.0.0.2:4222"]),
-            "server info changed: announced: 10.0.0.1:4222, 10.0.0.2:4222",
+            "server info changed: max_payload: 512 bytes, announced: 10.0.0.1:4222, 10.0.0.2:4222",
         ),
-        (info(&[]), "server info changed: announced: none"),
+        (
+            info(&[]),
+            "server info changed: max_payload: 512 bytes, announced: none",
+        ),
+        (
+            E::ServerInfoChanged {
+                info: Arc::new(ServerInfo::default()),
+            },
+            "server info changed: announced: none",
+        ),
         (
             E::ServerError {
                 error: ServerError::parse(b"'maximum subscriptions exceeded'"),
@@ -247,7 +258,7 @@ fn of_the_connection() -> Vec<(ConnectionEvent, &'static str)> {
             E::ServerTlsRaised {
                 server: server.clone(),
             },
-            "tls raised: nats://n1.test:4222 is named with and without TLS, and used with it from its next link on",
+            "server tls raised: nats://n1.test:4222 is named with and without TLS, and used with it from its next link on",
         ),
         (E::Draining, "draining"),
         (closed(ClosedReason::Requested), "closed: as asked"),
@@ -471,10 +482,44 @@ fn every_variant_has_a_line_that_begins_with_its_name() {
     for (variant, line, _) in table() {
         let (_, variant) = variant.split_once("::").expect("a variant");
         let name = line.split(':').next().unwrap_or_default().replace(' ', "");
-        let named = variant == "Connection" || variant.to_lowercase().ends_with(&name);
-        assert!(named, "{variant}: {line}");
+        if variant != "Connection" {
+            assert_eq!(name, variant.to_lowercase(), "{line}");
+        }
         assert!(!line.contains(['{', '}', '\n']), "{line}");
     }
+}
+
+#[test]
+fn every_event_has_a_code_of_its_own_which_the_line_begins_with_and_the_page_on_monitoring_lists() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/client/docs/monitoring.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let mut codes = BTreeSet::new();
+    let of_connections = of_the_connection().into_iter().map(|(event, _)| event.into());
+    let of_clients = of_a_client().into_iter().map(|(event, _)| event);
+    for event in of_connections.chain(of_clients) {
+        let (code, line) = (event.code(), event.to_string());
+        let words = line.split(':').next().unwrap_or_default();
+        assert_eq!(code, words.replace(' ', "_"), "{line}");
+        assert!(page.contains(&format!("`{code}`")), "{code} is on the page");
+        codes.insert(code);
+        if let ClientEvent::Connection(event) = &event {
+            assert_eq!(event.code(), code);
+            // The console has had its own name for this one from the beginning.
+            let known = if code == "server_tls_raised" {
+                "tls_raised"
+            } else {
+                code
+            };
+            assert_eq!(story::connection_name(event), known);
+        }
+    }
+    // That the tables have every variant is tested above.
+    let variants: BTreeSet<String> = table()
+        .into_iter()
+        .map(|(variant, ..)| variant)
+        .filter(|variant| !variant.starts_with("Event::") && variant != "ClientEvent::Connection")
+        .collect();
+    assert_eq!(codes.len(), variants.len(), "{codes:?}");
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub mod health {}
 /// [`health`]: crate::health
 /// [`ConnectOptions::record`]: crate::ConnectOptions::record
 /// [`ConnectOptions::name`]: crate::ConnectOptions::name
+/// [`ClientEvent::code`]: crate::ClientEvent::code
 ///
 #[doc = include_str!("../docs/monitoring.md")]
 pub mod monitoring {}

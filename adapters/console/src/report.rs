@@ -20,11 +20,11 @@ pub(crate) fn event(event: &ClientEvent, names: &Names) -> Option<Line> {
         ClientEvent::SlowConsumer {
             subscription,
             dropped,
-        } => Line::new("slow_consumer")
+        } => Line::new(event.code())
             .with_some("sub", names.of(*subscription))
             .with("dropped", *dropped),
-        ClientEvent::Missed { events } => Line::new("missed").with("events", *events),
-        ClientEvent::DriverFailed { panicked } => Line::new("driver_failed").with("panicked", *panicked),
+        ClientEvent::Missed { events } => Line::new(event.code()).with("events", *events),
+        ClientEvent::DriverFailed { panicked } => Line::new(event.code()).with("panicked", *panicked),
         _ => return None,
     })
 }
@@ -33,26 +33,26 @@ pub(crate) fn event(event: &ClientEvent, names: &Names) -> Option<Line> {
 fn life(event: &ConnectionEvent) -> Option<Line> {
     Some(match event {
         ConnectionEvent::Connecting { server, attempt, .. } => {
-            of("connecting", server).with("attempt", *attempt)
+            of(event.code(), server).with("attempt", *attempt)
         }
         ConnectionEvent::ConnectFailed { server, phase, error } => {
             let detail = match error.advice(*phase) {
                 Some(advice) => format!("{error} ({advice})"),
                 None => error.to_string(),
             };
-            of("connect_failed", server)
+            of(event.code(), server)
                 .with("phase", phase.code())
                 .with("error", error.code())
                 .with("detail", detail)
         }
-        ConnectionEvent::Connected(session) => begun("connected", session),
+        ConnectionEvent::Connected(session) => begun(event.code(), session),
         ConnectionEvent::Disconnected {
             server,
             reason,
             unconfirmed,
             queued,
             ..
-        } => of("disconnected", server)
+        } => of(event.code(), server)
             .with("reason", reason.code())
             .with("detail", reason.to_string())
             .with("unconfirmed", unconfirmed.count())
@@ -63,24 +63,25 @@ fn life(event: &ConnectionEvent) -> Option<Line> {
             delay,
             reason,
             ..
-        } => of("backoff_wait", server)
+        } => of(event.code(), server)
             .with("attempt", *attempt)
             .with("delay_ms", whole_millis(*delay))
             .with("why", wait_reason(reason)),
-        ConnectionEvent::Reconnected(session) => begun("reconnected", session),
+        ConnectionEvent::Reconnected(session) => begun(event.code(), session),
         ConnectionEvent::Resubscribed {
             server,
             subscriptions,
             refused,
-        } => of("resubscribed", server)
+        } => of(event.code(), server)
             .with("subscriptions", *subscriptions)
             .with("refused", *refused),
-        ConnectionEvent::LameDuck { server } => of("lame_duck", server),
+        ConnectionEvent::LameDuck { server } => of(event.code(), server),
         ConnectionEvent::ServerRemoved { server, reason } => {
-            of("server_removed", server).with("reason", reason.code())
+            of(event.code(), server).with("reason", reason.code())
         }
+        // The one name of the console that is not that of the event.
         ConnectionEvent::ServerTlsRaised { server } => of("tls_raised", server),
-        ConnectionEvent::Draining => Line::new("draining"),
+        ConnectionEvent::Draining => Line::new(event.code()),
         _ => return None,
     })
 }
@@ -88,13 +89,13 @@ fn life(event: &ConnectionEvent) -> Option<Line> {
 /// What happens in a session.
 fn inside(event: &ConnectionEvent, names: &Names) -> Option<Line> {
     Some(match event {
-        ConnectionEvent::DiscoveredServers { added, removed } => Line::new("discovered_servers")
+        ConnectionEvent::DiscoveredServers { added, removed } => Line::new(event.code())
             .with("added", urls(added))
             .with("removed", urls(removed)),
-        ConnectionEvent::ServerSkipped { url, error } => Line::new("server_skipped")
+        ConnectionEvent::ServerSkipped { url, error } => Line::new(event.code())
             .with("url", url.as_str())
             .with("detail", error.to_string()),
-        ConnectionEvent::ServerError { error } => Line::new("server_error")
+        ConnectionEvent::ServerError { error } => Line::new(event.code())
             .with("kind", error.code())
             .with("text", error.text()),
         ConnectionEvent::PermissionDenied {
@@ -107,7 +108,7 @@ fn inside(event: &ConnectionEvent, names: &Names) -> Option<Line> {
                 PermissionOperation::Subscribe => "subscribe",
                 _ => "publish",
             };
-            Line::new("permission_denied")
+            Line::new(event.code())
                 .with("operation", operation)
                 .with("subject", subject.as_str())
                 .with_some("queue", queue.as_deref())
@@ -117,11 +118,11 @@ fn inside(event: &ConnectionEvent, names: &Names) -> Option<Line> {
             publishes,
             bytes,
             reason,
-        } => Line::new("publish_dropped")
+        } => Line::new(event.code())
             .with("count", publishes.count())
             .with("bytes", *bytes)
             .with("reason", reason.code()),
-        ConnectionEvent::CleartextCredentials { server } => of("cleartext_credentials", server),
+        ConnectionEvent::CleartextCredentials { server } => of(event.code(), server),
         _ => return None,
     })
 }

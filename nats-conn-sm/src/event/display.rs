@@ -128,7 +128,11 @@ fn news(f: &mut Formatter<'_>, event: &ConnectionEvent) -> fmt::Result {
             write!(f, "lame duck: {} announces that it goes", OneLine(server))
         }
         ConnectionEvent::ServerInfoChanged { info } => {
-            f.write_str("server info changed: announced: ")?;
+            f.write_str("server info changed: ")?;
+            if let Some(bytes) = info.max_payload {
+                write!(f, "max_payload: {bytes} bytes, ")?;
+            }
+            f.write_str("announced: ")?;
             list(f, &info.connect_urls)
         }
         ConnectionEvent::ServerError { error } => write!(f, "server error: {error}"),
@@ -164,7 +168,7 @@ fn news(f: &mut Formatter<'_>, event: &ConnectionEvent) -> fmt::Result {
         ),
         ConnectionEvent::ServerTlsRaised { server } => write!(
             f,
-            "tls raised: {} is named with and without TLS, and used with it from its next link on",
+            "server tls raised: {} is named with and without TLS, and used with it from its next link on",
             OneLine(server)
         ),
         ConnectionEvent::Draining => f.write_str("draining"),

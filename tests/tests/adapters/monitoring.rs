@@ -188,7 +188,7 @@ fn variants<'a>(source: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_event_is_told_and_every_name_that_is_told_stands_on_the_page() {
+fn every_event_is_told() {
     let told = source("adapters/client/src/core/told.rs");
     for (file, name) in [
         ("nats-conn-sm/src/event.rs", "ConnectionEvent"),
@@ -201,13 +201,5 @@ fn every_event_is_told_and_every_name_that_is_told_stands_on_the_page() {
             let arm = format!("{name}::{variant}");
             assert!(told.contains(&arm), "{arm} is told");
         }
-    }
-    let page = source("adapters/client/docs/monitoring.md");
-    let quoted = told.split(", \"").skip(1);
-    let quoted = quoted.filter_map(|rest| rest.split('"').next());
-    let names: Vec<&str> = quoted.filter(|text| !text.contains(' ')).collect();
-    assert!(names.len() >= 20, "{names:?}");
-    for name in names {
-        assert!(page.contains(&format!("`{name}`")), "{name} is on the page");
     }
 }

@@ -62,6 +62,16 @@ impl From<ConnectionEvent> for ClientEvent {
 }
 
 impl ClientEvent {
+    /// A stable name in snake case, for machines: that of the variant, and of what happened to the connection.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Connection(event) => event.code(),
+            Self::SlowConsumer { .. } => "slow_consumer",
+            Self::Missed { .. } => "missed",
+            Self::DriverFailed { .. } => "driver_failed",
+        }
+    }
+
     /// Whether this is the last event.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Connection(ConnectionEvent::Closed { .. }))

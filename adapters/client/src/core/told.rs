@@ -43,7 +43,7 @@ impl Told {
 
 /// An event whose level is not always the same: callsites have one.
 macro_rules! say {
-    ($span:expr, $level:expr, $event:literal, { $($fields:tt)* }, $text:literal) => {{
+    ($span:expr, $level:expr, $event:expr, { $($fields:tt)* }, $text:literal) => {{
         let level = $level;
         if level == Level::ERROR {
             say!(@ $span, Level::ERROR, $event, { $($fields)* }, $text);
@@ -55,8 +55,8 @@ macro_rules! say {
             say!(@ $span, Level::DEBUG, $event, { $($fields)* }, $text);
         }
     }};
-    (@ $span:expr, $level:expr, $event:literal, { $($fields:tt)* }, $text:literal) => {
-        tracing::event!(target: "nats_conn", parent: $span, $level, event = $event, $($fields)* $text)
+    (@ $span:expr, $level:expr, $event:expr, { $($fields:tt)* }, $text:literal) => {
+        tracing::event!(target: "nats_conn", parent: $span, $level, event = $event.code(), $($fields)* $text)
     };
 }
 
@@ -67,13 +67,13 @@ pub(crate) fn tell(span: &Span, event: &ClientEvent, repeated: bool) {
         ClientEvent::SlowConsumer {
             subscription,
             dropped,
-        } => say!(span, warn_once, "slow_consumer", {
+        } => say!(span, warn_once, event, {
             subscription = %subscription, dropped,
         }, "a subscription loses messages: its consumer is too slow"),
-        ClientEvent::Missed { events } => say!(span, Level::WARN, "missed", {
+        ClientEvent::Missed { events } => say!(span, Level::WARN, event, {
             events,
         }, "events were left out here: what subscribes to them is too slow"),
-        ClientEvent::DriverFailed { panicked } => say!(span, Level::ERROR, "driver_failed", {
+        ClientEvent::DriverFailed { panicked } => say!(span, Level::ERROR, event, {
             panicked,
         }, "what drives the connection has ended"),
     }
@@ -85,23 +85,23 @@ fn of_connection(span: &Span, event: &ConnectionEvent, warn_once: Level) {
             server,
             attempt,
             link,
-        } => say!(span, Level::DEBUG, "connecting", {
+        } => say!(span, Level::DEBUG, event, {
             server = %server, attempt, link = link.as_u64(),
         }, "an attempt to connect begins"),
         ConnectionEvent::ConnectFailed { server, phase, error } => {
-            say!(span, Level::WARN, "connect_failed", {
+            say!(span, Level::WARN, event, {
             server = %server, phase = phase.code(), reason = error.code(), error = error.to_string(),
             advice = error.advice(*phase),
         }, "an attempt to connect has failed")
         }
-        ConnectionEvent::Connected(session) => session_began(span, session, "connected"),
+        ConnectionEvent::Connected(session) => session_began(span, session, event.code()),
         ConnectionEvent::Disconnected {
             server,
             link,
             reason,
             unconfirmed,
             queued,
-        } => say!(span, level_of_end(reason), "disconnected", {
+        } => say!(span, level_of_end(reason), event, {
             server = %server, link = link.as_u64(), reason = reason.code(), error = reason.to_string(),
             unconfirmed = unconfirmed.count(), queued,
         }, "disconnected"),
@@ -111,15 +111,15 @@ fn of_connection(span: &Span, event: &ConnectionEvent, warn_once: Level) {
             delay,
             reason,
             ..
-        } => say!(span, Level::INFO, "backoff_wait", {
+        } => say!(span, Level::INFO, event, {
             server = %server, attempt, delay_ms = millis(*delay), reason = reason.code(),
         }, "the next attempt to connect waits"),
-        ConnectionEvent::Reconnected(session) => session_began(span, session, "reconnected"),
+        ConnectionEvent::Reconnected(session) => session_began(span, session, event.code()),
         ConnectionEvent::Resubscribed {
             server,
             subscriptions,
             refused,
-        } => say!(span, if *refused > 0 { Level::WARN } else { Level::DEBUG }, "resubscribed", {
+        } => say!(span, if *refused > 0 { Level::WARN } else { Level::DEBUG }, event, {
             server = %server, subscriptions, refused,
         }, "subscriptions are restored"),
         ConnectionEvent::PermissionDenied {
@@ -127,22 +127,22 @@ fn of_connection(span: &Span, event: &ConnectionEvent, warn_once: Level) {
             subject,
             queue,
             subscription,
-        } => say!(span, warn_once, "permission_denied", {
+        } => say!(span, warn_once, event, {
             operation = operation_name(*operation), subject = subject.as_str(), queue = queue.as_deref(),
             subscription = subscription.map(|sid| sid.to_string()),
         }, "the server refused it"),
-        ConnectionEvent::ServerError { error } => say!(span, warn_once, "server_error", {
+        ConnectionEvent::ServerError { error } => say!(span, warn_once, event, {
             reason = error.code(), error = error.to_string(),
         }, "the server reports an error"),
         ConnectionEvent::PublishDropped {
             publishes,
             bytes,
             reason,
-        } => say!(span, warn_once, "publish_dropped", {
+        } => say!(span, warn_once, event, {
             publishes = publishes.count(), bytes, reason = reason.code(),
         }, "publishes were dropped"),
-        ConnectionEvent::Draining => say!(span, Level::INFO, "draining", {}, "a drain begins"),
-        ConnectionEvent::Closed { reason } => closed(span, reason),
+        ConnectionEvent::Draining => say!(span, Level::INFO, event, {}, "a drain begins"),
+        ConnectionEvent::Closed { reason } => closed(span, event, reason),
         other => of_servers(span, other),
     }
 }
@@ -151,37 +151,37 @@ fn of_connection(span: &Span, event: &ConnectionEvent, warn_once: Level) {
 fn of_servers(span: &Span, event: &ConnectionEvent) {
     match event {
         ConnectionEvent::DiscoveredServers { added, removed } => {
-            say!(span, Level::DEBUG, "discovered_servers", {
+            say!(span, Level::DEBUG, event, {
             added = added.len(), removed = removed.len(),
         }, "other servers are announced")
         }
         ConnectionEvent::ServerRemoved { server, reason } => {
             let is_given_up = matches!(reason, RemovalReason::MaxReconnects | RemovalReason::Auth);
             let level = if is_given_up { Level::WARN } else { Level::DEBUG };
-            say!(span, level, "server_removed", {
+            say!(span, level, event, {
                 server = %server, reason = reason.code(),
             }, "a server left the pool");
         }
-        ConnectionEvent::ServerSkipped { url, error } => say!(span, Level::DEBUG, "server_skipped", {
+        ConnectionEvent::ServerSkipped { url, error } => say!(span, Level::DEBUG, event, {
             url = url.as_str(), error = error.to_string(),
         }, "an announced server cannot be used"),
         ConnectionEvent::ServerChoiceRejected { server } => {
-            say!(span, Level::WARN, "server_choice_rejected", {
+            say!(span, Level::WARN, event, {
             server = %server,
         }, "the chosen server is not in the pool: the default is taken")
         }
-        ConnectionEvent::LameDuck { server } => say!(span, Level::INFO, "lame_duck", {
+        ConnectionEvent::LameDuck { server } => say!(span, Level::INFO, event, {
             server = %server,
         }, "the server will shut down"),
-        ConnectionEvent::ServerInfoChanged { info } => say!(span, Level::DEBUG, "server_info_changed", {
+        ConnectionEvent::ServerInfoChanged { info } => say!(span, Level::DEBUG, event, {
             server_name = info.server_name.as_deref(), max_payload = info.max_payload,
         }, "the server has sent another INFO"),
         ConnectionEvent::CleartextCredentials { server } => {
-            say!(span, Level::WARN, "cleartext_credentials", {
+            say!(span, Level::WARN, event, {
             server = %server,
         }, "a password or token leaves in clear text: use tls://")
         }
-        ConnectionEvent::ServerTlsRaised { server } => say!(span, Level::INFO, "server_tls_raised", {
+        ConnectionEvent::ServerTlsRaised { server } => say!(span, Level::INFO, event, {
             server = %server,
         }, "the server is named with TLS, too: only TLS is used with it"),
         _ => {}
@@ -209,7 +209,7 @@ fn session_began(span: &Span, session: &Session, name: &'static str) {
     );
 }
 
-fn closed(span: &Span, reason: &ClosedReason) {
+fn closed(span: &Span, event: &ConnectionEvent, reason: &ClosedReason) {
     let level = match reason {
         ClosedReason::Requested | ClosedReason::Drained { complete: true, .. } => Level::INFO,
         ClosedReason::Drained { .. } => Level::WARN,
@@ -219,7 +219,7 @@ fn closed(span: &Span, reason: &ClosedReason) {
         ClosedReason::Drained { complete, unread } => (Some(*complete), Some(*unread)),
         _ => (None, None),
     };
-    say!(span, level, "closed", { reason = reason.code(), complete, unread, }, "the connection is closed");
+    say!(span, level, event, { reason = reason.code(), complete, unread, }, "the connection is closed");
 }
 
 /// What the application, or a move away from a lame duck, has ended is no reason to worry.
