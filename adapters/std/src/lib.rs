@@ -39,7 +39,7 @@
 //!
 //! # Features
 //! By default `tls://`, NKEYs and `.creds` files work: `nkeys`, `ring` and `system-roots` are on. What is not used can be left
-//! out: `default-features = false` builds 24 crates of others at most, and no cryptography.
+//! out: `default-features = false` links 24 crates of others at most, and no cryptography.
 //!
 //! | feature | default | brings |
 //! |---|---|---|
