@@ -13,6 +13,7 @@ use crate::time::Timestamp;
 
 /// What happened to the one stream while the driver waited.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum News {
     /// It can be read or written, or the time has come.
     Ready,

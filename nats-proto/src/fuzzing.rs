@@ -250,7 +250,8 @@ fn read_all_of(message: &Message) {
             continue;
         };
         assert_eq!(text.as_bytes(), bytes);
-        assert_eq!(text.to_str(), core::str::from_utf8(bytes));
+        let expected = core::str::from_utf8(bytes).map_err(|error| error.valid_up_to());
+        assert_eq!(text.to_str().map_err(|error| error.at), expected);
         assert_eq!(*text, *String::from_utf8_lossy(bytes));
         if let Ok(subject) = text.to_subject_ref() {
             assert_eq!(subject.as_bytes(), bytes);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::control_line::is_blank;
+use crate::not_utf8::NotUtf8;
 use crate::text::{Text, validated_text};
 
 /// The name of a header: printable ASCII (33 to 126) without a colon, at least one byte (ADR-4).
@@ -121,9 +122,9 @@ impl HeaderValue {
     /// The value as text.
     ///
     /// # Errors
-    /// If it is not UTF-8, which a value need not be.
-    pub fn to_str(&self) -> Result<&str, core::str::Utf8Error> {
-        core::str::from_utf8(&self.0)
+    /// [`NotUtf8`] if it is not, which a value need not be.
+    pub fn to_str(&self) -> Result<&str, NotUtf8> {
+        NotUtf8::check("header value", &self.0)
     }
 }
 

@@ -3,7 +3,6 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
-use core::str::Utf8Error;
 
 use bytes::Bytes;
 
@@ -11,6 +10,7 @@ use crate::control_line::Span;
 use crate::header_fields::HeaderError;
 use crate::headers::{Headers, parse_status};
 use crate::message_subject::MessageSubject;
+use crate::not_utf8::NotUtf8;
 use crate::sid::Sid;
 use crate::snippet::Snippet;
 use crate::status_code::StatusCode;
@@ -133,9 +133,9 @@ impl Message {
     /// The payload as text.
     ///
     /// # Errors
-    /// If it is not UTF-8.
-    pub fn payload_str(&self) -> Result<&str, Utf8Error> {
-        core::str::from_utf8(self.payload())
+    /// [`NotUtf8`] if it is not.
+    pub fn payload_str(&self) -> Result<&str, NotUtf8> {
+        NotUtf8::check("payload", self.payload())
     }
 
     /// The payload, sharing the memory of this message.

@@ -4,9 +4,9 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 use core::ops::Deref;
-use core::str::Utf8Error;
 
 use crate::invalid_subject::{InvalidSubject, SubjectError};
+use crate::not_utf8::NotUtf8;
 use crate::subject::Subject;
 use crate::subject_filter::SubjectFilter;
 use crate::subject_ref::SubjectRef;
@@ -15,8 +15,11 @@ use crate::subject_ref::SubjectRef;
 ///
 /// It is what a publisher sent, which servers do not check. Almost always it is UTF-8, and nothing is copied then. In
 /// one that is not, the text has U+FFFD in place of what cannot be read, as that of [`String::from_utf8_lossy`]: for
-/// people to read. [`as_bytes`](Self::as_bytes) has what arrived, and to publish to such a subject is an error, never a
-/// message to another subject.
+/// people to read, and [`as_bytes`](Self::as_bytes) has what arrived.
+///
+/// Given as it is, as `message.subject()` or a reference to it, such a subject is refused as one to publish to or to
+/// subscribe to. Its text is not: `&*message.subject()` is a `&str` like any other, and with U+FFFD in it names another
+/// subject. Who needs the text takes [`to_str`](Self::to_str), which fails.
 ///
 /// ```
 /// use nats_proto::{Decoder, ServerOp, SubjectRef};
@@ -52,11 +55,11 @@ impl<'a> MessageSubject<'a> {
     /// The text, which lives as long as the message.
     ///
     /// # Errors
-    /// If it is not UTF-8.
-    pub fn to_str(&self) -> Result<&'a str, Utf8Error> {
+    /// [`NotUtf8`] if it is not.
+    pub fn to_str(&self) -> Result<&'a str, NotUtf8> {
         match self.text {
             Cow::Borrowed(text) => Ok(text),
-            Cow::Owned(_) => core::str::from_utf8(self.bytes),
+            Cow::Owned(_) => NotUtf8::check("subject", self.bytes),
         }
     }
 
@@ -67,10 +70,7 @@ impl<'a> MessageSubject<'a> {
     pub fn to_subject_ref(&self) -> Result<SubjectRef<'a>, InvalidSubject> {
         match self.to_str() {
             Ok(text) => SubjectRef::new(text),
-            Err(error) => {
-                let at = error.valid_up_to();
-                Err(InvalidSubject::new(&self.text, SubjectError::NotUtf8 { at }))
-            }
+            Err(NotUtf8 { at, .. }) => Err(InvalidSubject::new(&self.text, SubjectError::NotUtf8 { at })),
         }
     }
 }
@@ -130,10 +130,26 @@ impl TryFrom<MessageSubject<'_>> for Subject {
     }
 }
 
+impl TryFrom<&MessageSubject<'_>> for Subject {
+    type Error = InvalidSubject;
+
+    fn try_from(subject: &MessageSubject<'_>) -> Result<Self, InvalidSubject> {
+        subject.to_subject_ref().map(Self::from)
+    }
+}
+
 impl TryFrom<MessageSubject<'_>> for SubjectFilter {
     type Error = InvalidSubject;
 
     fn try_from(subject: MessageSubject<'_>) -> Result<Self, InvalidSubject> {
+        subject.to_subject_ref().map(Self::from)
+    }
+}
+
+impl TryFrom<&MessageSubject<'_>> for SubjectFilter {
+    type Error = InvalidSubject;
+
+    fn try_from(subject: &MessageSubject<'_>) -> Result<Self, InvalidSubject> {
         subject.to_subject_ref().map(Self::from)
     }
 }

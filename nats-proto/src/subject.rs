@@ -50,6 +50,12 @@ impl Subject {
     }
 }
 
+impl From<&Subject> for Subject {
+    fn from(subject: &Subject) -> Self {
+        subject.clone()
+    }
+}
+
 pub(crate) const fn check_subject(text: &[u8]) -> Result<(), SubjectError> {
     check_tokens(text, Wildcards::Refused)
 }

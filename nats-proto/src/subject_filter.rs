@@ -2,7 +2,7 @@
 
 use crate::invalid_subject::{InvalidSubject, SubjectError};
 use crate::subject::{Subject, Wildcards, check_tokens, is_forbidden};
-use crate::subject_ref::SubjectRef;
+use crate::subject_ref::{CowSubject, SubjectRef};
 use crate::text::{Text, validated_text};
 
 /// What a subscription asks for: a subject in which `*` stands for one token and a last `>` for one or more.
@@ -72,6 +72,12 @@ impl From<&SubjectFilter> for SubjectFilter {
 impl From<SubjectRef<'_>> for SubjectFilter {
     fn from(subject: SubjectRef<'_>) -> Self {
         subject.to_subject().into()
+    }
+}
+
+impl From<CowSubject<'_>> for SubjectFilter {
+    fn from(subject: CowSubject<'_>) -> Self {
+        subject.into_owned().into()
     }
 }
 

@@ -87,6 +87,12 @@ impl From<SubjectRef<'_>> for Subject {
     }
 }
 
+impl From<CowSubject<'_>> for Subject {
+    fn from(subject: CowSubject<'_>) -> Self {
+        subject.into_owned()
+    }
+}
+
 impl PartialEq for SubjectRef<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
@@ -115,6 +121,7 @@ impl fmt::Display for SubjectRef<'_> {
 
 /// A subject, borrowed where it could be: what [`IntoSubject`] gives.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum CowSubject<'a> {
     /// Somebody else holds it.
     Borrowed(SubjectRef<'a>),
@@ -123,9 +130,9 @@ pub enum CowSubject<'a> {
 }
 
 impl CowSubject<'_> {
-    /// The subject.
+    /// The subject, without a copy of its text.
     #[inline]
-    pub fn as_ref(&self) -> SubjectRef<'_> {
+    pub fn as_subject_ref(&self) -> SubjectRef<'_> {
         match self {
             Self::Borrowed(subject) => *subject,
             Self::Owned(subject) => SubjectRef::from(subject),
@@ -133,7 +140,7 @@ impl CowSubject<'_> {
     }
 
     /// A subject of its own; see [`SubjectRef::to_subject`].
-    pub fn into_subject(self) -> Subject {
+    pub fn into_owned(self) -> Subject {
         match self {
             Self::Borrowed(subject) => subject.to_subject(),
             Self::Owned(subject) => subject,
@@ -149,7 +156,7 @@ impl CowSubject<'_> {
 /// use nats_proto::{IntoSubject, Subject};
 ///
 /// fn publish<'a>(subject: impl IntoSubject<'a>) -> Result<String, nats_proto::InvalidSubject> {
-///     Ok(subject.into_subject()?.as_ref().to_string())
+///     Ok(subject.into_subject()?.as_subject_ref().to_string())
 /// }
 /// assert_eq!(publish("orders.eu")?, "orders.eu");
 /// assert_eq!(publish(format!("orders.{}", "eu"))?, "orders.eu");
@@ -176,6 +183,13 @@ impl<'a> IntoSubject<'a> for &'a str {
     }
 }
 
+impl<'a> IntoSubject<'a> for &&'a str {
+    #[inline]
+    fn into_subject(self) -> Result<CowSubject<'a>, InvalidSubject> {
+        (*self).into_subject()
+    }
+}
+
 impl<'a> IntoSubject<'a> for &'a String {
     #[inline]
     fn into_subject(self) -> Result<CowSubject<'a>, InvalidSubject> {
@@ -195,6 +209,13 @@ impl<'a> IntoSubject<'a> for Cow<'a, str> {
             Cow::Borrowed(text) => text.into_subject(),
             Cow::Owned(text) => text.into_subject(),
         }
+    }
+}
+
+impl<'a> IntoSubject<'a> for &'a Cow<'_, str> {
+    #[inline]
+    fn into_subject(self) -> Result<CowSubject<'a>, InvalidSubject> {
+        (**self).into_subject()
     }
 }
 

@@ -137,6 +137,33 @@ macro_rules! validated_text {
             }
         }
 
+        impl TryFrom<&&str> for $type {
+            type Error = $error;
+
+            fn try_from(text: &&str) -> Result<Self, $error> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<alloc::borrow::Cow<'_, str>> for $type {
+            type Error = $error;
+
+            fn try_from(text: alloc::borrow::Cow<'_, str>) -> Result<Self, $error> {
+                match text {
+                    alloc::borrow::Cow::Borrowed(text) => Self::new(text),
+                    alloc::borrow::Cow::Owned(text) => text.try_into(),
+                }
+            }
+        }
+
+        impl TryFrom<&alloc::borrow::Cow<'_, str>> for $type {
+            type Error = $error;
+
+            fn try_from(text: &alloc::borrow::Cow<'_, str>) -> Result<Self, $error> {
+                Self::new(text)
+            }
+        }
+
         impl core::str::FromStr for $type {
             type Err = $error;
 

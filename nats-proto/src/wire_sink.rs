@@ -47,6 +47,7 @@ impl WireSink for BytesMut {
 /// A payload to be sent: borrowed and copied, or shared and, from 4 KiB, not copied by a
 /// [`TransmitBuf`](crate::TransmitBuf).
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum Payload<'a> {
     /// Will be copied.
     Borrowed(&'a [u8]),
@@ -100,6 +101,34 @@ impl<'a> From<&'a [u8]> for Payload<'a> {
 impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
     fn from(bytes: &'a [u8; N]) -> Self {
         Self::Borrowed(bytes)
+    }
+}
+
+/// A copy of its own.
+impl<const N: usize> From<[u8; N]> for Payload<'_> {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::Shared(Bytes::copy_from_slice(&bytes))
+    }
+}
+
+impl<'a> From<&&'a str> for Payload<'a> {
+    fn from(text: &&'a str) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'a> From<Cow<'a, [u8]>> for Payload<'a> {
+    fn from(bytes: Cow<'a, [u8]>) -> Self {
+        match bytes {
+            Cow::Borrowed(bytes) => bytes.into(),
+            Cow::Owned(bytes) => bytes.into(),
+        }
+    }
+}
+
+impl<'a> From<&'a Cow<'_, str>> for Payload<'a> {
+    fn from(text: &'a Cow<'_, str>) -> Self {
+        Self::Borrowed(text.as_bytes())
     }
 }
 

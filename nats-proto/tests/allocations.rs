@@ -100,7 +100,7 @@ fn no_sent_message_allocates() {
             ] {
                 let subject = text.into_subject().unwrap();
                 ClientOp::Publish {
-                    subject: subject.as_ref(),
+                    subject: subject.as_subject_ref(),
                     reply,
                     headers,
                     payload,

@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nats_conn_client::{self as client, ConnectError, Error, NextError, RespondError, StartError, TlsError};
+use nats_conn_client::{
+    self as client, ConnectError, Error, NextError, RespondError, ServersError, StartError, TlsError,
+};
 use nats_conn_console::{CommandError, FlagsError};
 use nats_conn_sm::recording::{RecordingError, ReplayError};
 use nats_conn_sm::{
@@ -18,8 +20,8 @@ use nats_conn_sm::{
 };
 use nats_conn_tests::scenario::url;
 use nats_proto::{
-    DecodeError, Decoder, EncodeError, Excerpt, HeaderError, InfoError, InvalidSubject, ServerDecodeError,
-    ServerError, Subject, SubjectError, UrlError,
+    DecodeError, Decoder, EncodeError, Excerpt, HeaderError, HeaderValue, InfoError, InvalidSubject, NotUtf8,
+    ServerDecodeError, ServerError, Subject, SubjectError, UrlError,
 };
 
 /// An error, and its text.
@@ -62,6 +64,7 @@ coded!(
     InvalidSubject,
     LinkEnd,
     NextError,
+    NotUtf8,
     PublishError,
     RecordingError,
     ReplayError,
@@ -70,6 +73,7 @@ coded!(
     RespondError,
     ServerDecodeError,
     ServerError,
+    ServersError,
     StartError,
     StateError,
     SubjectError,
@@ -100,6 +104,11 @@ fn undecodable(bytes: &str) -> DecodeError {
     Decoder::new(Default::default())
         .decode(&mut bytes.into())
         .expect_err("it cannot be read")
+}
+
+fn not_text() -> NotUtf8 {
+    let value = HeaderValue::try_from(&b"caf\xe9"[..]).expect("a value");
+    value.to_str().expect_err("it is not text")
 }
 
 fn failed(phase: Phase, error: AttemptError) -> AttemptFailure {
@@ -316,6 +325,11 @@ fn protocol() -> Vec<Row> {
             "InvalidSubject",
             InvalidSubject::new("orders..eu", SubjectError::EmptyToken { at: 7 }),
             "`orders..eu`: the subject has an empty token at byte 7; remove the dot",
+        ),
+        row(
+            "NotUtf8",
+            not_text(),
+            "the header value is not UTF-8 from byte 3 on: read its bytes",
         ),
         row(
             "ControlLineTooLong",
@@ -827,6 +841,23 @@ fn handles() -> Vec<Row> {
             "the operating system gives no random bytes (no such device), without which inboxes can be guessed: let this process have some",
         ),
         row(
+            "InboxPrefix",
+            StartError::InboxPrefix {
+                reason: InvalidSubject::new("a b", SubjectError::Byte { byte: b' ', at: 1 }),
+            },
+            "inbox_prefix: `a b`: the subject or queue group has the byte 0x20 at 1; blanks and control characters are not allowed",
+        ),
+        row(
+            "Url",
+            ServersError::from(UrlError::Empty),
+            "the server URL is empty; give for example `nats://localhost:4222`",
+        ),
+        row(
+            "State",
+            ServersError::from(StateError::Closed),
+            "the connection is closed: make another one",
+        ),
+        row(
             "NoDriver",
             StartError::NoDriver {
                 detail: "there is no runtime".into(),
@@ -1156,6 +1187,11 @@ fn umbrella() -> Vec<Row> {
             "the connection is closed: make another one",
         ),
         row(
+            "Servers",
+            Error::from(ServersError::from(StateError::NoServers)),
+            "no servers: give at least one URL, such as nats://127.0.0.1:4222",
+        ),
+        row(
             "Url",
             Error::from(UrlError::Empty),
             "the server URL is empty; give for example `nats://localhost:4222`",
@@ -1174,6 +1210,11 @@ fn umbrella() -> Vec<Row> {
             "Header",
             Error::from(HeaderError::NameEmpty),
             "the header name is empty",
+        ),
+        row(
+            "Text",
+            Error::from(not_text()),
+            "the header value is not UTF-8 from byte 3 on: read its bytes",
         ),
         row(
             "Config",
@@ -1434,6 +1475,34 @@ fn what_somebody_else_wrote_stays_on_the_line_of_the_error() {
             HOSTILE,
             SubjectError::Byte { byte: 13, at: 1 },
         )),
+        Box::new(TlsError::NoSystemRoots {
+            detail: HOSTILE.into(),
+        }),
+        Box::new(TlsError::Unreadable {
+            path: PathBuf::from("ca.pem"),
+            detail: HOSTILE.into(),
+        }),
+        Box::new(TlsError::Unreadable {
+            path: PathBuf::from(HOSTILE),
+            detail: "gone".into(),
+        }),
+        Box::new(TlsError::Authority {
+            path: PathBuf::from(HOSTILE),
+            detail: "no PEM certificate in it".into(),
+        }),
+        Box::new(TlsError::Authority {
+            path: PathBuf::from("ca.pem"),
+            detail: HOSTILE.into(),
+        }),
+        Box::new(TlsError::ClientCertificate {
+            detail: HOSTILE.into(),
+        }),
+        Box::new(TlsError::Provider {
+            detail: HOSTILE.into(),
+        }),
+        Box::new(TlsError::Library {
+            detail: HOSTILE.into(),
+        }),
         Box::new(client::SubscribeError::Refused {
             words: HOSTILE.into(),
         }),
@@ -1516,6 +1585,37 @@ fn every_public_error_of_the_crates_has_a_row() {
         missing.is_empty() && gone.is_empty(),
         "no row for {missing:?}, no error for {gone:?}"
     );
+}
+
+#[test]
+fn every_public_enum_of_the_crates_may_grow_but_that_of_the_actions() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (mut found, mut closed) = (0, Vec::new());
+    for folder in [
+        "nats-proto",
+        "nats-conn-sm",
+        "adapters/client",
+        "adapters/console",
+        "adapters/std",
+        "adapters/tokio",
+        "adapters/async-std",
+    ] {
+        for file in sources(&root.join(folder).join("src")) {
+            let source = fs::read_to_string(&file).expect("readable");
+            let mut may_grow = false;
+            for line in source.lines().map(str::trim_start) {
+                if let Some(name) = line.strip_prefix("pub enum ") {
+                    found += 1;
+                    if !may_grow {
+                        closed.push(word(name).to_owned());
+                    }
+                }
+                may_grow = line == "#[non_exhaustive]" || may_grow && line.starts_with("#[");
+            }
+        }
+    }
+    assert!(found > 50, "enums are found: {found}");
+    assert_eq!(closed, ["Action"]);
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

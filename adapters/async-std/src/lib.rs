@@ -60,12 +60,14 @@ pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 pub use nats_conn_client::{
     Answer, Challenge, Client, ClientEvent, Closing, Confirmation, ConfirmedPublish, ConfirmedSubscription,
-    Connecting, Events, Flush, PublishOutcome, Publishing, ReconnectDelay, Reconnecting, Replies, Request,
-    RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice, Subscription, TlsOptions,
+    Connecting, Events, Flush, IntoServers, PublishOutcome, Publishing, ReconnectDelay, Reconnecting,
+    Replies, Request, RequestForMany, Responding, Response, RoundTrip, Selector, ServerChoice, Subscription,
+    TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
-    ConfirmError, ConnectError, Error, PublishError, RequestError, RespondError, StartError, SubscribeError,
+    ConfirmError, ConnectError, Error, PublishError, RequestError, RespondError, ServersError, StartError,
+    SubscribeError,
 };
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::{TlsError, rustls};
@@ -84,7 +86,7 @@ pub use nats_conn_client::{guide, health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
-    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    MessageSubject, NotUtf8, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
     SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
 pub use runtime::AsyncStd;

@@ -9,6 +9,7 @@ pub(crate) mod next;
 pub(crate) mod publish;
 pub(crate) mod request;
 pub(crate) mod respond;
+pub(crate) mod servers;
 pub(crate) mod start;
 pub(crate) mod subscribe;
 #[cfg(feature = "rustls")]

@@ -155,7 +155,7 @@ pub use nats_conn_sm::{AttemptStage, Metric, MetricKind, Metrics, MetricsPage, N
 pub use nats_proto as proto;
 pub use nats_proto::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
-    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    MessageSubject, NotUtf8, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
     SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
 #[cfg(feature = "rustls")]
@@ -169,6 +169,7 @@ pub use crate::error::next::NextError;
 pub use crate::error::publish::PublishError;
 pub use crate::error::request::RequestError;
 pub use crate::error::respond::RespondError;
+pub use crate::error::servers::ServersError;
 pub use crate::error::start::StartError;
 pub use crate::error::subscribe::SubscribeError;
 #[cfg(feature = "rustls")]
@@ -188,5 +189,6 @@ pub use crate::handles::request_for_many::RequestForMany;
 pub use crate::handles::subscription::Subscription;
 pub use crate::options::connect::ConnectOptions;
 pub use crate::options::identity::{Answer, Challenge};
+pub use crate::options::into_servers::IntoServers;
 pub use crate::options::selector::{ReconnectDelay, Selector, ServerChoice};
 pub use crate::options::tls::TlsOptions;

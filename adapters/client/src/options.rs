@@ -2,6 +2,7 @@
 
 pub(crate) mod connect;
 pub(crate) mod identity;
+pub(crate) mod into_servers;
 #[cfg(feature = "nkeys")]
 pub(crate) mod nkey;
 mod page;

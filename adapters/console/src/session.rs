@@ -374,7 +374,9 @@ impl Session {
     }
 
     fn set_servers(&mut self, servers: Vec<ServerUrl>) -> Result<(), (&'static str, String)> {
-        self.client.set_servers(servers).map_err(refused_by_state)
+        self.client
+            .set_servers(servers)
+            .map_err(|error| (error.code(), error.to_string()))
     }
 }
 

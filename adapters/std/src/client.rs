@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nats_conn_client::{
-    Fate, IntoSubject, InvalidSubject, LinkHealth, Message, Payload, PublishFates, PublishSeq, QueueGroup,
-    ServerInfo, ServerStatus, ServerUrl, State, StateError, Statistics, Subject, SubjectFilter,
-    SubscribeError,
+    Fate, IntoServers, IntoSubject, InvalidSubject, LinkHealth, Message, Payload, PublishFates, PublishSeq,
+    QueueGroup, ServerInfo, ServerStatus, ServersError, State, StateError, Statistics, Subject,
+    SubjectFilter, SubscribeError,
 };
 
 use crate::closing::Closing;
@@ -288,11 +288,12 @@ impl Client {
         Reconnecting::new(reconnecting, self.holders.clone())
     }
 
-    /// Replaces the pool of servers. The present link stays until it is lost.
+    /// Replaces the pool of servers: by URLs as text, as [`ConnectOptions::from_url`](crate::ConnectOptions::from_url) takes
+    /// them, or a `Vec<ServerUrl>`. The present link stays until it is lost.
     ///
     /// # Errors
-    /// The list is empty, or the connection is closed.
-    pub fn set_servers(&self, servers: Vec<ServerUrl>) -> Result<(), StateError> {
+    /// A URL cannot be used, the list is empty, or the connection is closed.
+    pub fn set_servers(&self, servers: impl IntoServers) -> Result<(), ServersError> {
         self.inner.set_servers(servers)
     }
 

@@ -10,6 +10,7 @@ use nats_conn_client::driver::{Shared, blocking};
 /// The end of a connection, to come: what there is to be waited for has begun already. It does not keep the connection
 /// open.
 #[derive(Clone, Debug)]
+#[must_use = "wait for it to learn when and why the connection closed; to begin without waiting there are `begin_close` and `begin_drain`"]
 pub struct Closing {
     shared: Arc<Shared>,
     /// Whoever waits for it drains the connection.

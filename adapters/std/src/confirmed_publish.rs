@@ -106,8 +106,9 @@ impl PublishOutcome {
         wait(Pin::new(&mut self.inner))
     }
 
-    /// The same until this moment at most; `None` if its fate is not known then.
-    pub fn wait_until(&mut self, deadline: Instant) -> Option<Result<PublishSeq, ConfirmError>> {
-        blocking::wait(Some(deadline), Pin::new(&mut self.inner))
+    /// The same for so long at most; `None` if its fate is not known then. It can be waited for again.
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<PublishSeq, ConfirmError>> {
+        let deadline = Instant::now().checked_add(timeout);
+        blocking::wait(deadline, Pin::new(&mut self.inner))
     }
 }

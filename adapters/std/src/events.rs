@@ -13,6 +13,7 @@ use crate::next::next;
 /// [`event_capacity`](nats_conn_client::ConnectOptions::event_capacity) events misses some, and learns how many and
 /// where from [`ClientEvent::Missed`]; `Closed` is never missed. It does not keep the connection open.
 #[derive(Debug)]
+#[must_use = "the events from its beginning on are lost with it"]
 pub struct Events {
     inner: nats_conn_client::Events,
 }

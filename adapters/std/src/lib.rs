@@ -95,12 +95,12 @@ pub use nats_conn_client::driver::{Target, blocking};
 pub use nats_conn_client::machine;
 pub use nats_conn_client::proto;
 pub use nats_conn_client::{
-    Answer, Challenge, ClientEvent, ReconnectDelay, Selector, ServerChoice, TlsOptions,
+    Answer, Challenge, ClientEvent, IntoServers, ReconnectDelay, Selector, ServerChoice, TlsOptions,
 };
 // What can go wrong:
 pub use nats_conn_client::{
-    ConfirmError, ConnectError, Error, NextError, PublishError, RequestError, RespondError, StartError,
-    SubscribeError,
+    ConfirmError, ConnectError, Error, NextError, PublishError, RequestError, RespondError, ServersError,
+    StartError, SubscribeError,
 };
 #[cfg(feature = "rustls")]
 pub use nats_conn_client::{TlsError, rustls};
@@ -119,7 +119,7 @@ pub use nats_conn_client::{guide, health, monitoring};
 // Of the wire:
 pub use nats_conn_client::{
     CowSubject, Excerpt, HeaderError, HeaderName, HeaderValue, Headers, IntoSubject, InvalidSubject, Message,
-    MessageSubject, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
+    MessageSubject, NotUtf8, Payload, QueueGroup, Secret, ServerInfo, ServerUrl, Sid, StatusCode, Subject,
     SubjectError, SubjectFilter, SubjectRef, UrlError, header,
 };
 pub use publishing::{Publishing, Responding};

@@ -11,6 +11,7 @@ use crate::next::next;
 /// The replies to a request for several: an iterator that waits, and ends when the request is done;
 /// [`ended`](Self::ended) says why. Dropping it cancels the request.
 #[derive(Debug)]
+#[must_use = "dropping it cancels the request"]
 pub struct Replies {
     inner: nats_conn_client::Replies,
     // Dropped after what it waits for the end of.
@@ -32,6 +33,11 @@ impl Replies {
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Message, NextError> {
         let deadline = Instant::now().checked_add(timeout);
         next(blocking::wait_for(deadline, |cx| self.inner.poll_reply(cx)))
+    }
+
+    /// The next reply if it has arrived already.
+    pub fn try_next(&mut self) -> Option<Message> {
+        self.inner.try_next()
     }
 
     /// What ended the request, once it has ended: replies that came before may still be waiting.

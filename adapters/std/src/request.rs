@@ -138,9 +138,10 @@ impl Response {
         wait(Pin::new(&mut self.inner))
     }
 
-    /// Waits for the reply until this moment at most; `None` if it has not come then.
-    pub fn wait_until(&mut self, deadline: Instant) -> Option<Result<Message, RequestError>> {
-        blocking::wait(Some(deadline), Pin::new(&mut self.inner))
+    /// Waits for the reply for so long at most; `None` if it has not come then. It can be waited for again.
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<Message, RequestError>> {
+        let deadline = Instant::now().checked_add(timeout);
+        blocking::wait(deadline, Pin::new(&mut self.inner))
     }
 }
 

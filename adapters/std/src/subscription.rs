@@ -22,6 +22,7 @@ use crate::next::next;
 /// A message is a view into the block that was read from the socket. Who keeps messages for long keeps whole
 /// blocks of up to 64 KiB alive; [`Message::detach`] makes a copy that does not.
 #[derive(Debug)]
+#[must_use = "dropping it unsubscribes"]
 pub struct Subscription {
     pub(crate) inner: nats_conn_client::Subscription,
     // Dropped after what it waits for the end of.

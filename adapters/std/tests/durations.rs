@@ -69,7 +69,7 @@ fn every_call_that_waits_takes_no_time_or_all_there_is() {
     thread::scope(|scope| {
         scope.spawn(|| {
             thread::sleep(A_MOMENT);
-            client.close();
+            client.begin_close();
         });
         assert_eq!(closed.wait_timeout(Duration::MAX), Some(ClosedReason::Requested));
     });

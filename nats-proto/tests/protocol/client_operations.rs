@@ -1,5 +1,6 @@
 //! What a client writes, as tables.
 
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 
 use bytes::{Bytes, BytesMut};
@@ -415,7 +416,7 @@ fn a_small_size_is_written_in_one_piece() {
 fn a_payload_can_be_made_from_common_types() {
     let vector = b"abc".to_vec();
     let bytes = Bytes::from_static(b"abc");
-    let payloads: [Payload<'_>; 9] = [
+    let payloads: [Payload<'_>; 12] = [
         "abc".into(),
         b"abc".into(),
         b"abc"[..].into(),
@@ -424,6 +425,9 @@ fn a_payload_can_be_made_from_common_types() {
         String::from("abc").into(),
         bytes.clone().into(),
         (&bytes).into(),
+        (*b"abc").into(),
+        Cow::Borrowed(&b"abc"[..]).into(),
+        Cow::<[u8]>::Owned(vector.clone()).into(),
         Payload::Borrowed(b"abc"),
     ];
     for payload in payloads {

@@ -1,11 +1,11 @@
 //! Subjects, filters and queue groups: what can be made, and what matches.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeSet, HashSet};
 
 use bytes::BytesMut;
 use nats_proto::{
-    Decoder, IntoSubject, InvalidSubject, Message, QueueGroup, ServerOp, Sid, Subject, SubjectError,
+    Decoder, IntoSubject, InvalidSubject, Message, Payload, QueueGroup, ServerOp, Sid, Subject, SubjectError,
     SubjectFilter, SubjectRef,
 };
 use proptest::prelude::*;
@@ -130,10 +130,10 @@ fn all_that_is_text_can_be_given_as_a_subject_and_is_checked_then() {
     fn given<'a>(subject: impl IntoSubject<'a>) -> Result<String, SubjectError> {
         let subject = subject.into_subject().map_err(|error| error.reason)?;
         assert_eq!(
-            subject.as_ref().as_bytes(),
-            subject.clone().into_subject().as_bytes()
+            subject.as_subject_ref().as_bytes(),
+            subject.clone().into_owned().as_bytes()
         );
-        Ok(subject.as_ref().to_string())
+        Ok(subject.as_subject_ref().to_string())
     }
     let subject = Subject::from_static("a.b");
     let text = String::from("a.b");
@@ -334,7 +334,10 @@ fn the_subject_of_a_message_is_text_and_can_be_published_to() {
     // Nothing is copied.
     assert_eq!(subject.as_ptr(), message.subject_bytes().as_ptr());
     assert_eq!(subject.to_str(), Ok("orders.eu"));
-    assert_eq!((&reply).into_subject().unwrap().as_ref().as_str(), "_INBOX.x.7");
+    assert_eq!(
+        (&reply).into_subject().unwrap().as_subject_ref().as_str(),
+        "_INBOX.x.7"
+    );
     assert_eq!(Subject::try_from(reply.clone()), Subject::new("_INBOX.x.7"));
     assert_eq!(SubjectFilter::try_from(reply), SubjectFilter::new("_INBOX.x.7"));
     assert_eq!((message.text(), message.payload_str()), ("hi".into(), Ok("hi")));
@@ -359,5 +362,61 @@ fn a_subject_that_is_not_text_can_be_read_and_is_never_published_to_under_anothe
         Err(SubjectError::EmptyToken { at: 2 })
     );
     assert_eq!(message.text(), "\u{fffd}");
-    assert!(message.payload_str().is_err());
+    let error = message.payload_str().unwrap_err();
+    assert_eq!((error.what, error.at, error.code()), ("payload", 0, "not_utf8"));
+}
+
+#[test]
+fn whatever_is_text_is_taken_as_a_subject_a_filter_a_queue_group_and_a_payload() {
+    let message = message(b"MSG a.b 1 3\r\na.b\r\n");
+    let (literal, owned) = ("a.b", String::from("a.b"));
+    let (borrowing, owning) = (message.text(), Cow::<str>::Owned(owned.clone()));
+    let mut kinds = 0;
+    macro_rules! taken {
+        ($($what:expr),* $(,)?) => { $(
+            kinds += 1;
+            let name = stringify!($what);
+            assert_eq!($what.into_subject().unwrap().as_subject_ref().as_str(), "a.b", "{name}");
+            assert_eq!(SubjectFilter::try_from($what).unwrap(), "a.b", "{name}");
+            assert_eq!(Subject::try_from($what).unwrap(), "a.b", "{name}");
+            assert_eq!(QueueGroup::try_from($what).unwrap(), "a.b", "{name}");
+            assert_eq!(Payload::from($what).as_slice(), b"a.b", "{name}");
+        )* };
+    }
+    taken!(
+        literal,
+        &literal,
+        owned.clone(),
+        &owned,
+        borrowing.clone(),
+        &borrowing,
+        owning.clone(),
+        &owning,
+    );
+    assert_eq!(kinds, 8);
+}
+
+#[test]
+fn whatever_is_taken_as_a_subject_is_taken_as_a_filter() {
+    let message = message(b"MSG a.b 1 0\r\n\r\n");
+    let subject = Subject::from_static("a.b");
+    let reference = SubjectRef::from(&subject);
+    let either = subject.clone().into_subject().unwrap();
+    let arrived = message.subject();
+    macro_rules! taken {
+        ($($what:expr),* $(,)?) => { $(
+            let name = stringify!($what);
+            assert_eq!($what.into_subject().unwrap().as_subject_ref(), reference, "{name}");
+            assert_eq!(SubjectFilter::try_from($what).unwrap(), "a.b", "{name}");
+            assert_eq!(Subject::try_from($what).unwrap(), "a.b", "{name}");
+        )* };
+    }
+    taken!(
+        subject.clone(),
+        &subject,
+        reference,
+        either.clone(),
+        arrived.clone(),
+        &arrived,
+    );
 }

@@ -178,7 +178,7 @@ fn without_faults_it_serves() {
         b"from elsewhere"
     );
     assert_eq!(program.tell("links"), "links east 1");
-    client.close();
+    client.close().wait();
     program.told("quit");
     assert!(program.process.wait().expect("it ends").success());
 }

@@ -321,8 +321,5 @@ fn subject_of(subject: &str) -> Subject {
 }
 
 fn payload_of(publish: &Publish<'_>) -> Vec<u8> {
-    match &publish.payload {
-        nats_proto::Payload::Borrowed(bytes) => bytes.to_vec(),
-        nats_proto::Payload::Shared(bytes) => bytes.to_vec(),
-    }
+    publish.payload.as_slice().to_vec()
 }

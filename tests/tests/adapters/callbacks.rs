@@ -98,7 +98,7 @@ scenarios! {
         (backoff.base, backoff.max) = (Duration::from_secs(60), Duration::from_secs(60));
         let (client, mut watch) = adapter.start(options.backoff(backoff));
         watch.until("backoff_wait").await;
-        client.set_servers(vec![cluster.urls().parse().expect("a URL")]).expect("open");
+        client.set_servers(cluster.urls()).expect("open");
         let failed = watch.count("connect_failed");
         watch.until("connected").await;
         assert_eq!(watch.count("connect_failed"), failed, "{:?}", watch.seen());

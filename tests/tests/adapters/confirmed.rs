@@ -81,7 +81,7 @@ scenarios! {
             soon(outcome).await.expect("a session");
         }
         for subscription in subscriptions {
-            soon(subscription).await.expect("a session");
+            let _ = soon(subscription).await.expect("a session");
         }
         assert!(pings(&cluster) < 250, "{} PINGs", pings(&cluster));
     }

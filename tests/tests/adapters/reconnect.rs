@@ -225,7 +225,7 @@ scenarios! {
         let (first, second) = (Model::start(1), Model::start(1));
         let (client, mut watch) = adapter.start(options(&first.urls()));
         watch.until("connected").await;
-        assert_eq!(client.set_servers(Vec::new()), Err(StateError::NoServers));
+        assert_eq!(client.set_servers(Vec::new()), Err(StateError::NoServers.into()));
         client.set_servers(urls(&[&second])).expect("open");
         soon(client.flush()).await.expect("the link stays");
         first.server(0).crash();

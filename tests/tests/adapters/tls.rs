@@ -392,7 +392,7 @@ scenarios! {
         // The present link stays; the next one is encrypted.
         let (client, mut watch) = adapter.start(options(&plain).tls(trusting(&files.ca)));
         watch.until("connected").await;
-        client.set_servers(vec![with_tls.parse().expect("a URL")]).expect("open");
+        client.set_servers(&with_tls).expect("open");
         watch.until("tls_raised").await;
         soon(client.flush()).await.expect("the same session");
         assert_eq!(watch.count("disconnected"), 0);

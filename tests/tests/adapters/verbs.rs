@@ -89,7 +89,7 @@ scenarios! {
 
     async fn answers_come_to_an_inbox_of_the_applications_own(adapter) {
         let cluster = Model::start(1);
-        let options = options(&cluster.urls()).inbox_prefix(subject("mine"));
+        let options = options(&cluster.urls()).inbox_prefix("mine");
         let client = soon(adapter.connect(options)).await.expect("a server");
         let inbox = client.new_inbox();
         assert!(inbox.as_str().starts_with("mine.") && inbox != client.new_inbox(), "{inbox}");

@@ -222,7 +222,7 @@ impl Cell {
                 let _ = client.force_reconnect();
             }
             NewPool => {
-                let _ = client.set_servers(vec![self.puppet.url().parse().expect("a URL")]);
+                let _ = client.set_servers(self.puppet.url());
             }
             HandlesDropped => {
                 self.client = None;

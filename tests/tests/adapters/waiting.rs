@@ -207,7 +207,7 @@ scenarios! {
                 match change {
                     LinkLost => deaf.cut(),
                     ForcedReconnect => client.force_reconnect().expect("open"),
-                    NewPool => client.set_servers(client.servers().iter().map(|server| server.server.url().clone()).collect()).expect("open"),
+                    NewPool => client.set_servers(client.servers().iter().map(|server| server.server.url().clone()).collect::<Vec<_>>()).expect("open"),
                     Drain => drop(client.drain()),
                     Close => drop(client.close()),
                     TimeIsUp => {}

@@ -62,6 +62,11 @@ impl ReplySlot {
         Poll::Pending
     }
 
+    /// The next reply if there is one already.
+    pub(crate) fn try_next(&self) -> Option<Message> {
+        lock(&self.state).mailbox.pop()
+    }
+
     pub(crate) fn ended(&self) -> Option<Result<RepliesEnd, RequestError>> {
         lock(&self.state).ended
     }

@@ -15,6 +15,7 @@ use crate::options::connect::ConnectOptions;
 
 /// What [`ConnectOptions::prepare`] gives an adapter: the handles, and what its driver needs.
 #[derive(Debug)]
+#[must_use = "nothing runs until its driver does"]
 pub struct Prepared<A> {
     /// The handle of the application.
     pub client: Client,
@@ -29,6 +30,7 @@ pub struct Prepared<A> {
 /// What a driver needs. A driver of an adapter's own calls [`Shared::finish`] at its end, from a guard that
 /// also runs when it panics: until then whoever waits is not woken.
 #[derive(Debug)]
+#[must_use = "nothing runs until a driver does"]
 pub struct DriverParts {
     /// The machine, shared with the handles.
     pub shared: Arc<Shared>,

@@ -1,7 +1,7 @@
 //! Why a connection was not started.
 
 use nats_conn_sm::ConfigError;
-use nats_proto::{OneLine, UrlError};
+use nats_proto::{InvalidSubject, OneLine, UrlError};
 use thiserror::Error;
 
 /// Why a connection was not started.
@@ -21,6 +21,12 @@ pub enum StartError {
         first: &'static str,
         /// The name of the other.
         second: &'static str,
+    },
+    /// What [`inbox_prefix`](crate::ConnectOptions::inbox_prefix) was given is no subject.
+    #[error("inbox_prefix: {reason}")]
+    InboxPrefix {
+        /// The text, and what is wrong with it.
+        reason: InvalidSubject,
     },
     /// The thread or task that drives the connection could not be started.
     #[error("cannot run the connection: {}", OneLine(.detail))]
@@ -48,6 +54,7 @@ impl StartError {
             Self::Url(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Contradiction { .. } => "contradiction",
+            Self::InboxPrefix { .. } => "inbox_prefix",
             Self::NoDriver { .. } => "no_driver",
             Self::NoRandomness { .. } => "no_randomness",
         }

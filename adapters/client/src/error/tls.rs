@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use nats_conn_sm::LinkEnd;
+use nats_proto::OneLine;
 use thiserror::Error;
 
 /// Why there is no configuration for a TLS handshake. The attempt fails with its text, in the phase `tls`.
@@ -24,14 +25,15 @@ pub enum TlsError {
     SystemRootsNotBuilt,
     /// The system has no roots.
     #[error(
-        "the system has no root certificates ({detail}): install them, set SSL_CERT_FILE, or name an authority with TlsOptions::with_ca_file"
+        "the system has no root certificates ({}): install them, set SSL_CERT_FILE, or name an authority with TlsOptions::with_ca_file",
+        OneLine(.detail)
     )]
     NoSystemRoots {
         /// Where they were looked for, or what went wrong there.
         detail: String,
     },
     /// A file cannot be read.
-    #[error("cannot read {}: {detail}", .path.display())]
+    #[error("cannot read {}: {}", OneLine(.path.display()), OneLine(.detail))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -39,7 +41,7 @@ pub enum TlsError {
         detail: String,
     },
     /// A file of authorities is not what it should be.
-    #[error("{}: {detail}", .path.display())]
+    #[error("{}: {}", OneLine(.path.display()), OneLine(.detail))]
     Authority {
         /// The file.
         path: PathBuf,
@@ -47,19 +49,19 @@ pub enum TlsError {
         detail: String,
     },
     /// The certificate to show to servers, or its key, cannot be used.
-    #[error("client certificate: {detail}")]
+    #[error("client certificate: {}", OneLine(.detail))]
     ClientCertificate {
         /// What is wrong with them.
         detail: String,
     },
     /// The provider of [`TlsOptions::with_config_provider`](crate::TlsOptions::with_config_provider) failed.
-    #[error("{detail}")]
+    #[error("{}", OneLine(.detail))]
     Provider {
         /// What it said.
         detail: String,
     },
     /// The TLS library refuses the configuration.
-    #[error("{detail}")]
+    #[error("{}", OneLine(.detail))]
     Library {
         /// Its text.
         detail: String,

@@ -1,7 +1,7 @@
 //! Everything that can go wrong, in one type.
 
 use nats_conn_sm::{AuthError, ConfigError, FlushError, StateError, SubscriptionError};
-use nats_proto::{HeaderError, InvalidSubject, SubjectError, UrlError};
+use nats_proto::{HeaderError, InvalidSubject, NotUtf8, SubjectError, UrlError};
 use thiserror::Error;
 
 use crate::error::confirm::ConfirmError;
@@ -10,6 +10,7 @@ use crate::error::next::NextError;
 use crate::error::publish::PublishError;
 use crate::error::request::RequestError;
 use crate::error::respond::RespondError;
+use crate::error::servers::ServersError;
 use crate::error::start::StartError;
 use crate::error::subscribe::SubscribeError;
 #[cfg(feature = "rustls")]
@@ -55,6 +56,8 @@ pub enum Error {
     Flush(#[from] FlushError),
     /// A call about the whole connection changed nothing.
     State(#[from] StateError),
+    /// The pool of servers was not replaced.
+    Servers(#[from] ServersError),
     /// The URL of a server cannot be used.
     Url(#[from] UrlError),
     /// A text is no subject, filter or queue group.
@@ -63,6 +66,8 @@ pub enum Error {
     Token(#[from] SubjectError),
     /// The name or the value of a header cannot be used.
     Header(#[from] HeaderError),
+    /// A payload, the value of a header or a subject is no text.
+    Text(#[from] NotUtf8),
     /// A setting cannot be used.
     Config(#[from] ConfigError),
     /// Credentials could not be obtained.
@@ -89,10 +94,12 @@ impl Error {
             Self::Next(error) => error.code(),
             Self::Flush(error) => error.code(),
             Self::State(error) => error.code(),
+            Self::Servers(error) => error.code(),
             Self::Url(error) => error.code(),
             Self::Subject(error) => error.code(),
             Self::Token(error) => error.code(),
             Self::Header(error) => error.code(),
+            Self::Text(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Auth(error) => error.code(),
             #[cfg(feature = "rustls")]

@@ -1,5 +1,6 @@
 //! Being woken at a moment, whatever else is waited for.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use nats_conn_sm::Timestamp;
 
 use crate::core::waiting::Ticket;
+use crate::error::next::NextError;
 use crate::handles::handle::Handle;
 
 /// A moment at which whoever waits for something else gives up. It keeps the connection open.
@@ -52,6 +54,21 @@ impl Alarm {
         }
         Poll::Pending
     }
+}
+
+/// The next one of what is polled, for so long at most.
+pub(crate) async fn next_within<T>(
+    handle: &Arc<Handle>,
+    timeout: Duration,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<Option<T>>,
+) -> Result<T, NextError> {
+    let mut alarm = Alarm::new(handle);
+    alarm.set(timeout);
+    poll_fn(|cx| match poll(cx) {
+        Poll::Ready(next) => Poll::Ready(next.ok_or(NextError::Ended)),
+        Poll::Pending => alarm.poll(cx).map(|()| Err(NextError::TimedOut)),
+    })
+    .await
 }
 
 impl Drop for Alarm {

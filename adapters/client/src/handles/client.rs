@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use nats_conn_sm::{Fate, LinkHealth, PublishFates, PublishSeq, ServerStatus, State, StateError, Statistics};
 use nats_proto::{
-    Excerpt, IntoSubject, InvalidSubject, Message, Payload, QueueGroup, ServerInfo, ServerUrl, Subject,
-    SubjectFilter,
+    Excerpt, IntoSubject, InvalidSubject, Message, Payload, QueueGroup, ServerInfo, Subject, SubjectFilter,
 };
 
 use crate::core::closing::Closing;
 use crate::core::event::ClientEvent;
 use crate::core::shared::Shared;
+use crate::error::servers::ServersError;
 use crate::error::subscribe::SubscribeError;
 use crate::handles::confirmation::{Flush, RoundTrip};
 use crate::handles::events::Events;
@@ -23,6 +23,7 @@ use crate::handles::publishing::{Publishing, Responding};
 use crate::handles::reconnecting::Reconnecting;
 use crate::handles::request::Request;
 use crate::handles::subscription::Subscription;
+use crate::options::into_servers::IntoServers;
 
 /// A connection, as an application uses it. Clones share the connection; when the last client, subscription and
 /// pending request is dropped it closes.
@@ -327,16 +328,19 @@ impl Client {
         Reconnecting::new(&self.handle, within)
     }
 
-    /// Replaces the pool of servers. The present link stays until it is lost. A server of the present pool that is spoken
+    /// Replaces the pool of servers: by URLs as text, as [`ConnectOptions::from_url`](crate::ConnectOptions::from_url) takes
+    /// them, or a `Vec<ServerUrl>`. The present link stays until it is lost. A server of the present pool that is spoken
     /// to with TLS stays so, whatever the new list says
     /// ([`ConnectionEvent::ServerTlsRaised`](nats_conn_sm::ConnectionEvent::ServerTlsRaised)).
     ///
     /// # Errors
-    /// The list is empty, or the connection is closed.
-    pub fn set_servers(&self, servers: Vec<ServerUrl>) -> Result<(), StateError> {
+    /// A URL cannot be used, the list is empty, or the connection is closed.
+    pub fn set_servers(&self, servers: impl IntoServers) -> Result<(), ServersError> {
+        let servers = servers.into_servers()?;
         self.handle
             .shared
-            .with(|connection, now| connection.set_servers(now, servers))
+            .with(|connection, now| connection.set_servers(now, servers))?;
+        Ok(())
     }
 
     /// One more stream of events, from now on; the first one after `connect` begins where the connection did, so that

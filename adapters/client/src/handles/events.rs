@@ -17,6 +17,7 @@ use crate::core::hub::EventSlot;
 /// many and where from [`ClientEvent::Missed`]; `Closed` is never missed. The stream ends after `Closed`. It does
 /// not keep the connection open.
 #[derive(Debug)]
+#[must_use = "the events from its beginning on are lost with it"]
 pub struct Events {
     slot: Arc<EventSlot>,
 }

@@ -50,8 +50,8 @@ impl<'a> Outgoing<'a> {
     #[inline]
     pub(crate) fn publish(&self) -> Result<Publish<'_>, InvalidSubject> {
         let subjects = self.subjects.as_ref().map_err(|error| *error)?;
-        let mut publish = Publish::new(subjects.subject.as_ref(), self.payload.clone());
-        publish.reply = subjects.reply.as_ref().map(CowSubject::as_ref);
+        let mut publish = Publish::new(subjects.subject.as_subject_ref(), self.payload.clone());
+        publish.reply = subjects.reply.as_ref().map(CowSubject::as_subject_ref);
         publish.headers = self.headers;
         Ok(publish)
     }
@@ -60,7 +60,7 @@ impl<'a> Outgoing<'a> {
     #[cold]
     pub(crate) fn excerpt(&self) -> Excerpt {
         match &self.subjects {
-            Ok(subjects) => Excerpt::new(subjects.subject.as_ref().as_str()),
+            Ok(subjects) => Excerpt::new(subjects.subject.as_subject_ref().as_str()),
             Err(error) => error.subject,
         }
     }

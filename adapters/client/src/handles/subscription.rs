@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use nats_conn_sm::{EndReason, MailboxLimits, SubscriptionError};
@@ -10,6 +11,8 @@ use nats_proto::{Message, Sid};
 
 use crate::core::locked::Locked;
 use crate::core::mail::Mail;
+use crate::error::next::NextError;
+use crate::handles::alarm::next_within;
 use crate::handles::handle::Handle;
 
 /// A subscription: a stream of its messages.
@@ -25,6 +28,7 @@ use crate::handles::handle::Handle;
 /// A message is a view into the block that was read from the socket. Who keeps messages for long keeps whole
 /// blocks of up to 64 KiB alive; [`Message::detach`] makes a copy that does not.
 #[derive(Debug)]
+#[must_use = "dropping it unsubscribes"]
 pub struct Subscription {
     mail: Arc<Mail>,
     pub(crate) handle: Arc<Handle>,
@@ -46,6 +50,20 @@ impl Subscription {
     /// Dropping the future loses no message: the next call gives it. Dropping the `Subscription` unsubscribes.
     pub async fn next(&mut self) -> Option<Message> {
         std::future::poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    /// The next message, for so long at most, counted from the first poll.
+    ///
+    /// # Cancel safety
+    /// As [`next`](Self::next): no message is lost.
+    ///
+    /// # Errors
+    /// None came in time, or none follows.
+    pub async fn next_timeout(&mut self, timeout: Duration) -> Result<Message, NextError> {
+        next_within(&self.handle, timeout, |cx| {
+            self.handle.shared.poll_take(&self.mail, cx)
+        })
+        .await
     }
 
     /// The next message if it has arrived already.

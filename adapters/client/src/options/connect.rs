@@ -11,7 +11,7 @@ use nats_conn_sm::{
     Backoff, Config, Delivery, LameDuckPolicy, MailboxLimits, RecordingOptions, ServerId, ServerStatus,
     WhenFull,
 };
-use nats_proto::{Limits, ServerUrl, Subject, UrlError};
+use nats_proto::{InvalidSubject, Limits, ServerUrl, Subject, UrlError};
 
 use crate::core::draining::DrainPatience;
 use crate::core::recording::RecordingSink;
@@ -52,6 +52,8 @@ use crate::options::tls::TlsOptions;
 #[derive(Clone)]
 pub struct ConnectOptions<A> {
     pub(crate) config: Config,
+    /// What is wrong with the prefix of inboxes that was given last, if something is.
+    pub(crate) inbox_prefix: Result<(), InvalidSubject>,
     pub(crate) identity: Identity,
     pub(crate) tls: TlsOptions,
     pub(crate) resolver: Resolver,
@@ -98,6 +100,7 @@ impl<A> ConnectOptions<A> {
     pub fn with_adapter(servers: Vec<ServerUrl>, adapter: A) -> Self {
         Self {
             config: Config::new(servers),
+            inbox_prefix: Ok(()),
             identity: Identity::default(),
             tls: TlsOptions::default(),
             resolver: Resolver::SYSTEM,
@@ -124,6 +127,7 @@ impl<A> ConnectOptions<A> {
     pub fn adapter<B>(self, adapter: B) -> ConnectOptions<B> {
         ConnectOptions {
             config: self.config,
+            inbox_prefix: self.inbox_prefix,
             identity: self.identity,
             tls: self.tls,
             resolver: self.resolver,
@@ -185,9 +189,16 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// What the reply subjects of requests begin with. Default: `_INBOX`.
-    pub fn inbox_prefix(mut self, prefix: Subject) -> Self {
-        self.config.inbox_prefix = prefix;
+    /// What the reply subjects of requests begin with: a subject, as text or checked already. One that is none is told
+    /// when the connection starts, and by [`check`](Self::check). Default: `_INBOX`.
+    pub fn inbox_prefix(mut self, prefix: impl TryInto<Subject, Error: Into<InvalidSubject>>) -> Self {
+        self.inbox_prefix = match prefix.try_into() {
+            Ok(prefix) => {
+                self.config.inbox_prefix = prefix;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        };
         self
     }
 
@@ -477,6 +488,9 @@ impl<A> ConnectOptions<A> {
             let (first, second) = ("server_selector", "reconnect_delay");
             return Err(StartError::Contradiction { first, second });
         }
+        if let Err(reason) = self.inbox_prefix {
+            return Err(StartError::InboxPrefix { reason });
+        }
         Ok(self.config.validate()?)
     }
 }
@@ -510,6 +524,27 @@ mod tests {
         let both = options.server_selector(|choice| (choice.default, choice.default_delay));
         let (first, second) = ("server_selector", "reconnect_delay");
         assert_eq!(both.check(), Err(StartError::Contradiction { first, second }));
+    }
+
+    #[test]
+    fn a_prefix_of_inboxes_that_is_no_subject_is_told_by_the_start_and_a_later_one_replaces_it() {
+        let options = ConnectOptions::<()>::default();
+        for bad in ["", "a b", "a.*", ".a"] {
+            let reason = Subject::new(bad).unwrap_err();
+            let options = options.clone().inbox_prefix(bad);
+            assert_eq!(options.check(), Err(StartError::InboxPrefix { reason }));
+            let started = options.clone().prepare().map(|_| ());
+            assert_eq!(started, Err(StartError::InboxPrefix { reason }));
+            assert_eq!(options.inbox_prefix("mine").check(), Ok(()));
+        }
+        let subject = Subject::from_static("mine");
+        for options in [
+            options.clone().inbox_prefix(String::from("mine")),
+            options.clone().inbox_prefix(&subject),
+            options.inbox_prefix(subject.clone()),
+        ] {
+            assert_eq!(options.config().inbox_prefix, subject);
+        }
     }
 
     #[test]
