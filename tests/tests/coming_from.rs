@@ -17,6 +17,97 @@ const LANGUAGES: [&str; 8] = [
     "c",
     "rust",
 ];
+/// Rows whose tests show what is ours without its name: by a name of the wire, of the harness, or by what comes of it.
+const TESTED_OTHERWISE: &[(&str, &str)] = &[
+    (
+        "`Config::close_timeout`",
+        "machine/drain::close_writes_for_half_a_second_at_most_and_reports_the_rest_as_dropped",
+    ),
+    (
+        "`Config::connect_timeout`",
+        "machine/attempts::one_deadline_over_all_phases_is_counted_from_the_dial",
+    ),
+    (
+        "`Config::drain_timeout`",
+        "machine/drain::a_drain_takes_25_seconds_at_most_and_reports_what_was_left",
+    ),
+    (
+        "`Config::lang`",
+        "machine/handshake::connect_holds_the_allowed_fields_only_and_json_escapes_what_is_in_them",
+    ),
+    (
+        "`Config::max_control_line`",
+        "machine/publishing::a_control_line_above_4096_bytes_is_refused_and_one_of_4096_is_taken",
+    ),
+    (
+        "`Config::version`",
+        "machine/handshake::connect_holds_the_allowed_fields_only_and_json_escapes_what_is_in_them",
+    ),
+    (
+        "`ConnectOptions::connect_timeout`, over the whole attempt",
+        "machine/attempts::one_deadline_over_all_phases_is_counted_from_the_dial",
+    ),
+    (
+        "`ConnectOptions::connect_timeout`, over the whole attempt; 5 s",
+        "machine/attempts::one_deadline_over_all_phases_is_counted_from_the_dial",
+    ),
+    (
+        "`ConnectOptions::connect_timeout`, over the whole attempt; 5 s, not 20 s",
+        "machine/attempts::one_deadline_over_all_phases_is_counted_from_the_dial",
+    ),
+    (
+        "`ConnectOptions::connect_timeout`, over the whole attempt; over the whole attempt",
+        "machine/attempts::one_deadline_over_all_phases_is_counted_from_the_dial",
+    ),
+    (
+        "`ConnectOptions::library`",
+        "machine/handshake::connect_holds_the_allowed_fields_only_and_json_escapes_what_is_in_them",
+    ),
+    (
+        "`ConnectOptions::max_control_line`",
+        "adapters/messages::a_control_line_that_would_end_the_link_is_refused",
+    ),
+    (
+        "`ConnectOptions::nkey_seed_file`, read at every attempt",
+        "adapters/identity::a_file_that_was_rotated_is_read_at_the_next_attempt",
+    ),
+    (
+        "`ConnectOptions::nkey_seed_file`, read at every attempt; or `ConnectOptions::nkey_seed`",
+        "adapters/identity::a_file_that_was_rotated_is_read_at_the_next_attempt",
+    ),
+    (
+        "`ConnectOptions::record_with`",
+        "machine/recording::payloads_and_the_values_of_headers_are_recorded_only_if_requested",
+    ),
+    (
+        "`Statistics::attempts`",
+        "machine/observability::the_statistics_hold_what_can_be_counted_now",
+    ),
+    (
+        "`Statistics::connects`",
+        "machine/observability::the_statistics_hold_what_can_be_counted_now",
+    ),
+    (
+        "`Statistics::reconnects`",
+        "machine/observability::the_statistics_hold_what_can_be_counted_now",
+    ),
+    (
+        "`Statistics::round_trip`",
+        "machine/observability::the_statistics_hold_what_can_be_counted_now",
+    ),
+    (
+        "`Statistics::smoothed_round_trip`",
+        "machine/observability::the_statistics_hold_what_can_be_counted_now",
+    ),
+    (
+        "an adapter of yours, on `nats_conn_client::driver` or on the machine",
+        "machine/documented_loop::the_loop_of_the_documentation_holds_with_every_setting_and_whatever_goes_wrong",
+    ),
+    (
+        "the default: what was written fails at once, see `ConnectOptions::requests_survive`",
+        "adapters/requests::a_lost_link_fails_what_was_written_and_keeps_what_was_not",
+    ),
+];
 /// What is done with options that are complete.
 const NO_OPTIONS: [&str; 3] = ["connect", "prepare", "start"];
 
@@ -175,6 +266,114 @@ fn exists(file: &str, test: &str) -> bool {
     source.is_some_and(|source| source.contains(&format!("fn {test}(")))
 }
 
+/// The source that has a test of this name.
+fn source_of(file: &str) -> String {
+    let places = [format!("tests/tests/{file}.rs"), format!("{file}.rs")];
+    let mut found = places
+        .iter()
+        .filter_map(|place| fs::read_to_string(root().join(place)).ok());
+    found.next().unwrap_or_default()
+}
+
+/// What a function says, and what those of the same file say that it calls.
+fn says(source: &str, name: &str, seen: &mut BTreeSet<String>) -> String {
+    if !seen.insert(name.to_owned()) {
+        return String::new();
+    }
+    let lines: Vec<&str> = source.lines().collect();
+    let head = [format!("fn {name}("), format!("fn {name}<")];
+    let Some(first) = lines
+        .iter()
+        .position(|line| head.iter().any(|head| line.contains(head)))
+    else {
+        return String::new();
+    };
+    let depth = lines[first].len() - lines[first].trim_start().len();
+    let end = format!("{}}}", " ".repeat(depth));
+    let body = lines[first..].iter().skip(1).take_while(|line| **line != end);
+    let body = body.fold(lines[first].to_owned(), |body, line| body + "\n" + line);
+    let called: BTreeSet<String> = source
+        .split("fn ")
+        .skip(1)
+        .map(word)
+        .filter(|other| {
+            !other.is_empty()
+                && (body.contains(&format!("{other}(")) || body.contains(&format!("{other}::<")))
+        })
+        .collect();
+    called
+        .into_iter()
+        .fold(body.clone(), |all, other| all + &says(source, &other, seen))
+}
+
+/// A name however it is spelled: `LameDuck`, `lame_duck`, `--lame-duck`.
+fn plain(text: &str) -> String {
+    let kept = text
+        .chars()
+        .filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '\n');
+    kept.collect::<String>().to_lowercase()
+}
+
+/// The names that a cell quotes, without the types that have them.
+fn quoted_names(cell: &str) -> BTreeSet<String> {
+    const TYPES: [&str; 10] = [
+        "Backoff",
+        "Client",
+        "ClientEvent",
+        "Config",
+        "ConnectOptions",
+        "ConnectionEvent",
+        "ServerUrl",
+        "Statistics",
+        "Subscription",
+        "TlsOptions",
+    ];
+    let quoted = cell.split('`').skip(1).step_by(2);
+    let words = quoted.flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    words
+        .filter(|name| name.len() > 2 && !TYPES.contains(name) && !["true", "false"].contains(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The rows whose tests do not name what the row says is ours.
+fn unnamed(page: &str) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    let (others, ours) = page.split_once("# Everything here").expect("the last part");
+    for (page, column) in [(others, 1), (ours, 0)] {
+        for (_, cells) in rows(page).into_iter().filter(|(_, cells)| cells.len() == 3) {
+            let names = quoted_names(cells[column]);
+            let tests = named_tests(cells[2]);
+            let is_named = |(file, test): &(&str, &str)| {
+                let said = plain(&says(&source_of(file), test, &mut BTreeSet::new()));
+                names.iter().any(|name| said.contains(&plain(name)))
+            };
+            if !names.is_empty() && !tests.is_empty() && !tests.iter().any(is_named) {
+                let tests = tests.iter().map(|(file, test)| format!("{file}::{test}"));
+                found.insert((cells[column].to_owned(), tests.collect::<Vec<_>>().join(", ")));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_test_of_a_row_names_what_is_ours() {
+    let page = page();
+    let found = unnamed(&page);
+    let listed: BTreeSet<(String, String)> = TESTED_OTHERWISE
+        .iter()
+        .map(|(ours, test)| ((*ours).to_owned(), (*test).to_owned()))
+        .collect();
+    let new: Vec<_> = found.difference(&listed).collect();
+    assert!(
+        new.is_empty(),
+        "the tests of these rows do not name what is ours: {new:#?}"
+    );
+    let gone: Vec<_> = listed.difference(&found).collect();
+    assert!(gone.is_empty(), "these are no exceptions any more: {gone:#?}");
+}
+
 #[test]
 fn every_event_and_every_option_is_on_the_page() {
     let page = page();
@@ -313,6 +512,10 @@ fn an_option_or_event_without_a_row_is_found() {
         rows("| a | b |\n|---|---|\n| c | |\n```\n| d |\n```\n"),
         [(3, vec!["c", ""])]
     );
+    let source =
+        "fn a() {\n    help();\n}\nfn help() {\n    x.max_reconnects(1);\n}\nfn b() {\n    x.echo();\n}\n";
+    let said = plain(&says(source, "a", &mut BTreeSet::new()));
+    assert!(said.contains(&plain("max_reconnects")) && !said.contains("echo"));
     assert_eq!(
         named_tests("`machine/pool::x`, `A::b`, `budgets::y`"),
         [("machine/pool", "x"), ("budgets", "y")]
