@@ -39,7 +39,8 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// The same for several replies. The timeout is that of `many`.
+    /// The same for several replies. The timeout is that of `many`, or a shorter one that was set with
+    /// [`timeout`](Self::timeout) before; the default of a request does not count. [`RequestForMany::timeout`] sets another.
     ///
     /// ```no_run
     /// # fn example(client: nats_conn_std::Client) -> Result<(), nats_conn_std::Error> {
@@ -99,6 +100,13 @@ impl<'a> RequestForMany<'a> {
     /// With these headers.
     pub fn headers(mut self, headers: &'a Headers) -> Self {
         self.inner = self.inner.headers(headers);
+        self
+    }
+
+    /// How long to wait, for room and for all replies together, in place of the timeout so far: that of
+    /// [`RequestMany`], or a shorter one that was set before [`many`](Request::many).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.inner = self.inner.timeout(timeout);
         self
     }
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nats_conn_std::{ClosedReason, ConnectOptions, NextError, RequestMany, Subject};
+use nats_conn_std::{ClosedReason, ConnectOptions, NextError, RepliesEnd, RequestMany, Subject};
 use nats_conn_tests::tcp_server::TcpCluster;
 
 static SUBJECT: Subject = Subject::from_static("durations");
@@ -74,4 +74,22 @@ fn every_call_that_waits_takes_no_time_or_all_there_is() {
         assert_eq!(closed.wait_timeout(Duration::MAX), Some(ClosedReason::Requested));
     });
     assert_eq!(closed.wait_timeout(Duration::ZERO), Some(ClosedReason::Requested));
+}
+
+#[test]
+fn several_replies_are_waited_for_no_longer_than_the_request_was_to_take() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let client = nats_conn_std::connect(&cluster.urls()).unwrap();
+    let _nobody_answers = client.subscribe(&SUBJECT).unwrap();
+    let forever = RequestMany::new(Duration::MAX);
+    let request = || client.request(&SUBJECT, "");
+    let short = [
+        request().timeout(A_MOMENT).many(forever),
+        request().many(forever).timeout(A_MOMENT),
+    ];
+    for request in short {
+        let mut replies = request.wait().unwrap();
+        assert_eq!(replies.next(), None);
+        assert_eq!(replies.ended(), Some(Ok(RepliesEnd::Deadline)));
+    }
 }

@@ -33,6 +33,8 @@ type Answer = Result<Message, machine::RequestError>;
 pub struct Request<'a> {
     outgoing: Outgoing<'a>,
     timeout: Duration,
+    /// The timeout was set here.
+    timeout_set: bool,
     room: Room<'a>,
     response: Option<Response>,
     /// It was not made, and never will be.
@@ -44,6 +46,7 @@ impl<'a> Request<'a> {
         Self {
             outgoing,
             timeout,
+            timeout_set: false,
             room: Room::new(handle, Some(timeout)),
             response: None,
             failed: false,
@@ -60,11 +63,13 @@ impl<'a> Request<'a> {
     /// [`ConnectOptions::request_timeout`](crate::ConnectOptions::request_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self.timeout_set = true;
         self.room.timeout = Some(timeout);
         self
     }
 
-    /// The same for several replies. The timeout is that of `many`.
+    /// The same for several replies. The timeout is that of `many`, or a shorter one that was set with
+    /// [`timeout`](Self::timeout) before; the default of a request does not count. [`RequestForMany::timeout`] sets another.
     ///
     /// ```no_run
     /// # async fn example(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
@@ -82,7 +87,10 @@ impl<'a> Request<'a> {
     /// # Cancel safety
     /// Dropped before it is done, the request was not made; dropping the [`Replies`](crate::Replies) that it gives cancels
     /// it.
-    pub fn many(self, many: RequestMany) -> RequestForMany<'a> {
+    pub fn many(self, mut many: RequestMany) -> RequestForMany<'a> {
+        if self.timeout_set {
+            many.timeout = many.timeout.min(self.timeout);
+        }
         RequestForMany::new(self.room.handle, self.outgoing, many)
     }
 

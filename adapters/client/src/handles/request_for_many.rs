@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use nats_conn_sm::{RequestMany, Timestamp};
 use nats_proto::{Excerpt, Headers};
@@ -44,6 +45,14 @@ impl<'a> RequestForMany<'a> {
     /// With these headers.
     pub fn headers(mut self, headers: &'a Headers) -> Self {
         self.outgoing = self.outgoing.headers(headers);
+        self
+    }
+
+    /// How long to wait, for room and for all replies together, in place of the timeout so far: that of
+    /// [`RequestMany`], or a shorter one that was set before [`many`](crate::Request::many).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.many.timeout = timeout;
+        self.room.timeout = Some(timeout);
         self
     }
 
@@ -114,5 +123,30 @@ impl Future for RequestForMany<'_> {
         let made = handle.shared.call(|locked| this.attempt(locked, now, cx));
         this.done = made.is_ready();
         made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ConnectOptions;
+
+    #[test]
+    fn of_the_timeouts_that_are_set_the_shorter_counts_and_one_that_is_set_later_replaces_it() {
+        let options = ConnectOptions::<()>::default().request_timeout(Duration::from_secs(1));
+        let prepared = options.prepare().expect("prepared");
+        let request = || prepared.client.request("a", "b");
+        let seconds = Duration::from_secs;
+        let many = RequestMany::new(seconds(4));
+        let cases = [
+            (request().many(many), 4),
+            (request().timeout(seconds(5)).many(many), 4),
+            (request().timeout(seconds(3)).many(many), 3),
+            (request().timeout(seconds(3)).many(many).timeout(seconds(9)), 9),
+        ];
+        for (request, timeout) in cases {
+            assert_eq!(request.many.timeout, seconds(timeout));
+            assert_eq!(request.room.timeout, Some(seconds(timeout)), "for room, too");
+        }
     }
 }
