@@ -52,7 +52,7 @@ fn of_files(last: Option<&(Files, Arc<ClientConfig>)>, files: &Files) -> Option<
     (built_from == files).then(|| config.clone())
 }
 
-#[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
+#[cfg(all(test, feature = "ring"))]
 mod tests {
     use super::*;
 
@@ -65,7 +65,7 @@ mod tests {
 
     /// Any configuration. It is not the one that another call gives.
     fn config() -> ClientConfig {
-        let provider = crate::options::rustls_config::provider().expect("cryptography");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
