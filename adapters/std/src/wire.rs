@@ -19,6 +19,10 @@ pub(crate) const EVENTS_A_TURN: usize = 1024;
 /// The machine, what is being written, and the thread that writes.
 ///
 /// **Locks** are taken in this order: the outlet, the delivery, the machine; a TLS session under the outlet or alone.
+///
+/// Subscribers of `tracing`, wakers and the functions that choose a server are called while the outlet is locked. They may call
+/// the connection, because only the thread that writes waits for the outlet; others try to take it. They must not wait for
+/// the connection: it does not go on before they return.
 pub(crate) struct Wire {
     pub(crate) shared: Arc<Shared>,
     pub(crate) outlet: Mutex<Outlet>,

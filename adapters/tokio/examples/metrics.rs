@@ -18,7 +18,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("http://{}/metrics", listener.local_addr()?);
     loop {
         tokio::select! {
-            Ok((stream, _)) = listener.accept() => {
+            accepted = listener.accept() => {
+                let stream = match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        // Too many files are open, for example: that passes.
+                        eprintln!("accept: {error}");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                };
                 let page = client.metrics().label("connection", "example").to_string();
                 // Who asks for nothing is not waited for.
                 tokio::spawn(tokio::time::timeout(Duration::from_secs(5), answer(stream, page)));

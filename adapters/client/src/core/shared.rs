@@ -112,7 +112,9 @@ impl Shared {
     }
 
     /// One turn of a driver: all that it has to report to the machine and to ask of it, under one lock. Afterwards
-    /// what the machine emitted is delivered, and wakers are woken when no lock is held any more.
+    /// what the machine emitted is delivered, and wakers are woken, and subscribers of `tracing` called, when no lock of this
+    /// is held any more. A lock that the caller holds they may meet: whatever applications call without waiting must do
+    /// without it, or only try to take it.
     pub fn drive<R>(&self, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
         let now = Instant::now();
         let mut delivery = lock(&self.delivery);
@@ -136,7 +138,7 @@ impl Shared {
         }
         delivery.deliver(&self.hub, &mut wakers, &mut delivered);
         drop(delivery);
-        // Also before anybody is woken, and when nothing is locked any more.
+        // Also before anybody is woken, and when nothing is locked here any more.
         #[cfg(feature = "tracing")]
         self.trace.tell();
         wake_all(wakers);

@@ -14,8 +14,10 @@ static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// A holder of events like any other, from which whoever drives the connection takes them.
 ///
-/// A subscriber may write to a file, take its time, and use this very connection: nothing is locked while it is called. The
-/// order is that of the machine, because one thread at a time calls it; what others bring meanwhile is left to that one.
+/// A subscriber may write to a file, take its time, and call this very connection, but not wait for it: no lock of
+/// `Shared` is held while it is called, but an adapter may hold one of its own, and the thread is one that the connection
+/// needs. The order is that of the machine, because one thread at a time calls it; what others bring meanwhile is left to
+/// that one.
 #[derive(Debug)]
 pub(crate) struct Trace {
     events: Arc<EventSlot>,

@@ -250,8 +250,8 @@ impl<A> ConnectOptions<A> {
         self
     }
 
-    /// Chooses the server of each attempt, and how long to wait for it. Called by the driver; it must not block. A panic in
-    /// it fails the attempt. Where only the wait is to be another, there is [`reconnect_delay`](Self::reconnect_delay).
+    /// Chooses the server of each attempt, and how long to wait for it. Called by the driver; it must not block, and it may
+    /// call the connection, but must not wait for it. A panic in it fails the attempt. Where only the wait is to be another, there is [`reconnect_delay`](Self::reconnect_delay).
     /// Default: the machine's order.
     pub fn server_selector(
         mut self,
@@ -269,7 +269,8 @@ impl<A> ConnectOptions<A> {
     ///
     /// It takes the place of [`backoff`](Self::backoff), which waits after each round of servers only: between servers of a
     /// round, too, this is asked. A [`server_selector`](Self::server_selector) gives the wait itself: both are
-    /// [`StartError::Contradiction`]. Called by the driver; it must not block. A panic in it fails the attempt. Default: none.
+    /// [`StartError::Contradiction`]. Called by the driver; it must not block, and it may call the connection, but must not
+    /// wait for it. A panic in it fails the attempt. Default: none.
     ///
     /// ```
     /// # use nats_conn_client::ConnectOptions;

@@ -168,18 +168,18 @@ fn skip_byte_order_marks(pem: &mut Vec<u8>) {
 }
 
 #[cfg(feature = "aws-lc-rs")]
-pub(crate) fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
+fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
     Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 // The default, which a program that also names the other does not want any more.
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
-pub(crate) fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
+fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
     Ok(Arc::new(rustls::crypto::ring::default_provider()))
 }
 
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-pub(crate) fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
+fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
     Err(TlsError::NoCryptography)
 }
 
