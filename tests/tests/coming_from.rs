@@ -56,10 +56,6 @@ const TESTED_OTHERWISE: &[(&str, &str)] = &[
         "machine/attempts::one_deadline_over_all_phases_is_counted_from_the_dial",
     ),
     (
-        "`ConnectOptions::connect_timeout`, over the whole attempt; over the whole attempt",
-        "machine/attempts::one_deadline_over_all_phases_is_counted_from_the_dial",
-    ),
-    (
         "`ConnectOptions::library`",
         "machine/handshake::connect_holds_the_allowed_fields_only_and_json_escapes_what_is_in_them",
     ),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nats_conn_client::{FlushError, PublishError, State, StateError, SubscribeError};
+use nats_conn_client::{FlushError, PublishError, State, StateError, SubscribeError, SubscriptionError};
 use nats_conn_tests::model_server::{Step, When};
 
 use crate::process::another_process;
@@ -222,7 +222,7 @@ scenarios! {
         assert_eq!(soon(client.rtt()).await, Err(FlushError::Closed));
         assert_eq!(soon(client.events().next()).await, None);
         assert_eq!(soon(subscription.next()).await, None);
-        assert!(subscription.unsubscribe().is_err());
+        assert_eq!(subscription.unsubscribe(), Err(SubscriptionError::Unknown));
         assert!(!client.why().is_empty());
     }
 
