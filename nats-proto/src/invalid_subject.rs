@@ -1,5 +1,7 @@
 //! What is wrong with a text that should be a subject, a filter or a queue group.
 
+use core::convert::Infallible;
+
 use thiserror::Error;
 
 use crate::excerpt::Excerpt;
@@ -102,3 +104,10 @@ impl InvalidSubject {
 }
 
 crate::debug_line::debug_line!(InvalidSubject);
+
+/// So that what cannot fail can be given where something else may.
+impl From<Infallible> for InvalidSubject {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

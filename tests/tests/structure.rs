@@ -19,8 +19,9 @@ fn cycles_of(sources: &[(&str, &str)]) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn no_modules_of_an_adapter_are_in_a_circle() {
+fn no_modules_of_the_wire_or_of_an_adapter_are_in_a_circle() {
     for crate_ in [
+        "nats-proto",
         "adapters/client",
         "adapters/console",
         "adapters/std",

@@ -20,9 +20,10 @@ use crate::error::tls::TlsError;
 /// is, with `{:?}`, too, so that `main` may return it:
 ///
 /// ```no_run
-/// # mod adapter { pub async fn connect(_: &str) -> Result<nats_conn_client::Client, nats_conn_client::ConnectError> { todo!() } }
-/// async fn run() -> Result<(), nats_conn_client::Error> {
-///     let client = adapter::connect("nats://127.0.0.1:4222").await?;
+/// async fn run(client: nats_conn_client::Client) -> Result<(), nats_conn_client::Error> {
+///     let orders = client.subscribe("orders.>")?;
+///     orders.unsubscribe_after(1)?;
+///     client.publish("orders.eu", "42").await?;
 ///     client.flush().await?;
 ///     client.close().await;
 ///     Ok(())
