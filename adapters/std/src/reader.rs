@@ -31,7 +31,7 @@ pub(crate) struct Reader {
     /// How many bytes are read at once, at most.
     most: usize,
     backpressure: Backpressure,
-    /// What this thread sleeps on while a consumer is behind.
+    /// What this thread sleeps on while a consumer has not caught up.
     bell: Arc<Bell>,
     waker: Waker,
 }

@@ -14,7 +14,7 @@ use tracing::{Level, Span};
 
 use crate::core::event::ClientEvent;
 
-/// What was told of the present link already, of what may come in any number.
+/// What was already reported of the present link, of events that may come in any number.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     errors: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Notes an event, and says whether one like it was told of this link before.
+    /// Notes an event, and says whether one like it was already reported of this link.
     pub(crate) fn note(&mut self, event: &ClientEvent) -> bool {
         let told = match event {
             ClientEvent::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_)) => {

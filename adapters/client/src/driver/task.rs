@@ -189,7 +189,7 @@ impl<R: Runtime> Driver<R> {
     fn perform(&mut self, action: Action, now: Instant) {
         match action {
             Action::Connect { link, server } => {
-                // A handshake waits for nobody who is behind with what an earlier link brought.
+                // A handshake does not wait for consumers that still read what an earlier link brought.
                 self.backpressure = Backpressure::default();
                 self.rx = ReceiveBuf::new(link);
                 self.tx = SendBuf::new(link);
