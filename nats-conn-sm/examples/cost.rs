@@ -89,6 +89,7 @@ fn headers() -> Headers {
 
 const SUBJECT: &str = "orders.eu.created.12345";
 const PAYLOAD: [u8; 128] = [b'x'; 128];
+const QUESTION: &[u8] = b"when?";
 
 /// A message as it arrives.
 fn message(sid: u64, headers: Option<&Headers>) -> Vec<u8> {
@@ -274,25 +275,33 @@ impl Machine {
         let within = Duration::from_secs(5);
         for _ in 0..times / BATCH {
             for _ in 0..BATCH {
-                let publish = Publish::new(&subject, Payload::Borrowed(b"when?"));
+                let publish = Publish::new(&subject, Payload::Borrowed(QUESTION));
                 self.connection.request(NOW, publish, within).expect("open");
             }
             let mut replies = Vec::new();
             while self.connection.poll_transmit(NOW, &mut self.tx) {
-                let block: Vec<u8> = self.tx.copy_to_bytes(self.tx.remaining()).to_vec();
+                answer(self.tx.chunk(), &mut replies);
+                self.tx.advance(self.tx.remaining());
                 self.connection.handle_written(NOW, &mut self.tx);
-                let inboxes = block
-                    .split(|byte| *byte == b'\n')
-                    .filter(|line| line.starts_with(b"PUB "))
-                    .filter_map(|line| line.split(|byte| *byte == b' ').nth(2));
-                for inbox in inboxes {
-                    replies.extend_from_slice(b"MSG ");
-                    replies.extend_from_slice(inbox);
-                    replies.extend_from_slice(b" 1 5\r\n12:00\r\n");
-                }
             }
             assert_eq!(self.read(&replies), BATCH);
         }
+    }
+}
+
+/// What a server does with requests, as cheaply as it can be done: it is no part of what is measured.
+fn answer(mut block: &[u8], replies: &mut Vec<u8>) {
+    while let Some(end) = memchr::memchr(b'\n', block) {
+        let Some(line) = block[..end].strip_prefix(b"PUB time.now ") else {
+            block = &block[end + 1..];
+            continue;
+        };
+        // Before " 5" and the CR.
+        let inbox = &line[..line.len() - 3];
+        replies.extend_from_slice(b"MSG ");
+        replies.extend_from_slice(inbox);
+        replies.extend_from_slice(b" 1 5\r\n12:00\r\n");
+        block = &block[end + 1 + QUESTION.len() + 2..];
     }
 }
 
