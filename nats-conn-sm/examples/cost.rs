@@ -133,7 +133,7 @@ fn encode(times: u64, headers: Option<&Headers>) {
                 subject: SubjectRef::from(black_box(&subject)),
                 reply: None,
                 headers,
-                payload: Payload::Borrowed(&PAYLOAD),
+                payload: Payload::Borrowed(black_box(&PAYLOAD[..])),
             };
             publish.encode(&mut buffer).expect("it fits");
             buffer.end_frame(batch);
