@@ -4,6 +4,7 @@ mod canonical;
 mod requests;
 mod restore;
 mod subscriptions;
+mod table;
 
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
