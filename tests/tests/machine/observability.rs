@@ -298,3 +298,22 @@ fn why_counts_the_rounds_without_success() {
         );
     }
 }
+
+// behaviour: 6.2
+#[test]
+fn messages_and_bytes_are_counted_once_the_transport_took_them() {
+    let mut hand = connected(|_| {});
+    let before = hand.client.statistics();
+    publish(&mut hand, 1);
+    publish(&mut hand, 2);
+    let sent = |hand: &ByHand| {
+        let now = hand.client.statistics();
+        (
+            now.out_messages - before.out_messages,
+            now.out_bytes - before.out_bytes,
+        )
+    };
+    assert_eq!(sent(&hand), (0, 0));
+    hand.write(START);
+    assert_eq!(sent(&hand), (2, "PUB a 1\r\nx\r\nPUB a 2\r\nxx\r\n".len() as u64));
+}
