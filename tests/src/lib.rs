@@ -2,14 +2,16 @@
 
 pub mod any_order;
 pub mod by_hand;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "real"))]
 pub mod chaos;
+mod choices;
 pub mod explore;
 pub mod golden;
 pub mod grammar;
 pub mod herd;
 pub mod ledger;
-#[cfg(unix)]
+mod planned;
+#[cfg(all(unix, feature = "real"))]
 pub mod real_server;
 pub mod scenario;
 pub mod sim;

@@ -7,7 +7,6 @@
 mod check;
 mod driver;
 mod pipe;
-mod planned;
 mod route;
 mod rude;
 mod verbs;
@@ -23,10 +22,10 @@ use nats_conn_sm::{
 pub use pipe::{Pipe, PipeStage};
 pub use route::{Cut, Dial, Route};
 
-use self::planned::Planned;
 use crate::grammar::Grammar;
 use crate::ledger::Ledger;
 use crate::model_server::Cluster;
+use crate::planned::Planned;
 use crate::story;
 
 /// The world. Tests may read and change its fields at will.

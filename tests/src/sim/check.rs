@@ -118,7 +118,7 @@ impl World {
         for pipe in &self.pipes {
             let Some(peer) = pipe.peer else { continue };
             let fault = |fault| format!("on {}: {fault}", pipe.link);
-            wire::check(self.cluster.log(peer), pipe, &self.ledger).map_err(fault)?;
+            wire::check(self.cluster.log(peer), &pipe.facts(), &self.ledger).map_err(fault)?;
         }
         if self.client.poll_action().is_none() {
             self.ledger.reported(&self.client.publish_fates(), self.resends)?;
