@@ -24,3 +24,8 @@ pub mod wire;
 /// The strict model, with a package of its own so that the tour needs nothing else of the laboratory.
 pub use nats_conn_model_server as model_server;
 pub use nats_conn_model_server::{clock, tcp_server};
+
+/// The programs of the page about fuzzing are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../fuzz/README.md")]
+mod fuzzing {}

@@ -37,6 +37,8 @@ pub trait Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lived {
+    /// How often a server was dialled.
+    pub attempts: usize,
     /// How many sessions there were.
     pub sessions: usize,
     /// What became of the publishes.

@@ -63,12 +63,9 @@ impl Life<'_> {
         let ended_early = self.closed;
         self.settle_everything(driver)?;
         self.end(driver)?;
-        let begins = |told: &&(Timestamp, Told)| match &told.1 {
-            Told::Event(event) => matches!(story::name(event), "connected" | "reconnected"),
-            Told::Done(_) => false,
-        };
         Ok(Lived {
-            sessions: self.told.iter().filter(begins).count(),
+            attempts: self.count("connecting"),
+            sessions: self.count("connected") + self.count("reconnected"),
             fates: self.connection.publish_fates(),
             ended_early,
         })
@@ -86,6 +83,14 @@ impl Life<'_> {
         let told: String = self.told.iter().map(line).collect();
         let now = self.network.now();
         format!("{told}{now:?} now; {}", self.connection.why(now))
+    }
+
+    fn count(&self, name: &str) -> usize {
+        let named = |(_, told): &&(Timestamp, Told)| match told {
+            Told::Event(event) => story::name(event) == name,
+            Told::Done(_) => false,
+        };
+        self.told.iter().filter(named).count()
     }
 
     pub(super) fn note(&mut self, what: &'static str) {

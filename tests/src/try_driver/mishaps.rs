@@ -103,8 +103,14 @@ impl Life<'_> {
                 self.network.conditions.setup = Duration::from_millis(self.choices.pick(&times));
                 self.network.conditions.latency = Duration::from_millis(self.choices.pick(&times[..4]));
             }
-            19 => self.network.conditions.write_max = self.choices.pick(&[0, 1, 7, 100, 5_000]),
-            20 => self.network.conditions.read_max = self.choices.pick(&[1, 7, 100, 5_000]),
+            19 => {
+                self.network.conditions.write_max = self.choices.pick(&[0, 1, 7, 100, 5_000]);
+                self.network.conditions.small = 500;
+            }
+            20 => {
+                self.network.conditions.read_max = self.choices.pick(&[1, 7, 100, 5_000]);
+                self.network.conditions.small = 500;
+            }
             _ if self.lies => self.lie(),
             _ => self.network.cut(),
         }

@@ -37,6 +37,9 @@ pub(super) struct Conditions {
     /// How much one write takes, and one read gives. A write that takes nothing waits for better times.
     pub(super) write_max: usize,
     pub(super) read_max: usize,
+    /// How many more reads and writes are so small; then they are of any size. A long message a byte at a time proves nothing
+    /// that its first bytes do not, and takes as long as a hundred lives.
+    pub(super) small: u32,
 }
 
 /// How something that the driver begins ends.
@@ -58,6 +61,18 @@ impl Default for Conditions {
             latency: Duration::ZERO,
             write_max: usize::MAX,
             read_max: usize::MAX,
+            small: 0,
+        }
+    }
+}
+
+impl Conditions {
+    fn was_small(&mut self) {
+        if self.small > 0 {
+            self.small -= 1;
+            if self.small == 0 {
+                (self.write_max, self.read_max) = (usize::MAX, usize::MAX);
+            }
         }
     }
 }
@@ -234,7 +249,7 @@ impl Network {
             let (_, end) = stream.end.clone().filter(|(at, _)| *at <= now)?;
             return Some(if end == LinkEnd::Eof { Ok(0) } else { Err(end) });
         };
-        let count = bytes.len().min(self.conditions.read_max.max(1));
+        let count = bytes.len().min(self.conditions.read_max);
         buffer.extend_from_slice(&bytes[..count]);
         if count == bytes.len() {
             stream.down.pop_front();
@@ -244,6 +259,7 @@ impl Network {
         stream.read += count as u64;
         self.busy = true;
         self.note_pong();
+        self.conditions.was_small();
         Some(Ok(count))
     }
 
@@ -269,6 +285,7 @@ impl Network {
         }
         stream.written += count as u64;
         self.busy = true;
+        self.conditions.was_small();
         match stream.peer {
             // The usual case without a detour.
             Some(peer) if arrival == now && held == 0 && !stream.frozen => {
