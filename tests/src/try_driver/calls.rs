@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Publish, RequestMany};
+use nats_conn_sm::{Publish, PublishError, RequestMany};
 use nats_proto::{Headers, QueueGroup, ServerUrl, Sid, Subject, SubjectFilter};
 
 use super::life::Life;
@@ -88,19 +88,16 @@ impl Life<'_> {
         }
     }
 
-    /// Whether it was accepted.
-    pub(super) fn publish_text(&mut self, subject: &'static str, payload: &[u8]) -> bool {
+    pub(super) fn publish_text(&mut self, subject: &'static str, payload: &[u8]) -> Result<(), PublishError> {
         let subject = Subject::from_static(subject);
         self.publish_what(Publish::new(&subject, payload), payload)
     }
 
-    fn publish_what(&mut self, publish: Publish<'_>, payload: &[u8]) -> bool {
+    fn publish_what(&mut self, publish: Publish<'_>, payload: &[u8]) -> Result<(), PublishError> {
         let subject = publish.subject.clone();
-        let accepted = self.connection.publish(publish);
-        if let Ok(seq) = accepted {
-            self.ledger.published(seq, subject.as_str(), payload);
-        }
-        accepted.is_ok()
+        let seq = self.connection.publish(publish)?;
+        self.ledger.published(seq, subject.as_str(), payload);
+        Ok(())
     }
 
     fn publish(&mut self) {
@@ -120,7 +117,8 @@ impl Life<'_> {
             headers.append("Key", "value").expect("a header");
             publish = publish.with_headers(&headers);
         }
-        self.publish_what(publish, &payload);
+        // What is refused has no fate.
+        let _ = self.publish_what(publish, &payload);
     }
 
     fn subscribe(&mut self) {
