@@ -4,13 +4,15 @@
 //! with `--serve` a person walks through the states in a browser.
 
 mod serve;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use nats_conn_tests::explore::{Outcome, Progress, Scope, search, tell, worlds};
+use nats_conn_tests::explore::{Outcome, Progress, Scope, search_watched, tell, worlds};
+use watchdog::{Limits, Watchdog};
 
 /// What the command line asks for.
 struct Wishes {
@@ -25,11 +27,15 @@ struct Wishes {
     quiet: bool,
     /// Begins no further world once something was found.
     until_found: bool,
+    /// When an input is one after which the machine does not return.
+    limits: Limits,
     /// The port of the page.
     serve: Option<u16>,
 }
 
-const HELP: &str = "explore [--states N] [--faults N] [--threads N] [--world NAME] [--lives] [--quiet] [--until-found] [--serve [PORT]]";
+const HELP: &str =
+    "explore [--states N] [--faults N] [--threads N] [--world NAME] [--lives] [--quiet] [--until-found]
+        [--patience SECONDS] [--memory MIB] [--serve [PORT]]";
 
 fn main() -> ExitCode {
     let Some(wishes) = wishes() else {
@@ -63,6 +69,10 @@ fn wishes() -> Option<Wishes> {
         lives: false,
         quiet: false,
         until_found: false,
+        limits: Limits {
+            patience: Duration::from_secs(20),
+            memory: 4_000,
+        },
         serve: None,
     };
     let mut arguments = std::env::args().skip(1).peekable();
@@ -75,6 +85,10 @@ fn wishes() -> Option<Wishes> {
             "--lives" => wishes.lives = true,
             "--quiet" => wishes.quiet = true,
             "--until-found" => wishes.until_found = true,
+            "--patience" => {
+                wishes.limits.patience = Duration::from_secs(arguments.next()?.parse().ok()?);
+            }
+            "--memory" => wishes.limits.memory = arguments.next()?.parse().ok()?,
             "--serve" => {
                 let port = arguments.next_if(|port| !port.starts_with('-'));
                 wishes.serve = Some(port.map_or(Ok(8222), |port| port.parse()).ok()?);
@@ -100,13 +114,14 @@ fn chosen(wishes: &Wishes) -> Vec<(String, Scope)> {
 fn explore_all(wishes: &Wishes) -> bool {
     let began = Instant::now();
     let worlds = chosen(wishes);
+    let dog = Watchdog::begin(wishes.limits);
     let next = AtomicUsize::new(0);
     let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::default();
     std::thread::scope(|threads| {
         for _ in 0..wishes.threads.max(1) {
             threads.spawn(|| {
                 while let Some((place, (name, scope))) = take(&worlds, &next) {
-                    let outcome = explore(name, scope, wishes);
+                    let outcome = explore(name, scope, wishes, &dog);
                     if wishes.until_found && outcome.found.is_some() {
                         next.store(worlds.len(), Ordering::Relaxed);
                     }
@@ -134,13 +149,15 @@ fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
     items.get(place).map(|item| (place, item))
 }
 
-fn explore(name: &str, scope: &Scope, wishes: &Wishes) -> Outcome {
+fn explore(name: &str, scope: &Scope, wishes: &Wishes, dog: &Watchdog) -> Outcome {
     let scope = Arc::new(scope.clone());
-    let outcome = search(&scope, wishes.states, |progress| {
+    let watch = dog.watch(name, &scope);
+    let outcome = search_watched(&scope, wishes.states, &watch, |progress| {
         if !wishes.quiet {
             print(name, "...", progress);
         }
     });
+    dog.forget(&watch);
     let how = match (&outcome.found, outcome.is_complete) {
         (Some(_), _) => "FAILED",
         (None, true) => "complete",

@@ -28,6 +28,8 @@ pub struct Budget {
     pub subscriptions: u8,
     /// Requests of the application.
     pub requests: u8,
+    /// Requests of the application that several may answer.
+    pub many: u8,
     /// Flushes of the application.
     pub flushes: u8,
     /// Measurements of the round trip.
@@ -40,6 +42,8 @@ pub struct Budget {
     pub forces: u8,
     /// New pools of the application.
     pub pools: u8,
+    /// Choices of the driver of a server that does not come next by itself.
+    pub choices: u8,
     /// Messages and replies of the server.
     pub messages: u8,
     /// PINGs of the server.
@@ -81,13 +85,30 @@ impl Scope {
     /// The same from the first session on.
     #[must_use]
     pub fn in_session(mut self) -> Self {
+        let also = |wanted: bool, input| wanted.then_some(input);
         let session = [
-            Input::Connected,
-            Input::Say(Op::Info),
-            Input::WriteAll,
-            Input::Say(Op::Pong),
+            also(self.config.custom_selection, Input::ChooseDefault),
+            Some(Input::Connected),
+            Some(Input::Say(Op::Info)),
+            also(self.config.ask_credentials, Input::Credentials),
+            Some(Input::WriteAll),
+            Some(Input::Say(Op::Pong)),
         ];
-        self.beginning.extend(session);
+        self.beginning.extend(session.into_iter().flatten());
+        self
+    }
+
+    /// The same with a driver that chooses the servers.
+    #[must_use]
+    pub fn choosing(mut self) -> Self {
+        self.config.custom_selection = true;
+        self
+    }
+
+    /// The same with a driver that is asked for credentials.
+    #[must_use]
+    pub fn with_login(mut self) -> Self {
+        self.config.ask_credentials = true;
         self
     }
 
