@@ -181,6 +181,11 @@ impl Checks {
         (self.is_request_read, self.replies) = (false, None);
     }
 
+    /// How many replies the request has, while it waits for one.
+    pub(super) fn answered(&self) -> Option<u8> {
+        (self.request == Course::Open).then_some(self.replies.unwrap_or_default())
+    }
+
     pub(super) fn several_may_answer(&mut self) {
         self.replies = Some(0);
     }

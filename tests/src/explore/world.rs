@@ -12,7 +12,7 @@ use nats_proto::{Sid, Subject, SubjectFilter};
 
 use super::check::{Checks, MAX, REPLIES};
 use super::driver::Driver;
-use super::input::Input;
+use super::input::{Input, Op};
 use super::scope::{Budget, Scope};
 
 /// A machine, its driver, and what is known of its life so far.
@@ -169,6 +169,7 @@ impl World {
     /// What does not hold.
     pub fn apply(&mut self, input: Input) -> Result<(), String> {
         self.forget();
+        let answered = self.checks.answered().filter(|_| self.is_answer(input));
         self.pay(input);
         match input {
             Input::Publish => self.publish(),
@@ -223,7 +224,26 @@ impl World {
             _ => self.drive(input)?,
         }
         self.settle()?;
+        if answered.is_some_and(|before| self.checks.answered() == Some(before)) {
+            return Err(String::from("a reply comes, and its request goes on waiting"));
+        }
         self.check(input == Input::Timeout)
+    }
+
+    /// Whether this is the reply to the present request, from a server that has the inbox.
+    fn is_answer(&self, input: Input) -> bool {
+        let Some((sid, subject)) = &self.reply_to else {
+            return false;
+        };
+        matches!(input, Input::Say(Op::Reply | Op::NoResponders))
+            && self
+                .request
+                .is_some_and(|request| subject.ends_with(&format!(".{request}")))
+            && self
+                .driver
+                .as_ref()
+                .and_then(|driver| driver.server.inbox())
+                .is_some_and(|inbox| inbox.to_string() == *sid)
     }
 
     fn publish(&mut self) {
