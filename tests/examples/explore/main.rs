@@ -16,8 +16,8 @@ use watchdog::{Limits, Watchdog};
 
 /// What the command line asks for.
 struct Wishes {
-    /// States of one world at most, beyond which only the way of a world that cooperates is followed.
-    states: usize,
+    /// States of one world at most, beyond which only the way of a world that cooperates is followed; otherwise each has its share.
+    states: Option<usize>,
     faults: Option<u8>,
     threads: usize,
     /// What the names of the worlds begin with.
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
 
 fn wishes() -> Option<Wishes> {
     let mut wishes = Wishes {
-        states: 1_000_000,
+        states: None,
         faults: None,
         threads: 2,
         world: String::new(),
@@ -78,7 +78,7 @@ fn wishes() -> Option<Wishes> {
     let mut arguments = std::env::args().skip(1).peekable();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--states" => wishes.states = arguments.next()?.parse().ok()?,
+            "--states" => wishes.states = Some(arguments.next()?.parse().ok()?),
             "--faults" => wishes.faults = Some(arguments.next()?.parse().ok()?),
             "--threads" => wishes.threads = arguments.next()?.parse().ok()?,
             "--world" => wishes.world = arguments.next()?,
@@ -152,11 +152,16 @@ fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
 fn explore(name: &str, scope: &Scope, wishes: &Wishes, dog: &Watchdog) -> Outcome {
     let scope = Arc::new(scope.clone());
     let watch = dog.watch(name, &scope);
-    let outcome = search_watched(&scope, wishes.states, &watch, |progress| {
-        if !wishes.quiet {
-            print(name, "...", progress);
-        }
-    });
+    let outcome = search_watched(
+        &scope,
+        wishes.states.unwrap_or(scope.share()),
+        &watch,
+        |progress| {
+            if !wishes.quiet {
+                print(name, "...", progress);
+            }
+        },
+    );
     dog.forget(&watch);
     let how = match (&outcome.found, outcome.is_complete) {
         (Some(_), _) => "FAILED",

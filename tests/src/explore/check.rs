@@ -3,7 +3,8 @@
 use std::hash::{Hash, Hasher};
 
 use nats_conn_sm::{
-    ConnectionEvent, Delivery, Event, FlushId, RepliesEnd, RequestError, RequestId, RoundTripId, State,
+    ClosedReason, ConnectionEvent, Delivery, Event, FlushId, RepliesEnd, RequestError, RequestId,
+    RoundTripId, State,
 };
 
 use super::driver::Stage;
@@ -47,6 +48,8 @@ pub(super) struct Checks {
     is_draining: bool,
     is_drain_finished: bool,
     is_closing: bool,
+    /// The last attempt has failed, and none was begun since.
+    has_failed: bool,
     /// Dials since time passed; forced reconnects and new pools.
     dials: u8,
     forces: u8,
@@ -83,7 +86,7 @@ impl Course {
 impl Checks {
     /// What is needed to judge what follows, and decides nothing.
     pub(super) fn hash_judgement(&self, to: &mut impl Hasher) {
-        (&self.grammar, self.dials, self.forces).hash(to);
+        (&self.grammar, self.has_failed, self.dials, self.forces).hash(to);
     }
 
     /// What decides what may follow.
@@ -108,6 +111,7 @@ impl Checks {
             is_draining,
             is_drain_finished,
             is_closing,
+            has_failed: _,
             dials: _,
             forces: _,
         } = self;
@@ -238,14 +242,24 @@ impl Checks {
                 return Err(String::from("a server is dialled after the close"));
             }
             Event::Connection(ConnectionEvent::Connecting { .. }) => {
-                self.dials = self.dials.saturating_add(1)
+                self.dials = self.dials.saturating_add(1);
+                self.has_failed = false;
             }
+            Event::Connection(ConnectionEvent::ConnectFailed { .. }) => self.has_failed = true,
             Event::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_)) => {
                 self.place = Place::Session
             }
             Event::Connection(ConnectionEvent::Disconnected { .. }) => self.place = Place::Outside,
-            Event::Connection(ConnectionEvent::Closed { .. }) => {
+            Event::Connection(ConnectionEvent::Closed { reason, .. }) => {
                 self.place = Place::Closed;
+                let is_right = match reason {
+                    ClosedReason::Requested => self.is_closing,
+                    ClosedReason::Drained { .. } => self.is_draining,
+                    _ => self.has_failed,
+                };
+                if !is_right {
+                    return Err(format!("it closes by itself: {}", reason.code()));
+                }
                 if self.open().contains(&true) {
                     return Err(String::from("closed before everything was settled"));
                 }

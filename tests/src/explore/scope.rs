@@ -7,6 +7,9 @@ use nats_conn_sm::{Config, Delivery};
 use super::input::{Input, Op};
 use crate::scenario::url;
 
+/// In a small world so many things may happen at most.
+const SMALL: u32 = 4;
+
 /// The settings of the machine, and what may happen.
 #[derive(Clone, Debug)]
 pub struct Scope {
@@ -56,7 +59,52 @@ pub struct Budget {
     pub faults: u8,
 }
 
+impl Budget {
+    /// How many things may happen in all.
+    fn sum(&self) -> u32 {
+        let Self {
+            publishes,
+            subscriptions,
+            requests,
+            many,
+            flushes,
+            round_trips,
+            drains,
+            closes,
+            forces,
+            pools,
+            choices,
+            messages,
+            pings,
+            infos,
+            parts,
+            faults,
+        } = *self;
+        let application = [
+            publishes,
+            subscriptions,
+            requests,
+            many,
+            flushes,
+            round_trips,
+            drains,
+            closes,
+        ];
+        let others = [forces, pools, choices, messages, pings, infos, parts, faults];
+        application.into_iter().chain(others).map(u32::from).sum()
+    }
+}
+
 impl Scope {
+    /// How many states of this world are visited where all worlds are: most of those of a small world can be exhausted, and of a
+    /// large one nothing but the beginning is within reach. All of it takes some ten minutes of two processors.
+    pub fn share(&self) -> usize {
+        match self.budget.sum() {
+            0..=SMALL => 900_000,
+            _ => 300_000,
+        }
+    }
+
     /// One server, this delivery, and nothing that may happen yet but one fault.
     pub fn new(delivery: Delivery) -> Self {
         let mut config = Config::new(vec![url("nats://n1.test:4222")]);
