@@ -120,6 +120,15 @@ impl<'a> PublishFrame<'a> {
         self.encoded_len
     }
 
+    /// Bytes of the payload where a sink may keep it without copying it: a large one that is shared. 0 where it is copied.
+    #[inline]
+    pub fn shared_len(&self) -> usize {
+        match self.payload {
+            Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// Writes the operation, for a server with this `max_control_line`.
     ///
     /// # Errors
@@ -132,9 +141,9 @@ impl<'a> PublishFrame<'a> {
             });
         }
         check_line(self.arguments_len, max_control_line)?;
-        // A sink may keep a large shared payload without copying it.
-        let is_kept = matches!(self.payload, Payload::Shared(bytes) if bytes.len() >= SHARED_MIN);
-        if !is_kept && let Some(room) = out.room(self.encoded_len()) {
+        if self.shared_len() == 0
+            && let Some(room) = out.room(self.encoded_len())
+        {
             self.fill(room);
             return Ok(());
         }
