@@ -10,6 +10,7 @@ use crate::sid::Sid;
 use crate::subject::Subject;
 use crate::subject_filter::{QueueGroup, SubjectFilter};
 use crate::subject_ref::SubjectRef;
+use crate::transmit_buf::SHARED_MIN;
 use crate::wire_sink::{Payload, WireSink};
 
 /// The longest control line that servers take by default, in bytes of arguments: what stands between the word
@@ -350,12 +351,21 @@ struct Publish<'a> {
     max_control_line: usize,
 }
 
+/// The bytes of a payload that are copied where large ones need not be.
+#[inline]
+fn copied_len(payload: &Payload<'_>) -> usize {
+    match payload {
+        Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => 0,
+        payload => payload.len(),
+    }
+}
+
 impl Publish<'_> {
     #[inline]
     fn put(self, payload: Payload<'_>, out: &mut impl WireSink) -> Result<(), EncodeError> {
         let total_len = payload.len();
         let arguments_len = self.check(total_len, size_len(total_len))?;
-        out.reserve(arguments_len.wrapping_add(total_len).wrapping_add(8));
+        out.reserve(arguments_len.wrapping_add(copied_len(&payload)).wrapping_add(8));
         out.put_slice(b"PUB ");
         self.put_subjects(out);
         put_last_size(total_len, out);
@@ -375,7 +385,8 @@ impl Publish<'_> {
             .wrapping_add(size_len(total_len))
             .wrapping_add(1);
         let arguments_len = self.check(total_len, sizes_len)?;
-        out.reserve(arguments_len.wrapping_add(total_len).wrapping_add(9));
+        let copied = headers.len().saturating_add(copied_len(&payload));
+        out.reserve(arguments_len.wrapping_add(copied).wrapping_add(9));
         out.put_slice(b"HPUB ");
         self.put_subjects(out);
         put_size(headers.len(), out);

@@ -85,8 +85,9 @@ impl Queue {
         shape: Shape,
         max_control_line: usize,
     ) -> Result<(), EncodeError> {
-        self.tail(shape.len(), shared_payload(&op))
-            .push_publish(seq, op, shape, max_control_line)?;
+        let shared = shared_payload(&op);
+        self.tail(shape.len(), shared)
+            .push_publish(seq, op, shape, shared, max_control_line)?;
         self.publish_bytes = self.publish_bytes.saturating_add(shape.len());
         self.largest_message = self.largest_message.max(shape.message());
         self.has_headers |= shape.has_headers();
@@ -411,12 +412,12 @@ mod tests {
     }
 
     #[test]
-    fn large_payloads_that_are_shared_go_into_one_block_up_to_half_a_mebibyte_and_copied_ones_up_to_64_kib() {
+    fn large_payloads_that_are_shared_go_into_one_block_up_to_a_mebibyte_and_copied_ones_up_to_64_kib() {
         let subject = Subject::from_static("a");
         let bytes = alloc::vec![b'x'; 60 << 10];
         let blocks = |payload: Payload<'_>| -> Vec<usize> {
             let mut queue = Queue::default();
-            for number in 1..=10 {
+            for number in 1..=20 {
                 let op = ClientOp::Publish {
                     subject: (&subject).into(),
                     reply: None,
@@ -430,8 +431,8 @@ mod tests {
             let blocks = core::iter::from_fn(|| queue.take());
             blocks.map(|block| block.bytes().frame_count()).collect()
         };
-        assert_eq!(blocks(Payload::Shared(bytes.clone().into())), [8, 2]);
-        assert_eq!(blocks(Payload::Borrowed(&bytes)), [1; 10]);
+        assert_eq!(blocks(Payload::Shared(bytes.clone().into())), [17, 3]);
+        assert_eq!(blocks(Payload::Borrowed(&bytes)), [1; 20]);
     }
 
     #[test]
