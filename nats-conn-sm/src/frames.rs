@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use nats_proto::{ClientOp, EncodeError, Frame, Payload, SHARED_MIN, Sid, TransmitBuf};
+use nats_proto::{ClientOp, EncodeError, Frame, PublishFrame, Sid, TransmitBuf};
 use smallvec::SmallVec;
 
 use crate::canonical::Form;
@@ -46,45 +46,6 @@ pub(crate) enum Tag {
 impl Tag {
     pub(crate) fn is_publish(self) -> bool {
         self != Self::Control
-    }
-}
-
-/// The measures of a publish that is about to be queued.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    tag: Tag,
-    len: usize,
-    message: usize,
-    has_headers: bool,
-}
-
-impl Shape {
-    /// A frame of `len` bytes, of which `message` are headers and payload.
-    #[inline]
-    pub(crate) fn new(tag: Tag, len: usize, message: usize, has_headers: bool) -> Self {
-        Self {
-            tag,
-            len,
-            message,
-            has_headers,
-        }
-    }
-
-    /// Bytes of the whole frame.
-    #[inline]
-    pub(crate) fn len(self) -> usize {
-        self.len
-    }
-
-    /// Bytes of headers and payload.
-    #[inline]
-    pub(crate) fn message(self) -> usize {
-        self.message
-    }
-
-    #[inline]
-    pub(crate) fn has_headers(self) -> bool {
-        self.has_headers
     }
 }
 
@@ -214,24 +175,23 @@ impl Block {
         }
     }
 
-    /// Appends a publish, `shared` bytes of which are a payload that is not copied.
+    /// Appends a publish.
     #[inline]
     pub(crate) fn push_publish(
         &mut self,
         seq: PublishSeq,
-        op: ClientOp<'_>,
-        shape: Shape,
-        shared: usize,
+        frame: &PublishFrame<'_>,
+        tag: Tag,
         max_control_line: usize,
     ) -> Result<(), EncodeError> {
-        op.encode_within(max_control_line, &mut self.bytes)?;
-        self.bytes.end_frame(shape.tag);
+        frame.encode_within(max_control_line, &mut self.bytes)?;
+        self.bytes.end_frame(tag);
         self.publishes.push(seq);
-        self.publish_bytes = self.publish_bytes.saturating_add(shape.len);
-        self.shared = self
-            .shared
-            .saturating_add(u32::try_from(shared).unwrap_or(u32::MAX));
-        Largest::note(&mut self.largest, seq, shape.len, shape.message);
+        let len = frame.encoded_len();
+        self.publish_bytes = self.publish_bytes.saturating_add(len);
+        let shared = u32::try_from(frame.shared_len()).unwrap_or(u32::MAX);
+        self.shared = self.shared.saturating_add(shared);
+        Largest::note(&mut self.largest, seq, len, frame.message_len());
         Ok(())
     }
 
@@ -374,18 +334,6 @@ impl Largest {
 
     pub(crate) fn message(self) -> usize {
         self.message
-    }
-}
-
-/// Bytes of the payload of a publish, if that is kept by reference.
-#[inline]
-pub(crate) fn shared_payload(op: &ClientOp<'_>) -> usize {
-    match op {
-        ClientOp::Publish {
-            payload: Payload::Shared(bytes),
-            ..
-        } if bytes.len() >= SHARED_MIN => bytes.len(),
-        _ => 0,
     }
 }
 
