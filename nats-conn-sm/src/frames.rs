@@ -16,7 +16,7 @@ pub(crate) const BLOCK: usize = 64 * 1024;
 
 /// The most bytes of the shared payloads of a block, unless one alone is larger. Large payloads are cheaper to write the
 /// more of them are handed to the system at once.
-const SHARED: usize = 512 * 1024;
+const SHARED: usize = 1024 * 1024;
 
 /// A PING as it is written.
 const PING: &[u8] = b"PING\r\n";
@@ -57,7 +57,7 @@ pub(crate) struct Block {
     publishes: SeqRanges,
     publish_bytes: usize,
     /// Bytes of its shared payloads, as far as they were appended as such.
-    shared: usize,
+    shared: u32,
     largest: Option<Largest>,
     pings: SmallVec<[Ping; 1]>,
     /// The highest sid that a SUB in it names.
@@ -116,9 +116,12 @@ impl Block {
     /// always has.
     #[inline]
     pub(crate) fn has_room(&self, len: usize, shared: usize) -> bool {
-        let shared = self.shared.saturating_add(shared);
         let all = self.bytes.len().saturating_add(len);
-        self.bytes.is_empty() || (all.saturating_sub(shared) <= BLOCK && shared <= SHARED)
+        if all <= BLOCK || self.bytes.is_empty() {
+            return true;
+        }
+        let shared = shared.saturating_add(usize::try_from(self.shared).unwrap_or(usize::MAX));
+        all.saturating_sub(shared) <= BLOCK && shared <= SHARED
     }
 
     /// Bytes of its SUBs and UNSUBs.
@@ -186,7 +189,8 @@ impl Block {
         self.publishes.push(seq);
         let len = frame.encoded_len();
         self.publish_bytes = self.publish_bytes.saturating_add(len);
-        self.shared = self.shared.saturating_add(frame.shared_len());
+        let shared = u32::try_from(frame.shared_len()).unwrap_or(u32::MAX);
+        self.shared = self.shared.saturating_add(shared);
         Largest::note(&mut self.largest, seq, len, frame.message_len());
         Ok(())
     }

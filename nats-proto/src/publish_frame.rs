@@ -120,7 +120,8 @@ impl<'a> PublishFrame<'a> {
         self.encoded_len
     }
 
-    /// Bytes of the payload where a sink may keep it without copying it: a large one that is shared. 0 where it is copied.
+    /// How many bytes of it are a payload that a sink may keep without copying it: all of a shared one of [`SHARED_MIN`]
+    /// bytes or more.
     #[inline]
     pub fn shared_len(&self) -> usize {
         match self.payload {
@@ -188,7 +189,7 @@ impl<'a> PublishFrame<'a> {
     /// Writes it piece by piece.
     #[inline(never)]
     fn put(&self, out: &mut impl WireSink) {
-        out.reserve(self.encoded_len());
+        out.reserve(self.encoded_len().saturating_sub(self.shared_len()));
         out.put_slice(if self.has_headers() { b"HPUB " } else { b"PUB " });
         out.put_slice(self.subject);
         if let Some(reply) = &self.reply {

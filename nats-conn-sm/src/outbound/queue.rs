@@ -407,22 +407,21 @@ mod tests {
     }
 
     #[test]
-    fn large_payloads_that_are_shared_go_into_one_block_up_to_half_a_mebibyte_and_copied_ones_up_to_64_kib() {
+    fn large_payloads_that_are_shared_go_into_one_block_up_to_a_mebibyte_and_copied_ones_up_to_64_kib() {
         let subject = Subject::from_static("a");
         let bytes = alloc::vec![b'x'; 60 << 10];
         let blocks = |payload: Payload<'_>| -> Vec<usize> {
+            let frame = PublishFrame::new((&subject).into(), None, None, &payload);
             let mut queue = Queue::default();
-            for number in 1..=10 {
-                let frame = PublishFrame::new((&subject).into(), None, None, &payload);
-                queue
-                    .push_publish(PublishSeq::from_u64(number), &frame, Tag::Publish, 4096)
-                    .unwrap();
+            for number in 1..=20 {
+                let seq = PublishSeq::from_u64(number);
+                queue.push_publish(seq, &frame, Tag::Publish, 4096).unwrap();
             }
             let blocks = core::iter::from_fn(|| queue.take());
             blocks.map(|block| block.bytes().frame_count()).collect()
         };
-        assert_eq!(blocks(Payload::Shared(bytes.clone().into())), [8, 2]);
-        assert_eq!(blocks(Payload::Borrowed(&bytes)), [1; 10]);
+        assert_eq!(blocks(Payload::Shared(bytes.clone().into())), [17, 3]);
+        assert_eq!(blocks(Payload::Borrowed(&bytes)), [1; 20]);
     }
 
     #[test]

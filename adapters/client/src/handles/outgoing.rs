@@ -68,7 +68,7 @@ impl<'a> Outgoing<'a> {
     #[inline]
     pub(crate) fn weight(&self) -> usize {
         let payload = match &self.payload {
-            Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => bytes.len() / 8,
+            Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => bytes.len() / 16,
             payload => payload.len(),
         };
         let subjects = self.subjects.as_ref().map_or(0, |subjects| {
