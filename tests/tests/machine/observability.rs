@@ -154,6 +154,54 @@ fn the_statistics_hold_what_can_be_counted_now() {
     );
 }
 
+// behaviour: 6.2
+#[test]
+fn attempts_sessions_and_round_trips_are_counted() {
+    let mut hand = connected(|_| {});
+    let counted = |hand: &ByHand| {
+        let statistics = hand.client.statistics();
+        (statistics.attempts, statistics.connects, statistics.reconnects)
+    };
+    assert_eq!(counted(&hand), (1, 1, 0));
+    let mut now = START;
+    // An eighth of each new measurement, and seven of what was there (RFC 6298).
+    for (measured, smoothed) in [(8, 8), (16, 9), (1, 8)] {
+        hand.client.rtt(now).expect("a session");
+        hand.write(now);
+        hand.read(b"PONG\r\n");
+        let millis = Duration::from_millis;
+        now = now + millis(measured);
+        hand.events(now);
+        let statistics = hand.client.statistics();
+        assert_eq!(statistics.round_trip, Some(millis(measured)));
+        assert_eq!(statistics.smoothed_round_trip, Some(millis(smoothed)));
+    }
+    end(&mut hand);
+    // The first attempt after it is refused, the second is let in.
+    let mut next = |hand: &mut ByHand| loop {
+        if let Some(Action::Connect { link, .. }) = hand.client.poll_action() {
+            return (now, link);
+        }
+        now = hand.client.poll_timeout().expect("it tries again");
+        hand.client.handle_timeout(now);
+        hand.events(now);
+    };
+    let (now, link) = next(&mut hand);
+    let mut unsent = SendBuf::new(link);
+    hand.client
+        .handle_link_closed(now, link, LinkEnd::Eof, &mut unsent);
+    assert_eq!(counted(&hand), (2, 1, 0));
+    let (now, link) = next(&mut hand);
+    hand.client.handle_connected(now, link);
+    (hand.rx, hand.tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    hand.read(b"INFO {}\r\n");
+    hand.events(now);
+    hand.write(now);
+    hand.read(b"PONG\r\n");
+    hand.events(now);
+    assert_eq!(counted(&hand), (3, 2, 1));
+}
+
 // behaviour: 1.2
 #[test]
 fn a_buffer_prints_its_link_and_how_much_is_in_it_and_nothing_of_what_that_is() {
