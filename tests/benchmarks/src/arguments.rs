@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) short: bool,
     pub(crate) rounds: usize,
     pub(crate) cells: Vec<Cell>,
+    /// Whether somebody asked for these cells by their names.
+    pub(crate) cells_named: bool,
     pub(crate) clients: Vec<Client>,
     pub(crate) targets: bool,
     pub(crate) instructions: bool,
@@ -74,6 +76,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         short: false,
         rounds: 5,
         cells: Vec::new(),
+        cells_named: false,
         clients: Client::ALL.to_vec(),
         targets: false,
         instructions: false,
@@ -112,6 +115,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
             _ => return Err(format!("there is no {argument}")),
         }
     }
+    settings.cells_named = wanted.is_some();
     settings.cells = match wanted {
         // Who names a cell gets it, in the short form, too.
         Some(pattern) => choose("cells", &pattern, cells::all(), |cell| &cell.name)?,

@@ -4,12 +4,15 @@
 mod arguments;
 mod cells;
 mod clients;
+mod instructions;
 mod measure;
 mod report;
 mod run;
 mod server;
 mod statistics;
+mod targets;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -67,12 +70,53 @@ fn execute(command: Command) -> Outcome<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The whole of it: measures, and reports.
+/// The whole of it: measures or counts, and reports.
 fn compare(settings: &Settings) -> Outcome<ExitCode> {
-    let results = run::measure_all(settings)?;
-    print!("{}", report::table::of(&results));
-    let failed = results.failures() > 0;
-    Ok(if failed {
+    let mut results = None;
+    let mut instructions = None;
+    if settings.instructions {
+        instructions = Some(instructions::count_all(settings)?);
+    } else {
+        results = Some(run::measure_all(settings)?);
+    }
+    let targets = if settings.targets {
+        targets::verdicts(results.as_ref(), instructions.as_ref())
+    } else {
+        Vec::new()
+    };
+    // The machine's text first: what is drawn later may fail.
+    let json = settings.json.as_deref();
+    if let Some(file) = json {
+        let text = serde_json::to_string_pretty(&report::json::of(
+            results.as_ref(),
+            instructions.as_ref(),
+            &targets,
+        ))?;
+        if file == Path::new("-") {
+            println!("{text}");
+        } else {
+            std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+    }
+    if json != Some(Path::new("-")) {
+        if let Some(results) = &results {
+            print!("{}", report::table::of(results));
+        }
+        if let Some(instructions) = &instructions {
+            print!("{}", report::table::of_instructions(instructions));
+        }
+        if settings.targets {
+            print!("\n{}", report::table::of_targets(&targets));
+        }
+    }
+    if let (Some(results), Some(file)) = (&results, &settings.svg) {
+        report::chart::draw(results, file)?;
+    }
+    let failures = results.as_ref().map_or(0, run::Results::failures)
+        + instructions
+            .as_ref()
+            .map_or(0, instructions::Instructions::failures);
+    Ok(if failures > 0 {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

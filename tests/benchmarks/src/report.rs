@@ -1,5 +1,7 @@
 //! What was measured, for people and for machines.
 
+pub(crate) mod chart;
+pub(crate) mod json;
 pub(crate) mod table;
 
 use crate::cells;

@@ -42,7 +42,6 @@ impl Results {
         clients.filter(|client| client.failure().is_some()).count()
     }
 
-    #[expect(dead_code, reason = "soon")]
     /// Of a cell by its name, and a client.
     pub(crate) fn of(&self, cell: &str, client: Client) -> Option<&ClientResults> {
         let cell = self.cells.iter().find(|results| results.cell.name == cell)?;
@@ -100,7 +99,7 @@ impl ClientResults {
 pub(crate) fn measure_all(settings: &Settings) -> Outcome<Results> {
     let started = Instant::now();
     let scratch = Scratch::new()?;
-    write_certificates(&scratch.0)?;
+    write_certificates(scratch.path())?;
     let mut cells: Vec<CellResults> = settings
         .cells
         .iter()
@@ -132,7 +131,7 @@ pub(crate) fn measure_all(settings: &Settings) -> Outcome<Results> {
                 let one = &mut results.clients[(turn + round + number) % several];
                 progress.say(round, settings.rounds, &results.cell, one.client);
                 let count = one.client.count(&results.cell, count);
-                let measured = measure(&scratch.0, one.client, &results.cell, count);
+                let measured = measure(scratch.path(), one.client, &results.cell, count);
                 one.rounds.push(measured.map_err(|error| error.to_string()));
             }
         }
@@ -175,7 +174,7 @@ fn measure(certificates: &Path, client: Client, cell: &Cell, count: u64) -> Outc
 }
 
 /// How a client's process is started.
-fn client_command(
+pub(crate) fn client_command(
     program: &Path,
     certificates: &Path,
     client: Client,
@@ -195,14 +194,14 @@ fn client_command(
 }
 
 /// A server in a process of its own, which ends with its standard input.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Server {
-    fn start(certificates: &Path, cell: &Cell, count: u64) -> Outcome<Self> {
+    pub(crate) fn start(certificates: &Path, cell: &Cell, count: u64) -> Outcome<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["server", &cell.name, &count.to_string()])
             .arg(certificates)
@@ -217,7 +216,7 @@ impl Server {
     }
 
     /// Ends it, and says what it has seen.
-    fn stop(mut self) -> Outcome<Seen> {
+    pub(crate) fn stop(mut self) -> Outcome<Seen> {
         drop(self.child.stdin.take());
         let mut said = String::new();
         self.output.read_to_string(&mut said)?;
@@ -227,13 +226,17 @@ impl Server {
 }
 
 /// A folder that is gone at the end.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Outcome<Self> {
+    pub(crate) fn new() -> Outcome<Self> {
         let folder = std::env::temp_dir().join(format!("nats-conn-benchmarks-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         Ok(Self(folder))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

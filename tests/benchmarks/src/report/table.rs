@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use crate::cells::Work;
 use crate::clients::Client;
+use crate::instructions::Instructions;
 use crate::measure::Measured;
 use crate::run::{CellResults, ClientResults, Results};
 use crate::statistics::spread;
+use crate::targets::Verdict;
 
 /// All cells, one after the other.
 pub(crate) fn of(results: &Results) -> String {
@@ -40,6 +42,85 @@ pub(crate) fn of(results: &Results) -> String {
          right after the other. ± is the distance of the quartiles of the rounds. Measured in {:.0} s.",
         results.rounds, results.seconds
     );
+    text
+}
+
+/// What each target wants and what was reached. What was not measured stands last.
+pub(crate) fn of_targets(verdicts: &[Verdict]) -> String {
+    let mut rows = vec![head(&["", "target", "reached", "of target", ""])];
+    let mut unmeasured = Vec::new();
+    for verdict in verdicts {
+        let what = format!("{:<4} {}", verdict.number, verdict.what);
+        let Some(reached) = verdict.reached else {
+            unmeasured.push(what);
+            continue;
+        };
+        let sign = if verdict.at_least { "≥" } else { "≤" };
+        rows.push(vec![
+            what,
+            format!("{sign} {}", number(verdict.limit)),
+            number(Some(reached)),
+            verdict
+                .to_target
+                .map(|times| format!("{times:.2}x"))
+                .unwrap_or_default(),
+            if verdict.met == Some(true) {
+                "met"
+            } else {
+                "NOT MET"
+            }
+            .to_string(),
+        ]);
+    }
+    let met = verdicts
+        .iter()
+        .filter(|verdict| verdict.met == Some(true))
+        .count();
+    let mut text = format!(
+        "Targets: {met} of {} that were measured are met\n",
+        rows.len() - 1
+    );
+    text.push_str(&aligned(&rows));
+    if !unmeasured.is_empty() {
+        let _ = writeln!(text, "not measured in this run:\n  {}", unmeasured.join("\n  "));
+    }
+    text
+}
+
+/// Instructions: a row for each cell, a column for each client.
+pub(crate) fn of_instructions(instructions: &Instructions) -> String {
+    let (mut cells, mut clients) = (Vec::new(), Vec::new());
+    for one in &instructions.counted {
+        if !cells.contains(&one.cell.as_str()) {
+            cells.push(&one.cell);
+        }
+        if !clients.contains(&one.client) {
+            clients.push(one.client);
+        }
+    }
+    let mut rows = vec![head(&["user instructions of each"])];
+    rows[0].extend(clients.iter().map(|client| (*client).to_string()));
+    for cell in cells {
+        let mut row = vec![cell.to_string()];
+        for client in &clients {
+            let found = instructions
+                .counted
+                .iter()
+                .find(|one| one.cell == cell && one.client == *client);
+            row.push(match found.map(|one| &one.each) {
+                None => String::new(),
+                Some(Ok(each)) => format!("{each:.0}"),
+                Some(Err(_)) => "failed".to_string(),
+            });
+        }
+        rows.push(row);
+    }
+    let mut text = aligned(&rows);
+    for one in &instructions.counted {
+        if let Err(why) = &one.each {
+            let _ = writeln!(text, "  {}, {}: {why}", one.cell, one.client);
+        }
+    }
     text
 }
 
