@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use nats_proto::{ClientOp, EncodeError, Frame, Sid, TransmitBuf};
+use nats_proto::{ClientOp, EncodeError, Frame, PublishFrame, Sid, TransmitBuf};
 use smallvec::SmallVec;
 
 use crate::canonical::Form;
@@ -41,45 +41,6 @@ pub(crate) enum Tag {
 impl Tag {
     pub(crate) fn is_publish(self) -> bool {
         self != Self::Control
-    }
-}
-
-/// The measures of a publish that is about to be queued.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    tag: Tag,
-    len: usize,
-    message: usize,
-    has_headers: bool,
-}
-
-impl Shape {
-    /// A frame of `len` bytes, of which `message` are headers and payload.
-    #[inline]
-    pub(crate) fn new(tag: Tag, len: usize, message: usize, has_headers: bool) -> Self {
-        Self {
-            tag,
-            len,
-            message,
-            has_headers,
-        }
-    }
-
-    /// Bytes of the whole frame.
-    #[inline]
-    pub(crate) fn len(self) -> usize {
-        self.len
-    }
-
-    /// Bytes of headers and payload.
-    #[inline]
-    pub(crate) fn message(self) -> usize {
-        self.message
-    }
-
-    #[inline]
-    pub(crate) fn has_headers(self) -> bool {
-        self.has_headers
     }
 }
 
@@ -206,15 +167,16 @@ impl Block {
     pub(crate) fn push_publish(
         &mut self,
         seq: PublishSeq,
-        op: ClientOp<'_>,
-        shape: Shape,
+        frame: &PublishFrame<'_>,
+        tag: Tag,
         max_control_line: usize,
     ) -> Result<(), EncodeError> {
-        op.encode_within(max_control_line, &mut self.bytes)?;
-        self.bytes.end_frame(shape.tag);
+        frame.encode_within(max_control_line, &mut self.bytes)?;
+        self.bytes.end_frame(tag);
         self.publishes.push(seq);
-        self.publish_bytes = self.publish_bytes.saturating_add(shape.len);
-        Largest::note(&mut self.largest, seq, shape.len, shape.message);
+        let len = frame.encoded_len();
+        self.publish_bytes = self.publish_bytes.saturating_add(len);
+        Largest::note(&mut self.largest, seq, len, frame.message_len());
         Ok(())
     }
 

@@ -3,11 +3,11 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use nats_proto::{ClientOp, EncodeError, Frame, TransmitBuf};
+use nats_proto::{ClientOp, EncodeError, Frame, PublishFrame, TransmitBuf};
 
 use super::ledger::Dropped;
 use crate::canonical::Form;
-use crate::frames::{BLOCK, Block, Shape, Tag, frame_len, message_size};
+use crate::frames::{BLOCK, Block, Tag, frame_len, message_size};
 use crate::ids::PublishSeq;
 use crate::pings::{Ping, PingKind};
 
@@ -81,15 +81,15 @@ impl Queue {
     pub(super) fn push_publish(
         &mut self,
         seq: PublishSeq,
-        op: ClientOp<'_>,
-        shape: Shape,
+        frame: &PublishFrame<'_>,
+        tag: Tag,
         max_control_line: usize,
     ) -> Result<(), EncodeError> {
-        self.tail(shape.len())
-            .push_publish(seq, op, shape, max_control_line)?;
-        self.publish_bytes = self.publish_bytes.saturating_add(shape.len());
-        self.largest_message = self.largest_message.max(shape.message());
-        self.has_headers |= shape.has_headers();
+        let len = frame.encoded_len();
+        self.tail(len).push_publish(seq, frame, tag, max_control_line)?;
+        self.publish_bytes = self.publish_bytes.saturating_add(len);
+        self.largest_message = self.largest_message.max(frame.message_len());
+        self.has_headers |= frame.has_headers();
         Ok(())
     }
 
@@ -392,15 +392,10 @@ mod tests {
         let mut queue = Queue::default();
         for (number, size) in [(1, 10), (2, 500), (3, 20)] {
             let payload = alloc::vec![b'x'; size];
-            let op = ClientOp::Publish {
-                subject: (&subject).into(),
-                reply: None,
-                headers: None,
-                payload: Payload::Borrowed(&payload),
-            };
-            let shape = Shape::new(Tag::Publish, op.encoded_len(), size, false);
+            let payload = Payload::Borrowed(&payload);
+            let frame = PublishFrame::new((&subject).into(), None, None, &payload);
             queue
-                .push_publish(PublishSeq::from_u64(number), op, shape, 4096)
+                .push_publish(PublishSeq::from_u64(number), &frame, Tag::Publish, 4096)
                 .unwrap();
         }
         assert_eq!(queue.most_demanding(), (500, false));
