@@ -397,8 +397,8 @@ pub enum AttemptError {
         "clear text arrived between INFO and the TLS handshake: somebody on the way may have put it there"
     )]
     PlaintextBeforeTls,
-    /// The TLS handshake failed.
-    #[error("TLS handshake failed: {}", OneLine(.detail))]
+    /// The TLS handshake failed, or TLS cannot be had here: a file cannot be read, or nothing was built in.
+    #[error("TLS failed: {}", OneLine(.detail))]
     Tls {
         /// The text of the TLS library.
         detail: Box<str>,

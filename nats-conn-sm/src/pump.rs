@@ -160,12 +160,12 @@ impl Pump {
         }
         let may_have_more = self.read(connection, outside);
         if self.hand_out(connection, outside) {
+            // An abort is over before its stream is given up.
+            self.carry_out(connection, outside);
             return None;
         }
         connection.handle_timeout(outside.now());
-        while let Some(action) = connection.poll_action() {
-            self.act(connection, outside, action);
-        }
+        self.carry_out(connection, outside);
         self.write(connection, outside);
         Some(Wait {
             until: match self.broken {
@@ -207,6 +207,12 @@ impl Pump {
             }
         }
         false
+    }
+
+    fn carry_out(&mut self, connection: &mut Connection, outside: &mut impl Outside) {
+        while let Some(action) = connection.poll_action() {
+            self.act(connection, outside, action);
+        }
     }
 
     fn act(&mut self, connection: &mut Connection, outside: &mut impl Outside, action: Action) {

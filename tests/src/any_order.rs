@@ -6,7 +6,6 @@
 //! limits, the deadline, that a clone of the machine behaves the same, and that its recording replays to the same.
 
 mod calls;
-mod choices;
 mod disturbances;
 mod setting;
 
@@ -15,10 +14,10 @@ use std::time::Duration;
 use nats_conn_sm::RequestId;
 use nats_proto::Sid;
 
+use crate::choices::Choices;
 use crate::golden;
 use crate::scenario::seed_bytes;
 use crate::sim::World;
-use choices::Choices;
 
 /// Calls of one life at most.
 const CALLS: usize = 150;

@@ -365,15 +365,25 @@ impl Ledger {
         self.closed = true;
         let subscriptions = self.subscriptions.iter().filter(|(_, sub)| sub.ended.is_none());
         let subscriptions: Vec<_> = subscriptions.map(|(sid, _)| sid).collect();
-        let requests: Vec<_> = open(&self.requests);
-        let flushes: Vec<_> = open(&self.flushes);
-        let round_trips: Vec<_> = open(&self.round_trips);
-        if subscriptions.is_empty() && requests.is_empty() && flushes.is_empty() && round_trips.is_empty() {
+        let waiting = self.still_waiting();
+        if subscriptions.is_empty() && waiting.is_none() {
             return Ok(());
         }
         Err(format!(
-            "closed, and left open: {subscriptions:?} {requests:?} {flushes:?} {round_trips:?}"
+            "closed, and left open: {subscriptions:?} {}",
+            waiting.unwrap_or_default()
         ))
+    }
+
+    /// Requests, flushes and round trips that have had no end yet, as a text.
+    pub fn still_waiting(&self) -> Option<String> {
+        let requests: Vec<_> = open(&self.requests);
+        let flushes: Vec<_> = open(&self.flushes);
+        let round_trips: Vec<_> = open(&self.round_trips);
+        if requests.is_empty() && flushes.is_empty() && round_trips.is_empty() {
+            return None;
+        }
+        Some(format!("{requests:?} {flushes:?} {round_trips:?}"))
     }
 }
 

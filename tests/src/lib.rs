@@ -2,14 +2,16 @@
 
 pub mod any_order;
 pub mod by_hand;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "real"))]
 pub mod chaos;
+mod choices;
 pub mod explore;
 pub mod golden;
 pub mod grammar;
 pub mod herd;
 pub mod ledger;
-#[cfg(unix)]
+mod planned;
+#[cfg(all(unix, feature = "real"))]
 pub mod real_server;
 pub mod scenario;
 pub mod sim;
@@ -22,3 +24,8 @@ pub mod wire;
 /// The strict model, with a package of its own so that the tour needs nothing else of the laboratory.
 pub use nats_conn_model_server as model_server;
 pub use nats_conn_model_server::{clock, tcp_server};
+
+/// The programs of the page about fuzzing are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../fuzz/README.md")]
+mod fuzzing {}

@@ -7,7 +7,6 @@
 mod check;
 mod driver;
 mod pipe;
-mod planned;
 mod route;
 mod rude;
 mod verbs;
@@ -23,10 +22,10 @@ use nats_conn_sm::{
 pub use pipe::{Pipe, PipeStage};
 pub use route::{Cut, Dial, Route};
 
-use self::planned::Planned;
 use crate::grammar::Grammar;
 use crate::ledger::Ledger;
 use crate::model_server::Cluster;
+use crate::planned::Planned;
 use crate::story;
 
 /// The world. Tests may read and change its fields at will.
@@ -236,7 +235,8 @@ impl World {
 
     /// How often an event came.
     pub fn count(&self, name: &str) -> usize {
-        self.names().into_iter().filter(|other| *other == name).count()
+        let named = |(_, event): &&(Timestamp, Event)| story::name(event) == name;
+        self.events.iter().filter(named).count()
     }
 
     /// The events of one name, with their times.

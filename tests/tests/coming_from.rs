@@ -72,30 +72,6 @@ const TESTED_OTHERWISE: &[(&str, &str)] = &[
         "adapters/identity::a_file_that_was_rotated_is_read_at_the_next_attempt",
     ),
     (
-        "`ConnectOptions::record_with`",
-        "machine/recording::payloads_and_the_values_of_headers_are_recorded_only_if_requested",
-    ),
-    (
-        "`Statistics::attempts`",
-        "machine/observability::the_statistics_hold_what_can_be_counted_now",
-    ),
-    (
-        "`Statistics::connects`",
-        "machine/observability::the_statistics_hold_what_can_be_counted_now",
-    ),
-    (
-        "`Statistics::reconnects`",
-        "machine/observability::the_statistics_hold_what_can_be_counted_now",
-    ),
-    (
-        "`Statistics::round_trip`",
-        "machine/observability::the_statistics_hold_what_can_be_counted_now",
-    ),
-    (
-        "`Statistics::smoothed_round_trip`",
-        "machine/observability::the_statistics_hold_what_can_be_counted_now",
-    ),
-    (
         "an adapter of yours, on `nats_conn_client::driver` or on the machine",
         "machine/documented_loop::the_loop_of_the_documentation_holds_with_every_setting_and_whatever_goes_wrong",
     ),

@@ -627,7 +627,7 @@ fn machine() -> Vec<Row> {
             AttemptError::Tls {
                 detail: "unknown issuer".into(),
             },
-            "TLS handshake failed: unknown issuer",
+            "TLS failed: unknown issuer",
         ),
         row(
             "Auth",

@@ -1,9 +1,14 @@
 //! The harness for drivers of other people: a driver that is right, and some that are wrong in one place each.
 
+use std::cell::Cell;
+
 use bytes::Buf;
 use nats_conn_sm::{Action, Connection, Event, LinkEnd, LinkId, ReceiveBuf, SendBuf};
 use nats_conn_tests::scenario::splitmix;
-use nats_conn_tests::try_driver::{Driver, Network, check};
+use nats_conn_tests::try_driver::{Driver, Network, check, connection};
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 /// What is wrong with a driver.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -13,6 +18,8 @@ enum Fault {
     TakesPartForWhole,
     /// It never says what time it is.
     ForgetsTheTime,
+    /// It never says that a stream has ended.
+    KeepsTheEndToItself,
 }
 
 struct Mine {
@@ -39,7 +46,7 @@ impl Mine {
     fn ended(&mut self, connection: &mut Connection, network: &mut Network, end: LinkEnd) {
         self.open = false;
         connection.handle_link_closed(network.now(), self.link, end, &mut self.tx);
-        network.hang_up();
+        network.hang_up(true);
     }
 }
 
@@ -82,6 +89,7 @@ impl Driver for Mine {
         }
         if self.open {
             match network.read(self.rx.buffer_mut()) {
+                _ if self.fault == Fault::KeepsTheEndToItself => {}
                 Some(Ok(0)) => self.ended(connection, network, LinkEnd::Eof),
                 Some(Err(end)) => self.ended(connection, network, end),
                 Some(Ok(_)) | None => {}
@@ -114,9 +122,79 @@ fn a_write_that_is_reported_as_whole_and_was_not_is_found() {
     );
 }
 
+// behaviour: 1.1
 #[test]
 fn a_driver_that_forgets_the_time_is_found() {
     let told = first_fault(Fault::ForgetsTheTime).expect("it is found");
     println!("{told}");
     assert!(told.contains("the driver does not tell the machine"), "{told}");
+}
+
+#[test]
+fn a_driver_that_keeps_the_end_of_a_stream_to_itself_is_found() {
+    let told = first_fault(Fault::KeepsTheEndToItself).expect("it is found");
+    println!("{told}");
+    assert!(told.contains("a flush"), "{told}");
+}
+
+/// Lives of an ordinary run; `CONNECTION_CASES=100000` makes it a long one.
+const CASES: u32 = 500;
+
+// behaviour: 1.1, 1.4, 6.2, 11.2, 14; edge: 99, 148
+#[test]
+fn whatever_the_world_does_the_loop_for_drivers_keeps_every_promise_and_comes_back() {
+    let cases = std::env::var("CONNECTION_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
+    let config = Config {
+        cases: cases.unwrap_or(CASES),
+        failure_persistence: None,
+        max_shrink_iters: 4_000,
+        ..Config::default()
+    };
+    let mut runner = match cases {
+        // A long run tries new lives; an ordinary one is the same every time.
+        Some(_) => TestRunner::new(config),
+        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+    };
+    let seen = [const { Cell::new(0_u32) }; 5];
+    runner
+        .run(&vec(any::<u8>(), 40..300), |bytes| {
+            let lived = connection(&bytes);
+            let fates = lived.fates;
+            let counts = [
+                true,
+                lived.sessions > 1,
+                lived.ended_early,
+                fates.confirmed > 1,
+                fates.unconfirmed + fates.dropped > 0,
+            ];
+            for (seen, count) in seen.iter().zip(counts) {
+                seen.set(seen.get() + u32::from(count));
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|fault| match fault {
+            TestError::Fail(why, bytes) => panic!("{why}\nthe life of {bytes:?}"),
+            TestError::Abort(why) => panic!("{why}"),
+        });
+    let [lives, reconnected, ended, confirmed, lost] = seen.map(|count| count.get());
+    println!(
+        "{lives} lives: {reconnected} reconnected, {ended} ended early, {confirmed} with confirmed publishes, \
+         {lost} with lost ones"
+    );
+    // The last publish of a life is confirmed in every life that has not ended early.
+    assert!(
+        reconnected * 100 >= lives * 30,
+        "{reconnected} of {lives} reconnect"
+    );
+    assert!(
+        ended * 100 >= lives * 5 && ended * 100 <= lives * 70,
+        "{ended} of {lives} end early"
+    );
+    assert!(
+        confirmed * 100 >= lives * 30,
+        "{confirmed} of {lives} have confirmed publishes"
+    );
+    assert!(lost * 100 >= lives * 10, "{lost} of {lives} have lost publishes");
 }

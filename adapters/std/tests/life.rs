@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use nats_conn_std::{
     Client, ClientEvent, ClosedReason, ConnectError, ConnectOptions, ConnectionEvent, EndReason, Events,
-    Excerpt, MailboxLimits, NextError, PublishError, RepliesEnd, RequestError, RequestMany, State, Subject,
-    SubjectFilter,
+    Excerpt, MailboxLimits, NextError, PublishError, PublishSeq, RepliesEnd, RequestError, RequestMany,
+    State, Subject, SubjectFilter,
 };
 use nats_conn_tests::tcp_server::TcpCluster;
 
@@ -344,4 +344,31 @@ fn durations_beyond_the_clock_are_as_long_as_it_takes() {
     client.publish(&SUBJECT, "x").wait().unwrap();
     assert_eq!(subscription.next_timeout(Duration::MAX).unwrap().payload(), b"x");
     client.close().wait();
+}
+
+#[test]
+fn a_reply_and_the_fate_of_a_publish_are_waited_for_again_after_a_time_limit() {
+    let cluster = TcpCluster::start(1).unwrap();
+    let client = connected(&cluster);
+    let mut requests = client.subscribe(&SUBJECT).unwrap();
+    let mut response = client.request(&SUBJECT, "?").now().unwrap();
+    let request = requests.next_timeout(SOON).unwrap();
+    let short = Duration::from_millis(5);
+    assert_eq!(response.wait_timeout(short), None);
+    assert_eq!(response.wait_timeout(Duration::ZERO), None);
+    client.respond(&request, "!").wait().unwrap();
+    let reply = response.wait_timeout(SOON).expect("in time");
+    assert_eq!(reply.unwrap().payload(), b"!");
+
+    let mut events = client.events();
+    cluster.server(0).crash();
+    until(&mut events, |event| {
+        matches!(event, ConnectionEvent::Disconnected { .. })
+    });
+    let mut outcome = client.publish(&SUBJECT, "x").confirmed().now().unwrap();
+    assert_eq!(outcome.wait_timeout(short), None);
+    cluster.server(0).restart().unwrap();
+    let fate = outcome.wait_timeout(SOON).expect("in time");
+    // The request and its answer were the first two.
+    assert_eq!(fate, Ok(PublishSeq::from_u64(3)));
 }

@@ -120,7 +120,7 @@ impl Inbox {
         let token = subject
             .strip_prefix(self.subject.as_bytes())?
             .strip_prefix(b".")?;
-        if token.is_empty() || token.len() > 20 {
+        if token.is_empty() {
             return None;
         }
         // Nineteen digits cannot overflow.

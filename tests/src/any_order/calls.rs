@@ -1,5 +1,6 @@
 //! What the application does, with any arguments.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use nats_conn_sm::{Publish, PublishSeq, RequestId, RequestMany};
@@ -9,6 +10,8 @@ use super::Life;
 use crate::model_server::Op;
 
 const SUBJECTS: [&str; 5] = ["a", "a.b", "b", "q", "c.d.e"];
+/// Longer than a line may be. Made once, which takes longer than all else in many a life.
+static LONG: LazyLock<Subject> = LazyLock::new(|| Subject::new(&"s".repeat(5_000)).expect("a subject"));
 const FILTERS: [&str; 6] = ["a", "a.*", ">", "b", "q", "c.>"];
 
 impl Life<'_> {
@@ -181,8 +184,7 @@ impl Life<'_> {
             .collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let _ = self.world.set_servers(&names);
-        let long = Subject::new(&"s".repeat(5_000)).expect("a subject");
-        let refused = self.world.publish_as(Publish::new(&long, "x"));
+        let refused = self.world.publish_as(Publish::new(&*LONG, "x"));
         assert!(refused.is_err(), "a line that no server takes");
     }
 

@@ -7,6 +7,7 @@ use nats_conn_sm::{Fate, PublishSeq, ReceiveBuf};
 use super::World;
 use crate::golden;
 use crate::model_server::parse_transcript;
+use crate::story;
 use crate::wire;
 
 /// Blocks are this long at most, unless a single frame is longer.
@@ -61,7 +62,7 @@ impl World {
 
     /// A block that the machine handed out: whole frames, and not too many.
     pub(super) fn check_block(&mut self) {
-        let bytes: Vec<u8> = self.tx.chunks().flatten().copied().collect();
+        let bytes = self.tx.chunks().collect::<Vec<&[u8]>>().concat();
         let frames = parse_transcript(&bytes).len();
         assert_eq!(bytes.len(), self.tx.remaining(), "all of it can be seen at once");
         assert!(
@@ -118,14 +119,18 @@ impl World {
         for pipe in &self.pipes {
             let Some(peer) = pipe.peer else { continue };
             let fault = |fault| format!("on {}: {fault}", pipe.link);
-            wire::check(self.cluster.log(peer), pipe, &self.ledger).map_err(fault)?;
+            wire::check(self.cluster.log(peer), &pipe.facts(), &self.ledger).map_err(fault)?;
         }
         if self.client.poll_action().is_none() {
             self.ledger.reported(&self.client.publish_fates(), self.resends)?;
         }
         let fate = |number| self.client.fate(PublishSeq::from_u64(number));
         self.ledger.compare(self.cluster.logs(), self.resends, fate)?;
-        if self.names().last() == Some(&"closed") {
+        if self
+            .events
+            .last()
+            .is_some_and(|(_, event)| story::name(event) == "closed")
+        {
             self.verify_closed()?;
         }
         Ok(())

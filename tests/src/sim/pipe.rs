@@ -6,6 +6,7 @@ use nats_conn_sm::{LinkEnd, LinkId};
 
 use super::route::Cut;
 use crate::model_server::PeerId;
+use crate::wire::Facts;
 
 /// A link as the world sees it.
 #[derive(Clone, Debug)]
@@ -92,6 +93,15 @@ impl Pipe {
     /// Whether the client may write to it.
     pub fn is_open(&self) -> bool {
         self.stage == PipeStage::Open
+    }
+
+    /// What its frames are compared with.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts {
+            handed_at_pong: self.handed_at_pong,
+            live_at_pong: &self.live_at_pong,
+            is_whole: !self.is_open() && self.taken == self.handed && self.arrived == self.handed,
+        }
     }
 
     /// It is not cut any more.

@@ -70,6 +70,7 @@ mod messages;
 mod monitoring;
 mod permissions;
 mod reconnect;
+mod recordings;
 mod requests;
 mod resolving;
 mod secrets;

@@ -1,6 +1,6 @@
 //! Requests: each ends exactly once, however it ends.
 
-use nats_conn_client::{Headers, QueueGroup, RepliesEnd, RequestError, RequestMany};
+use nats_conn_client::{Headers, NextError, QueueGroup, RepliesEnd, RequestError, RequestMany};
 use nats_conn_tests::model_server::{Op, Step, When};
 
 use crate::scene::*;
@@ -125,6 +125,33 @@ scenarios! {
         let mut replies = client.request(&nobody, "?").many(all).now().expect("room");
         assert_eq!(soon(replies.next()).await, None);
         assert_eq!(replies.ended(), Some(Err(RequestError::NoResponders { subject: named(&nobody) })));
+    }
+
+    async fn replies_are_waited_for_so_long_at_most_and_taken_without_waiting(adapter) {
+        let cluster = Model::start(1);
+        let client = soon(adapter.connect(options(&cluster.urls()))).await.expect("a server");
+        let mut requests = client.subscribe(&SERVICE).expect("open");
+        let mut replies = client.request(&SERVICE, "?").many(RequestMany::new(LIMIT).max(3)).now().expect("room");
+        let request = message(&mut requests).await;
+        assert_eq!(replies.try_next(), None);
+        let short = Duration::from_millis(5);
+        assert_eq!(soon(replies.next_timeout(short)).await, Err(NextError::TimedOut));
+        assert_eq!(soon(requests.next_timeout(short)).await, Err(NextError::TimedOut));
+        for reply in ["one", "two", "three"] {
+            client.respond(&request, reply).now().expect("room");
+        }
+        assert_eq!(soon(replies.next_timeout(LIMIT)).await.expect("a reply").payload(), b"one");
+        let mut rest = Vec::new();
+        until(|| {
+            rest.extend(std::iter::from_fn(|| replies.try_next()));
+            rest.len() == 2
+        })
+        .await;
+        assert_eq!(rest[1].payload(), b"three");
+        assert_eq!(soon(replies.next_timeout(LIMIT)).await, Err(NextError::Ended));
+        assert_eq!(replies.ended(), Some(Ok(RepliesEnd::MaxReached)));
+        soon(client.close()).await;
+        assert_eq!(soon(requests.next_timeout(LIMIT)).await, Err(NextError::Ended));
     }
 
     async fn a_lost_link_fails_what_was_written_and_keeps_what_was_not(adapter) {

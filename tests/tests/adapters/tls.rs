@@ -275,7 +275,7 @@ scenarios! {
         assert_eq!(failure.phase, Phase::Tls, "{failure:?}");
         assert_eq!(failure.error.code(), "tls_failed");
         let text = failure.error.to_string();
-        assert!(text.starts_with("TLS handshake failed: ") && !text.contains("://"), "{text}");
+        assert!(text.starts_with("TLS failed: ") && !text.contains("://"), "{text}");
     }
 
     async fn byte_order_marks_are_skipped_in_certificates_and_keys(adapter, version) {

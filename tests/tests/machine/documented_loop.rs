@@ -293,6 +293,8 @@ struct Bare {
     refused: u32,
     arrives: Vec<&'static [u8]>,
     lines: Vec<String>,
+    /// How often the stream was to be closed, or the dial given up.
+    hung_up: u32,
 }
 
 impl Outside for Bare {
@@ -325,7 +327,9 @@ impl Outside for Bare {
         Some(Ok(bytes.len() + 1))
     }
 
-    fn hang_up(&mut self, _: bool) {}
+    fn hang_up(&mut self, _: bool) {
+        self.hung_up += 1;
+    }
 }
 
 /// What such a driver reports when this arrives, the last first.
@@ -368,6 +372,27 @@ fn a_driver_that_brings_no_tls_fails_the_attempts_for_which_it_is_wanted() {
         .iter()
         .filter(|line| line.contains("this driver makes none"));
     assert_eq!(failed.count(), 3, "each attempt, and the end: {lines:#?}");
+}
+
+// behaviour: 11.2
+#[test]
+fn an_abort_closes_the_stream_and_gives_up_the_dial() {
+    for news in [News::Ready, News::Connected] {
+        let mut connection = Connection::new(
+            Config::new(list("nats://n1.test")),
+            seed_bytes(7),
+            Timestamp::ZERO,
+        )
+        .expect("usable");
+        let (mut pump, mut outside) = (Pump::new(), Bare::default());
+        let first = pump.turn(&mut connection, &mut outside, News::Ready);
+        let second = pump.turn(&mut connection, &mut outside, news.clone());
+        assert!(first.is_some() && second.is_some());
+        connection.abort(Timestamp::ZERO);
+        assert_eq!(pump.turn(&mut connection, &mut outside, News::Ready), None);
+        assert_eq!(outside.hung_up, 1, "{news:?}: {:#?}", outside.lines);
+        assert_eq!(connection.poll_action(), None, "nothing is left to be done");
+    }
 }
 
 /// A connection, the loop's outside, and one server.

@@ -12,6 +12,7 @@ use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::Urls;
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::Dial;
+use nats_proto::SubjectFilter;
 
 use super::support::{SUBJECT, connected, end, next, publish};
 
@@ -154,6 +155,54 @@ fn the_statistics_hold_what_can_be_counted_now() {
     );
 }
 
+// behaviour: 6.2
+#[test]
+fn attempts_sessions_and_round_trips_are_counted() {
+    let mut hand = connected(|_| {});
+    let counted = |hand: &ByHand| {
+        let statistics = hand.client.statistics();
+        (statistics.attempts, statistics.connects, statistics.reconnects)
+    };
+    assert_eq!(counted(&hand), (1, 1, 0));
+    let mut now = START;
+    // An eighth of each new measurement, and seven of what was there (RFC 6298).
+    for (measured, smoothed) in [(8, 8), (16, 9), (1, 8)] {
+        hand.client.rtt(now).expect("a session");
+        hand.write(now);
+        hand.read(b"PONG\r\n");
+        let millis = Duration::from_millis;
+        now = now + millis(measured);
+        hand.events(now);
+        let statistics = hand.client.statistics();
+        assert_eq!(statistics.round_trip, Some(millis(measured)));
+        assert_eq!(statistics.smoothed_round_trip, Some(millis(smoothed)));
+    }
+    end(&mut hand);
+    // The first attempt after it is refused, the second is let in.
+    let mut next = |hand: &mut ByHand| loop {
+        if let Some(Action::Connect { link, .. }) = hand.client.poll_action() {
+            return (now, link);
+        }
+        now = hand.client.poll_timeout().expect("it tries again");
+        hand.client.handle_timeout(now);
+        hand.events(now);
+    };
+    let (now, link) = next(&mut hand);
+    let mut unsent = SendBuf::new(link);
+    hand.client
+        .handle_link_closed(now, link, LinkEnd::Eof, &mut unsent);
+    assert_eq!(counted(&hand), (2, 1, 0));
+    let (now, link) = next(&mut hand);
+    hand.client.handle_connected(now, link);
+    (hand.rx, hand.tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    hand.read(b"INFO {}\r\n");
+    hand.events(now);
+    hand.write(now);
+    hand.read(b"PONG\r\n");
+    hand.events(now);
+    assert_eq!(counted(&hand), (3, 2, 1));
+}
+
 // behaviour: 1.2
 #[test]
 fn a_buffer_prints_its_link_and_how_much_is_in_it_and_nothing_of_what_that_is() {
@@ -258,4 +307,61 @@ fn a_send_buffer_prints_its_link_and_how_much_is_left() {
         text.contains("15") && text.contains(&format!("{:?}", hand.rx.link())),
         "{text}"
     );
+}
+
+// behaviour: 4.2
+#[test]
+fn why_says_that_subscriptions_are_restored_until_the_server_has_them() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    let filter = SubjectFilter::new("a").expect("a filter");
+    hand.client.subscribe(START, filter, None).expect("open");
+    hand.read(b"INFO {}\r\n");
+    hand.events(START);
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(
+        hand.client.why(START),
+        "connected to nats://n1.test:4222; restoring subscriptions"
+    );
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.why(START), "connected to nats://n1.test:4222");
+}
+
+// behaviour: 4.2
+#[test]
+fn why_counts_the_rounds_without_success() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.retry_initial = true)
+        .route(0, |route| route.dial = Dial::Fails(LinkEnd::Eof))
+        .begin();
+    for round in 1..=3 {
+        world.wait("backoff_wait");
+        let why = world.client.why(world.now());
+        assert!(
+            why.ends_with(&format!("(round {round} without success)")),
+            "{why}"
+        );
+    }
+}
+
+// behaviour: 6.2
+#[test]
+fn messages_and_bytes_are_counted_once_the_transport_took_them() {
+    let mut hand = connected(|_| {});
+    let before = hand.client.statistics();
+    publish(&mut hand, 1);
+    publish(&mut hand, 2);
+    let sent = |hand: &ByHand| {
+        let now = hand.client.statistics();
+        (
+            now.out_messages - before.out_messages,
+            now.out_bytes - before.out_bytes,
+        )
+    };
+    assert_eq!(sent(&hand), (0, 0));
+    hand.write(START);
+    assert_eq!(sent(&hand), (2, "PUB a 1\r\nx\r\nPUB a 2\r\nxx\r\n".len() as u64));
 }

@@ -1,31 +1,33 @@
 //! Bytes as a source of choices: each is used once, and after the last everything is zero.
 
+pub(crate) mod settings;
+
 /// What is left of the bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Choices<'a> {
+pub(crate) struct Choices<'a> {
     bytes: &'a [u8],
     twice: bool,
 }
 
 impl<'a> Choices<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, twice: false }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// Whether this life is lived twice.
-    pub(super) fn is_twice(&self) -> bool {
+    pub(crate) fn is_twice(&self) -> bool {
         self.twice
     }
 
-    pub(super) fn live_twice(&mut self, twice: bool) {
+    pub(crate) fn live_twice(&mut self, twice: bool) {
         self.twice = twice;
     }
 
-    pub(super) fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.bytes.split_first() else {
             return 0;
         };
@@ -34,7 +36,7 @@ impl<'a> Choices<'a> {
     }
 
     /// A number below `end`, which is at least 1.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         let wide = if end > 256 { 2 } else { 1 };
         let number = (0..wide).fold(0, |number, _| number << 8 | u64::from(self.byte()));
         if end > 1 << 16 {
@@ -43,21 +45,21 @@ impl<'a> Choices<'a> {
         number % end
     }
 
-    pub(super) fn index(&mut self, len: usize) -> usize {
+    pub(crate) fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len.max(1) as u64)).unwrap_or_default()
     }
 
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.index(from.len())]
     }
 
     /// True for the last of so many values, so that after the last byte it is false.
-    pub(super) fn one_in(&mut self, of: u64) -> bool {
+    pub(crate) fn one_in(&mut self, of: u64) -> bool {
         self.below(of) == of - 1
     }
 
     /// So many of the bytes as they are, at most.
-    pub(super) fn raw(&mut self, most: usize) -> Vec<u8> {
+    pub(crate) fn raw(&mut self, most: usize) -> Vec<u8> {
         let count = self.index(most + 1).min(self.bytes.len());
         let (taken, rest) = self.bytes.split_at(count);
         self.bytes = rest;

@@ -4,7 +4,7 @@ use nats_conn_sm::{AttemptStage, ConnectionEvent, Event, NextAttempt, ServerId, 
 
 /// What the last event about attempts has said.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Planned {
+pub(crate) enum Planned {
     /// There is a session, or the end.
     #[default]
     Nothing,
@@ -25,7 +25,7 @@ pub(super) enum Planned {
 }
 
 impl Planned {
-    pub(super) fn event(&mut self, event: &Event) {
+    pub(crate) fn event(&mut self, event: &Event) {
         let Event::Connection(event) = event else { return };
         *self = match event {
             ConnectionEvent::Connecting { server, attempt, .. } => Self::UnderWay {
@@ -54,7 +54,7 @@ impl Planned {
     }
 
     /// A forced reconnect or a new pool was asked for.
-    pub(super) fn may_be_cut_short(&mut self) {
+    pub(crate) fn may_be_cut_short(&mut self) {
         match self {
             Self::UnderWay { cut, .. } => *cut = true,
             Self::Waits { .. } => *self = Self::Undecided,
@@ -63,7 +63,7 @@ impl Planned {
     }
 
     /// Whether this is what may be said now.
-    pub(super) fn agrees(&self, next: Option<&NextAttempt>, now: Timestamp) -> bool {
+    pub(crate) fn agrees(&self, next: Option<&NextAttempt>, now: Timestamp) -> bool {
         let Some(next) = next else {
             return matches!(
                 self,
