@@ -236,10 +236,10 @@ impl Connection {
     /// # Errors
     /// Why it was not accepted; nothing was queued then.
     pub fn publish(&mut self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
-        let input = self.begin_untimed(|recorder| Input::Publish(recorder.message(&publish)));
-        let answer = self.machine.publish(publish);
-        self.end_untimed(input, &answer);
-        answer
+        if self.recorder.is_on() {
+            return self.publish_recorded(&publish);
+        }
+        self.machine.publish(&publish)
     }
 
     /// Asks the server to confirm that it has processed what was published so far: settled by the PONG of the
@@ -341,7 +341,7 @@ impl Connection {
         let input = self.begin_untimed(|recorder| Input::Request(recorder.message(&request), timeout));
         let answer = self
             .machine
-            .request(request, self.machine.view().now() + timeout, None);
+            .request(&request, self.machine.view().now() + timeout, None);
         self.end_untimed(input, &answer);
         answer
     }
@@ -360,7 +360,7 @@ impl Connection {
         self.machine.enter(now);
         let input = self.begin_untimed(|recorder| Input::RequestMany(recorder.message(&request), many));
         let deadline = self.machine.view().now() + many.timeout;
-        let answer = self.machine.request(request, deadline, Some(many));
+        let answer = self.machine.request(&request, deadline, Some(many));
         self.end_untimed(input, &answer);
         answer
     }
@@ -620,6 +620,14 @@ impl Connection {
             let digest = digest(Digest::new(recorder.payloads()), &self.machine);
             recorder.push(self.machine.view().now(), &input, digest.value());
         }
+    }
+
+    #[cold]
+    fn publish_recorded(&mut self, publish: &Publish<'_>) -> Result<PublishSeq, PublishError> {
+        let input = self.begin_untimed(|recorder| Input::Publish(recorder.message(publish)));
+        let answer = self.machine.publish(publish);
+        self.end_untimed(input, &answer);
+        answer
     }
 
     /// Recorded where something came of it, or bytes had arrived.

@@ -515,11 +515,6 @@ impl Dialer {
         self.pool.has_healthy_other(id, env.now())
     }
 
-    /// Whether a wait or a choice is under way.
-    pub(crate) fn is_busy(&self) -> bool {
-        !matches!(self.state, State::Idle)
-    }
-
     /// The end of the wait.
     pub(crate) fn wakes_at(&self) -> Option<Timestamp> {
         match self.state {

@@ -4,6 +4,7 @@ mod canonical;
 mod requests;
 mod restore;
 mod subscriptions;
+mod table;
 
 use alloc::vec::Vec;
 use core::num::NonZeroU64;
@@ -408,7 +409,7 @@ impl Interest {
         let pending = self.requests.get(request)?;
         let no_responders = message.is_no_responders();
         let ended = RequestFrame::from(pending);
-        let Some(many) = pending.many else {
+        let Some(many) = &pending.many else {
             self.requests.remove(request);
             return Some(Arrival::Response { ended, no_responders });
         };

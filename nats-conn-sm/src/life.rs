@@ -79,8 +79,6 @@ pub(crate) enum Place {
     Leaving,
     /// An attempt, or the wait for one.
     Between,
-    /// A link has just ended, and what follows is not decided yet.
-    Nowhere,
 }
 
 /// What a drain does next.
@@ -210,7 +208,7 @@ impl Life {
                 }
             }
             Place::Between if !facts.has_queue => DrainStep::Over,
-            Place::Between | Place::Leaving | Place::Nowhere => DrainStep::Wait,
+            Place::Between | Place::Leaving => DrainStep::Wait,
         }
     }
 

@@ -17,7 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use nats_proto::{DecodeError, Decoder, Message, ServerError, ServerInfo, TransmitBuf};
+use nats_proto::{DecodeError, Decoder, ServerError, ServerInfo, ServerOp, TransmitBuf};
 
 use self::departure::Departure;
 use self::handshake::Handshake;
@@ -115,7 +115,10 @@ pub(crate) enum LinkState {
     UpEnded,
 }
 
-/// What a look at the bytes that arrived came to.
+/// What a decoder makes of the bytes that arrived.
+pub(crate) type Decoded = Result<Option<ServerOp>, DecodeError>;
+
+/// What a look at the bytes that arrived came to, messages aside.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Inbound {
@@ -123,7 +126,6 @@ pub(crate) enum Inbound {
     Nothing,
     /// An operation that changes nothing.
     Skipped,
-    Message(Message),
     Ping,
     Pong,
     /// An error in a session.
@@ -196,6 +198,7 @@ pub(crate) enum Finished {
 
 /// Looking.
 impl Link {
+    #[inline]
     pub(crate) fn id(&self) -> LinkId {
         self.id
     }
@@ -238,6 +241,7 @@ impl Link {
         self.state() == LinkState::Up
     }
 
+    #[inline]
     pub(crate) fn has_session(&self) -> bool {
         matches!(self.stage, Stage::Up(_))
     }

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use nats_proto::{ClientOp, Sid, TransmitBuf};
 
-pub(crate) use self::accepting::publish_op;
+pub(crate) use self::accepting::publish_frame;
 pub(crate) use self::flight::Pong;
 pub(crate) use self::ledger::Dropped;
 

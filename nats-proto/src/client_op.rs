@@ -2,22 +2,15 @@
 
 use core::num::NonZeroU64;
 
-use thiserror::Error;
-
 use crate::connect::Connect;
+use crate::decimals::{decimal_len, put_decimal};
+use crate::encode_error::{EncodeError, MAX_CONTROL_LINE, check_line};
 use crate::headers::Headers;
+use crate::publish_frame::{PublishFrame, Reply};
 use crate::sid::Sid;
-use crate::subject::Subject;
 use crate::subject_filter::{QueueGroup, SubjectFilter};
 use crate::subject_ref::SubjectRef;
 use crate::wire_sink::{Payload, WireSink};
-
-/// The longest control line that servers take by default, in bytes of arguments: what stands between the word
-/// and the line end (`max_control_line`, `parser.go`).
-pub const MAX_CONTROL_LINE: usize = 4096;
-
-/// The largest message that can be announced: servers read at most nine digits (`parseSize`, `util.go`).
-pub const MAX_MESSAGE: usize = 999_999_999;
 
 /// An operation of a client, to be written with [`encode`](Self::encode).
 ///
@@ -147,68 +140,6 @@ pub enum ClientOp<'a> {
     },
 }
 
-/// Where an answer is to go.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Reply<'a> {
-    /// To this subject.
-    Subject(SubjectRef<'a>),
-    /// To `<prefix>.<token in decimal>`: the inbox of a request, without building its text.
-    Inbox {
-        /// What the subject begins with.
-        prefix: &'a Subject,
-        /// The last token.
-        token: u64,
-    },
-}
-
-impl<'a> From<&'a Subject> for Reply<'a> {
-    fn from(subject: &'a Subject) -> Self {
-        Self::Subject(subject.into())
-    }
-}
-
-/// Why an operation cannot be written. Nothing was written then.
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// The server would close the connection.
-    #[error(
-        "the control line would have {len} bytes of arguments, {limit} are allowed; use shorter subjects"
-    )]
-    ControlLineTooLong {
-        /// How many bytes of arguments there would be.
-        len: usize,
-        /// How many may be.
-        limit: usize,
-    },
-    /// Headers and payload are larger than can be announced.
-    #[error("headers and payload have {len} bytes, at most 999999999 can be sent; send it in parts")]
-    MessageTooLarge {
-        /// How many bytes there are.
-        len: usize,
-    },
-    /// A raw field of a [`ServerFrame`](crate::ServerFrame) would not be read as that one field.
-    #[error("the {field} would not be read as one field; remove what ends a field or a line")]
-    Field {
-        /// Which field.
-        field: &'static str,
-    },
-}
-
-crate::debug_line::debug_line!(EncodeError);
-
-impl EncodeError {
-    /// A stable name in snake case, for machines.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::ControlLineTooLong { .. } => "control_line_too_long",
-            Self::MessageTooLarge { .. } => "message_too_large",
-            Self::Field { .. } => "field",
-        }
-    }
-}
-
 impl ClientOp<'_> {
     /// Writes the operation.
     ///
@@ -231,17 +162,7 @@ impl ClientOp<'_> {
                 reply,
                 headers,
                 payload,
-            } => {
-                let publish = Publish {
-                    subject: subject.as_bytes(),
-                    reply,
-                    max_control_line,
-                };
-                match headers {
-                    None => publish.put(payload, out),
-                    Some(headers) => publish.put_with_headers(headers.as_block(), payload, out),
-                }
-            }
+            } => PublishFrame::new(subject, reply, headers, &payload).encode_within(max_control_line, out),
             Self::Ping => {
                 out.put_slice(b"PING\r\n");
                 Ok(())
@@ -268,22 +189,7 @@ impl ClientOp<'_> {
                 reply,
                 headers,
                 payload,
-            } => {
-                let headers_len = headers.map(Headers::encoded_len);
-                let total_len = headers_len.unwrap_or(0).saturating_add(payload.len());
-                let sizes = headers_len.map_or(0, |len| size_len(len).saturating_add(2));
-                let reply = reply.map_or(0, |reply| reply.encoded_len().saturating_add(1));
-                [
-                    subject.as_bytes().len(),
-                    reply,
-                    sizes,
-                    size_len(total_len),
-                    total_len,
-                    9,
-                ]
-                .into_iter()
-                .fold(0, usize::saturating_add)
-            }
+            } => PublishFrame::new(*subject, *reply, *headers, payload).encoded_len(),
             Self::Subscribe { sid, filter, queue } => {
                 subscribe_arguments(*sid, filter, *queue).saturating_add(6)
             }
@@ -343,164 +249,6 @@ fn put_unsubscribe(
     Ok(())
 }
 
-/// A `PUB` or `HPUB` but for headers and payload.
-struct Publish<'a> {
-    subject: &'a [u8],
-    reply: Option<Reply<'a>>,
-    max_control_line: usize,
-}
-
-impl Publish<'_> {
-    #[inline]
-    fn put(self, payload: Payload<'_>, out: &mut impl WireSink) -> Result<(), EncodeError> {
-        let total_len = payload.len();
-        let arguments_len = self.check(total_len, size_len(total_len))?;
-        out.reserve(arguments_len.wrapping_add(total_len).wrapping_add(8));
-        out.put_slice(b"PUB ");
-        self.put_subjects(out);
-        put_last_size(total_len, out);
-        payload.put(out);
-        out.put_slice(b"\r\n");
-        Ok(())
-    }
-
-    fn put_with_headers(
-        self,
-        headers: &[u8],
-        payload: Payload<'_>,
-        out: &mut impl WireSink,
-    ) -> Result<(), EncodeError> {
-        let total_len = headers.len().saturating_add(payload.len());
-        let sizes_len = size_len(headers.len())
-            .wrapping_add(size_len(total_len))
-            .wrapping_add(1);
-        let arguments_len = self.check(total_len, sizes_len)?;
-        out.reserve(arguments_len.wrapping_add(total_len).wrapping_add(9));
-        out.put_slice(b"HPUB ");
-        self.put_subjects(out);
-        put_size(headers.len(), out);
-        put_last_size(total_len, out);
-        out.put_slice(headers);
-        payload.put(out);
-        out.put_slice(b"\r\n");
-        Ok(())
-    }
-
-    /// How many bytes of arguments the line has, unless that or the message is too much.
-    #[inline]
-    fn check(&self, total_len: usize, sizes_len: usize) -> Result<usize, EncodeError> {
-        if total_len > MAX_MESSAGE {
-            return Err(EncodeError::MessageTooLarge { len: total_len });
-        }
-        // The length of one slice and a few bytes more cannot overflow.
-        let mut len = self.subject.len().wrapping_add(sizes_len).wrapping_add(1);
-        if let Some(reply) = &self.reply {
-            len = len.saturating_add(reply.encoded_len()).saturating_add(1);
-        }
-        check_line(len, self.max_control_line)?;
-        Ok(len)
-    }
-
-    #[inline]
-    fn put_subjects(&self, out: &mut impl WireSink) {
-        out.put_slice(self.subject);
-        if let Some(reply) = &self.reply {
-            out.put_slice(b" ");
-            reply.put(out);
-        }
-    }
-}
-
-impl Reply<'_> {
-    fn encoded_len(&self) -> usize {
-        match self {
-            Self::Subject(subject) => subject.as_bytes().len(),
-            Self::Inbox { prefix, token } => prefix
-                .as_bytes()
-                .len()
-                .saturating_add(1)
-                .saturating_add(decimal_len(*token)),
-        }
-    }
-
-    fn put(&self, out: &mut impl WireSink) {
-        match self {
-            Self::Subject(subject) => out.put_slice(subject.as_bytes()),
-            Self::Inbox { prefix, token } => {
-                out.put_slice(prefix.as_bytes());
-                out.put_slice(b".");
-                put_decimal(*token, out);
-            }
-        }
-    }
-}
-
-/// Writes a blank and a size. Small ones, which most are, without a loop and in one piece of known length.
-#[inline]
-pub(crate) fn put_size(size: usize, out: &mut impl WireSink) {
-    let [hundreds, tens, ones] = digits(size);
-    match size {
-        0..10 => out.put_slice(&[b' ', ones]),
-        10..100 => out.put_slice(&[b' ', tens, ones]),
-        100..1000 => out.put_slice(&[b' ', hundreds, tens, ones]),
-        _ => put_large_size(size, b"", out),
-    }
-}
-
-/// As [`put_size`], and the end of the line.
-#[inline]
-pub(crate) fn put_last_size(size: usize, out: &mut impl WireSink) {
-    let [hundreds, tens, ones] = digits(size);
-    match size {
-        0..10 => out.put_slice(&[b' ', ones, b'\r', b'\n']),
-        10..100 => out.put_slice(&[b' ', tens, ones, b'\r', b'\n']),
-        100..1000 => out.put_slice(&[b' ', hundreds, tens, ones, b'\r', b'\n']),
-        _ => put_large_size(size, b"\r\n", out),
-    }
-}
-
-/// The digits of a number below 1000; of a larger one, three that mean nothing.
-#[inline]
-fn digits(number: usize) -> [u8; 3] {
-    // Exact below 1000, and cheaper than dividing: 656 / 65536 is a bit above 1 / 100, 205 / 2048 above 1 / 10.
-    let number = number as u32;
-    let hundreds = number.wrapping_mul(656) >> 16;
-    let rest = number.wrapping_sub(hundreds.wrapping_mul(100));
-    let tens = rest.wrapping_mul(205) >> 11;
-    let ones = rest.wrapping_sub(tens.wrapping_mul(10));
-    [hundreds, tens, ones].map(|digit| b'0'.wrapping_add(digit as u8))
-}
-
-#[cold]
-fn put_large_size(size: usize, end: &[u8], out: &mut impl WireSink) {
-    out.put_slice(b" ");
-    put_decimal(wide(size), out);
-    out.put_slice(end);
-}
-
-/// How many digits a size has.
-#[inline]
-fn size_len(size: usize) -> usize {
-    match size {
-        0..10 => 1,
-        10..100 => 2,
-        100..1000 => 3,
-        _ => decimal_len(wide(size)),
-    }
-}
-
-pub(crate) fn put_decimal(number: u64, out: &mut impl WireSink) {
-    out.put_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-fn check_line(len: usize, limit: usize) -> Result<(), EncodeError> {
-    if len > limit {
-        Err(EncodeError::ControlLineTooLong { len, limit })
-    } else {
-        Ok(())
-    }
-}
-
 fn subscribe_arguments(sid: Sid, filter: &SubjectFilter, queue: Option<&QueueGroup>) -> usize {
     let queue = queue.map_or(0, |queue| queue.as_bytes().len().saturating_add(1));
     filter
@@ -514,16 +262,4 @@ fn subscribe_arguments(sid: Sid, filter: &SubjectFilter, queue: Option<&QueueGro
 fn unsubscribe_arguments(sid: Sid, max: Option<NonZeroU64>) -> usize {
     let max = max.map_or(0, |max| decimal_len(max.get()).saturating_add(1));
     decimal_len(sid.get()).saturating_add(max)
-}
-
-#[inline]
-fn wide(size: usize) -> u64 {
-    u64::try_from(size).unwrap_or(u64::MAX)
-}
-
-#[inline]
-fn decimal_len(number: u64) -> usize {
-    number
-        .checked_ilog10()
-        .map_or(1, |log| (log as usize).wrapping_add(1))
 }

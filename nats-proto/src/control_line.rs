@@ -105,7 +105,7 @@ impl Line {
 
 /// Where the field that begins at `start` ends, and with which byte: a blank, a tab, a line feed, or a CR before
 /// a line feed. Nothing if none of these comes.
-#[inline]
+#[inline(always)]
 pub(crate) fn field_end(data: &[u8], start: usize) -> Option<(usize, u8)> {
     let mut at = start;
     loop {

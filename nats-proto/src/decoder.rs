@@ -44,9 +44,12 @@ pub struct Decoder {
     scanned: usize,
     /// How many bytes the buffer must hold for the frame whose line has arrived; 0 if no line has.
     wanted: usize,
+    /// Up to how many bytes in the buffer a line without an end is nothing to look at more closely; 0 if none has begun.
+    quiet: usize,
     /// How many bytes are missing at least.
     need: usize,
-    failed: Option<DecodeError>,
+    /// Apart: it is large, and there is none.
+    failed: Option<Box<DecodeError>>,
 }
 
 /// Why what a server sent is not the protocol. Final: what follows cannot be parsed any more.
@@ -119,6 +122,7 @@ impl Decoder {
             enforced: limits.in_range(),
             scanned: 0,
             wanted: 0,
+            quiet: 0,
             need: 1,
             failed: None,
         }
@@ -133,8 +137,9 @@ impl Decoder {
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
         self.enforced = limits.in_range();
-        // A frame whose line was accepted is judged again.
+        // A frame whose line was accepted is judged again, and so is a line that has begun.
         self.wanted = 0;
+        self.quiet = 0;
     }
 
     /// Cuts the next operation from the front of `buffer`, or nothing if it has not arrived whole.
@@ -146,6 +151,10 @@ impl Decoder {
         let available = buffer.len();
         if available < self.wanted {
             self.need = self.wanted.wrapping_sub(available);
+            return Ok(None);
+        }
+        if available <= self.quiet && !has_line_feed(buffer.get(self.scanned..).unwrap_or_default()) {
+            self.scanned = available;
             return Ok(None);
         }
         self.decode_available(buffer)
@@ -167,8 +176,8 @@ impl Default for Decoder {
 impl Decoder {
     /// Decodes where a frame may be whole.
     fn decode_available(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
-        if let Some(error) = self.failed {
-            return Err(error);
+        if let Some(error) = &self.failed {
+            return Err(**error);
         }
         if self.scanned != 0 {
             // Where a line has begun to trickle in, only what is new is searched for its end.
@@ -254,6 +263,7 @@ impl Decoder {
         let frame_len = payload_end.wrapping_add(2);
         if buffer.len() < frame_len {
             self.scanned = line_len.wrapping_sub(1);
+            self.quiet = 0;
             self.wanted = frame_len;
             self.need = frame_len.wrapping_sub(buffer.len());
             return Ok(None);
@@ -278,6 +288,7 @@ impl Decoder {
     #[inline(never)]
     fn incomplete_line(&mut self, buffer: &BytesMut) -> Result<Option<ServerOp>, DecodeError> {
         // One byte more than is shown, so that the CR of a short line is never among them.
+        self.quiet = Snippet::MAX;
         if buffer.len() > Snippet::MAX {
             let limit = match (MessageOperation::of(buffer), Word::of(buffer)) {
                 (Some(_), _) => self.enforced.line,
@@ -288,6 +299,7 @@ impl Decoder {
             if buffer.len() >= limit {
                 return self.fail(DecodeError::LineTooLong { limit });
             }
+            self.quiet = limit.wrapping_sub(1);
         }
         self.scanned = buffer.len();
         self.wanted = 0;
@@ -297,15 +309,26 @@ impl Decoder {
 
     #[cold]
     fn fail(&mut self, error: DecodeError) -> Result<Option<ServerOp>, DecodeError> {
-        self.failed = Some(error);
+        self.failed = Some(Box::new(error));
         self.wanted = 0;
+        self.quiet = 0;
         Err(error)
     }
 
     fn start_anew(&mut self) {
         self.scanned = 0;
         self.wanted = 0;
+        self.quiet = 0;
         self.need = 1;
+    }
+}
+
+/// Most often these are many bytes, or one.
+#[inline]
+fn has_line_feed(bytes: &[u8]) -> bool {
+    match bytes {
+        [byte] => *byte == b'\n',
+        _ => memchr(b'\n', bytes).is_some(),
     }
 }
 

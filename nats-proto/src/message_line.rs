@@ -1,6 +1,6 @@
 //! The control line of a message: `MSG` or `HMSG`.
 
-use crate::control_line::{Line, NumberError, Span, decimal, field_end};
+use crate::control_line::{Line, NumberError, Span, decimal, field_end, is_blank};
 use crate::sid::Sid;
 
 /// The operations that are a message.
@@ -34,16 +34,11 @@ impl MessageOperation {
     /// Which of them `data` begins with, the blank after the word included.
     #[inline]
     pub(crate) fn of(data: &[u8]) -> Option<Self> {
-        match data {
-            [b'M' | b'm', b'S' | b's', b'G' | b'g', b' ' | b'\t', ..] => Some(Self::Msg),
-            [
-                b'H' | b'h',
-                b'M' | b'm',
-                b'S' | b's',
-                b'G' | b'g',
-                b' ' | b'\t',
-                ..,
-            ] => Some(Self::Hmsg),
+        // Only letters become these when they are made small.
+        let small = |word: &[u8; 4]| u32::from_le_bytes(*word) | 0x0020_2020;
+        match small(data.first_chunk()?).to_le_bytes() {
+            [b'm', b's', b'g', b' ' | b'\t'] => Some(Self::Msg),
+            [b'h', b'm', b's', b'G' | b'g'] if is_blank(*data.get(4)?) => Some(Self::Hmsg),
             _ => None,
         }
     }
@@ -68,7 +63,7 @@ impl MessageOperation {
         // A reply that begins with a digit is rare enough to be left to the other way.
         let (reply, rest) = match rest.first()? {
             b'0'..=b'9' => (Span::default(), rest),
-            _ => word(data, rest)?,
+            _ => reply(data, rest)?,
         };
         let (first_len, rest) = number(rest)?;
         let (header_len, total_len, rest) = match self {
@@ -130,7 +125,7 @@ impl MessageOperation {
 }
 
 /// The field at the beginning of `rest`, which is the end of `data`, and what follows the blank that ends it.
-#[inline]
+#[inline(always)]
 fn word<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
     match field_end(rest, 0)? {
         (0, _) => None,
@@ -143,6 +138,12 @@ fn word<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
         }
         _ => None,
     }
+}
+
+/// As [`word`], for what few messages have.
+#[inline(never)]
+fn reply<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
+    word(data, rest)
 }
 
 /// The number at the beginning of `rest` and what follows it. Nothing if it could be above `u64`.

@@ -7,9 +7,9 @@ use memchr::memchr;
 use thiserror::Error;
 
 use crate::client_frame::ClientFrame;
-use crate::client_op::MAX_CONTROL_LINE;
 use crate::connect::Connect;
 use crate::control_line::{Line, Span, decimal, is_blank, trim, without_end};
+use crate::encode_error::MAX_CONTROL_LINE;
 use crate::server_info::ServerInfo;
 
 /// Cuts operations from the front of a read buffer, in the server role: for test servers and proxies.

@@ -1,6 +1,7 @@
 //! What a server sends, and how it is written.
 
-use crate::client_op::{EncodeError, MAX_MESSAGE, put_last_size, put_size};
+use crate::decimals::{put_last_size, put_size};
+use crate::encode_error::{EncodeError, MAX_MESSAGE};
 use crate::server_info::ServerInfo;
 use crate::wire_sink::WireSink;
 

@@ -1,5 +1,6 @@
 //! Bytes on their way out: flat for small, by reference for large payloads, with known frame boundaries.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -9,6 +10,9 @@ use crate::wire_sink::WireSink;
 
 /// From how many bytes on a shared payload is kept by reference instead of being copied.
 pub const SHARED_MIN: usize = 4096;
+
+/// So much memory is cleared at once where none is left from earlier uses.
+const AHEAD: usize = 1024;
 
 /// Bytes on their way out: flat, interrupted by shared payloads of at least [`SHARED_MIN`] bytes that are not
 /// copied.
@@ -33,20 +37,27 @@ pub const SHARED_MIN: usize = 4096;
 /// assert_eq!(buffer.cut_frame().map(|frame| frame.tag), Some("second"));
 /// # Ok::<(), nats_proto::EncodeError>(())
 /// ```
-#[derive(Clone)]
 pub struct TransmitBuf<T = ()> {
-    /// Everything but the shared payloads, after what is frozen.
+    /// Everything but the shared payloads, after what is frozen. What lies beyond `flat_end` is left from earlier uses:
+    /// memory that can be written to without an allocation and without being cleared.
     flat: Vec<u8>,
-    /// The beginning of the flat bytes, if it was shared.
-    frozen: Bytes,
-    insertions: Vec<Insertion>,
+    flat_end: usize,
+    /// How many bytes there are besides these: all in `rest`.
+    elsewhere: usize,
+    /// What a buffer of small frames has not.
+    rest: Option<Box<Rest>>,
     /// The end and the tag of each frame, in order.
     ends: Vec<(usize, T)>,
     /// How many bytes belong to frames.
     framed: usize,
-    /// How many bytes all insertions have.
-    inserted: usize,
     sent: usize,
+}
+
+#[derive(Clone, Default)]
+struct Rest {
+    /// The beginning of the flat bytes, if it was shared.
+    frozen: Bytes,
+    insertions: Vec<Insertion>,
 }
 
 /// A shared payload within the flat bytes.
@@ -76,11 +87,11 @@ impl<T: Copy> TransmitBuf<T> {
     pub const fn new() -> Self {
         Self {
             flat: Vec::new(),
-            frozen: Bytes::new(),
-            insertions: Vec::new(),
+            flat_end: 0,
+            elsewhere: 0,
+            rest: None,
             ends: Vec::new(),
             framed: 0,
-            inserted: 0,
             sent: 0,
         }
     }
@@ -107,7 +118,7 @@ impl<T: Copy> TransmitBuf<T> {
     #[inline]
     pub fn len(&self) -> usize {
         // All of this is in memory, or was refused there: it cannot overflow.
-        self.flat_len().wrapping_add(self.inserted)
+        self.flat_end.wrapping_add(self.elsewhere)
     }
 
     /// Whether there are no bytes, sent or not. For what is left to send ask [`Buf::has_remaining`].
@@ -188,28 +199,35 @@ impl<T: Copy> TransmitBuf<T> {
     /// Another buffer with the same bytes and frames and the same cursor, sharing the memory: nothing is copied
     /// but the list of frames. Both can be written to. Sharing again after that copies the flat bytes once.
     pub fn share(&mut self) -> Self {
-        if self.frozen.is_empty() {
-            self.frozen = core::mem::take(&mut self.flat).into();
-        } else if !self.flat.is_empty() {
-            self.frozen = [self.frozen.as_ref(), self.flat.as_slice()].concat().into();
-            self.flat.clear();
+        let mut flat = core::mem::take(&mut self.flat);
+        flat.truncate(self.flat_end);
+        let rest = self.rest.get_or_insert_default();
+        if rest.frozen.is_empty() {
+            rest.frozen = flat.into();
+        } else if !flat.is_empty() {
+            rest.frozen = [rest.frozen.as_ref(), flat.as_slice()].concat().into();
         }
+        self.elsewhere = self.elsewhere.saturating_add(self.flat_end);
+        self.flat_end = 0;
         self.clone()
     }
 
     /// Forgets everything. The room for flat bytes that were not shared is kept for what comes next.
     pub fn clear(&mut self) {
-        self.flat.clear();
-        self.frozen = Bytes::new();
-        self.insertions.clear();
+        self.flat_end = 0;
+        self.elsewhere = 0;
+        if let Some(rest) = &mut self.rest {
+            rest.frozen = Bytes::new();
+            rest.insertions.clear();
+        }
         self.ends.clear();
         self.framed = 0;
-        self.inserted = 0;
         self.sent = 0;
     }
 
     /// Gives back room beyond so many flat bytes.
     pub fn shrink_to(&mut self, bytes: usize) {
+        self.flat.truncate(self.flat_end);
         self.flat.shrink_to(bytes);
     }
 
@@ -222,28 +240,53 @@ impl<T: Copy> TransmitBuf<T> {
         Some(Frame { start, end, tag })
     }
 
-    #[inline]
-    fn flat_len(&self) -> usize {
-        self.frozen.len().wrapping_add(self.flat.len())
+    fn flat(&self) -> &[u8] {
+        self.flat.get(..self.flat_end).unwrap_or_default()
+    }
+
+    /// Makes flat bytes up to `end`, and some more that the next frames need.
+    #[cold]
+    #[inline(never)]
+    fn extend_to(&mut self, end: usize) {
+        self.flat.truncate(self.flat_end);
+        self.flat.reserve(end.saturating_sub(self.flat_end));
+        let more = end.saturating_add(AHEAD).min(self.flat.capacity());
+        self.flat.resize(more.max(end), 0);
     }
 
     /// The pieces from one offset to another, none of them empty.
     fn pieces(&self, start: usize, end: usize) -> Pieces<'_> {
-        let next = self
-            .insertions
-            .partition_point(|insertion| insertion.end() <= start);
-        let (passed, insertions) = self.insertions.split_at_checked(next).unwrap_or_default();
+        let (frozen, insertions) = match &self.rest {
+            None => (&[][..], &[][..]),
+            Some(rest) => (rest.frozen.as_ref(), rest.insertions.as_slice()),
+        };
+        let next = insertions.partition_point(|insertion| insertion.end() <= start);
+        let (passed, insertions) = insertions.split_at_checked(next).unwrap_or_default();
         let before = passed
             .last()
             .map_or(0, |insertion| insertion.end().saturating_sub(insertion.flat_at));
-        let (frozen, flat) = (self.frozen.as_ref(), self.flat.as_slice());
         Pieces {
             frozen,
-            flat,
+            flat: self.flat(),
             insertions,
             at: start,
             end: end.min(self.len()),
             before,
+        }
+    }
+}
+
+/// Without the memory that is left from earlier uses.
+impl<T: Clone> Clone for TransmitBuf<T> {
+    fn clone(&self) -> Self {
+        Self {
+            flat: self.flat.get(..self.flat_end).unwrap_or_default().to_vec(),
+            flat_end: self.flat_end,
+            elsewhere: self.elsewhere,
+            rest: self.rest.clone(),
+            ends: self.ends.clone(),
+            framed: self.framed,
+            sent: self.sent,
         }
     }
 }
@@ -257,22 +300,39 @@ impl<T: Copy> Default for TransmitBuf<T> {
 impl<T: Copy> WireSink for TransmitBuf<T> {
     #[inline]
     fn reserve(&mut self, additional: usize) {
-        self.flat.reserve(additional);
+        let spare = self.flat.len().wrapping_sub(self.flat_end);
+        if additional > spare {
+            self.flat.reserve(additional.wrapping_sub(spare));
+        }
+    }
+
+    #[inline]
+    fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        let start = self.flat_end;
+        let end = start.saturating_add(len);
+        if end > self.flat.len() {
+            self.extend_to(end);
+        }
+        self.flat_end = end;
+        self.flat.get_mut(start..end)
     }
 
     #[inline]
     fn put_slice(&mut self, bytes: &[u8]) {
-        self.flat.extend_from_slice(bytes);
+        if let Some(room) = self.room(bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
     }
 
     fn put_shared(&mut self, bytes: Bytes) {
         if bytes.len() < SHARED_MIN {
             return self.put_slice(&bytes);
         }
-        let (flat_at, start) = (self.flat_len(), self.len());
-        self.inserted = self.inserted.saturating_add(bytes.len());
-        self.insertions.push(Insertion {
-            flat_at,
+        let start = self.len();
+        self.elsewhere = self.elsewhere.saturating_add(bytes.len());
+        let rest = self.rest.get_or_insert_default();
+        rest.insertions.push(Insertion {
+            flat_at: rest.frozen.len().saturating_add(self.flat_end),
             start,
             bytes,
         });
@@ -311,7 +371,10 @@ impl<T: Copy> fmt::Debug for TransmitBuf<T> {
             .field("len", &self.len())
             .field("sent", &self.sent)
             .field("frames", &self.ends.len())
-            .field("shared", &self.insertions.len())
+            .field(
+                "shared",
+                &self.rest.as_ref().map_or(0, |rest| rest.insertions.len()),
+            )
             .finish()
     }
 }

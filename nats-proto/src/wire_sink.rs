@@ -11,6 +11,12 @@ pub trait WireSink {
     /// Says that so many bytes are about to come, so that room is made once. Does nothing by default.
     fn reserve(&mut self, _additional: usize) {}
 
+    /// Appends `len` bytes and lends them, to be overwritten, all of them: what they hold is left from something else.
+    /// For sinks whose memory is there already. Others say none, the default, and are given the bytes in pieces.
+    fn room(&mut self, _len: usize) -> Option<&mut [u8]> {
+        None
+    }
+
     /// Takes a copy of the bytes.
     fn put_slice(&mut self, bytes: &[u8]);
 
@@ -77,10 +83,10 @@ impl Payload<'_> {
     }
 
     #[inline]
-    pub(crate) fn put(self, out: &mut impl WireSink) {
+    pub(crate) fn put(&self, out: &mut impl WireSink) {
         match self {
             Self::Borrowed(bytes) => out.put_slice(bytes),
-            Self::Shared(bytes) => out.put_shared(bytes),
+            Self::Shared(bytes) => out.put_shared(bytes.clone()),
         }
     }
 }

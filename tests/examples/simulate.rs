@@ -2,17 +2,18 @@
 //!
 //! `cargo run --release -p nats-conn-tests --example simulate -- --seeds 10000` runs many; `--seed N` runs one and tells
 //! its story, with `--clients` and `--steps` of a part of it, and `--record FILE` keeps the recordings of its clients.
-//! Those of a seed that fails among many are kept in the folder for temporary files where no file is named.
+//! Those of a seed that fails among many are kept in the folder for temporary files where no file is named. A seed that takes
+//! longer than `--patience SECONDS` is named, and the process ends: nothing else ends a loop in a machine.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nats_conn_tests::simulate::{Bug, Plan, Tally, run, shrink};
 
-const USAGE: &str = "simulate [--seeds N] [--first N] [--bug NAME] [--record FILE]
+const USAGE: &str = "simulate [--seeds N] [--first N] [--bug NAME] [--record FILE] [--patience SECONDS]
 simulate --seed N [--clients LIST] [--steps LIST] [--bug NAME] [--record FILE]";
 
 /// What was asked for.
@@ -24,7 +25,12 @@ struct Wish {
     steps: Option<Vec<usize>>,
     bug: Option<Bug>,
     record: Option<String>,
+    patience: Duration,
 }
+
+/// The seeds that are being run, and since when.
+#[derive(Clone, Default)]
+struct Running(Arc<Mutex<Vec<(u64, Instant)>>>);
 
 fn main() -> ExitCode {
     let Some(wish) = Wish::read(std::env::args().skip(1)) else {
@@ -49,6 +55,7 @@ impl Wish {
             steps: None,
             bug: None,
             record: None,
+            patience: Duration::from_secs(120),
         };
         while let Some(argument) = arguments.next() {
             let value = arguments.next()?;
@@ -60,6 +67,7 @@ impl Wish {
                 "--steps" => wish.steps = Some(list(&value)?),
                 "--bug" => wish.bug = Some(Bug::ALL.into_iter().find(|bug| bug.name() == value)?),
                 "--record" => wish.record = Some(value),
+                "--patience" => wish.patience = Duration::from_secs(value.parse().ok()?),
                 _ => return None,
             }
         }
@@ -125,10 +133,12 @@ fn many(wish: &Wish) -> ExitCode {
     let failed = Mutex::new(None::<(u64, String)>);
     let (done, finished) = mpsc::channel();
     let mut total = Tally::default();
+    let running = Running::default();
+    running.watch(wish);
     thread::scope(|scope| {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         for _ in 0..threads {
-            let (done, next, failed) = (done.clone(), &next, &failed);
+            let (done, next, failed, running) = (done.clone(), &next, &failed, &running);
             scope.spawn(move || {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +146,7 @@ fn many(wish: &Wish) -> ExitCode {
                     if seed >= end || is_over {
                         return;
                     }
-                    match run(&wish.plan(seed), false).outcome {
+                    match running.note(seed, || run(&wish.plan(seed), false)).outcome {
                         Ok(tally) => _ = done.send(tally),
                         Err(what) => {
                             if let Ok(mut failed) = failed.lock() {
@@ -173,6 +183,44 @@ fn many(wish: &Wish) -> ExitCode {
             show(wish.plan(seed), &what, wish.record.as_deref());
             ExitCode::FAILURE
         }
+    }
+}
+
+impl Running {
+    /// Runs a seed, and knows of it meanwhile.
+    fn note<T>(&self, seed: u64, run: impl FnOnce() -> T) -> T {
+        self.lock().push((seed, Instant::now()));
+        let outcome = run();
+        self.lock().retain(|(other, _)| *other != seed);
+        outcome
+    }
+
+    /// Ends the process if a seed takes too long.
+    fn watch(&self, wish: &Wish) {
+        let (running, patience) = (self.clone(), wish.patience);
+        let bug = wish.bug;
+        thread::spawn(move || {
+            loop {
+                thread::sleep(Duration::from_millis(100));
+                let late = running
+                    .lock()
+                    .iter()
+                    .find(|(_, began)| began.elapsed() > patience)
+                    .copied();
+                if let Some((seed, _)) = late {
+                    let plan = bug.map_or(Plan::of(seed), |bug| Plan::of(seed).with_bug(bug));
+                    println!(
+                        "seed {seed}: the machine does not return\nreplay it with\n  {}",
+                        plan.command()
+                    );
+                    std::process::exit(1);
+                }
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(u64, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

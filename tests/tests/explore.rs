@@ -11,6 +11,8 @@ fn generous(budget: &mut Budget) {
         publishes: 4,
         subscriptions: 4,
         requests: 4,
+        many: 4,
+        choices: 4,
         flushes: 4,
         round_trips: 4,
         drains: 4,
@@ -162,6 +164,18 @@ fn different_situations_have_different_forms() {
         ),
         ("a request in the driver's hand", session(&[Input::Request])),
         (
+            "a request that several may answer in the driver's hand",
+            session(&[Input::RequestMany]),
+        ),
+        (
+            "a request that several may answer is written",
+            session(&[Input::RequestMany, Input::WriteAll]),
+        ),
+        (
+            "one of several has answered",
+            session(&[Input::RequestMany, Input::WriteAll, Input::Say(Op::Reply)]),
+        ),
+        (
             "a request and the inbox are written",
             session(&[Input::Request, Input::WriteAll]),
         ),
@@ -222,15 +236,24 @@ fn states_with_one_form_have_one_future() {
             generous(budget);
             (budget.publishes, budget.subscriptions, budget.messages) = (5, 8, 200);
             (budget.flushes, budget.pings, budget.faults, budget.forces) = (200, 200, 200, 20);
+            (budget.many, budget.choices) = (8, 200);
         };
-        let mut scope = Scope::new(delivery).in_session().with(plenty);
-        scope.config.max_reconnects = None;
-        let seen = agreement(&Arc::new(scope), 30).expect("they agree");
-        println!("{delivery:?}: {seen:?}");
-        assert!(
-            seen.compared > 80 && seen.unlike > 30 && seen.steps > 1_000,
-            "{seen:?}"
-        );
+        let plain = Scope::new(delivery);
+        let scopes = [
+            plain.clone().two_servers().choosing(),
+            plain.clone().with_login(),
+            plain,
+        ];
+        for scope in scopes {
+            let mut scope = scope.in_session().with(plenty);
+            scope.config.max_reconnects = None;
+            let seen = agreement(&Arc::new(scope), 30).expect("they agree");
+            println!("{delivery:?}: {seen:?}");
+            assert!(
+                seen.compared > 50 && seen.unlike > 20 && seen.steps > 700,
+                "{seen:?}"
+            );
+        }
     }
 }
 

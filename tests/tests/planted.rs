@@ -75,6 +75,19 @@ fn every_planted_bug_says_what_it_is_and_where_it_was() {
 #[test]
 fn the_table_has_every_planted_bug_and_each_of_them_was_found() {
     let readme = fs::read_to_string(root().join("tests/planted/README.md")).expect("it can be read");
+    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    let found_by = |columns: std::ops::Range<usize>| {
+        let cells = |row: &str| row.split(" | ").map(str::to_owned).collect::<Vec<_>>();
+        let is_found = |row: &&str| {
+            columns
+                .clone()
+                .any(|column| !cells(row)[column].trim().is_empty())
+        };
+        rows.clone().filter(is_found).count()
+    };
+    let [explorer, simulation, fuzzing] = [found_by(2..6), found_by(6..9), found_by(9..11)];
+    assert!(explorer >= 20, "the explorer finds {explorer}");
+    assert!(simulation >= 5 && fuzzing >= 5, "{simulation}, {fuzzing}");
     for (name, _) in patches() {
         let row = readme
             .lines()

@@ -231,7 +231,6 @@ impl Pool {
                 continue;
             };
             let is_mixed = raised.contains(&new.server.id());
-            raised.retain(|id| *id != new.server.id());
             // The same server keeps its number, so that a link to it is still one to a server of the pool.
             let server = Server::new(entry.server.id(), new.server.url().clone());
             if is_mixed || server.wants_tls() != entry.server.wants_tls() {

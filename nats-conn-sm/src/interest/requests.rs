@@ -1,15 +1,18 @@
 //! Requests that wait for their replies, which come to one inbox.
 
 mod canonical;
+mod deadlines;
+mod free_places;
 
-use alloc::collections::BinaryHeap;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::time::Duration;
 
 use nats_proto::{Sid, Subject, SubjectFilter};
 
+use self::deadlines::{Deadline, Deadlines};
+use self::free_places::FreePlaces;
 use crate::env::Env;
 use crate::event::RepliesEnd;
 use crate::ids::{PublishSeq, RequestId};
@@ -29,7 +32,8 @@ pub(super) struct Pending {
     pub(super) seq: PublishSeq,
     /// Bytes of its frame.
     pub(super) len: usize,
-    pub(super) many: Option<Many>,
+    /// Apart, because few are for several replies.
+    pub(super) many: Option<Box<Many>>,
     deadline: Timestamp,
 }
 
@@ -45,7 +49,7 @@ pub(super) struct Many {
 
 impl Many {
     /// Whether an empty reply ends it.
-    pub(super) fn sentinel(self) -> bool {
+    pub(super) fn sentinel(&self) -> bool {
         self.sentinel
     }
 }
@@ -53,7 +57,7 @@ impl Many {
 impl Pending {
     /// How it ends now that its deadline has come, if it is for several replies.
     pub(super) fn end(&self) -> Option<RepliesEnd> {
-        let many = self.many?;
+        let many = self.many.as_ref()?;
         Some(if self.deadline == many.timeout {
             RepliesEnd::Deadline
         } else {
@@ -116,17 +120,26 @@ impl Inbox {
         let token = subject
             .strip_prefix(self.subject.as_bytes())?
             .strip_prefix(b".")?;
-        if token.is_empty() || token.len() > 20 {
+        if token.is_empty() {
             return None;
         }
-        token
-            .iter()
-            .try_fold(0_u64, |number, &byte| {
-                let digit = byte.checked_sub(b'0').filter(|&digit| digit <= 9)?;
-                number.checked_mul(10)?.checked_add(u64::from(digit))
-            })
-            .map(RequestId::from_u64)
+        // Nineteen digits cannot overflow.
+        let (safe, rest) = token.split_at_checked(19).unwrap_or((token, &[]));
+        let mut number = 0_u64;
+        for byte in safe {
+            number = number.wrapping_mul(10).wrapping_add(digit(*byte)?);
+        }
+        for byte in rest {
+            number = number.checked_mul(10)?.checked_add(digit(*byte)?)?;
+        }
+        Some(RequestId::from_u64(number))
     }
+}
+
+#[inline]
+fn digit(byte: u8) -> Option<u64> {
+    let digit = byte.wrapping_sub(b'0');
+    (digit <= 9).then_some(u64::from(digit))
 }
 
 /// The inbox may not be subscribed.
@@ -151,15 +164,14 @@ pub(super) struct Requests {
     /// The server refused the inbox on the present link.
     refusal: Option<Refusal>,
     places: Vec<Option<Pending>>,
-    /// Empty places, the lowest on top, so that those of a burst can be given back. Places past the end of the table do
-    /// not count.
-    free: BinaryHeap<Reverse<usize>>,
+    /// Its empty places: the lowest is filled next, so that those of a burst can be given back.
+    free: FreePlaces,
     /// In the order of their publishes. Those that have ended are removed when they are too many.
     order: Vec<(PublishSeq, RequestId)>,
     issued: u64,
     live: usize,
     /// Deadlines; those of requests that are settled are removed when they come to the top, or are too many.
-    deadlines: BinaryHeap<Reverse<(Timestamp, RequestId)>>,
+    deadlines: Deadlines,
 }
 
 impl Requests {
@@ -217,18 +229,13 @@ impl Requests {
 
     /// The number that the next request will have, unless the table is full.
     pub(super) fn next_id(&self) -> Option<RequestId> {
-        let place = self.free_place().unwrap_or(self.places.len()) as u64;
+        let place = self.free.first().unwrap_or(self.places.len()) as u64;
         if place > PLACE_MASK {
             return None;
         }
         // Where the count is used up there are no more requests, rather than numbers that come twice.
         let count = self.issued.checked_add(1)?.checked_mul(1 << PLACE_BITS)?;
         Some(RequestId::from_u64(count | place))
-    }
-
-    fn free_place(&self) -> Option<usize> {
-        let place = self.free.peek().map(|Reverse(place)| *place);
-        place.filter(|&place| place < self.places.len())
     }
 
     /// Enters the request that [`next_id`](Self::next_id) numbered.
@@ -241,11 +248,13 @@ impl Requests {
         timeout: Timestamp,
         many: Option<RequestMany>,
     ) {
-        let many = many.map(|many| Many {
-            left: many.max,
-            stall: many.stall,
-            sentinel: many.sentinel,
-            timeout,
+        let many = many.map(|many| {
+            Box::new(Many {
+                left: many.max,
+                stall: many.stall,
+                sentinel: many.sentinel,
+                timeout,
+            })
         });
         let pending = Pending {
             id,
@@ -258,26 +267,23 @@ impl Requests {
         self.issued = self.issued.saturating_add(1);
         self.live = self.live.saturating_add(1);
         self.take_place(place_of(id), pending);
-        self.deadlines.push(Reverse((timeout, id)));
+        self.deadlines.push((timeout, id));
         self.order.push((seq, id));
     }
 
     /// Fills the place that the number names. It was the first free one when the number was given; other requests may
     /// have ended since, to make room for this one.
     fn take_place(&mut self, place: usize, pending: Pending) {
-        if self.free.peek() == Some(&Reverse(place)) {
-            self.free.pop();
-        } else {
-            let len = self.places.len();
-            self.free.retain(|&Reverse(free)| free < len && free != place);
-            self.free.extend((len..place).map(Reverse));
-        }
-        if self.places.len() <= place {
-            self.places.resize(place.saturating_add(1), None);
-        }
+        self.free.remove(place);
         if let Some(entry) = self.places.get_mut(place) {
             *entry = Some(pending);
+            return;
         }
+        for free in self.places.len()..place {
+            self.free.insert(free);
+            self.places.push(None);
+        }
+        self.places.push(Some(pending));
     }
 
     pub(super) fn get(&self, id: RequestId) -> Option<&Pending> {
@@ -306,7 +312,7 @@ impl Requests {
             // Replies that came together have one deadline, and leave one entry.
             if deadline != pending.deadline {
                 pending.deadline = deadline;
-                self.deadlines.push(Reverse((deadline, id)));
+                self.deadlines.push((deadline, id));
                 self.tidy();
             }
         }
@@ -316,7 +322,7 @@ impl Requests {
     pub(super) fn remove(&mut self, id: RequestId) -> Option<Pending> {
         let place = place_of(id);
         let pending = self.places.get_mut(place)?.take_if(|pending| pending.id == id)?;
-        self.free.push(Reverse(place));
+        self.free.insert(place);
         self.live = self.live.saturating_sub(1);
         self.tidy();
         self.tidy_order();
@@ -328,16 +334,15 @@ impl Requests {
     fn shrink(&mut self) {
         while self.places.len() > KEPT_PLACES && self.places.last().is_some_and(Option::is_none) {
             self.places.pop();
+            self.free.remove(self.places.len());
         }
         let len = self.places.len();
         if self.places.capacity() > most(len) {
             self.places.shrink_to(len.saturating_mul(2));
-            self.free.retain(|&Reverse(place)| place < len);
-            self.free.shrink_to(len.saturating_mul(2));
+            self.free.shrink(len);
         }
-        let len = self.deadlines.len();
-        if self.deadlines.capacity() > most(len) {
-            self.deadlines.shrink_to(len.saturating_mul(2));
+        if self.deadlines.capacity() > most(self.deadlines.len()) {
+            self.deadlines.shrink();
         }
     }
 
@@ -381,28 +386,28 @@ impl Requests {
 
     /// The next deadline.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.deadlines.peek().map(|Reverse((deadline, _))| *deadline)
+        self.deadlines.peek().map(|(deadline, _)| deadline)
     }
 
     /// A request whose deadline has come.
     pub(super) fn overdue(&self, now: Timestamp) -> Option<RequestId> {
         self.deadlines
             .peek()
-            .filter(|Reverse((deadline, _))| *deadline <= now)
-            .map(|Reverse((_, id))| *id)
+            .filter(|(deadline, _)| *deadline <= now)
+            .map(|(_, id)| id)
     }
 
     /// Keeps a deadline that counts on top, and the heap no larger than twice what it stands for.
     fn tidy(&mut self) {
-        while let Some(&Reverse(entry)) = self.deadlines.peek() {
-            if self.is_current(entry) {
+        while let Some(deadline) = self.deadlines.peek() {
+            if self.is_current(deadline) {
                 break;
             }
             self.deadlines.pop();
         }
         if self.deadlines.len() > self.live.saturating_mul(2).saturating_add(64) {
             let mut deadlines = core::mem::take(&mut self.deadlines);
-            deadlines.retain(|&Reverse(entry)| self.is_current(entry));
+            deadlines.retain(|deadline| self.is_current(deadline));
             self.deadlines = deadlines;
         }
     }
@@ -419,7 +424,7 @@ impl Requests {
         }
     }
 
-    fn is_current(&self, (deadline, id): (Timestamp, RequestId)) -> bool {
+    fn is_current(&self, (deadline, id): Deadline) -> bool {
         self.get(id).is_some_and(|pending| pending.deadline == deadline)
     }
 }

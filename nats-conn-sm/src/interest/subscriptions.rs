@@ -1,28 +1,34 @@
 //! The table of subscriptions: the only record of what is to be heard.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use core::num::NonZeroU64;
-use core::ops::Bound;
 
 use nats_proto::{ClientOp, QueueGroup, Sid, SubjectFilter};
 
+use super::table::Table;
 use crate::canonical::Form;
 use crate::ids::LinkId;
 
-/// What is known of one subscription.
+/// What is known of one subscription. There may be a hundred thousand of these: what few have is put aside.
 #[derive(Clone, Debug)]
 pub(super) struct Subscription {
     filter: SubjectFilter,
-    queue: Option<QueueGroup>,
-    /// Ends when so many have been received.
-    max: Option<NonZeroU64>,
+    rare: Option<Box<Rare>>,
     /// From the wire, on all links, delivered or dropped.
     received: u64,
     /// How many of these on earlier links.
     received_before: u64,
-    /// The last link on which its SUB was written or queued.
-    link: Option<LinkId>,
+    /// The number of the last link on which its SUB was written or queued; none has the number 0.
+    link: Option<NonZeroU64>,
     purpose: Purpose,
+}
+
+/// What few subscriptions have.
+#[derive(Clone, Debug, Default)]
+struct Rare {
+    queue: Option<QueueGroup>,
+    /// It ends when so many have been received.
+    max: Option<NonZeroU64>,
 }
 
 /// What a subscription is for.
@@ -47,31 +53,41 @@ impl Subscription {
     }
 
     pub(super) fn is_on(&self, link: LinkId) -> bool {
-        self.link == Some(link)
+        self.link.is_some_and(|known| known.get() == link.as_u64())
+    }
+
+    fn queue(&self) -> Option<&QueueGroup> {
+        self.rare.as_ref()?.queue.as_ref()
+    }
+
+    #[inline]
+    fn max(&self) -> Option<NonZeroU64> {
+        self.rare.as_ref()?.max
     }
 
     pub(super) fn subscribe(&self, sid: Sid) -> ClientOp<'_> {
         ClientOp::Subscribe {
             sid,
             filter: &self.filter,
-            queue: self.queue.as_ref(),
+            queue: self.queue(),
         }
     }
 
     /// The UNSUB with the number of messages that the server may still send, counted from the SUB of this link.
     pub(super) fn unsubscribe_rest(&self, sid: Sid) -> Option<ClientOp<'static>> {
-        let max = NonZeroU64::new(self.max?.get().saturating_sub(self.received_before))?;
+        let max = NonZeroU64::new(self.max()?.get().saturating_sub(self.received_before))?;
         Some(ClientOp::Unsubscribe { sid, max: Some(max) })
     }
 
     /// Its SUB is being written to this link.
     pub(super) fn begin_on(&mut self, link: LinkId) {
-        self.link = Some(link);
+        self.link = NonZeroU64::new(link.as_u64());
         self.received_before = self.received;
     }
 
+    #[inline]
     fn is_exhausted(&self) -> bool {
-        self.max.is_some_and(|max| self.received >= max.get())
+        self.max().is_some_and(|max| self.received >= max.get())
     }
 }
 
@@ -81,16 +97,17 @@ impl Subscription {
     fn canonical(&self, present: Option<LinkId>, form: &mut Form) {
         let Self {
             filter,
-            queue,
-            max,
+            rare,
             received,
             received_before,
-            link,
+            link: _,
             purpose,
         } = self;
         form.text(filter.as_str().as_bytes());
+        // One that is put aside with nothing in it is as good as none.
+        let Rare { queue, max } = rare.as_deref().cloned().unwrap_or_default();
         form.option(queue.as_ref(), |form, queue| form.text(queue.as_str().as_bytes()));
-        form.option(*max, |form, max| form.number(max.get()));
+        form.option(max, |form, max| form.number(max.get()));
         match purpose {
             Purpose::Deliver => form.variant(0),
             Purpose::Drain => form.variant(1),
@@ -98,7 +115,7 @@ impl Subscription {
         }
         // An inbox has no maximum, ever.
         form.option((*purpose != Purpose::Inbox).then_some(*received), Form::number);
-        let is_heard = link.is_some() && *link == present;
+        let is_heard = present.is_some_and(|present| self.is_on(present));
         form.option(is_heard.then_some(*received_before), |form, before| {
             form.option((*purpose != Purpose::Inbox).then_some(before), Form::number);
         });
@@ -120,7 +137,7 @@ pub(super) enum Received {
 /// The table, ordered by sid, so that what is written from it is the same in every run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subscriptions {
-    table: BTreeMap<Sid, Subscription>,
+    table: Table<Subscription>,
     last: u64,
     inboxes: u64,
 }
@@ -149,27 +166,31 @@ impl Subscriptions {
         }
         let subscription = Subscription {
             filter,
-            queue,
-            max: None,
+            rare: queue.map(|queue| {
+                Box::new(Rare {
+                    queue: Some(queue),
+                    max: None,
+                })
+            }),
             received: 0,
             received_before: 0,
             link: None,
             purpose,
         };
-        self.table.insert(sid, subscription);
+        self.table.push(sid, subscription);
         sid
     }
 
     pub(super) fn get(&self, sid: Sid) -> Option<&Subscription> {
-        self.table.get(&sid)
+        self.table.get(sid)
     }
 
     pub(super) fn get_mut(&mut self, sid: Sid) -> Option<&mut Subscription> {
-        self.table.get_mut(&sid)
+        self.table.get_mut(sid)
     }
 
     pub(super) fn remove(&mut self, sid: Sid) -> Option<Subscription> {
-        let gone = self.table.remove(&sid)?;
+        let gone = self.table.remove(sid)?;
         if gone.purpose == Purpose::Inbox {
             self.inboxes = self.inboxes.saturating_sub(1);
         }
@@ -182,8 +203,9 @@ impl Subscriptions {
     }
 
     /// Counts a message.
+    #[inline]
     pub(super) fn receive(&mut self, sid: Sid) -> Received {
-        let Some(subscription) = self.table.get_mut(&sid) else {
+        let Some(subscription) = self.table.get_mut(sid) else {
             return Received::Unknown;
         };
         if subscription.purpose == Purpose::Inbox {
@@ -191,7 +213,7 @@ impl Subscriptions {
         }
         subscription.received = subscription.received.saturating_add(1);
         if subscription.is_exhausted() {
-            self.table.remove(&sid);
+            self.table.remove(sid);
             return Received::DeliverLast;
         }
         Received::Deliver
@@ -199,13 +221,13 @@ impl Subscriptions {
 
     /// Sets how many it wants in all. Whether it has them already, and is gone.
     pub(super) fn limit(&mut self, sid: Sid, max: NonZeroU64) -> bool {
-        let Some(subscription) = self.table.get_mut(&sid) else {
+        let Some(subscription) = self.table.get_mut(sid) else {
             return false;
         };
-        subscription.max = Some(max);
+        subscription.rare.get_or_insert_default().max = Some(max);
         let exhausted = subscription.is_exhausted();
         if exhausted {
-            self.table.remove(&sid);
+            self.table.remove(sid);
         }
         exhausted
     }
@@ -216,25 +238,26 @@ impl Subscriptions {
             return None;
         }
         self.table
-            .range((Bound::Excluded(after), Bound::Included(last)))
+            .after(after)
+            .take_while(|(sid, _)| *sid <= last)
             .find(|(_, subscription)| match subscription.purpose {
                 Purpose::Deliver => !inbox_only,
                 Purpose::Drain => false,
                 Purpose::Inbox => true,
             })
-            .map(|(&sid, _)| sid)
+            .map(|(sid, _)| sid)
     }
 
     /// The oldest subscription above `after` with this subject and queue group, whose SUB went to this link.
     pub(super) fn find(&self, after: Sid, subject: &str, queue: Option<&str>, link: LinkId) -> Option<Sid> {
         self.table
-            .range((Bound::Excluded(after), Bound::Unbounded))
+            .after(after)
             .find(|(_, subscription)| {
                 subscription.filter.as_str() == subject
-                    && subscription.queue.as_ref().map(QueueGroup::as_str) == queue
+                    && subscription.queue().map(QueueGroup::as_str) == queue
                     && subscription.is_on(link)
             })
-            .map(|(&sid, _)| sid)
+            .map(|(sid, _)| sid)
     }
 
     /// Those for which this holds, in ascending order.
@@ -242,7 +265,7 @@ impl Subscriptions {
         self.table
             .iter()
             .filter(|(_, subscription)| holds(subscription))
-            .map(|(&sid, _)| sid)
+            .map(|(sid, _)| sid)
             .collect()
     }
 }
@@ -256,7 +279,7 @@ impl Subscriptions {
             last: _,
             inboxes: _,
         } = self;
-        form.list(table, |form, (&sid, subscription)| {
+        form.list(table.iter(), |form, (sid, subscription)| {
             form.sid(sid);
             subscription.canonical(present, form);
         });

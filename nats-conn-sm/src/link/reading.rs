@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use nats_proto::{DecodeError, ServerError, ServerErrorKind, ServerInfo, ServerOp};
 
 use super::handshake::Handshake;
-use super::{Cause, End, Inbound, InfoChange, Link, Stage};
+use super::{Cause, Decoded, End, Inbound, InfoChange, Link, Stage};
 use crate::buffers::ReceiveBuf;
 use crate::env::Env;
 use crate::error::{AttemptError, DisconnectReason, Phase};
@@ -14,17 +14,30 @@ use crate::error::{AttemptError, DisconnectReason, Phase};
 const DEFAULT_MAX_PAYLOAD: u64 = 1 << 20;
 
 impl Link {
-    /// Parses one operation; once there is none left, what waited for that takes effect.
+    /// Whether these bytes are of a session, so that there may be messages among them.
     #[inline]
+    pub(crate) fn may_have_messages(&self, rx: &ReceiveBuf) -> bool {
+        rx.link() == self.id && self.has_session() && !self.is_reported()
+    }
+
+    /// Parses one operation of a session. What is no message is for [`accept`](Self::accept).
+    #[inline]
+    pub(crate) fn decode(&mut self, rx: &mut ReceiveBuf, env: &Env) -> Decoded {
+        if rx.unseen() > 0 {
+            self.hear(env);
+        }
+        let decoded = self.decoder.decode(rx.buffer_mut());
+        rx.mark_seen(rx.len());
+        decoded
+    }
+
+    /// Parses one operation where there can be no message; once there is none left, what waited for that takes effect.
     pub(crate) fn read(&mut self, rx: &mut ReceiveBuf, env: &Env) -> Inbound {
         if rx.link() != self.id {
             return self.nothing();
         }
         if rx.unseen() > 0 {
-            self.heard_encrypted |= self.is_encrypted;
-            if let Stage::Up(session) = &mut self.stage {
-                session.liveness_mut().heard(env.now());
-            }
+            self.hear(env);
         }
         let decoded = match &self.stage {
             _ if self.is_reported() => Ok(None),
@@ -33,15 +46,24 @@ impl Link {
             _ => self.decoder.decode(rx.buffer_mut()),
         };
         rx.mark_seen(rx.len());
-        match decoded {
-            Ok(Some(op)) => self.accept(op, env),
-            Ok(None) => self.nothing(),
-            Err(error) => self.broken(error),
+        self.accept(decoded, env)
+    }
+
+    /// Something has arrived.
+    fn hear(&mut self, env: &Env) {
+        self.heard_encrypted |= self.is_encrypted;
+        if let Stage::Up(session) = &mut self.stage {
+            session.liveness_mut().heard(env.now());
         }
     }
 
-    #[inline]
-    fn accept(&mut self, op: ServerOp, env: &Env) -> Inbound {
+    /// What follows from an operation that is no message, or from the lack of one.
+    pub(crate) fn accept(&mut self, decoded: Decoded, env: &Env) -> Inbound {
+        let op = match decoded {
+            Ok(Some(op)) => op,
+            Ok(None) => return self.nothing(),
+            Err(error) => return self.broken(error),
+        };
         match &self.stage {
             Stage::Up(_) => self.accept_in_session(op, env),
             Stage::Opening(handshake) => {
@@ -51,10 +73,8 @@ impl Link {
         }
     }
 
-    #[inline]
     fn accept_in_session(&mut self, op: ServerOp, env: &Env) -> Inbound {
         match op {
-            ServerOp::Message(message) => Inbound::Message(message),
             ServerOp::Pong => Inbound::Pong,
             ServerOp::Ping => Inbound::Ping,
             ServerOp::Info(info) => Inbound::Info(self.merge_info(*info, env)),

@@ -78,9 +78,7 @@ impl Machine {
         let place = match self.link.as_ref().map(|link| (link.id(), link.state())) {
             Some((id, LinkState::Up)) => Place::Session(id),
             Some((_, LinkState::UpEnded)) => Place::Leaving,
-            Some((_, LinkState::Opening | LinkState::OpeningEnded)) => Place::Between,
-            None if self.dialer.is_busy() => Place::Between,
-            None => Place::Nowhere,
+            Some((_, LinkState::Opening | LinkState::OpeningEnded)) | None => Place::Between,
         };
         Facts {
             place,

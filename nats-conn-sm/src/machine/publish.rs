@@ -1,35 +1,35 @@
 //! Publishing, flushing, and measuring the round trip.
 
-use nats_proto::Reply;
+use nats_proto::{PublishFrame, Reply};
 
 use super::Machine;
 use crate::error::{FlushError, PublishError};
 use crate::event::DropReason;
-use crate::frames::{Shape, Tag};
+use crate::frames::Tag;
 use crate::ids::{FlushId, PublishSeq, RoundTripId};
-use crate::outbound::{Room, publish_op};
+use crate::outbound::{Room, publish_frame};
 use crate::publish::Publish;
 
 impl Machine {
     /// The application publishes.
     #[inline]
-    pub(crate) fn publish(&mut self, publish: Publish<'_>) -> Result<PublishSeq, PublishError> {
+    pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<PublishSeq, PublishError> {
         self.life.accepts_publishes()?;
-        let up = self.session_link().is_some();
-        let reply = publish.reply.map(Reply::Subject);
-        let publish = publish_op(publish, reply);
-        let shape = self.outbound.measure(&publish, Tag::Publish, up, &self.env)?;
-        self.make_room(shape)?;
-        let seq = self.outbound.push(shape, publish, &self.env)?;
+        let frame = publish_frame(publish, publish.reply.map(Reply::Subject));
+        self.make_room(&frame)?;
+        let seq = self.outbound.push(&frame, Tag::Publish, &self.env)?;
         // Requests that made room may have been the last that a drain waited for.
         self.drain_step();
         Ok(seq)
     }
 
-    /// Makes room for a publish that was measured, by dropping older ones where the settings allow it.
+    /// Checks a publish, and makes room for it, by dropping older ones where the settings allow that.
     #[inline]
-    pub(super) fn make_room(&mut self, shape: Shape) -> Result<(), PublishError> {
-        match self.outbound.room(shape, &self.env) {
+    pub(super) fn make_room(&mut self, frame: &PublishFrame<'_>) -> Result<(), PublishError> {
+        let link = &self.link;
+        let is_up = || link.as_ref().is_some_and(|link| link.is_up());
+        self.outbound.check(frame, is_up, &self.env)?;
+        match self.outbound.room(frame.encoded_len(), &self.env) {
             Room::Fits => Ok(()),
             Room::Drop(bytes) => {
                 let dropped = self.outbound.drop_oldest(bytes);

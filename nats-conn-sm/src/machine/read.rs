@@ -1,48 +1,48 @@
 //! What was read: one operation at a time, and the end of a link once all of it was parsed.
 
+use nats_proto::ServerOp;
+
 use super::Machine;
 use crate::buffers::ReceiveBuf;
 use crate::error::DisconnectReason;
 use crate::event::Event;
 use crate::link::{Cause, Inbound};
 
-/// What a look at the bytes came to.
-enum Read {
-    Event(Event),
-    /// Something was parsed, or took effect; it may have left an event.
-    Progress,
-    Nothing,
-}
-
 impl Machine {
     /// The next event, parsing one operation after the other if nothing else is waiting.
     #[inline]
     pub(crate) fn poll_event(&mut self, rx: &mut ReceiveBuf) -> Option<Event> {
         loop {
-            if let Some(event) = self.output.next_event() {
-                return Some(event);
+            if self.output.has_events() {
+                return self.output.next_event();
             }
-            match self.read(rx) {
-                Read::Event(event) => return Some(event),
-                Read::Progress => {}
-                Read::Nothing => return None,
+            let link = self.link.as_mut()?;
+            if rx.link() == link.id() {
+                self.counters.bytes = self.counters.bytes.saturating_add(rx.unseen() as u64);
+            }
+            let inbound = if link.may_have_messages(rx) {
+                match link.decode(rx, &self.env) {
+                    // Here, and not as one `Inbound` of many: a message is large, and is moved once.
+                    Ok(Some(ServerOp::Message(message))) => match self.message(message) {
+                        Some(event) => return Some(event),
+                        None => continue,
+                    },
+                    decoded => link.accept(decoded, &self.env),
+                }
+            } else {
+                link.read(rx, &self.env)
+            };
+            if !self.take(inbound, rx) {
+                return None;
             }
         }
     }
 
-    #[inline]
-    fn read(&mut self, rx: &mut ReceiveBuf) -> Read {
-        let Some(link) = &mut self.link else {
-            return Read::Nothing;
-        };
-        if rx.link() == link.id() {
-            self.counters.bytes = self.counters.bytes.saturating_add(rx.unseen() as u64);
-        }
-        match link.read(rx, &self.env) {
-            Inbound::Message(message) => {
-                return self.message(message).map_or(Read::Progress, Read::Event);
-            }
-            Inbound::Nothing => return Read::Nothing,
+    /// Whether something was parsed, or took effect; it may have left an event.
+    #[inline(never)]
+    fn take(&mut self, inbound: Inbound, rx: &mut ReceiveBuf) -> bool {
+        match inbound {
+            Inbound::Nothing => return false,
             Inbound::Skipped => {}
             Inbound::Ping => self.outbound.owe_pong(),
             Inbound::Pong => self.pong(),
@@ -54,6 +54,6 @@ impl Machine {
             Inbound::Stale => self.leave(Cause::Decided(DisconnectReason::Stale), true),
             Inbound::Over => self.link_over(None),
         }
-        Read::Progress
+        true
     }
 }

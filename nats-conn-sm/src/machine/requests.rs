@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::frames::Tag;
 use crate::ids::RequestId;
 use crate::interest::{Expired, NewInbox, RequestFrame};
-use crate::outbound::publish_op;
+use crate::outbound::publish_frame;
 use crate::publish::{Publish, RequestMany};
 use crate::time::Timestamp;
 
@@ -18,7 +18,7 @@ impl Machine {
     /// The application asks a question.
     pub(crate) fn request(
         &mut self,
-        request: Publish<'_>,
+        request: &Publish<'_>,
         deadline: Timestamp,
         many: Option<RequestMany>,
     ) -> Result<RequestId, RequestStartError> {
@@ -32,9 +32,9 @@ impl Machine {
             self.report_ended(refused, RequestError::Refused);
             return Ok(id);
         }
-        let subject = request.subject;
-        let ended = self.publish_request(id, request, many.is_some())?;
-        self.interest.ask(ended, subject.to_subject(), deadline, many);
+        let asked = self.publish_request(id, request, many.is_some())?;
+        self.interest
+            .ask(asked, request.subject.to_subject(), deadline, many);
         Ok(id)
     }
 
@@ -42,7 +42,7 @@ impl Machine {
     fn publish_request(
         &mut self,
         request: RequestId,
-        publish: Publish<'_>,
+        publish: &Publish<'_>,
         many: bool,
     ) -> Result<RequestFrame, PublishError> {
         let (prefix, drawn) = match self.interest.inbox() {
@@ -56,21 +56,19 @@ impl Machine {
             prefix: &prefix,
             token: request.as_u64(),
         };
-        let publish = publish_op(publish, Some(reply));
-        let up = self.session_link().is_some();
-        let shape = self.outbound.measure(&publish, Tag::Request, up, &self.env)?;
-        self.make_room(shape)?;
+        let frame = publish_frame(publish, Some(reply));
+        self.make_room(&frame)?;
         if let Some(inbox) = drawn {
             let sid = self.interest.adopt(inbox, self.session_link());
             self.write_sub(sid);
         }
-        let seq = self.outbound.push(shape, publish, &self.env)?;
+        let seq = self.outbound.push(&frame, Tag::Request, &self.env)?;
         self.drain_step();
         Ok(RequestFrame {
             request,
             many,
             seq,
-            len: shape.len(),
+            len: frame.encoded_len(),
         })
     }
 

@@ -1,54 +1,48 @@
 //! Whether a publish is accepted, and the room that it takes.
 
-use nats_proto::{ClientOp, Headers, Reply};
+use nats_proto::{PublishFrame, Reply};
 
 use super::ledger::Dropped;
 use super::{Outbound, Room};
 use crate::config::{Delivery, WhenFull};
 use crate::env::Env;
 use crate::error::PublishError;
-use crate::frames::{Shape, Tag};
+use crate::frames::Tag;
 use crate::ids::PublishSeq;
 use crate::publish::Publish;
 
 impl Outbound {
-    /// Checks a publish, but for the room that it needs.
+    /// Checks a publish, but for the room that it needs. `is_up` is asked only where the settings make that count.
     #[inline]
-    pub(crate) fn measure(
+    pub(crate) fn check(
         &mut self,
-        publish: &ClientOp<'_>,
-        tag: Tag,
-        up: bool,
+        frame: &PublishFrame<'_>,
+        is_up: impl FnOnce() -> bool,
         env: &Env,
-    ) -> Result<Shape, PublishError> {
-        let (has_headers, message) = match publish {
-            ClientOp::Publish { headers, payload, .. } => (
-                headers.is_some(),
-                headers
-                    .map_or(0, Headers::encoded_len)
-                    .saturating_add(payload.len()),
-            ),
-            _ => (false, 0),
-        };
-        self.check_takes(message, has_headers)?;
-        if env.config().when_full == WhenFull::Off && !up {
+    ) -> Result<(), PublishError> {
+        self.check_takes(frame)?;
+        if env.config().when_full == WhenFull::Off && !is_up() {
             self.refused = true;
             return Err(PublishError::NotConnected);
         }
-        let len = publish.encoded_len();
-        check_line(len.saturating_sub(message), has_headers, env)?;
-        Ok(Shape::new(tag, len, message, has_headers))
+        // Here already, so that nothing is dropped in vain to make room.
+        let (size, max) = (frame.arguments_len(), env.config().max_control_line);
+        if size > max {
+            return Err(PublishError::ControlLineTooLong { size, max });
+        }
+        Ok(())
     }
 
     #[inline]
-    fn check_takes(&self, message: usize, has_headers: bool) -> Result<(), PublishError> {
+    fn check_takes(&self, frame: &PublishFrame<'_>) -> Result<(), PublishError> {
         let Some(takes) = self.takes else { return Ok(()) };
-        if has_headers && !takes.headers {
+        if frame.has_headers() && !takes.headers {
             return Err(PublishError::HeadersUnsupported);
         }
-        if message as u64 > takes.max_payload {
+        let size = frame.message_len();
+        if size as u64 > takes.max_payload {
             return Err(PublishError::TooLarge {
-                size: message,
+                size,
                 max_payload: takes.max_payload,
             });
         }
@@ -58,17 +52,17 @@ impl Outbound {
     /// Whether there is room, or can be made by dropping. A refusal is noted, and the server is asked for the
     /// confirmation that would make room.
     #[inline]
-    pub(crate) fn room(&mut self, shape: Shape, env: &Env) -> Room {
+    pub(crate) fn room(&mut self, len: usize, env: &Env) -> Room {
         let held = self.held(env);
-        if held == 0 || held.saturating_add(shape.len()) <= env.config().send_buffer {
+        if held == 0 || held.saturating_add(len) <= env.config().send_buffer {
             return Room::Fits;
         }
-        self.without_room(shape, held, env)
+        self.without_room(len, held, env)
     }
 
     #[cold]
-    fn without_room(&mut self, shape: Shape, held: usize, env: &Env) -> Room {
-        let (limit, len) = (env.config().send_buffer, shape.len());
+    fn without_room(&mut self, len: usize, held: usize, env: &Env) -> Room {
+        let limit = env.config().send_buffer;
         // What is handed out or kept makes no room.
         let fixed = held.saturating_sub(self.queue.publish_bytes());
         let is_hopeless = fixed > 0 && fixed.saturating_add(len) > limit;
@@ -93,20 +87,20 @@ impl Outbound {
         self.settle(dropped)
     }
 
-    /// Queues a publish that was measured and has room.
+    /// Queues a publish that was checked and has room.
     #[inline]
     pub(crate) fn push(
         &mut self,
-        shape: Shape,
-        publish: ClientOp<'_>,
+        frame: &PublishFrame<'_>,
+        tag: Tag,
         env: &Env,
     ) -> Result<PublishSeq, PublishError> {
         let max = env.config().max_control_line;
         let seq = self.ledger.last_accepted().next();
         self.queue
-            .push_publish(seq, publish, shape, max)
+            .push_publish(seq, frame, tag, max)
             .map_err(|_| PublishError::ControlLineTooLong {
-                size: shape.len().saturating_sub(shape.message()),
+                size: frame.arguments_len(),
                 max,
             })?;
         Ok(self.ledger.accept())
@@ -141,26 +135,9 @@ impl Outbound {
     }
 }
 
-/// What is written of a publish whose answers go there.
+/// What is written of a publish whose answers go there. An empty header block counts as none.
 #[inline]
-pub(crate) fn publish_op<'a>(publish: Publish<'a>, reply: Option<Reply<'a>>) -> ClientOp<'a> {
-    ClientOp::Publish {
-        subject: publish.subject,
-        reply,
-        headers: publish.headers.filter(|headers| !headers.is_empty()),
-        payload: publish.payload,
-    }
-}
-
-/// Whether the arguments of a control line are short enough, so that nothing is dropped in vain to make room; `around`
-/// is what a frame has besides headers and payload.
-#[inline]
-fn check_line(around: usize, has_headers: bool, env: &Env) -> Result<(), PublishError> {
-    // "PUB " or "HPUB ", and CRLF after the line and after the payload.
-    let size = around.saturating_sub(if has_headers { 9 } else { 8 });
-    let max = env.config().max_control_line;
-    if size > max {
-        return Err(PublishError::ControlLineTooLong { size, max });
-    }
-    Ok(())
+pub(crate) fn publish_frame<'a>(publish: &'a Publish<'_>, reply: Option<Reply<'a>>) -> PublishFrame<'a> {
+    let headers = publish.headers.filter(|headers| !headers.is_empty());
+    PublishFrame::new(publish.subject, reply, headers, &publish.payload)
 }

@@ -4,18 +4,20 @@
 //! with `--serve` a person walks through the states in a browser.
 
 mod serve;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use nats_conn_tests::explore::{Outcome, Progress, Scope, search, tell, worlds};
+use nats_conn_tests::explore::{Outcome, Progress, Scope, search_watched, tell, worlds};
+use watchdog::{Limits, Watchdog};
 
 /// What the command line asks for.
 struct Wishes {
-    /// States of one world at most, beyond which only the way of a world that cooperates is followed.
-    states: usize,
+    /// States of one world at most, beyond which only the way of a world that cooperates is followed; otherwise each has its share.
+    states: Option<usize>,
     faults: Option<u8>,
     threads: usize,
     /// What the names of the worlds begin with.
@@ -25,11 +27,15 @@ struct Wishes {
     quiet: bool,
     /// Begins no further world once something was found.
     until_found: bool,
+    /// When an input is one after which the machine does not return.
+    limits: Limits,
     /// The port of the page.
     serve: Option<u16>,
 }
 
-const HELP: &str = "explore [--states N] [--faults N] [--threads N] [--world NAME] [--lives] [--quiet] [--until-found] [--serve [PORT]]";
+const HELP: &str =
+    "explore [--states N] [--faults N] [--threads N] [--world NAME] [--lives] [--quiet] [--until-found]
+        [--patience SECONDS] [--memory MIB] [--serve [PORT]]";
 
 fn main() -> ExitCode {
     let Some(wishes) = wishes() else {
@@ -56,25 +62,33 @@ fn main() -> ExitCode {
 
 fn wishes() -> Option<Wishes> {
     let mut wishes = Wishes {
-        states: 1_000_000,
+        states: None,
         faults: None,
         threads: 2,
         world: String::new(),
         lives: false,
         quiet: false,
         until_found: false,
+        limits: Limits {
+            patience: Duration::from_secs(20),
+            memory: 4_000,
+        },
         serve: None,
     };
     let mut arguments = std::env::args().skip(1).peekable();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--states" => wishes.states = arguments.next()?.parse().ok()?,
+            "--states" => wishes.states = Some(arguments.next()?.parse().ok()?),
             "--faults" => wishes.faults = Some(arguments.next()?.parse().ok()?),
             "--threads" => wishes.threads = arguments.next()?.parse().ok()?,
             "--world" => wishes.world = arguments.next()?,
             "--lives" => wishes.lives = true,
             "--quiet" => wishes.quiet = true,
             "--until-found" => wishes.until_found = true,
+            "--patience" => {
+                wishes.limits.patience = Duration::from_secs(arguments.next()?.parse().ok()?);
+            }
+            "--memory" => wishes.limits.memory = arguments.next()?.parse().ok()?,
             "--serve" => {
                 let port = arguments.next_if(|port| !port.starts_with('-'));
                 wishes.serve = Some(port.map_or(Ok(8222), |port| port.parse()).ok()?);
@@ -100,13 +114,14 @@ fn chosen(wishes: &Wishes) -> Vec<(String, Scope)> {
 fn explore_all(wishes: &Wishes) -> bool {
     let began = Instant::now();
     let worlds = chosen(wishes);
+    let dog = Watchdog::begin(wishes.limits);
     let next = AtomicUsize::new(0);
     let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::default();
     std::thread::scope(|threads| {
         for _ in 0..wishes.threads.max(1) {
             threads.spawn(|| {
                 while let Some((place, (name, scope))) = take(&worlds, &next) {
-                    let outcome = explore(name, scope, wishes);
+                    let outcome = explore(name, scope, wishes, &dog);
                     if wishes.until_found && outcome.found.is_some() {
                         next.store(worlds.len(), Ordering::Relaxed);
                     }
@@ -134,13 +149,20 @@ fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
     items.get(place).map(|item| (place, item))
 }
 
-fn explore(name: &str, scope: &Scope, wishes: &Wishes) -> Outcome {
+fn explore(name: &str, scope: &Scope, wishes: &Wishes, dog: &Watchdog) -> Outcome {
     let scope = Arc::new(scope.clone());
-    let outcome = search(&scope, wishes.states, |progress| {
-        if !wishes.quiet {
-            print(name, "...", progress);
-        }
-    });
+    let watch = dog.watch(name, &scope);
+    let outcome = search_watched(
+        &scope,
+        wishes.states.unwrap_or(scope.share()),
+        &watch,
+        |progress| {
+            if !wishes.quiet {
+                print(name, "...", progress);
+            }
+        },
+    );
+    dog.forget(&watch);
     let how = match (&outcome.found, outcome.is_complete) {
         (Some(_), _) => "FAILED",
         (None, true) => "complete",

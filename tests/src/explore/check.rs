@@ -1,13 +1,11 @@
 //! What always has to hold.
 
 use std::hash::{Hash, Hasher};
-use std::time::Duration;
 
 use nats_conn_sm::{
-    ConnectionEvent, Delivery, Event, FlushId, LinkEnd, LinkId, Progress, Publish, ReceiveBuf, RequestId,
-    RoundTripId, SendBuf, State,
+    ClosedReason, ConnectionEvent, Delivery, Event, FlushId, RepliesEnd, RequestError, RequestId,
+    RoundTripId, State,
 };
-use nats_proto::Subject;
 
 use super::driver::Stage;
 use super::publishes::Publishes;
@@ -17,6 +15,8 @@ use crate::grammar::Grammar;
 
 /// How many messages a subscription with a maximum gets in all.
 pub(super) const MAX: u64 = 2;
+/// How many replies a request gets at most that several may answer.
+pub(super) const REPLIES: u8 = 2;
 
 /// What a life has come to, as far as it is needed to judge what follows.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +36,8 @@ pub(super) struct Checks {
     request_id: Option<RequestId>,
     /// The server has read the request.
     is_request_read: bool,
+    /// How many replies there were, where several may answer.
+    replies: Option<u8>,
     flush: Course,
     /// Its number is compared, and is no part of the state.
     flush_id: Option<FlushId>,
@@ -46,6 +48,8 @@ pub(super) struct Checks {
     is_draining: bool,
     is_drain_finished: bool,
     is_closing: bool,
+    /// The last attempt has failed, and none was begun since.
+    has_failed: bool,
     /// Dials since time passed; forced reconnects and new pools.
     dials: u8,
     forces: u8,
@@ -82,7 +86,7 @@ impl Course {
 impl Checks {
     /// What is needed to judge what follows, and decides nothing.
     pub(super) fn hash_judgement(&self, to: &mut impl Hasher) {
-        (&self.grammar, self.dials, self.forces).hash(to);
+        (&self.grammar, self.has_failed, self.dials, self.forces).hash(to);
     }
 
     /// What decides what may follow.
@@ -98,6 +102,7 @@ impl Checks {
             request,
             request_id: _,
             is_request_read,
+            replies,
             flush,
             flush_id: _,
             round_trip,
@@ -106,6 +111,7 @@ impl Checks {
             is_draining,
             is_drain_finished,
             is_closing,
+            has_failed: _,
             dials: _,
             forces: _,
         } = self;
@@ -114,6 +120,9 @@ impl Checks {
             (received, received_before).hash(to);
         }
         (request, is_request_read, flush, round_trip).hash(to);
+        if *request == Course::Open {
+            replies.hash(to);
+        }
         (is_draining, is_drain_finished, is_closing).hash(to);
         publishes.hash(to);
     }
@@ -173,7 +182,16 @@ impl Checks {
 
     pub(super) fn request_began(&mut self, request: RequestId) {
         (self.request, self.request_id) = (Course::Open, Some(request));
-        self.is_request_read = false;
+        (self.is_request_read, self.replies) = (false, None);
+    }
+
+    /// How many replies the request has, while it waits for one.
+    pub(super) fn answered(&self) -> Option<u8> {
+        (self.request == Course::Open).then_some(self.replies.unwrap_or_default())
+    }
+
+    pub(super) fn several_may_answer(&mut self) {
+        self.replies = Some(0);
     }
 
     pub(super) fn request_cancelled(&mut self) -> Result<(), String> {
@@ -224,24 +242,41 @@ impl Checks {
                 return Err(String::from("a server is dialled after the close"));
             }
             Event::Connection(ConnectionEvent::Connecting { .. }) => {
-                self.dials = self.dials.saturating_add(1)
+                self.dials = self.dials.saturating_add(1);
+                self.has_failed = false;
             }
+            Event::Connection(ConnectionEvent::ConnectFailed { .. }) => self.has_failed = true,
             Event::Connection(ConnectionEvent::Connected(_) | ConnectionEvent::Reconnected(_)) => {
                 self.place = Place::Session
             }
             Event::Connection(ConnectionEvent::Disconnected { .. }) => self.place = Place::Outside,
-            Event::Connection(ConnectionEvent::Closed { .. }) => {
+            Event::Connection(ConnectionEvent::Closed { reason, .. }) => {
                 self.place = Place::Closed;
+                let is_right = match reason {
+                    ClosedReason::Requested => self.is_closing,
+                    ClosedReason::Drained { .. } => self.is_draining,
+                    _ => self.has_failed,
+                };
+                if !is_right {
+                    return Err(format!("it closes by itself: {}", reason.code()));
+                }
                 if self.open().contains(&true) {
                     return Err(String::from("closed before everything was settled"));
                 }
             }
             Event::Message { .. } => self.message()?,
             Event::SubscriptionEnded { .. } => self.subscription.settle("the subscription")?,
-            Event::Response { request, .. } if Some(*request) == self.request_id => {
+            Event::Response { request, .. } if self.is_asked(*request, false) => {
                 self.request.settle("the request")?;
             }
-            Event::Response { .. } => return Err(String::from("a response that nobody asked for")),
+            Event::Reply { request, .. } if self.is_asked(*request, true) => self.reply()?,
+            Event::RepliesEnded { request, result } if self.is_asked(*request, true) => {
+                self.request.settle("the request")?;
+                self.replies_ended(result)?;
+            }
+            Event::Response { .. } | Event::Reply { .. } | Event::RepliesEnded { .. } => {
+                return Err(String::from("a response that nobody asked for"));
+            }
             Event::Flushed { flush, .. } if Some(*flush) == self.flush_id => {
                 self.flush.settle("the flush")?;
             }
@@ -253,6 +288,38 @@ impl Checks {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether this is the request, and one that several may answer or that has one answer.
+    fn is_asked(&self, request: RequestId, many: bool) -> bool {
+        Some(request) == self.request_id && self.replies.is_some() == many
+    }
+
+    fn reply(&mut self) -> Result<(), String> {
+        let replies = self.replies.map_or(1, |replies| replies.saturating_add(1));
+        self.replies = Some(replies);
+        if self.request != Course::Open || replies > REPLIES {
+            return Err(format!(
+                "reply {replies} of {REPLIES} to a request that is {:?}",
+                self.request
+            ));
+        }
+        Ok(())
+    }
+
+    fn replies_ended(&self, result: &Result<RepliesEnd, RequestError>) -> Result<(), String> {
+        let replies = self.replies.unwrap_or_default();
+        let is_right = match result {
+            Ok(RepliesEnd::MaxReached) => replies == REPLIES,
+            // Without a reply there is none that the next one could be too late after.
+            Ok(RepliesEnd::Stalled) => (1..REPLIES).contains(&replies),
+            Ok(RepliesEnd::Sentinel) => false,
+            _ => replies < REPLIES,
+        };
+        match is_right {
+            true => Ok(()),
+            false => Err(format!("after {replies} replies it ends with {result:?}")),
+        }
     }
 
     fn message(&mut self) -> Result<(), String> {
@@ -279,6 +346,7 @@ impl Checks {
         for frame in frames {
             match frame {
                 Frame::Publish(payload) => self.publishes.read(payload, delivery)?,
+                Frame::Request(number) if self.request_id.is_none_or(|id| id.as_u64() != *number) => {}
                 Frame::Request(_) if std::mem::replace(&mut self.is_request_read, true) => {
                     return Err(String::from("the request reaches the server twice"));
                 }
@@ -342,7 +410,9 @@ impl Checks {
         {
             return Err(String::from("the server still has a subscription that has ended"));
         }
-        if self.request == Course::Open && !server.interest().any(|(_, told)| told.is_inbox) {
+        // After a PONG too many, a refusal of the inbox is taken for one of something else.
+        let is_known = self.is_server_lying() || server.inbox().is_some();
+        if self.request == Course::Open && !is_known {
             return Err(String::from(
                 "a request waits, and the server does not know the inbox",
             ));
@@ -365,6 +435,8 @@ impl World {
             Some(at) if at < self.now || (after_timeout && at == self.now) => {
                 return Err(format!("a deadline at {at:?}, and it is {:?}", self.now));
             }
+            // A driver that is asked for a server may take its time.
+            None if self.choice.is_some() => {}
             None if !is_closed => return Err(String::from("no deadline: it would wait for ever")),
             Some(at) if is_closed => return Err(format!("it is closed and has a deadline at {at:?}")),
             _ => {}
@@ -372,7 +444,8 @@ impl World {
         // A forced reconnect and a new pool give every server its turn again; one may be learned.
         let learned = u64::from(self.scope.budget.infos > 0);
         let servers = self.scope.config.servers.len() as u64 + learned;
-        let most = servers * (1 + u64::from(self.checks.forces));
+        let chosen = self.scope.budget.choices - self.budget.choices;
+        let most = servers * (1 + u64::from(self.checks.forces)) + u64::from(chosen);
         if u64::from(self.checks.dials) > most {
             return Err(format!("{} dials and no time has passed", self.checks.dials));
         }
@@ -411,70 +484,6 @@ impl World {
         let open = u64::from(self.checks.request == Course::Open);
         if statistics.requests != open {
             return Err(format!("{} requests, and {open} are open", statistics.requests));
-        }
-        Ok(())
-    }
-
-    /// What holds in every state: answers about links that are gone or were never there, steps that are not due, and
-    /// looking, change nothing; and after the end nothing is accepted.
-    ///
-    /// # Errors
-    /// What does not hold.
-    pub fn verify(&self) -> Result<(), String> {
-        self.verify_form(&self.form())
-    }
-
-    /// The same, given its form.
-    pub(super) fn verify_form(&self, form: &[u8]) -> Result<(), String> {
-        let is_closed = self.connection.state() == State::Closed;
-        let mut copy = self.clone();
-        let (now, connection) = (copy.now, &mut copy.connection);
-        let present = connection.link();
-        let last = self.driver.as_ref().map_or(0, |driver| driver.link.as_u64());
-        for number in [0, last.saturating_sub(1), last, last + 1] {
-            let link = LinkId::from_u64(number);
-            let stage = self.driver.as_ref().map(|driver| driver.stage);
-            let is_present = Some(link) == present;
-            if !is_present || stage != Some(Stage::Dialing) {
-                connection.handle_connected(now, link);
-            }
-            if !is_present || stage != Some(Stage::Tls) {
-                connection.handle_tls(now, link, 0);
-            }
-            if !is_present {
-                connection.handle_progress(now, link, Progress::Dialing);
-                connection.handle_link_closed(now, link, LinkEnd::Eof, &mut SendBuf::new(link));
-                connection.handle_written(now, &mut SendBuf::new(link));
-                let mut rx = ReceiveBuf::new(link);
-                rx.buffer_mut().extend_from_slice(b"PONG\r\nMSG a 1 1\r\nx\r\n");
-                if connection.poll_event(now, &mut rx).is_some()
-                    || connection.poll_transmit(now, &mut SendBuf::new(link))
-                {
-                    return Err(format!("something came of {link:?}, which is not there"));
-                }
-            }
-        }
-        if connection.poll_timeout().is_none_or(|at| at > now) {
-            connection.handle_timeout(now);
-        }
-        let _ = (connection.why(now + Duration::from_secs(1)), connection.servers());
-        if is_closed {
-            let subject = Subject::from_static("p");
-            let refused = connection.publish(Publish::new(&subject, "xy")).is_err()
-                && connection.flush(now).is_err()
-                && connection.drain(now).is_err()
-                && connection.force_reconnect(now).is_err();
-            if !refused {
-                return Err(String::from("it is closed and accepts something"));
-            }
-            connection.close(now);
-        }
-        let (action, event) = (connection.poll_action(), connection.take_event());
-        if action.is_some() || event.is_some() {
-            return Err(format!("of what concerns nobody came {action:?} and {event:?}"));
-        }
-        if copy.form() != form {
-            return Err(String::from("what concerns nobody has changed the state"));
         }
         Ok(())
     }

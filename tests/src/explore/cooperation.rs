@@ -17,6 +17,9 @@ impl World {
         if self.connection.state() == State::Closed {
             return None;
         }
+        if self.choice.is_some() {
+            return Some(Input::ChooseDefault);
+        }
         let Some(driver) = &self.driver else {
             return Some(Input::Timeout);
         };
@@ -28,6 +31,7 @@ impl World {
             Stage::Open if !driver.rest.is_empty() => Some(Input::Rest),
             Stage::Open if !driver.tx.is_empty() => Some(Input::WriteAll),
             Stage::Open if !driver.info_came => Some(Input::Say(Op::Info)),
+            Stage::Open if driver.is_asked => Some(Input::Credentials),
             Stage::Open if driver.pings > 0 => Some(Input::Say(Op::Pong)),
             Stage::Open => None,
         };

@@ -4,13 +4,15 @@ use std::hash::{Hash, Hasher};
 
 use bytes::Buf;
 use nats_conn_sm::exploring;
-use nats_conn_sm::{Action, Connection, LinkEnd, LinkId, ReceiveBuf, SendBuf, Timestamp};
+use nats_conn_sm::{
+    Action, AuthError, Connection, Credentials, LinkEnd, LinkId, ReceiveBuf, SendBuf, Timestamp,
+};
 use nats_proto::Sid;
 
 use super::expects::{Expects, Situation};
-use super::input::{Input, Op};
+use super::input::{Fault, Input, Op};
 use super::server::{Frame, Server};
-use super::world::World;
+use super::world::{Choice, World};
 
 /// More rounds of a driver's loop than these, without anything from outside, are a cycle.
 const ROUNDS: usize = 200;
@@ -32,6 +34,8 @@ pub(super) struct Driver {
     pub(super) is_answering: bool,
     /// PINGs in the block that is being written.
     pub(super) pings_in_hand: u8,
+    /// It was asked for credentials, and has not answered.
+    pub(super) is_asked: bool,
     /// A part of the block was taken.
     pub(super) is_cut: bool,
     /// What the server has read.
@@ -76,6 +80,7 @@ impl Driver {
             pings: 0,
             is_answering: false,
             pings_in_hand: 0,
+            is_asked: false,
             is_cut: false,
             server: Server::default(),
             expects: Expects::default(),
@@ -87,7 +92,10 @@ impl Driver {
     pub(super) fn hash(&self, subscription: Option<Sid>, to: &mut impl Hasher) {
         (self.stage, self.rest, self.info_came).hash(to);
         (self.pings, self.pings_in_hand, self.is_cut, self.is_answering).hash(to);
-        (self.expects, self.was_answered).hash(to);
+        (self.expects, self.was_answered, self.is_asked).hash(to);
+        if self.server.inbox().is_some() {
+            self.server.is_inbox_proven().hash(to);
+        }
         let subscription = subscription.map(Sid::get);
         subscription.and_then(|sid| self.server.told(sid)).hash(to);
         for (sid, told) in self.server.interest() {
@@ -108,6 +116,7 @@ impl Driver {
                 self.info_came = true
             }
             Op::Pong => {
+                self.server.proves();
                 self.pings = self.pings.saturating_sub(1);
                 self.is_answering = self.pings > 0;
             }
@@ -140,6 +149,15 @@ impl World {
         };
         let link = driver.link;
         match input {
+            Input::Credentials | Input::NoCredentials => {
+                driver.is_asked = false;
+                let nothing = AuthError::Unusable {
+                    detail: "none".into(),
+                };
+                let user = || Credentials::user_password("ann", "secret");
+                let answer = (input == Input::Credentials).then(user).ok_or(nothing);
+                connection.handle_credentials(now, link, answer);
+            }
             Input::Connected => {
                 driver.stage = Stage::Open;
                 connection.handle_connected(now, link);
@@ -220,6 +238,7 @@ impl World {
         let Some(driver) = &mut self.driver else { return };
         match (op, self.subscription) {
             (Op::Message, Some(sid)) => driver.server.sends(sid.get()),
+            (Op::Err(Fault::Inbox), _) => driver.server.inbox_over(),
             (Op::Pong, _) if driver.pings == 0 => self.checks.publishes().server_lies(),
             _ => {}
         }
@@ -265,6 +284,10 @@ impl World {
                 }
                 None => String::from("+OK\r\n"),
             },
+            Op::Err(Fault::Inbox) => {
+                let driver = self.driver.as_ref();
+                driver.map_or_else(String::new, |driver| driver.server.refuses_inbox())
+            }
             Op::Err(fault) => format!("-ERR '{}'\r\n", fault.text()),
             Op::Rubbish => String::from("rubbish\r\n"),
         }
@@ -339,16 +362,36 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Connect { link, .. } => self.driver = Some(Driver::new(link)),
+            Action::Connect { link, .. } => {
+                (self.choice, self.driver) = (None, Some(Driver::new(link)));
+            }
             Action::UpgradeTls { link, .. } => self.stage(link, Stage::Tls),
             Action::Disconnect { link, .. } => self.stage(link, Stage::Leaving),
-            Action::Authenticate { .. } | Action::ChooseServer { .. } => {}
+            Action::Authenticate { link, .. } => {
+                if let Some(driver) = self.driver.as_mut().filter(|driver| driver.link == link) {
+                    driver.is_asked = true;
+                }
+            }
+            Action::ChooseServer {
+                attempt,
+                servers,
+                default,
+                default_delay,
+            } => {
+                let mut others = servers.iter().map(|status| status.server.id());
+                self.choice = Some(Choice {
+                    attempt,
+                    default,
+                    delay: default_delay,
+                    other: others.find(|server| *server != default),
+                });
+            }
         }
     }
 
     fn stage(&mut self, link: LinkId, stage: Stage) {
         if let Some(driver) = self.driver.as_mut().filter(|driver| driver.link == link) {
-            driver.was_answered = driver.tx.is_empty() && driver.pings == 0;
+            driver.was_answered = stage == Stage::Leaving && driver.tx.is_empty() && driver.pings == 0;
             driver.stage = stage;
         }
     }

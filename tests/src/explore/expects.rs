@@ -2,7 +2,7 @@
 
 use nats_conn_sm::{ConnectionEvent, EndReason, Event};
 
-use super::input::Op;
+use super::input::{Fault, Op};
 
 /// What is due on one link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -14,6 +14,8 @@ pub(super) struct Expects {
     /// The last INFO has a max_payload that no publish keeps.
     is_small: bool,
     lame_duck: LameDuck,
+    /// The server has called this client stale.
+    is_called_stale: bool,
     /// The session began with a subscription that the server was not told of yet.
     is_restore_due: bool,
 }
@@ -48,6 +50,7 @@ impl Expects {
     pub(super) fn sent(&mut self, op: Op) {
         match op {
             Op::Pong => self.pong_came = true,
+            Op::Err(Fault::Stale) => self.is_called_stale = true,
             Op::Ping => self.pongs_due = self.pongs_due.saturating_add(1),
             Op::Info | Op::InfoTls | Op::InfoServers => self.is_small = false,
             Op::InfoSmall => self.is_small = true,
@@ -107,7 +110,7 @@ impl Expects {
                 self.lame_duck = LameDuck::Reported;
             }
             Event::Connection(ConnectionEvent::Disconnected { reason, .. })
-                if reason.code() == "stale" && situation.was_answered =>
+                if reason.code() == "stale" && situation.was_answered && !self.is_called_stale =>
             {
                 return Err(String::from(
                     "a server that has answered everything is called stale",

@@ -17,6 +17,8 @@ pub enum Input {
     DrainSubscription,
     /// The application asks.
     Request,
+    /// The application asks what several may answer: two replies at most, and none later than a second after the one before.
+    RequestMany,
     /// The application forgets its request.
     Cancel,
     /// The application wants confirmation.
@@ -35,6 +37,16 @@ pub enum Input {
     ForceReconnect,
     /// The application replaces the pool by the servers of its settings.
     NewPool,
+    /// The driver takes the server that comes next by itself, after the wait that is usual.
+    ChooseDefault,
+    /// The driver takes another server, and waits for nothing.
+    ChooseOther,
+    /// The driver takes a server that is not there.
+    ChooseNone,
+    /// The driver has the credentials.
+    Credentials,
+    /// The driver has no credentials.
+    NoCredentials,
     /// The next deadline comes.
     Timeout,
     /// The dial succeeds.
@@ -109,6 +121,8 @@ pub enum Fault {
     Stale,
     /// The subscription is refused.
     Subscription,
+    /// The subscription of the inbox is refused.
+    Inbox,
     /// The publishes are refused.
     Publish,
     /// A message was too large.
@@ -119,23 +133,25 @@ pub enum Fault {
 
 impl Fault {
     /// One of each.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Authorization,
         Self::Expired,
         Self::Stale,
         Self::Subscription,
+        Self::Inbox,
         Self::Publish,
         Self::TooLarge,
         Self::Other,
     ];
 
-    /// The text of the error.
+    /// The text of the error, but for the name of the inbox.
     pub fn text(self) -> &'static str {
         match self {
             Self::Authorization => "Authorization Violation",
             Self::Expired => "User Authentication Expired",
             Self::Stale => "Stale Connection",
             Self::Subscription => "Permissions Violation for Subscription to \"a\"",
+            Self::Inbox => "Permissions Violation for Subscription to \"_INBOX.*\"",
             Self::Publish => "Permissions Violation for Publish to \"p\"",
             Self::TooLarge => "Maximum Payload Violation",
             Self::Other => "something new",
@@ -174,6 +190,7 @@ impl fmt::Display for Input {
             Self::Unsubscribe => "the application unsubscribes",
             Self::DrainSubscription => "the application drains its subscription",
             Self::Request => "the application sends a request",
+            Self::RequestMany => "the application sends a request that several may answer",
             Self::Cancel => "the application forgets its request",
             Self::Flush => "the application flushes",
             Self::RoundTrip => "the application measures the round trip",
@@ -183,6 +200,11 @@ impl fmt::Display for Input {
             Self::Abort => "the application aborts",
             Self::ForceReconnect => "the application forces a reconnect",
             Self::NewPool => "the application replaces the pool",
+            Self::ChooseDefault => "the driver takes the server that comes next",
+            Self::ChooseOther => "the driver takes another server, and at once",
+            Self::ChooseNone => "the driver takes a server that is not in the pool",
+            Self::Credentials => "the driver has the credentials",
+            Self::NoCredentials => "the driver has no credentials",
             Self::Timeout => "time passes until the next deadline",
             Self::Connected => "the dial succeeds",
             Self::DialFails => "the dial fails",

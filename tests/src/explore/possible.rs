@@ -22,7 +22,14 @@ impl World {
         if self.connection.poll_timeout().is_some() && !is_answering {
             inputs.push(Input::Timeout);
         }
+        if let Some(choice) = self.choice.filter(|_| self.connection.state() != State::Closed) {
+            inputs.extend([Input::ChooseDefault, Input::ChooseNone]);
+            inputs.extend(choice.other.map(|_| Input::ChooseOther));
+        }
         if let Some(driver) = &self.driver {
+            if driver.is_asked && driver.stage != Stage::Gone {
+                inputs.extend([Input::Credentials, Input::NoCredentials]);
+            }
             match driver.stage {
                 Stage::Dialing => inputs.extend([Input::Connected, Input::DialFails]),
                 Stage::Tls => inputs.extend([Input::TlsDone, Input::TlsFails]),
@@ -48,6 +55,9 @@ impl World {
                 .filter(|(_, is_open)| !is_open)
                 .map(|(input, _)| input),
         );
+        if !is_open[1] {
+            inputs.push(Input::RequestMany);
+        }
         if self.checks.may_limit() {
             inputs.push(Input::Limit);
         }
@@ -86,7 +96,11 @@ impl World {
         let sid = self.subscription.map(Sid::get);
         let is_told = sid.is_some_and(|sid| driver.server.told(sid).is_some());
         // A server refuses no SUB that it has not read.
-        let may_refuse = |fault: &Fault| *fault != Fault::Subscription || is_told || sid.is_none();
+        let may_refuse = |fault: &Fault| match fault {
+            Fault::Subscription => is_told || sid.is_none(),
+            Fault::Inbox => driver.server.inbox().is_some(),
+            _ => true,
+        };
         ops.extend(Fault::ALL.into_iter().filter(may_refuse).map(Op::Err));
         if driver.info_came {
             ops.push(Op::Ping);
@@ -144,6 +158,8 @@ impl World {
             Input::Publish => |budget| &mut budget.publishes,
             Input::Subscribe => |budget| &mut budget.subscriptions,
             Input::Request => |budget| &mut budget.requests,
+            Input::RequestMany => |budget| &mut budget.many,
+            Input::ChooseOther => |budget| &mut budget.choices,
             Input::Flush => |budget| &mut budget.flushes,
             Input::RoundTrip => |budget| &mut budget.round_trips,
             Input::Drain => |budget| &mut budget.drains,
@@ -162,12 +178,16 @@ impl World {
             | Input::EndUncertain
             | Input::EndTaken
             | Input::DialFails
+            | Input::ChooseNone
+            | Input::NoCredentials
             | Input::TlsFails => |budget| &mut budget.faults,
             Input::Limit
             | Input::Unsubscribe
             | Input::DrainSubscription
             | Input::Cancel
             | Input::FinishDrain
+            | Input::ChooseDefault
+            | Input::Credentials
             | Input::Timeout
             | Input::Connected
             | Input::TlsDone

@@ -7,6 +7,9 @@ use nats_conn_sm::{Config, Delivery};
 use super::input::{Input, Op};
 use crate::scenario::url;
 
+/// In a small world so many things may happen at most.
+const SMALL: u32 = 4;
+
 /// The settings of the machine, and what may happen.
 #[derive(Clone, Debug)]
 pub struct Scope {
@@ -28,6 +31,8 @@ pub struct Budget {
     pub subscriptions: u8,
     /// Requests of the application.
     pub requests: u8,
+    /// Requests of the application that several may answer.
+    pub many: u8,
     /// Flushes of the application.
     pub flushes: u8,
     /// Measurements of the round trip.
@@ -40,6 +45,8 @@ pub struct Budget {
     pub forces: u8,
     /// New pools of the application.
     pub pools: u8,
+    /// Choices of the driver of a server that does not come next by itself.
+    pub choices: u8,
     /// Messages and replies of the server.
     pub messages: u8,
     /// PINGs of the server.
@@ -52,7 +59,52 @@ pub struct Budget {
     pub faults: u8,
 }
 
+impl Budget {
+    /// How many things may happen in all.
+    fn sum(&self) -> u32 {
+        let Self {
+            publishes,
+            subscriptions,
+            requests,
+            many,
+            flushes,
+            round_trips,
+            drains,
+            closes,
+            forces,
+            pools,
+            choices,
+            messages,
+            pings,
+            infos,
+            parts,
+            faults,
+        } = *self;
+        let application = [
+            publishes,
+            subscriptions,
+            requests,
+            many,
+            flushes,
+            round_trips,
+            drains,
+            closes,
+        ];
+        let others = [forces, pools, choices, messages, pings, infos, parts, faults];
+        application.into_iter().chain(others).map(u32::from).sum()
+    }
+}
+
 impl Scope {
+    /// How many states of this world are visited where all worlds are: most of those of a small world can be exhausted, and of a
+    /// large one nothing but the beginning is within reach. All of it takes some ten minutes of two processors.
+    pub fn share(&self) -> usize {
+        match self.budget.sum() {
+            0..=SMALL => 900_000,
+            _ => 300_000,
+        }
+    }
+
     /// One server, this delivery, and nothing that may happen yet but one fault.
     pub fn new(delivery: Delivery) -> Self {
         let mut config = Config::new(vec![url("nats://n1.test:4222")]);
@@ -81,13 +133,30 @@ impl Scope {
     /// The same from the first session on.
     #[must_use]
     pub fn in_session(mut self) -> Self {
+        let also = |wanted: bool, input| wanted.then_some(input);
         let session = [
-            Input::Connected,
-            Input::Say(Op::Info),
-            Input::WriteAll,
-            Input::Say(Op::Pong),
+            also(self.config.custom_selection, Input::ChooseDefault),
+            Some(Input::Connected),
+            Some(Input::Say(Op::Info)),
+            also(self.config.ask_credentials, Input::Credentials),
+            Some(Input::WriteAll),
+            Some(Input::Say(Op::Pong)),
         ];
-        self.beginning.extend(session);
+        self.beginning.extend(session.into_iter().flatten());
+        self
+    }
+
+    /// The same with a driver that chooses the servers.
+    #[must_use]
+    pub fn choosing(mut self) -> Self {
+        self.config.custom_selection = true;
+        self
+    }
+
+    /// The same with a driver that is asked for credentials.
+    #[must_use]
+    pub fn with_login(mut self) -> Self {
+        self.config.ask_credentials = true;
         self
     }
 

@@ -12,6 +12,7 @@ use super::known::{Id, Known, NONE, hash};
 use super::life::{Longest, Steps};
 use super::scope::Scope;
 use super::tell::{tell, tell_cooperation};
+use super::watch::Watch;
 use super::world::World;
 
 /// When every life begins.
@@ -79,9 +80,20 @@ pub struct Found {
 /// Visits the states of this world until so many are known; of those that are left then, only the way is followed that a world
 /// takes that cooperates. `report` is called now and then.
 pub fn search(scope: &Arc<Scope>, most: usize, report: impl FnMut(Progress)) -> Outcome {
+    search_watched(scope, most, &Watch::default(), report)
+}
+
+/// The same, while somebody watches what is being tried: an input after which the machine does not return ends no search.
+pub fn search_watched(
+    scope: &Arc<Scope>,
+    most: usize,
+    watch: &Watch,
+    report: impl FnMut(Progress),
+) -> Outcome {
     let mut search = Search {
         scope,
         most,
+        watch,
         began: Instant::now(),
         known: Known::default(),
         steps: Steps::default(),
@@ -89,7 +101,9 @@ pub fn search(scope: &Arc<Scope>, most: usize, report: impl FnMut(Progress)) -> 
         progress: Progress::default(),
         slowest: 0,
     };
-    let found = match search.run(report) {
+    let visited = search.run(report);
+    watch.rests();
+    let found = match visited {
         Ok(()) => search.judge_ways(),
         Err(found) => Some(found),
     };
@@ -99,6 +113,7 @@ pub fn search(scope: &Arc<Scope>, most: usize, report: impl FnMut(Progress)) -> 
 struct Search<'a> {
     scope: &'a Arc<Scope>,
     most: usize,
+    watch: &'a Watch,
     began: Instant,
     known: Known,
     steps: Steps,
@@ -111,6 +126,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(&mut self, mut report: impl FnMut(Progress)) -> Result<(), Found> {
+        self.watch.begins();
         let first = caught(|| World::begin(self.scope, BEGINNING));
         let first = first.map_err(|what| self.found(what, Vec::new()))?;
         self.known.add(hash(&first.key(first.form())), NONE, None);
@@ -138,6 +154,7 @@ impl Search<'_> {
             State::Connected => self.progress.connected += 1,
             _ => {}
         }
+        self.watch.arrives(self.known.len(), self.known.way(id));
         let cooperation = world.cooperate();
         if self.known.len() < self.most {
             let inputs = world.possible();
@@ -159,6 +176,7 @@ impl Search<'_> {
 
     fn follow(&mut self, id: Id, world: &World, input: Input, is_cooperation: bool) -> Result<(), Found> {
         self.progress.transitions += 1;
+        self.watch.tries(input);
         let known = &self.known;
         let tried = caught(|| {
             let mut after = world.clone();

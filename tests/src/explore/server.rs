@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::input::Fault;
+
 /// The server's end of a link.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Server {
@@ -9,6 +11,10 @@ pub(super) struct Server {
     wire: Vec<u8>,
     /// What it was told about each sid.
     interest: BTreeMap<u64, Told>,
+    /// The inbox that it was told of last.
+    inbox: Option<String>,
+    /// It has sent a PONG since.
+    is_inbox_proven: bool,
 }
 
 /// A subscription as the server knows it.
@@ -58,6 +64,9 @@ impl Server {
                     sent: 0,
                     is_over: false,
                 };
+                if told.is_inbox {
+                    (self.inbox, self.is_inbox_proven) = (Some(subject.to_owned()), false);
+                }
                 self.interest.insert(number(sid), told);
             }
             ["UNSUB", sid] => self.over(number(sid)),
@@ -82,6 +91,39 @@ impl Server {
     /// It ended this one, or was told to.
     pub(super) fn over(&mut self, sid: u64) {
         if let Some(told) = self.interest.get_mut(&sid) {
+            told.is_over = true;
+        }
+    }
+
+    /// It sends a PONG.
+    pub(super) fn proves(&mut self) {
+        self.is_inbox_proven = true;
+    }
+
+    /// Whether it has sent a PONG since it was told of the inbox.
+    pub(super) fn is_inbox_proven(&self) -> bool {
+        self.is_inbox_proven
+    }
+
+    /// The sid of the inbox, if it has one.
+    pub(super) fn inbox(&self) -> Option<u64> {
+        let mut inboxes = self.interest().filter(|(_, told)| told.is_inbox);
+        inboxes.next().map(|(sid, _)| sid)
+    }
+
+    /// The frame that refuses the inbox. One that it had taken it takes away when its settings change, and says which.
+    pub(super) fn refuses_inbox(&self) -> String {
+        let subject = self.inbox.as_deref().unwrap_or("_INBOX.*");
+        let text = Fault::Inbox.text().replace("_INBOX.*", subject);
+        match self.inbox() {
+            Some(sid) if self.is_inbox_proven => format!("-ERR '{text} (sid \"{sid}\")'\r\n"),
+            _ => format!("-ERR '{text}'\r\n"),
+        }
+    }
+
+    /// It ended the inbox.
+    pub(super) fn inbox_over(&mut self) {
+        for told in self.interest.values_mut().filter(|told| told.is_inbox) {
             told.is_over = true;
         }
     }

@@ -40,7 +40,17 @@ pub fn tell(scope: &Arc<Scope>, inputs: &[Input]) -> String {
     story
 }
 
-/// The same, and what a world does then that cooperates, until it has nothing left to do or for so many steps.
+/// Tells a life where the machine does not return from the last of these inputs.
+pub fn tell_hang(scope: &Arc<Scope>, inputs: &[Input]) -> String {
+    let Some((last, before)) = inputs.split_last() else {
+        return String::from("   0. the connection is made\n      WRONG: the machine does not return\n");
+    };
+    let number = inputs.len();
+    let before = tell(scope, before);
+    format!("{before}{number:>4}. {last}\n      WRONG: the machine does not return\n")
+}
+
+/// Tells a life, and what a world does then that cooperates, until it has nothing left to do or for so many steps.
 pub fn tell_cooperation(scope: &Arc<Scope>, inputs: &[Input], steps: usize) -> String {
     let mut inputs = inputs.to_vec();
     let told = inputs.len();
@@ -108,6 +118,10 @@ pub(super) fn name(event: &Event) -> String {
                 code(result.as_ref().err().map(|error| error.code()))
             )
         }
+        Event::RepliesEnded { result, .. } => match result {
+            Ok(end) => format!("replies_ended {}", end.code()),
+            Err(error) => format!("replies_ended {}", error.code()),
+        },
         Event::SubscriptionEnded { reason, .. } => format!("subscription_ended {}", reason.code()),
         _ => story::name(event).to_owned(),
     })

@@ -11,7 +11,7 @@ use super::tell::consequences;
 use super::world::World;
 
 /// What holds in every state, as far as a page can say it in a line each.
-const PROMISES: [&str; 12] = [
+const PROMISES: [&str; 14] = [
     "events keep the grammar of a life",
     "nothing but CONNECT, PING and PONG is written before the PONG of the handshake",
     "the server has the subscriptions that the application has, and their maxima",
@@ -21,6 +21,8 @@ const PROMISES: [&str; 12] = [
     "every id is settled exactly once, and all of them before Closed",
     "a request reaches the server once at most, and not after it was settled",
     "PINGs of the server are answered; a server that answers is not called stale",
+    "a reply is given to the request that waits for it",
+    "it closes when it is asked to, or because an attempt has failed",
     "there is a deadline until Closed, and none after it; none lies in the past",
     "no server is dialled twice before time passes",
     "answers about links that are gone, and looking, change nothing",

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nats_conn_sm::exploring;
-use nats_conn_sm::{Connection, Event, Publish, RequestId, State, Timestamp};
+use nats_conn_sm::{
+    AttemptId, Connection, Event, Publish, RequestId, RequestMany, ServerId, State, Timestamp,
+};
 use nats_proto::{Sid, Subject, SubjectFilter};
 
-use super::check::{Checks, MAX};
+use super::check::{Checks, MAX, REPLIES};
 use super::driver::Driver;
-use super::input::Input;
+use super::input::{Input, Op};
 use super::scope::{Budget, Scope};
 
 /// A machine, its driver, and what is known of its life so far.
@@ -19,6 +21,8 @@ pub struct World {
     pub(super) connection: Connection,
     pub(super) now: Timestamp,
     pub(super) driver: Option<Driver>,
+    /// The question which server is next, until it is answered.
+    pub(super) choice: Option<Choice>,
     pub(super) budget: Budget,
     pub(super) subscription: Option<Sid>,
     pub(super) request: Option<RequestId>,
@@ -29,6 +33,16 @@ pub struct World {
     pub(super) events: Vec<Event>,
     /// What was handed out because of it.
     pub(super) handed: Vec<String>,
+}
+
+/// A question which server is next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choice {
+    pub(super) attempt: AttemptId,
+    pub(super) default: ServerId,
+    pub(super) delay: Duration,
+    /// Another one of the pool.
+    pub(super) other: Option<ServerId>,
 }
 
 impl Clone for World {
@@ -64,6 +78,7 @@ impl World {
             connection,
             now,
             driver: None,
+            choice: None,
             budget: scope.budget,
             subscription: None,
             request: None,
@@ -135,6 +150,8 @@ impl World {
             driver.hash(self.subscription, &mut likeness);
         }
         (self.subscription.is_some(), self.request.is_some()).hash(&mut likeness);
+        let choice = self.choice.map(|choice| (choice.delay, choice.other.is_some()));
+        choice.hash(&mut likeness);
         let reply_to = self.reply_to.as_ref();
         reply_to
             .map(|(_, subject)| subject.is_empty())
@@ -152,6 +169,7 @@ impl World {
     /// What does not hold.
     pub fn apply(&mut self, input: Input) -> Result<(), String> {
         self.forget();
+        let answered = self.checks.answered().filter(|_| self.is_answer(input));
         self.pay(input);
         match input {
             Input::Publish => self.publish(),
@@ -160,6 +178,7 @@ impl World {
             Input::Unsubscribe => self.unsubscribe(),
             Input::DrainSubscription => self.drain_subscription(),
             Input::Request => self.ask(),
+            Input::RequestMany => self.ask_many(),
             Input::Cancel => self.cancel()?,
             Input::Flush => {
                 if let Ok(flush) = self.connection.flush(self.now) {
@@ -200,11 +219,31 @@ impl World {
                     self.checks.forced();
                 }
             }
+            Input::ChooseDefault | Input::ChooseOther | Input::ChooseNone => self.choose(input),
             Input::Timeout => self.time_passes(),
             _ => self.drive(input)?,
         }
         self.settle()?;
+        if answered.is_some_and(|before| self.checks.answered() == Some(before)) {
+            return Err(String::from("a reply comes, and its request goes on waiting"));
+        }
         self.check(input == Input::Timeout)
+    }
+
+    /// Whether this is the reply to the present request, from a server that has the inbox.
+    fn is_answer(&self, input: Input) -> bool {
+        let Some((sid, subject)) = &self.reply_to else {
+            return false;
+        };
+        matches!(input, Input::Say(Op::Reply | Op::NoResponders))
+            && self
+                .request
+                .is_some_and(|request| subject.ends_with(&format!(".{request}")))
+            && self
+                .driver
+                .as_ref()
+                .and_then(|driver| driver.server.inbox())
+                .is_some_and(|inbox| inbox.to_string() == *sid)
     }
 
     fn publish(&mut self) {
@@ -264,6 +303,32 @@ impl World {
             self.checks.request_began(request);
             self.request = Some(request);
         }
+    }
+
+    fn ask_many(&mut self) {
+        let subject = Subject::from_static("q");
+        let many = RequestMany::new(Duration::from_secs(3))
+            .max(REPLIES.into())
+            .stall(Duration::from_secs(1));
+        let asked = self
+            .connection
+            .request_many(self.now, Publish::new(&subject, "?"), many);
+        if let Ok(request) = asked {
+            self.checks.request_began(request);
+            self.checks.several_may_answer();
+            self.request = Some(request);
+        }
+    }
+
+    fn choose(&mut self, input: Input) {
+        let Some(choice) = self.choice.take() else { return };
+        let (server, delay) = match (input, choice.other) {
+            (Input::ChooseOther, Some(other)) => (other, Duration::ZERO),
+            (Input::ChooseNone, _) => (ServerId::from_u64(u64::MAX), Duration::ZERO),
+            _ => (choice.default, choice.delay),
+        };
+        self.connection
+            .handle_server_choice(self.now, choice.attempt, server, delay);
     }
 
     fn cancel(&mut self) -> Result<(), String> {

@@ -8,13 +8,23 @@ type Change = fn(&mut Budget);
 
 /// What the worlds are called, and what may happen in them.
 pub fn worlds() -> Vec<(String, Scope)> {
-    let budgets: [(&str, Change); 14] = [
+    let budgets: [(&str, Change); 18] = [
         ("links", |budget| (budget.forces, budget.infos) = (1, 1)),
+        ("choose", |budget| {
+            (budget.choices, budget.forces, budget.infos) = (1, 1, 1)
+        }),
+        ("login", |budget| {
+            (budget.forces, budget.infos, budget.faults) = (1, 1, 2)
+        }),
         ("publish", |budget| budget.publishes = 1),
         ("listen", |budget| {
             (budget.subscriptions, budget.messages) = (1, 2)
         }),
         ("ask", |budget| (budget.requests, budget.messages) = (1, 1)),
+        ("many", |budget| (budget.many, budget.messages) = (1, 3)),
+        ("inbox", |budget| {
+            (budget.requests, budget.messages, budget.faults) = (2, 1, 2)
+        }),
         ("confirm", |budget| {
             (budget.flushes, budget.round_trips, budget.pings) = (1, 1, 1)
         }),
@@ -49,6 +59,8 @@ pub fn worlds() -> Vec<(String, Scope)> {
                 publishes: 2,
                 subscriptions: 1,
                 requests: 1,
+                many: 1,
+                choices: 0,
                 flushes: 1,
                 round_trips: 1,
                 drains: 1,
@@ -66,7 +78,12 @@ pub fn worlds() -> Vec<(String, Scope)> {
     let mut worlds = Vec::new();
     for (delivery, short) in [(Delivery::AtMostOnce, "most"), (Delivery::AtLeastOnce, "least")] {
         for (name, budget) in budgets {
-            let scope = Scope::new(delivery).with(budget);
+            let mut scope = Scope::new(delivery).with(budget);
+            match name {
+                "choose" => scope = scope.two_servers().choosing(),
+                "login" => scope = scope.with_login(),
+                _ => {}
+            }
             worlds.push((format!("{name}-{short}"), scope.clone()));
             if name == "links" || name == "publish" {
                 worlds.push((format!("{name}-{short}-two"), scope.two_servers()));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Buf;
 use nats_conn_sm::{
     ConfigError, Connection, ConnectionEvent, Delivery, DropReason, Event, LinkEnd, Publish, Timestamp,
     WhenFull,
@@ -10,7 +11,7 @@ use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::Op;
 use nats_conn_tests::scenario::{Scenario, url};
 
-use super::support::{connected, dropped, end, publish};
+use super::support::{SUBJECT, connected, dropped, end, publish};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -268,4 +269,35 @@ fn a_pong_does_not_confirm_what_the_driver_reports_as_not_written() {
     let fates = hand.client.publish_fates();
     assert_eq!((fates.queued, fates.confirmed), (1, 0), "{fates:?}");
     assert!(hand.client.queued() > 0, "its frame waits for the next link");
+}
+
+// behaviour: 6.5, 6.6
+#[test]
+fn at_least_once_asks_at_once_when_what_was_written_leaves_no_room() {
+    let mut world = Scenario::new(1)
+        .config(|config| {
+            config.delivery = Delivery::AtLeastOnce;
+            config.send_buffer = 10_000;
+        })
+        .connected();
+    world.run_for(SECOND);
+    while world.publish_numbered("a", 900).is_ok() {
+        world.run_for(MILLISECOND);
+    }
+    let refused = world.now();
+    let (writable, _) = world.wait("writable");
+    assert!(writable.since(refused) < 10 * MILLISECOND);
+}
+
+// behaviour: 6.5, 6.6
+#[test]
+fn at_most_once_asks_for_no_confirmation_when_there_is_no_room() {
+    let mut hand = connected(|config| config.send_buffer = 2 * "PUB a 1\r\nx\r\n".len());
+    publish(&mut hand, 1);
+    hand.write(START);
+    (0..2).for_each(|_| publish(&mut hand, 1));
+    let refused = hand.client.publish(Publish::new(&SUBJECT, &b"x"[..]));
+    assert!(refused.is_err());
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    assert_eq!(hand.tx.chunk(), b"PUB a 1\r\nx\r\nPUB a 1\r\nx\r\n");
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Config, DropReason, PublishError, WhenFull};
+use nats_conn_sm::{Config, DropReason, Publish, PublishError, WhenFull};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Op, Reaction};
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::World;
 
-use super::support::{connected, dropped, publish};
+use super::support::{SUBJECT, connected, dropped, publish};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -235,4 +235,23 @@ fn what_fits_exactly_is_taken_and_a_steady_overflow_is_reported_once() {
         dropped(&hand.events(START)),
         [(DropReason::Overflow, vec![2..=2])]
     );
+}
+
+// behaviour: 6.6
+#[test]
+fn what_would_not_fit_beside_the_block_that_is_written_drops_nothing() {
+    let mut hand = connected(|config| {
+        config.send_buffer = 1000;
+        config.when_full = WhenFull::DropOldest;
+    });
+    publish(&mut hand, 600);
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    publish(&mut hand, 100);
+    let payload = [b'x'; 500];
+    let refused = hand.client.publish(Publish::new(&SUBJECT, &payload[..]));
+    assert!(
+        matches!(refused, Err(PublishError::BufferFull { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(hand.client.publish_fates().dropped, 0);
 }

@@ -460,3 +460,39 @@ fn with_reconnecting_off_a_drain_whose_publishes_are_all_confirmed_is_complete_t
     world.wait("closed");
     assert_eq!(world.story().last(), Some(&"closed drained true".into()));
 }
+
+// behaviour: 11.1; edge: 133
+#[test]
+fn what_was_lost_before_a_drain_does_not_make_it_incomplete() {
+    let mut world = connected();
+    world.pipe().deaf = true;
+    world.publish("p", b"written").expect("room");
+    world.run_for(SECOND);
+    world.crash(0);
+    world.restart(0);
+    world.wait("reconnected");
+    assert_eq!(world.ledger.unconfirmed().len(), 1);
+    world.drain().expect("open");
+    world.finish_drain();
+    world.wait("closed");
+    assert_eq!(world.story().last(), Some(&"closed drained true".into()));
+}
+
+// behaviour: 11.1; edge: 133
+#[test]
+fn a_drain_that_waited_for_a_reply_only_ends_with_the_link() {
+    let mut world = connected();
+    world.subscribe("q");
+    world.request("q", b"?", 600 * SECOND).expect("open");
+    world.run_for(SECOND);
+    world.drain().expect("open");
+    world.finish_drain();
+    world.run_for(SECOND);
+    assert_eq!(world.client.state(), State::Draining);
+    world.crash(0);
+    world.restart(0);
+    world.wait("closed");
+    world.run_for(60 * SECOND);
+    assert_eq!(world.story().last(), Some(&"closed drained true".into()));
+    assert_eq!(world.dials().len(), 1);
+}

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use nats_conn_sm::{
-    Action, AttemptError, ConnectionEvent, Event, Fate, LinkEnd, Phase, Publish, PublishSeq, SendBuf,
+    Action, AttemptError, Connection, ConnectionEvent, Event, Fate, LinkEnd, Phase, Publish, PublishSeq,
+    ReceiveBuf, SendBuf,
 };
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_proto::Subject;
@@ -167,4 +168,22 @@ fn wants_transmit_is_true_for_what_the_next_poll_does_and_not_while_a_block_is_w
         Some(Action::Disconnect { abort: false, .. })
     ));
     assert!(!hand.client.wants_transmit());
+}
+
+// behaviour: 1.4
+#[test]
+fn what_was_read_before_the_link_was_reported_as_connected_waits_for_that() {
+    let mut client = Connection::new(ByHand::config(), [7; 32], START).expect("usable");
+    let Some(Action::Connect { link, .. }) = client.poll_action() else {
+        panic!("it dials at once")
+    };
+    let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    let client = client.into();
+    let mut hand = ByHand { client, rx, tx };
+    hand.read(b"INFO {}\r\n");
+    hand.events(START);
+    assert!(!hand.client.poll_transmit(START, &mut hand.tx));
+    hand.client.handle_connected(START, link);
+    hand.events(START);
+    assert!(hand.client.poll_transmit(START, &mut hand.tx), "CONNECT and PING");
 }

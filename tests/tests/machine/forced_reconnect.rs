@@ -6,8 +6,9 @@ use nats_conn_sm::{Action, ConnectionEvent, Event, LinkEnd};
 use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::{Reaction, Step, When};
 use nats_conn_tests::scenario::Scenario;
+use nats_conn_tests::sim::Dial;
 
-use super::support::INFO;
+use super::support::{INFO, dialled};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -184,4 +185,17 @@ fn a_forced_reconnect_while_a_link_is_closed_for_a_protocol_error_skips_the_back
             .any(|event| matches!(event, Event::Connection(ConnectionEvent::BackoffWait { .. })));
         assert_eq!(waits, !force, "{reported:?}");
     }
+}
+
+// behaviour: 11.3, 3.3; edge: 94
+#[test]
+fn a_forced_reconnect_during_an_attempt_dials_the_next_server() {
+    let mut world = Scenario::new(2)
+        .every_route(|route| route.dial = Dial::Hangs)
+        .begin();
+    world.wait("connecting");
+    world.settle();
+    world.force_reconnect().expect("open");
+    world.wait("connecting");
+    assert_eq!(dialled(&world), ["n1", "n2"]);
 }

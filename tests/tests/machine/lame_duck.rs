@@ -266,3 +266,21 @@ fn a_repeated_ldm_does_not_restart_the_two_minutes() {
     assert_eq!(world.count("lame_duck"), 1);
     assert!(!world.client.servers()[0].lame_duck);
 }
+
+// behaviour: 10.1
+#[test]
+fn the_mark_ends_exactly_two_minutes_after_it_was_set() {
+    let mut world = cluster(2);
+    world.cluster.lame_duck(0, None);
+    let (marked, _) = world.wait("lame_duck");
+    let end = marked + Duration::from_secs(120);
+    for (time, expected) in [
+        (end.since(world.now()) - Duration::from_nanos(1), 1),
+        (Duration::from_nanos(1), 0),
+    ] {
+        world.run_for(time);
+        world.tell_time();
+        let servers = world.client.servers();
+        assert_eq!(servers.iter().filter(|server| server.lame_duck).count(), expected);
+    }
+}

@@ -12,6 +12,7 @@ use nats_conn_tests::by_hand::{ByHand, START};
 use nats_conn_tests::model_server::Urls;
 use nats_conn_tests::scenario::Scenario;
 use nats_conn_tests::sim::Dial;
+use nats_proto::SubjectFilter;
 
 use super::support::{SUBJECT, connected, end, next, publish};
 
@@ -306,4 +307,61 @@ fn a_send_buffer_prints_its_link_and_how_much_is_left() {
         text.contains("15") && text.contains(&format!("{:?}", hand.rx.link())),
         "{text}"
     );
+}
+
+// behaviour: 4.2
+#[test]
+fn why_says_that_subscriptions_are_restored_until_the_server_has_them() {
+    let mut hand = ByHand::dialled(ByHand::config());
+    let filter = SubjectFilter::new("a").expect("a filter");
+    hand.client.subscribe(START, filter, None).expect("open");
+    hand.read(b"INFO {}\r\n");
+    hand.events(START);
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(
+        hand.client.why(START),
+        "connected to nats://n1.test:4222; restoring subscriptions"
+    );
+    hand.write(START);
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    assert_eq!(hand.client.why(START), "connected to nats://n1.test:4222");
+}
+
+// behaviour: 4.2
+#[test]
+fn why_counts_the_rounds_without_success() {
+    let mut world = Scenario::new(1)
+        .config(|config| config.retry_initial = true)
+        .route(0, |route| route.dial = Dial::Fails(LinkEnd::Eof))
+        .begin();
+    for round in 1..=3 {
+        world.wait("backoff_wait");
+        let why = world.client.why(world.now());
+        assert!(
+            why.ends_with(&format!("(round {round} without success)")),
+            "{why}"
+        );
+    }
+}
+
+// behaviour: 6.2
+#[test]
+fn messages_and_bytes_are_counted_once_the_transport_took_them() {
+    let mut hand = connected(|_| {});
+    let before = hand.client.statistics();
+    publish(&mut hand, 1);
+    publish(&mut hand, 2);
+    let sent = |hand: &ByHand| {
+        let now = hand.client.statistics();
+        (
+            now.out_messages - before.out_messages,
+            now.out_bytes - before.out_bytes,
+        )
+    };
+    assert_eq!(sent(&hand), (0, 0));
+    hand.write(START);
+    assert_eq!(sent(&hand), (2, "PUB a 1\r\nx\r\nPUB a 2\r\nxx\r\n".len() as u64));
 }

@@ -143,3 +143,19 @@ fn last_sid(world: &World) -> u64 {
     });
     subscribed.expect("a SUB")
 }
+
+// behaviour: 7.5
+#[test]
+fn the_wait_is_over_exactly_a_second_after_the_refusal() {
+    let mut world = refused();
+    world.cluster.settings_mut(0).deny_subscribe.clear();
+    let refusal = world
+        .events
+        .iter()
+        .find(|(_, event)| matches!(event, Event::Response { .. }));
+    let end = refusal.expect("one").0 + SECOND;
+    world.run_for(end.since(world.now()));
+    let request = ask(&mut world);
+    world.run_for(SECOND / 10);
+    assert!(is_answered(&mut world, request));
+}

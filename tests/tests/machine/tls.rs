@@ -296,3 +296,30 @@ fn clear_text_that_was_not_parsed_when_tls_is_established_fails_the_attempt() {
         assert!(!hand.client.poll_transmit(START, &mut hand.tx));
     }
 }
+
+// behaviour: 2.3
+#[test]
+fn a_link_that_ends_during_the_tls_handshake_fails_in_tls() {
+    let reset = LinkEnd::Io {
+        kind: "connection_reset",
+        detail: "reset by peer".into(),
+    };
+    for (end, detail) in [
+        (LinkEnd::Eof, "the peer closed the connection"),
+        (reset, "reset by peer"),
+    ] {
+        let mut config = ByHand::config();
+        config.tls_required = true;
+        let mut hand = ByHand::dialled(config);
+        hand.read(b"INFO {\"tls_available\":true}\r\n");
+        hand.events(START);
+        let link = hand.rx.link();
+        hand.client.handle_link_closed(START, link, end, &mut hand.tx);
+        let failed = hand.events(START).into_iter().find_map(|event| match event {
+            Event::Connection(ConnectionEvent::ConnectFailed { phase, error, .. }) => Some((phase, *error)),
+            _ => None,
+        });
+        let detail = detail.into();
+        assert_eq!(failed, Some((Phase::Tls, AttemptError::Tls { detail })));
+    }
+}

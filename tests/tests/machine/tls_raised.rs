@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use nats_conn_sm::{Action, AttemptError, ConnectionEvent, Credentials, Event, Phase};
-use nats_conn_tests::model_server::{Reaction, Tls, Urls};
+use nats_conn_sm::{Action, AttemptError, ConnectionEvent, Credentials, Event, LinkEnd, Phase};
+use nats_conn_tests::model_server::{Reaction, Step, Tls, Urls, When};
 use nats_conn_tests::scenario::{Scenario, url};
-use nats_conn_tests::sim::World;
+use nats_conn_tests::sim::{Dial, World};
 use serde_json::json;
 
 use super::attempts::first_failure;
@@ -292,4 +292,59 @@ fn the_tls_settings_of_a_server_survive_raising_it() {
     world.set_servers(&["n1", "nats://10.0.0.2:4222"]).expect("open");
     assert_eq!(world.client.servers()[1].server.tls_name(), "n1.test");
     assert_eq!(pool(&world), ["tls://n1.test:4222", "tls://10.0.0.2:4222"]);
+}
+
+// behaviour: 3.1, 3.2
+#[test]
+fn a_server_that_is_raised_before_it_was_reported_is_reported_with_tls() {
+    let mut world = Scenario::new(2)
+        .knowing(&["n1"])
+        .config(|config| config.retry_initial = true)
+        .server(0, |server| {
+            server.urls = Urls::Fixed(vec!["n2.test:4222".into()]);
+            server.script.push(Step::also(When::Connect, [Reaction::Close]));
+        })
+        .route(1, |route| route.dial = Dial::Fails(LinkEnd::Eof))
+        .begin();
+    world.wait("connect_failed");
+    world.wait("connect_failed");
+    world.cluster.settings_mut(0).script.clear();
+    world.cluster.settings_mut(0).urls =
+        Urls::Fixed(vec!["tls://n2.test:4222".into(), "n3.test:4222".into()]);
+    let (_, event) = world.wait("discovered_servers");
+    let Event::Connection(ConnectionEvent::DiscoveredServers { added, .. }) = event else {
+        panic!("{event:?}")
+    };
+    let added: Vec<String> = added.iter().map(ToString::to_string).collect();
+    assert_eq!(added, ["tls://n2.test:4222", "nats://n3.test:4222"]);
+}
+
+// behaviour: 3.1, 3.5
+#[test]
+fn each_server_that_a_new_pool_names_with_and_without_tls_is_reported() {
+    let mut world = Scenario::new(1)
+        .server(0, |server| server.tls = Tls::Available)
+        .connected();
+    let other = ["nats://n2.test:4222", "tls://n2.test:4222"];
+    world
+        .set_servers(&[PLAIN, TLS, other[0], other[1]])
+        .expect("open");
+    world.run_for(SECOND);
+    let mut raised = raised(&world);
+    raised.sort();
+    assert_eq!(raised, ["tls://n1.test:4222", "tls://n2.test:4222"]);
+}
+
+// behaviour: 3.1, 3.7
+#[test]
+fn tls_comes_first_if_one_of_the_urls_of_a_server_says_so() {
+    let first = url("nats://n1.test:4222").with_tls_first(true);
+    for servers in [[first.clone(), url(TLS)], [url(TLS), first]] {
+        let mut world = Scenario::new(1)
+            .config(|config| config.servers = servers.to_vec())
+            .server(0, |server| server.tls = Tls::First)
+            .connected();
+        world.run_for(SECOND);
+        assert!(was_encrypted(&world));
+    }
 }

@@ -55,13 +55,13 @@ impl Pending {
         form.request(*id);
         form.text(subject.as_bytes());
         form.publish(*seq);
-        form.option(*many, |form, many| {
+        form.option(many.as_deref(), |form, many| {
             let Many {
                 left,
                 stall,
                 sentinel,
                 timeout,
-            } = many;
+            } = *many;
             form.option(left, |form, left| form.number(u64::from(left)));
             form.option(stall, Form::duration);
             form.flag(sentinel);
