@@ -105,7 +105,7 @@ impl fmt::Debug for ReceiveBuf {
     }
 }
 
-/// What a driver is writing to one link: a block of at most 64 KiB, or one larger frame.
+/// What a driver is writing to one link: a block of at most 64 KiB and some shared payloads, or one larger frame.
 ///
 /// It reads as a [`Buf`]: write [`chunk`](Buf::chunk) or [`chunks`](Self::chunks) and
 /// [`advance`](Buf::advance) by what the transport took. Once it is empty, report that to

@@ -10,8 +10,13 @@ use crate::ids::PublishSeq;
 use crate::pings::Ping;
 use crate::ranges::SeqRanges;
 
-/// The most bytes of a block, unless one frame alone is larger.
+/// The most bytes of a block, unless one frame alone is larger. Shared payloads, which are not copied into it, count
+/// apart.
 pub(crate) const BLOCK: usize = 64 * 1024;
+
+/// The most bytes of the shared payloads of a block, unless one alone is larger. Large payloads are cheaper to write the
+/// more of them are handed to the system at once.
+const SHARED: usize = 1024 * 1024;
 
 /// A PING as it is written.
 const PING: &[u8] = b"PING\r\n";
@@ -51,6 +56,8 @@ pub(crate) struct Block {
     /// The numbers of its publishes, in the order of their frames.
     publishes: SeqRanges,
     publish_bytes: usize,
+    /// Bytes of its shared payloads, as far as they were appended as such.
+    shared: u32,
     largest: Option<Largest>,
     pings: SmallVec<[Ping; 1]>,
     /// The highest sid that a SUB in it names.
@@ -105,10 +112,16 @@ impl Block {
         self.bytes.len().saturating_sub(self.removed_bytes)
     }
 
-    /// Whether a frame of `len` bytes has room in it; one frame always has.
+    /// Whether a frame of `len` bytes has room in it, `shared` of which are a payload that is not copied; one frame
+    /// always has.
     #[inline]
-    pub(crate) fn has_room(&self, len: usize) -> bool {
-        self.bytes.is_empty() || self.bytes.len().saturating_add(len) <= BLOCK
+    pub(crate) fn has_room(&self, len: usize, shared: usize) -> bool {
+        let all = self.bytes.len().saturating_add(len);
+        if all <= BLOCK || self.bytes.is_empty() {
+            return true;
+        }
+        let shared = shared.saturating_add(usize::try_from(self.shared).unwrap_or(usize::MAX));
+        all.saturating_sub(shared) <= BLOCK && shared <= SHARED
     }
 
     /// Bytes of its SUBs and UNSUBs.
@@ -176,6 +189,8 @@ impl Block {
         self.publishes.push(seq);
         let len = frame.encoded_len();
         self.publish_bytes = self.publish_bytes.saturating_add(len);
+        let shared = u32::try_from(frame.shared_len()).unwrap_or(u32::MAX);
+        self.shared = self.shared.saturating_add(shared);
         Largest::note(&mut self.largest, seq, len, frame.message_len());
         Ok(())
     }
@@ -346,6 +361,7 @@ impl Block {
             publishes,
             // These follow from the frames.
             publish_bytes: _,
+            shared: _,
             largest: _,
             has_control: _,
             pings,

@@ -120,6 +120,16 @@ impl<'a> PublishFrame<'a> {
         self.encoded_len
     }
 
+    /// How many bytes of it are a payload that a sink may keep without copying it: all of a shared one of [`SHARED_MIN`]
+    /// bytes or more.
+    #[inline]
+    pub fn shared_len(&self) -> usize {
+        match self.payload {
+            Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// Writes the operation, for a server with this `max_control_line`.
     ///
     /// # Errors
@@ -132,9 +142,9 @@ impl<'a> PublishFrame<'a> {
             });
         }
         check_line(self.arguments_len, max_control_line)?;
-        // A sink may keep a large shared payload without copying it.
-        let is_kept = matches!(self.payload, Payload::Shared(bytes) if bytes.len() >= SHARED_MIN);
-        if !is_kept && let Some(room) = out.room(self.encoded_len()) {
+        if self.shared_len() == 0
+            && let Some(room) = out.room(self.encoded_len())
+        {
             self.fill(room);
             return Ok(());
         }
@@ -179,7 +189,7 @@ impl<'a> PublishFrame<'a> {
     /// Writes it piece by piece.
     #[inline(never)]
     fn put(&self, out: &mut impl WireSink) {
-        out.reserve(self.encoded_len());
+        out.reserve(self.encoded_len().saturating_sub(self.shared_len()));
         out.put_slice(if self.has_headers() { b"HPUB " } else { b"PUB " });
         out.put_slice(self.subject);
         if let Some(reply) = &self.reply {

@@ -16,6 +16,7 @@
 
 mod adapter;
 pub mod blocking;
+mod blocks;
 mod connector;
 mod dial;
 mod farewell;
@@ -47,7 +48,7 @@ pub use crate::core::delivery::{Backpressure, Delivered};
 pub use crate::core::link_error::{dial_error, io_error, resolve_error, tls_error};
 pub use crate::core::lock::lock;
 pub use crate::core::panics::{caught, panicked};
-pub use crate::core::shared::Shared;
+pub use crate::core::shared::{Shared, Written};
 pub use crate::core::turn::Turn;
 pub use crate::handles::connecting::{first_outcome, outcome};
 pub use crate::options::identity::Identity;

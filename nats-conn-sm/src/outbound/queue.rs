@@ -1,4 +1,4 @@
-//! Frames that no link has taken yet, in order, in blocks of at most 64 KiB. It knows of no link.
+//! Frames that no link has taken yet, in order, in blocks of at most 64 KiB and some shared payloads. It knows of no link.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -86,7 +86,8 @@ impl Queue {
         max_control_line: usize,
     ) -> Result<(), EncodeError> {
         let len = frame.encoded_len();
-        self.tail(len).push_publish(seq, frame, tag, max_control_line)?;
+        self.tail(len, frame.shared_len())
+            .push_publish(seq, frame, tag, max_control_line)?;
         self.publish_bytes = self.publish_bytes.saturating_add(len);
         self.largest_message = self.largest_message.max(frame.message_len());
         self.has_headers |= frame.has_headers();
@@ -95,12 +96,12 @@ impl Queue {
 
     /// Queues a SUB or UNSUB. These need no room.
     pub(super) fn push_control(&mut self, op: ClientOp<'_>) {
-        self.tail(op.encoded_len()).push_control(op);
+        self.tail(op.encoded_len(), 0).push_control(op);
     }
 
     /// Queues a PING after everything that is there.
     pub(super) fn push_ping(&mut self, ping: Ping) {
-        self.tail(ClientOp::Ping.encoded_len()).push_ping(ping);
+        self.tail(ClientOp::Ping.encoded_len(), 0).push_ping(ping);
     }
 
     /// The flushes of its PINGs are settled otherwise.
@@ -118,10 +119,10 @@ impl Queue {
         }
     }
 
-    /// The block that takes a frame of `len` bytes.
+    /// The block that takes a frame of `len` bytes, `shared` of which are a payload that is not copied.
     #[inline]
-    fn tail(&mut self, len: usize) -> &mut Block {
-        if !self.tail.has_room(len) {
+    fn tail(&mut self, len: usize, shared: usize) -> &mut Block {
+        if !self.tail.has_room(len, shared) {
             let fresh = Block::from_bytes(self.spare.take().unwrap_or_default());
             self.blocks.push_back(core::mem::replace(&mut self.tail, fresh));
         }
@@ -403,6 +404,24 @@ mod tests {
         assert_eq!(queue.most_demanding(), (20, false));
         assert_eq!(queue.first_publish(), Some(PublishSeq::from_u64(1)));
         assert!(!queue.contains(PublishSeq::from_u64(2)) && queue.contains(PublishSeq::from_u64(3)));
+    }
+
+    #[test]
+    fn large_payloads_that_are_shared_go_into_one_block_up_to_a_mebibyte_and_copied_ones_up_to_64_kib() {
+        let subject = Subject::from_static("a");
+        let bytes = alloc::vec![b'x'; 60 << 10];
+        let blocks = |payload: Payload<'_>| -> Vec<usize> {
+            let frame = PublishFrame::new((&subject).into(), None, None, &payload);
+            let mut queue = Queue::default();
+            for number in 1..=20 {
+                let seq = PublishSeq::from_u64(number);
+                queue.push_publish(seq, &frame, Tag::Publish, 4096).unwrap();
+            }
+            let blocks = core::iter::from_fn(|| queue.take());
+            blocks.map(|block| block.bytes().frame_count()).collect()
+        };
+        assert_eq!(blocks(Payload::Shared(bytes.clone().into())), [17, 3]);
+        assert_eq!(blocks(Payload::Borrowed(&bytes)), [1; 20]);
     }
 
     #[test]

@@ -17,8 +17,9 @@ impl Clock {
     }
 
     pub(crate) fn timestamp(self, instant: Instant) -> Timestamp {
-        let nanos = instant.saturating_duration_since(self.epoch).as_nanos();
-        Timestamp::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        let since = instant.saturating_duration_since(self.epoch);
+        let whole = since.as_secs().saturating_mul(1_000_000_000);
+        Timestamp::from_nanos(whole.saturating_add(u64::from(since.subsec_nanos())))
     }
 
     pub(crate) fn instant(self, timestamp: Timestamp) -> Instant {

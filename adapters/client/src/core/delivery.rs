@@ -72,8 +72,10 @@ pub(crate) enum Answer {
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Delivered {
-    /// Messages were put into mailboxes: let those who wait for them run before reading on.
-    pub messages: bool,
+    /// So many messages were put into mailboxes: let those who wait for them run before reading on for long.
+    pub messages: usize,
+    /// How large the last of them was, as it was read.
+    pub(crate) frame: usize,
     /// Something ended that the machine may wait for: have another turn before sleeping.
     pub again: bool,
     /// Mailboxes that are more than half full.
@@ -143,7 +145,6 @@ impl Delivery {
         wakers.append(&mut self.wakers);
         let closed = self.events.pop_if(|event| event.is_closed());
         self.emit(hub, wakers);
-        delivered.messages |= self.used > 0;
         self.deliver_messages(delivered, wakers);
         // Those who turned out to be slow just now.
         self.emit(hub, wakers);
@@ -172,6 +173,8 @@ impl Delivery {
         let mut filled = self.oldest_of_window();
         for group in self.groups.iter_mut().take(self.used) {
             let Some(mail) = group.mail.take() else { continue };
+            delivered.messages += group.messages.len();
+            delivered.frame = group.messages.back().map_or(0, Message::wire_len);
             let outcome = mail.fill(self.batch, &mut group.messages, self.patience, self.draining);
             if group.messages.capacity() > KEPT_SLOTS {
                 group.messages = VecDeque::new();
@@ -279,19 +282,18 @@ mod tests {
     use nats_proto::Sid;
 
     use super::*;
-    use crate::core::clock::DrainClock;
-    use crate::core::mail::tests::messages;
+    use crate::core::mail::tests::{messages, take_at};
 
     #[test]
     fn the_reader_is_woken_also_where_the_mailbox_was_half_empty_and_filled_again_before_it_looked() {
-        let (now, second, clock) = (Instant::now(), Duration::from_secs(1), DrainClock::default());
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
         let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
         let mut backpressure = Backpressure::default();
         for batch in 1..=3 {
             // One read takes several turns.
             assert!(mail.fill(batch, &mut messages(6), second, None).crowded);
             backpressure.note(Delivered::crowding(mail.clone()), now, Waker::noop());
-            let wakes: Vec<bool> = (0..6).map(|_| mail.try_take(&clock).reader.is_some()).collect();
+            let wakes: Vec<bool> = (0..6).map(|_| take_at(&mail, None).1.reader.is_some()).collect();
             assert_eq!(wakes, [true, false, false, false, false, false], "batch {batch}");
         }
     }

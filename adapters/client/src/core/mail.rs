@@ -78,11 +78,10 @@ pub(crate) struct Holder {
     pub(crate) seen: Option<Instant>,
 }
 
-/// What came of asking for a message, and who waits for that: to be woken when no lock is held.
+/// Who waits for a message to be taken: to be woken when no lock is held.
 #[derive(Debug, Default)]
 #[must_use = "somebody may wait for the message to be taken"]
 pub(crate) struct Taken {
-    pub(crate) message: Option<Message>,
     /// A drain of the connection, which goes on when the holder has come back and found nothing: the driver is to be
     /// woken.
     pub(crate) drain_waits: bool,
@@ -188,24 +187,30 @@ impl Mail {
     }
 
     /// Takes the oldest message; no message once the subscription has ended and nothing is left.
-    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, drain: &DrainClock) -> Poll<Taken> {
+    #[inline]
+    pub(crate) fn poll_take(
+        &self,
+        cx: &mut Context<'_>,
+        drain: &DrainClock,
+        taken: &mut Taken,
+    ) -> Poll<Option<Message>> {
         let mut state = lock(&self.state);
         // Asked under the lock: a drain that has seen what was here before is known here, too, and is woken.
-        let taken = state.take(drain.now());
+        let message = state.take(drain.now(), taken);
         if let Some(content) = &mut state.content {
             remember(&mut content.holder.poller, cx.waker());
         }
-        if taken.message.is_none() && state.ended.is_none() {
+        if message.is_none() && state.ended.is_none() {
             remember(&mut state.waker, cx.waker());
             return Poll::Pending;
         }
-        Poll::Ready(taken)
+        Poll::Ready(message)
     }
 
     /// Takes the oldest message if there is one.
-    pub(crate) fn try_take(&self, drain: &DrainClock) -> Taken {
+    pub(crate) fn try_take(&self, drain: &DrainClock, taken: &mut Taken) -> Option<Message> {
         let mut state = lock(&self.state);
-        state.take(drain.now())
+        state.take(drain.now(), taken)
     }
 
     pub(crate) fn ended(&self) -> Option<EndReason> {
@@ -246,28 +251,25 @@ impl Mail {
 
 impl State {
     /// Takes a message. The time counts where the connection is being drained.
-    fn take(&mut self, draining: Option<Instant>) -> Taken {
-        let mut taken = Taken::default();
-        let Some(content) = &mut self.content else {
-            return taken;
-        };
+    #[inline]
+    fn take(&mut self, draining: Option<Instant>, taken: &mut Taken) -> Option<Message> {
+        let content = self.content.as_mut()?;
         // The last message is done with, if there was one.
         let was_in_hand = content.holder.in_hand;
         content.holder.seen = draining;
         let Some(message) = content.mailbox.pop() else {
             content.holder.in_hand = false;
             taken.drain_waits = was_in_hand && self.ended.is_some() && draining.is_some();
-            return taken;
+            return None;
         };
         content.holder.in_hand = true;
         if content.mailbox.is_empty() {
             content.patience = content.full_patience;
         }
-        if !content.mailbox.is_crowded() {
+        if content.reader.is_some() && !content.mailbox.is_crowded() {
             taken.reader = content.reader.take();
         }
-        taken.message = Some(message);
-        taken
+        Some(message)
     }
 }
 
@@ -392,9 +394,15 @@ pub(crate) mod tests {
         (mail, crowded)
     }
 
+    /// Takes a message, and what comes of it.
+    pub(crate) fn take_at(mail: &Mail, now: Option<Instant>) -> (Option<Message>, Taken) {
+        let mut taken = Taken::default();
+        (lock(&mail.state).take(now, &mut taken), taken)
+    }
+
     fn take(mail: &Mail) -> bool {
-        let taken = lock(&mail.state).take(None);
-        assert!(taken.message.is_some());
+        let (message, taken) = take_at(mail, None);
+        assert!(message.is_some());
         taken.reader.is_some()
     }
 
@@ -459,15 +467,15 @@ pub(crate) mod tests {
             mail.end(EndReason::Drained).is_none(),
             "nobody waits for a message"
         );
-        let taken = lock(&mail.state).take(now);
-        assert!(taken.message.is_some() && taken.reader.is_some());
+        let (message, taken) = take_at(&mail, now);
+        assert!(message.is_some() && taken.reader.is_some());
         assert!(
             !taken.drain_waits && !mail.is_consumed(),
             "it is in somebody's hand"
         );
-        let taken = lock(&mail.state).take(now);
-        assert!(taken.message.is_none() && taken.drain_waits && mail.is_consumed());
-        assert!(!lock(&mail.state).take(now).drain_waits, "a drain is woken once");
+        let (message, taken) = take_at(&mail, now);
+        assert!(message.is_none() && taken.drain_waits && mail.is_consumed());
+        assert!(!take_at(&mail, now).1.drain_waits, "a drain is woken once");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::core::delivery::{Delivered, Delivery};
 use crate::core::draining::DrainPatience;
 use crate::core::event::ClientEvent;
 use crate::core::hub::Hub;
-use crate::core::lock::lock;
+use crate::core::lock::{lock, remember};
 use crate::core::locked::Locked;
 use crate::core::mail::{Mail, Taken};
 use crate::core::panics::{caught, wake_all};
@@ -56,6 +56,28 @@ pub(crate) struct SharedSettings {
     pub(crate) patience: Duration,
     pub(crate) drain: DrainPatience,
     pub(crate) event_capacity: usize,
+}
+
+/// What is left for a driver that has written.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct Written {
+    /// There is another block to write.
+    pub more: bool,
+    /// Something waits for a turn.
+    pub turn: bool,
+    /// When to have the next turn if nothing happens before. Not asked while there is [`more`](Self::more).
+    pub deadline: Option<Instant>,
+}
+
+impl Written {
+    /// A turn is due, whatever is left.
+    pub(crate) fn turn() -> Self {
+        Self {
+            turn: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl Shared {
@@ -116,7 +138,11 @@ impl Shared {
     /// is held any more. A lock that the caller holds they may meet: whatever applications call without waiting must do
     /// without it, or only try to take it.
     pub fn drive<R>(&self, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
-        let now = Instant::now();
+        self.drive_at(Instant::now(), turn)
+    }
+
+    /// The same, for who has asked for the time already.
+    pub(crate) fn drive_at<R>(&self, now: Instant, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
         let mut delivery = lock(&self.delivery);
         let mut locked = lock(&self.locked);
         delivery.begin();
@@ -143,6 +169,34 @@ impl Shared {
         self.trace.tell();
         wake_all(wakers);
         (answer, delivered)
+    }
+
+    /// What a driver does between two turns, having written: it reports a block that the transport has taken whole, and
+    /// takes the next one. `None` stands for a block that is still being written, or not yet flushed. Whom to wake comes with
+    /// it, as with [`Turn::sleep`], for a driver that may sleep now.
+    pub fn written(&self, tx: Option<&mut SendBuf>, waker: &Waker) -> Written {
+        if self.recording.is_some() {
+            // What is recorded is taken in turns.
+            return Written::turn();
+        }
+        let now = self.now();
+        let mut locked = lock(&self.locked);
+        let more = tx.is_some_and(|tx| locked.transmit(now, tx));
+        if more && !locked.connection.has_events() {
+            return Written {
+                more,
+                ..Written::default()
+            };
+        }
+        remember(&mut locked.driver, waker);
+        let first = locked.next_deadline();
+        let look = locked.draining.next_look();
+        let deadline = first.map(|first| self.clock.instant(first));
+        Written {
+            more,
+            turn: first.is_some_and(|first| first <= now),
+            deadline: deadline.into_iter().chain(look).min(),
+        }
     }
 
     /// Wakes the driver if it sleeps: something changed that it should look at.
@@ -192,23 +246,28 @@ impl Shared {
 
     /// Takes a message of a mailbox, and wakes those who wait for that.
     pub(crate) fn poll_take(&self, mail: &Mail, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        mail.poll_take(cx, &self.drain_clock)
-            .map(|taken| self.taken(taken))
+        let mut taken = Taken::default();
+        let message = mail.poll_take(cx, &self.drain_clock, &mut taken);
+        self.taken(taken);
+        message
     }
 
     /// The same, if there is a message.
     pub(crate) fn try_take(&self, mail: &Mail) -> Option<Message> {
-        self.taken(mail.try_take(&self.drain_clock))
+        let mut taken = Taken::default();
+        let message = mail.try_take(&self.drain_clock, &mut taken);
+        self.taken(taken);
+        message
     }
 
-    fn taken(&self, taken: Taken) -> Option<Message> {
+    #[inline]
+    fn taken(&self, taken: Taken) {
         if taken.drain_waits {
             self.wake_driver();
         }
         if let Some(reader) = taken.reader {
             reader.wake();
         }
-        taken.message
     }
 
     /// Takes a request back. Nothing happens if it is settled already.
@@ -236,6 +295,19 @@ impl Shared {
             let answer = call(&mut locked);
             (answer, locked.driver.take())
         };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        answer
+    }
+
+    /// The same for publishing: a driver that comes back by itself for what is published is not woken.
+    #[inline]
+    pub(crate) fn call_to_publish<R>(&self, call: impl FnOnce(&mut Locked) -> R) -> R {
+        let mut locked = lock(&self.locked);
+        let answer = call(&mut locked);
+        let waker = locked.wakes_for_publish();
+        drop(locked);
         if let Some(waker) = waker {
             waker.wake();
         }

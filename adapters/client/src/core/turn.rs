@@ -29,6 +29,7 @@ pub struct Turn<'a> {
     locked: &'a mut Locked,
     delivery: &'a mut Delivery,
     now: Instant,
+    time: Timestamp,
 }
 
 impl<'a> Turn<'a> {
@@ -45,12 +46,13 @@ impl<'a> Turn<'a> {
             locked,
             delivery,
             now,
+            time: clock.timestamp(now),
         }
     }
 
     /// The moment at which the turn began.
     pub fn now(&self) -> Timestamp {
-        self.clock.timestamp(self.now)
+        self.time
     }
 
     /// The link is connected: [`Action::Connect`] was done.
@@ -98,6 +100,9 @@ impl<'a> Turn<'a> {
     #[must_use = "there may be more events then"]
     pub fn timeouts(&mut self) -> bool {
         let now = self.now();
+        if !self.locked.may_be_due(now) {
+            return false;
+        }
         let deadline = self.locked.connection.poll_timeout();
         let due = deadline.is_some_and(|deadline| deadline <= now);
         if due {
@@ -120,6 +125,11 @@ impl<'a> Turn<'a> {
             self.route(event);
         }
         true
+    }
+
+    /// Whether there are events though nothing was read: for a turn of a driver that has nothing to report.
+    pub(crate) fn has_events(&self) -> bool {
+        self.locked.connection.has_events()
     }
 
     /// How many bytes the next read should have room for.
@@ -148,14 +158,13 @@ impl<'a> Turn<'a> {
     /// Asks for the next bytes to write, and says whether there are some. If `tx` is empty, the transport has taken all
     /// that was in it, and nothing of that waits to be flushed. See [`Connection::handle_written`] and
     /// [`Connection::poll_transmit`].
+    ///
+    /// As long as there are some, what is published wakes nobody: the driver comes back when they are written, here or with
+    /// [`Shared::written`](crate::driver::Shared::written), and finds it then.
     #[must_use = "what is handed out has to be written"]
     pub fn transmit(&mut self, tx: &mut SendBuf) -> bool {
         let now = self.now();
-        self.ask();
-        self.locked.connection.handle_written(now, tx);
-        let taken = self.locked.connection.poll_transmit(now, tx);
-        self.locked.blocks += u64::from(taken);
-        taken
+        self.locked.transmit(now, tx)
     }
 
     /// Whether there are bytes to write.
@@ -164,17 +173,15 @@ impl<'a> Turn<'a> {
     }
 
     /// When to have the next turn if nothing happens before.
-    pub fn deadline(&self) -> Option<Instant> {
-        let machine = self.locked.connection.poll_timeout();
-        let room = self.locked.room.next_deadline();
-        let alarm = self.locked.alarms.next_deadline();
-        let first = machine.into_iter().chain(room).chain(alarm).min();
+    pub fn deadline(&mut self) -> Option<Instant> {
+        let first = self.locked.next_deadline();
         let first = first.map(|first| self.clock.instant(first));
         first.into_iter().chain(self.locked.draining.next_look()).min()
     }
 
     /// Whom to wake when the application calls something. To be called in every turn after which the driver may
-    /// sleep; what is called while it is still busy wakes it, too.
+    /// sleep; what is called while it is still busy wakes it, too. A turn that is followed by another, or by
+    /// [`Shared::written`](crate::driver::Shared::written), can do without it.
     pub fn sleep(&mut self, waker: &Waker) {
         remember(&mut self.locked.driver, waker);
     }
@@ -212,22 +219,7 @@ impl<'a> Turn<'a> {
         }
         let settled = locked.connection.publish_fates().settled;
         locked.confirmations.settled(settled, &mut self.delivery.answers);
-        self.ask();
-    }
-
-    /// Asks the server for everything that is waited for together, unless it was asked and has not answered.
-    fn ask(&mut self) {
-        if !self.locked.confirmations.wants_flush() {
-            return;
-        }
-        let now = self.now();
-        let locked = &mut *self.locked;
-        // Without a session it would be refused, and recorded.
-        if matches!(locked.connection.state(), State::Connected | State::Draining)
-            && let Ok(flush) = locked.connection.flush(now)
-        {
-            locked.confirmations.flush_begun(flush);
-        }
+        locked.ask(self.time);
     }
 
     /// What an event means for those who wait for a confirmation.

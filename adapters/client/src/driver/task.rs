@@ -15,8 +15,9 @@ use nats_conn_sm::{
 use crate::core::delivery::{Backpressure, Delivered};
 use crate::core::link_error::io_error;
 use crate::core::panics::{Caught, panicked};
-use crate::core::shared::Shared;
+use crate::core::shared::{Shared, Written};
 use crate::core::turn::Turn;
+use crate::driver::blocks::Blocks;
 use crate::driver::farewell::Farewell;
 use crate::driver::io::Io;
 use crate::driver::link::{Link, write_all};
@@ -29,19 +30,28 @@ use crate::options::identity::{Answer, Challenge};
 
 /// Events that one turn takes from the machine at most: so long may a publisher on another thread wait.
 const EVENTS_A_TURN: usize = 1024;
+/// Blocks that are written after a turn at most, before the stream is read again.
+const BLOCKS_A_TURN: usize = 8;
+/// After so many messages, or so many bytes with some in them, those who wait for messages run before more is read. A
+/// runtime with several threads wakes another one for it, so that large messages are worth less than one such wake each.
+const MESSAGES_A_POLL: usize = 256;
+const BYTES_A_POLL: usize = 512 << 10;
 /// Turns without yielding to the runtime.
 const TURNS_A_POLL: usize = 32;
 /// A read has room for so many bytes at least, and while much arrives for as many as the options say at most, unless one
 /// frame is larger.
 const READ_LEAST: usize = 8 << 10;
+/// Messages of this size and more are read into blocks of their own, so many bytes at once, or a little more.
+const LARGE: usize = 16 << 10;
+const LARGE_READ: usize = 128 << 10;
 /// How long a link is still read when it cannot be written to any more: the system does not always report its end at once.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The future that carries one connection, until it is closed: [`Runtime::spawn`] runs it.
 ///
 /// Each of its turns reads once and writes what there is, without a lock; then reports to the machine, takes what it
-/// emits, and delivers that, under one lock; then yields if messages were delivered, so that on a single thread
-/// those who wait for them run before more is read.
+/// emits, and delivers that, under one lock. It yields when many messages were delivered, so that on a single thread
+/// those who wait for them run before more is read. What is published while it writes leaves without a turn.
 ///
 /// If it panics or is dropped before its end the connection is closed, and everybody who waits is woken.
 #[must_use = "a connection lives only while its driver runs"]
@@ -54,6 +64,13 @@ pub(crate) struct Driver<R: Runtime> {
     room: usize,
     /// What was read has not been parsed whole: nothing is read on top of it.
     unparsed: bool,
+    /// The stream was asked in this poll, and had nothing: it wakes us.
+    dry: bool,
+    /// How many bytes were read in all, as far as that can be counted.
+    read: usize,
+    blocks: Blocks,
+    /// How large the messages are that come at present.
+    frame: usize,
     /// How many bytes reads have had use for lately.
     habit: usize,
     tx: SendBuf,
@@ -100,6 +117,10 @@ impl<R: Runtime> Driver<R> {
             rx: ReceiveBuf::new(nowhere),
             room: 0,
             unparsed: false,
+            dry: false,
+            read: 0,
+            blocks: Blocks::default(),
+            frame: 0,
             habit,
             tx: SendBuf::new(nowhere),
             link: Link::Down,
@@ -115,13 +136,26 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.dry = false;
+        let (mut messages, read) = (0, self.read);
+        // When to wake, where only the stream was to be asked again before sleeping.
+        let mut settled = None;
         for _ in 0..TURNS_A_POLL {
-            let mut busy = self.poll_outside(cx);
-            let (outcome, delivered) = self.turn(cx);
             let now = Instant::now();
-            let messages = delivered.messages;
+            let outside = self.poll_outside(now, cx);
+            if let Some(deadline) = settled.take()
+                && !outside
+                && self.falls_asleep(deadline, now, cx)
+            {
+                return Poll::Pending;
+            }
+            let (outcome, delivered) = self.turn(outside, now, cx);
+            if delivered.messages > 0 {
+                messages += delivered.messages;
+                self.frame = delivered.frame;
+            }
             self.unparsed = outcome.more;
-            busy |= outcome.more || delivered.again || !outcome.actions.is_empty() || outcome.to_write;
+            let mut busy = outcome.more || delivered.again || !outcome.actions.is_empty();
             self.backpressure.note(delivered, now, cx.waker());
             for action in outcome.actions {
                 self.perform(action, now);
@@ -129,24 +163,39 @@ impl<R: Runtime> Driver<R> {
             if outcome.closed && self.farewells.is_empty() {
                 return Poll::Ready(());
             }
-            if messages && !outcome.closed {
-                self.poll_write(cx);
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+            let mut deadline = outcome.deadline;
+            if outcome.to_write {
+                let written = self.write(cx);
+                busy |= written.turn || written.more;
+                deadline = written.deadline;
             }
-            if !busy {
-                let until = self.next_wakeup(outcome.deadline, now);
-                if self.timer.sleep(&*self.runtime, until, cx) {
+            if messages > 0 && !outcome.closed {
+                let bytes = self.read.wrapping_sub(read);
+                if messages >= MESSAGES_A_POLL || bytes >= BYTES_A_POLL {
+                    cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
             }
+            if busy {
+                continue;
+            }
+            if !outside && self.falls_asleep(deadline, now, cx) {
+                return Poll::Pending;
+            }
+            settled = Some(deadline);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
+    /// Whether there is nothing to do until the machine's deadline, or until somebody calls.
+    fn falls_asleep(&mut self, deadline: Option<Instant>, now: Instant, cx: &mut Context<'_>) -> bool {
+        let until = self.next_wakeup(deadline, now);
+        self.timer.sleep(&*self.runtime, until, now, cx)
+    }
+
     /// Everything under the lock: reports the news, takes events, actions and bytes.
-    fn turn(&mut self, cx: &Context<'_>) -> (Outcome, Delivered) {
+    fn turn(&mut self, outside: bool, now: Instant, cx: &Context<'_>) -> (Outcome, Delivered) {
         let Self {
             shared,
             rx,
@@ -156,12 +205,12 @@ impl<R: Runtime> Driver<R> {
             news,
             ..
         } = self;
-        shared.drive(|turn| {
+        shared.drive_at(now, |turn| {
             while let Some(news) = news.pop_front() {
                 report(turn, news, tx);
             }
             // What was read came before the deadline that has passed, as far as anybody can tell.
-            let mut more = turn.events(rx, EVENTS_A_TURN);
+            let mut more = (outside || turn.has_events()) && turn.events(rx, EVENTS_A_TURN);
             if turn.timeouts() {
                 more = turn.events(rx, EVENTS_A_TURN);
             }
@@ -175,15 +224,42 @@ impl<R: Runtime> Driver<R> {
             let writable = matches!(link, Link::Up { flushed: true, .. }) && tx.is_empty();
             let to_write = writable && turn.transmit(tx);
             *room = turn.read_hint();
-            turn.sleep(cx.waker());
+            let mut deadline = None;
+            if !to_write && !more {
+                // Otherwise it does not sleep yet.
+                turn.sleep(cx.waker());
+                deadline = turn.deadline();
+            }
             Outcome {
                 actions,
-                deadline: turn.deadline(),
+                deadline,
                 more,
                 to_write,
                 closed: turn.is_closed(),
             }
         })
+    }
+
+    /// Writes the block that was taken, and those that follow it: what was published meanwhile needs no turn to leave.
+    fn write(&mut self, cx: &mut Context<'_>) -> Written {
+        for _ in 0..BLOCKS_A_TURN {
+            let Link::Up { io, flushed, .. } = &mut self.link else {
+                return Written::turn();
+            };
+            let tx = match write_all(io, &mut self.tx, flushed, cx) {
+                Poll::Ready(Ok(())) => Some(&mut self.tx),
+                Poll::Ready(Err(error)) => {
+                    self.fail(io_error(&error));
+                    return Written::turn();
+                }
+                Poll::Pending => None,
+            };
+            let written = self.shared.written(tx, cx.waker());
+            if written.turn || !written.more {
+                return written;
+            }
+        }
+        Written::turn()
     }
 
     fn perform(&mut self, action: Action, now: Instant) {
@@ -192,6 +268,8 @@ impl<R: Runtime> Driver<R> {
                 // A handshake does not wait for consumers that still read what an earlier link brought.
                 self.backpressure = Backpressure::default();
                 self.rx = ReceiveBuf::new(link);
+                self.blocks.forget();
+                self.frame = 0;
                 self.tx = SendBuf::new(link);
                 if let Some(end) = self.selector_failed.take() {
                     self.news.push_back(News::Ended(link, end));
@@ -270,14 +348,13 @@ impl<R: Runtime> Driver<R> {
     }
 
     /// Everything outside the lock. Says whether another round is due before the driver sleeps.
-    fn poll_outside(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut busy = self.timer.poll(cx);
+    fn poll_outside(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
+        let mut busy = self.timer.poll(now, cx);
         busy |= self.poll_identity(cx);
         busy |= self.poll_opening(cx);
         busy |= self.poll_write(cx);
-        busy |= self.poll_read(cx);
+        busy |= self.poll_read(now, cx);
         if !self.farewells.is_empty() {
-            let now = Instant::now();
             self.farewells
                 .retain_mut(|farewell| farewell.poll(cx, now).is_pending());
         }
@@ -305,6 +382,7 @@ impl<R: Runtime> Driver<R> {
         let Poll::Ready(opened) = opened else { return false };
         match opened {
             Ok(io) => {
+                self.dry = false;
                 self.link = Link::Up {
                     id,
                     io,
@@ -340,13 +418,15 @@ impl<R: Runtime> Driver<R> {
     }
 
     /// Whether this is not all: only a stream that was asked and had nothing wakes the driver when something arrives.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_read(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         if self.unparsed {
             // Perhaps nothing comes of what is left, and then the stream is still to be asked before the driver sleeps.
             return true;
         }
+        if self.dry {
+            return false;
+        }
         let failing = matches!(self.link, Link::Failing { .. });
-        let now = Instant::now();
         // What is left of a link that fails is little, and it is not to be lost.
         if !failing && self.backpressure.is_active() && self.backpressure.check(now).is_some() {
             return false;
@@ -358,16 +438,33 @@ impl<R: Runtime> Driver<R> {
         let most = self.setup.read_buffer;
         let buffer = self.rx.buffer_mut();
         // The machine never asks for less than a usual read; for more where a frame is larger.
-        let frame = if self.room > READ_LEAST { self.room } else { 0 };
-        buffer.reserve(frame.max(self.habit));
+        let rest = if self.room > READ_LEAST { self.room } else { 0 };
+        let (least, room) = if self.frame >= LARGE {
+            // As those before it, so that a read ends where a frame does, and nothing has to be moved.
+            let frames = LARGE_READ.div_ceil(self.frame) * self.frame;
+            let (this, all) = (
+                self.frame - buffer.len() % self.frame,
+                frames - buffer.len() % self.frame,
+            );
+            (this.max(rest), all.max(rest))
+        } else {
+            (rest.max(self.habit / 4), rest.max(self.habit))
+        };
+        self.blocks.make_room(buffer, least, room);
         let spare = buffer.capacity() - buffer.len();
-        match io.poll_read(cx, buffer) {
+        let outcome = io.poll_read(cx, buffer);
+        self.dry = outcome.is_pending();
+        match outcome {
             Poll::Ready(Ok(0)) => self.lost(id, LinkEnd::Eof),
-            Poll::Ready(Ok(read)) if read == spare => self.habit = most.min(self.habit * 2),
-            Poll::Ready(Ok(read)) if read < self.habit / 4 => {
-                self.habit = READ_LEAST.min(most).max(self.habit / 2)
+            Poll::Ready(Ok(read)) => {
+                self.read = self.read.wrapping_add(read);
+                if read == spare {
+                    self.habit = most.min(self.habit * 2);
+                } else if read < self.habit / 4 {
+                    self.habit = READ_LEAST.min(most).max(self.habit / 2);
+                    self.blocks.forget();
+                }
             }
-            Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => self.lost(id, io_error(&error)),
             Poll::Pending => match &self.link {
                 Link::Failing { until, .. } if *until <= now => self.lost(id, LinkEnd::Eof),
@@ -379,6 +476,7 @@ impl<R: Runtime> Driver<R> {
 
     /// Writing to the link has failed.
     fn fail(&mut self, end: LinkEnd) {
+        self.dry = false;
         self.link = match std::mem::replace(&mut self.link, Link::Down) {
             Link::Up { id, io, .. } => {
                 let until = Instant::now() + LAST_WORDS;
@@ -397,6 +495,12 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn next_wakeup(&mut self, machine: Option<Instant>, now: Instant) -> Option<Instant> {
+        if let Link::Up { .. } = self.link
+            && !self.backpressure.is_active()
+            && self.farewells.is_empty()
+        {
+            return machine;
+        }
         let held_up = self.backpressure.is_active();
         let reading = self.backpressure.check(now);
         // Reading waits no longer, and the stream was not polled: what arrives there would wake nobody.

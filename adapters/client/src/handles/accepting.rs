@@ -5,17 +5,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nats_conn_sm as machine;
-use nats_conn_sm::{PublishSeq, State};
+use nats_conn_sm::PublishSeq;
 
 use crate::core::locked::Locked;
 use crate::error::publish::PublishError;
 use crate::handles::handle::Handle;
 use crate::handles::outgoing::Outgoing;
 use crate::handles::room::Room;
-
-/// From so many queued bytes on a publisher lets the driver run first, so that on one thread what is published
-/// leaves while the publisher goes on, rather than when the buffer is full.
-const YIELD_AT: usize = 128 << 10;
 
 /// What is published, and the room that it waits for. Where it is accepted, `accepted` is called before anything can
 /// happen to it.
@@ -25,7 +21,17 @@ pub(crate) struct Accepting<'a> {
     pub(crate) room: Room<'a>,
 }
 
+/// Why nothing was published yet.
+enum NotYet {
+    /// The driver runs first.
+    Yields,
+    /// Room is waited for, or has been for too long.
+    Waits(Poll<()>),
+    Refused(machine::PublishError),
+}
+
 impl<'a> Accepting<'a> {
+    #[inline]
     pub(crate) fn new(handle: &'a Arc<Handle>, outgoing: Outgoing<'a>, timeout: Option<Duration>) -> Self {
         Self {
             outgoing,
@@ -40,14 +46,12 @@ impl<'a> Accepting<'a> {
         accepted: impl FnOnce(&mut Locked, PublishSeq),
     ) -> Result<PublishSeq, PublishError> {
         let publish = self.outgoing.publish()?;
-        let shared = &self.room.handle.shared;
-        shared
-            .call(|locked| {
-                let seq = locked.connection.publish(publish)?;
-                accepted(locked, seq);
-                Ok(seq)
-            })
-            .map_err(|error| PublishError::refused(error, self.outgoing.excerpt()))
+        let published = self.room.handle.shared.call_to_publish(|locked| {
+            let seq = locked.connection.publish(publish)?;
+            accepted(locked, seq);
+            Ok(seq)
+        });
+        published.map_err(|error| self.refused(error))
     }
 
     /// Publishes, or waits for room.
@@ -57,43 +61,51 @@ impl<'a> Accepting<'a> {
         cx: &mut Context<'_>,
         accepted: impl FnOnce(&mut Locked, PublishSeq),
     ) -> Poll<Result<PublishSeq, PublishError>> {
-        let handle = self.room.handle;
-        let outcome = handle.shared.call(|locked| {
-            if locked.connection.queued() >= YIELD_AT
-                && locked.yielded != locked.blocks
-                && locked.connection.state() == State::Connected
-            {
-                locked.yielded = locked.blocks;
-                return None;
+        let Self { outgoing, room } = self;
+        let publish = outgoing.publish()?;
+        let handle = room.handle;
+        let published = handle.shared.call_to_publish(|locked| {
+            if locked.lets_driver_run(outgoing.weight()) {
+                return Err(NotYet::Yields);
             }
-            Some(self.attempt(locked, cx, accepted))
+            room.stop(locked);
+            match locked.connection.publish(publish) {
+                Ok(seq) => {
+                    accepted(locked, seq);
+                    Ok(seq)
+                }
+                Err(machine::PublishError::BufferFull { .. }) => {
+                    let now = handle.shared.now();
+                    Err(NotYet::Waits(room.wait(locked, now, cx)))
+                }
+                Err(error) => Err(NotYet::Refused(error)),
+            }
         });
-        outcome.unwrap_or_else(|| {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
+        match published {
+            Ok(seq) => Poll::Ready(Ok(seq)),
+            Err(not_yet) => self.not_yet(not_yet, cx),
+        }
     }
 
-    #[inline]
-    fn attempt(
-        &mut self,
-        locked: &mut Locked,
-        cx: &Context<'_>,
-        accepted: impl FnOnce(&mut Locked, PublishSeq),
-    ) -> Poll<Result<PublishSeq, PublishError>> {
-        self.room.stop(locked);
-        let publish = self.outgoing.publish()?;
-        match locked.connection.publish(publish) {
-            Ok(seq) => {
-                accepted(locked, seq);
-                Poll::Ready(Ok(seq))
+    #[cold]
+    fn not_yet(&self, why: NotYet, cx: &Context<'_>) -> Poll<Result<PublishSeq, PublishError>> {
+        match why {
+            NotYet::Yields => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
-            Err(machine::PublishError::BufferFull { .. }) => {
-                let now = self.room.handle.shared.now();
-                self.room.wait(locked, now, cx).map(|()| Err(self.timed_out()))
+            NotYet::Waits(waits) => {
+                // The moment when it is too late may be the first for which the driver has to wake.
+                self.room.handle.shared.wake_driver();
+                waits.map(|()| Err(self.timed_out()))
             }
-            Err(error) => Poll::Ready(Err(PublishError::refused(error, self.outgoing.excerpt()))),
+            NotYet::Refused(error) => Poll::Ready(Err(self.refused(error))),
         }
+    }
+
+    #[cold]
+    fn refused(&self, error: machine::PublishError) -> PublishError {
+        PublishError::refused(error, self.outgoing.excerpt())
     }
 
     #[cold]

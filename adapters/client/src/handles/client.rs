@@ -87,6 +87,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`PublishError`](crate::PublishError).
+    #[inline]
     pub fn publish<'a>(
         &'a self,
         subject: impl IntoSubject<'a>,

@@ -1,13 +1,14 @@
 //! What is to be published, while it is being put together.
 
 use nats_conn_sm::Publish;
-use nats_proto::{CowSubject, Excerpt, Headers, IntoSubject, InvalidSubject, Payload};
+use nats_proto::{CowSubject, Excerpt, Headers, IntoSubject, InvalidSubject, Payload, SHARED_MIN};
 
 /// What is to be published. Its subjects are checked when they are given; what is wrong with them is told when it is
 /// published.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing<'a> {
-    subjects: Result<Subjects<'a>, InvalidSubject>,
+    /// An error is rare, and large where it is not in a box.
+    subjects: Result<Subjects<'a>, Box<InvalidSubject>>,
     headers: Option<&'a Headers>,
     payload: Payload<'a>,
 }
@@ -19,11 +20,13 @@ struct Subjects<'a> {
 }
 
 impl<'a> Outgoing<'a> {
+    #[inline]
     pub(crate) fn new(subject: impl IntoSubject<'a>, payload: impl Into<Payload<'a>>) -> Self {
         Self {
             subjects: subject
                 .into_subject()
-                .map(|subject| Subjects { subject, reply: None }),
+                .map(|subject| Subjects { subject, reply: None })
+                .map_err(Box::new),
             headers: None,
             payload: payload.into(),
         }
@@ -33,7 +36,7 @@ impl<'a> Outgoing<'a> {
     pub(crate) fn reply_to(mut self, reply: impl IntoSubject<'a>) -> Self {
         self.subjects = self.subjects.and_then(|subjects| {
             Ok(Subjects {
-                reply: Some(reply.into_subject()?),
+                reply: Some(reply.into_subject().map_err(Box::new)?),
                 ..subjects
             })
         });
@@ -46,14 +49,34 @@ impl<'a> Outgoing<'a> {
         self
     }
 
-    /// As the machine takes it.
+    /// As the machine takes it. A payload that it copies anyway is lent to it.
     #[inline]
     pub(crate) fn publish(&self) -> Result<Publish<'_>, InvalidSubject> {
-        let subjects = self.subjects.as_ref().map_err(|error| *error)?;
-        let mut publish = Publish::new(subjects.subject.as_subject_ref(), self.payload.clone());
+        let subjects = self.subjects.as_ref().map_err(|error| **error)?;
+        let payload = match &self.payload {
+            Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => Payload::Shared(bytes.clone()),
+            payload => Payload::Borrowed(payload.as_slice()),
+        };
+        let mut publish = Publish::new(subjects.subject.as_subject_ref(), payload);
         publish.reply = subjects.reply.as_ref().map(CowSubject::as_subject_ref);
         publish.headers = self.headers;
         Ok(publish)
+    }
+
+    /// About how many bytes of a block it takes. A shared payload is no part of a block, and weighs less: writes of
+    /// several such are worth more than the memory that is not used again in between.
+    #[inline]
+    pub(crate) fn weight(&self) -> usize {
+        let payload = match &self.payload {
+            Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => bytes.len() / 16,
+            payload => payload.len(),
+        };
+        let subjects = self.subjects.as_ref().map_or(0, |subjects| {
+            let reply = subjects.reply.as_ref().map_or(0, length);
+            length(&subjects.subject) + reply
+        });
+        // The verb, the lengths, and what separates them.
+        16 + payload + subjects + self.headers.map_or(0, Headers::encoded_len)
     }
 
     /// The subject, as errors name it.
@@ -64,4 +87,9 @@ impl<'a> Outgoing<'a> {
             Err(error) => error.subject,
         }
     }
+}
+
+#[inline]
+fn length(subject: &CowSubject<'_>) -> usize {
+    subject.as_subject_ref().as_str().len()
 }

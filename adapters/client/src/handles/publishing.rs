@@ -31,6 +31,7 @@ pub struct Publishing<'a> {
 }
 
 impl<'a> Publishing<'a> {
+    #[inline]
     pub(crate) fn new(handle: &'a Arc<Handle>, outgoing: Outgoing<'a>, timeout: Option<Duration>) -> Self {
         Self {
             accepting: Accepting::new(handle, outgoing, timeout),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nats_conn_sm as machine;
 use nats_conn_sm::{RequestId, RequestMany, Timestamp};
-use nats_proto::{Excerpt, Headers, Message};
+use nats_proto::{Excerpt, Headers, InvalidSubject, Message};
 
 use crate::core::locked::Locked;
 use crate::core::oneshot::Oneshot;
@@ -36,9 +36,9 @@ pub struct Request<'a> {
     /// The timeout was set here.
     timeout_set: bool,
     room: Room<'a>,
-    response: Option<Response>,
-    /// It was not made, and never will be.
-    failed: bool,
+    pending: Option<Pending>,
+    /// It has ended, or was not made and never will be.
+    done: bool,
 }
 
 impl<'a> Request<'a> {
@@ -48,8 +48,8 @@ impl<'a> Request<'a> {
             timeout,
             timeout_set: false,
             room: Room::new(handle, Some(timeout)),
-            response: None,
-            failed: false,
+            pending: None,
+            done: false,
         }
     }
 
@@ -104,9 +104,13 @@ impl<'a> Request<'a> {
     pub fn now(self) -> Result<Response, RequestError> {
         let handle = self.room.handle;
         let (now, answer) = (handle.shared.now(), Oneshot::new());
-        handle
+        let made = handle
             .shared
-            .call(|locked| make(locked, handle, &self.outgoing, now, self.timeout, answer))
+            .call(|locked| make(locked, handle, &self.outgoing, now, self.timeout, answer));
+        Ok(Response {
+            pending: Some(made.map_err(|error| self.not_made(error))?),
+            subject: self.outgoing.excerpt(),
+        })
     }
 
     fn attempt(
@@ -115,21 +119,37 @@ impl<'a> Request<'a> {
         now: Timestamp,
         answer: Arc<Oneshot<Answer>>,
         cx: &Context<'_>,
-    ) -> Poll<Result<Response, RequestError>> {
+    ) -> Poll<Result<Pending, NotMade>> {
         self.room.stop(locked);
         let left = self.room.left(now, self.timeout);
         match make(locked, self.room.handle, &self.outgoing, now, left, answer) {
-            Err(RequestError::BufferFull { .. }) => {}
+            Err(NotMade::Refused(machine::RequestStartError::Publish(
+                machine::PublishError::BufferFull { .. },
+            ))) => {}
             made => return Poll::Ready(made),
         }
+        self.room.wait(locked, now, cx).map(|()| Err(NotMade::TimedOut))
+    }
+
+    #[cold]
+    fn not_made(&self, why: NotMade) -> RequestError {
         let subject = self.outgoing.excerpt();
-        self.room.wait(locked, now, cx).map(|()| {
-            Err(RequestError::TimedOut {
+        match why {
+            NotMade::Invalid(error) => error.into(),
+            NotMade::Refused(error) => RequestError::not_sent(error, subject),
+            NotMade::TimedOut => RequestError::TimedOut {
                 subject,
                 written: false,
-            })
-        })
+            },
+        }
     }
+}
+
+/// Why a request was not made. What names its subject is made of it outside the lock.
+enum NotMade {
+    Invalid(InvalidSubject),
+    Refused(machine::RequestStartError),
+    TimedOut,
 }
 
 /// Makes a request at once or not at all.
@@ -140,20 +160,17 @@ fn make(
     now: Timestamp,
     timeout: Duration,
     answer: Arc<Oneshot<Answer>>,
-) -> Result<Response, RequestError> {
-    let publish = outgoing.publish()?;
-    let subject = Excerpt::new(publish.subject.as_str());
+) -> Result<Pending, NotMade> {
+    let publish = outgoing.publish().map_err(NotMade::Invalid)?;
     let made = locked.connection.request(now, publish, timeout);
-    let request = made.map_err(|error| RequestError::not_sent(error, subject))?;
+    let request = made.map_err(NotMade::Refused)?;
     let route = RequestRoute::One(answer.clone());
     locked.routes.requests.insert(request, route);
-    Ok(Response {
-        pending: Some(Pending {
-            request,
-            subject,
-            answer,
-            handle: handle.clone(),
-        }),
+    Ok(Pending {
+        request,
+        answer,
+        handle: handle.clone(),
+        settled: false,
     })
 }
 
@@ -163,25 +180,29 @@ impl Future for Request<'_> {
     /// Polled again after its end it does nothing, and says that the connection is closed.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if this.failed {
+        if this.done {
             return Poll::Ready(Err(RequestError::Closed { written: true }));
         }
-        let response = match &mut this.response {
-            Some(response) => response,
+        let pending = match &mut this.pending {
+            Some(pending) => pending,
             None => {
                 let handle = this.room.handle;
                 let (now, answer) = (handle.shared.now(), Oneshot::new());
                 match handle.shared.call(|locked| this.attempt(locked, now, answer, cx)) {
-                    Poll::Ready(Ok(response)) => this.response.insert(response),
-                    Poll::Ready(Err(error)) => {
-                        this.failed = true;
-                        return Poll::Ready(Err(error));
+                    Poll::Ready(Ok(pending)) => this.pending.insert(pending),
+                    Poll::Ready(Err(why)) => {
+                        this.done = true;
+                        return Poll::Ready(Err(this.not_made(why)));
                     }
                     Poll::Pending => return Poll::Pending,
                 }
             }
         };
-        Pin::new(response).poll(cx)
+        let Poll::Ready(answer) = pending.poll(cx) else {
+            return Poll::Pending;
+        };
+        (this.done, this.pending) = (true, None);
+        Poll::Ready(answer.map_err(|error| RequestError::failed(error, this.outgoing.excerpt())))
     }
 }
 
@@ -190,14 +211,24 @@ impl Future for Request<'_> {
 #[must_use = "dropping it cancels the request"]
 pub struct Response {
     pending: Option<Pending>,
+    subject: Excerpt,
 }
 
+/// A request that was made. Dropping it cancels the request, unless it is settled.
 #[derive(Debug)]
 struct Pending {
     request: RequestId,
-    subject: Excerpt,
     answer: Arc<Oneshot<Answer>>,
     handle: Arc<Handle>,
+    settled: bool,
+}
+
+impl Pending {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+        let answer = self.answer.poll(cx);
+        self.settled = answer.is_ready();
+        answer
+    }
 }
 
 impl Future for Response {
@@ -205,22 +236,21 @@ impl Future for Response {
 
     /// Polled again after its end it says that the connection is closed.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(pending) = &self.pending else {
+        let Some(pending) = &mut self.pending else {
             return Poll::Ready(Err(RequestError::Closed { written: true }));
         };
-        let Poll::Ready(result) = pending.answer.poll(cx) else {
+        let Poll::Ready(answer) = pending.poll(cx) else {
             return Poll::Pending;
         };
-        let subject = pending.subject;
         self.pending = None;
-        Poll::Ready(result.map_err(|error| RequestError::failed(error, subject)))
+        Poll::Ready(answer.map_err(|error| RequestError::failed(error, self.subject)))
     }
 }
 
-impl Drop for Response {
+impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(pending) = &self.pending {
-            pending.handle.shared.cancel_request(pending.request);
+        if !self.settled {
+            self.handle.shared.cancel_request(self.request);
         }
     }
 }

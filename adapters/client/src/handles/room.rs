@@ -21,6 +21,7 @@ pub(crate) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
+    #[inline]
     pub(crate) fn new(handle: &'a Arc<Handle>, timeout: Option<Duration>) -> Self {
         Self {
             handle,
@@ -49,6 +50,7 @@ impl<'a> Room<'a> {
     }
 
     /// Does not wait any more: another attempt is made.
+    #[inline]
     pub(crate) fn stop(&mut self, locked: &mut Locked) {
         if let Some(ticket) = self.waiting.take() {
             locked.room.remove(ticket);

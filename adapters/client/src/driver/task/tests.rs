@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::thread;
 
@@ -38,6 +38,22 @@ struct Scripted {
     fails: bool,
     written: Vec<u8>,
     reader: Option<Waker>,
+    writing: Arc<Writing>,
+}
+
+/// What tests see and do of writing.
+#[derive(Default)]
+struct Writing {
+    /// How often something was written.
+    times: AtomicUsize,
+    /// Nothing can be written at present.
+    stuck: AtomicBool,
+}
+
+impl Writing {
+    fn times(&self) -> usize {
+        self.times.load(Ordering::SeqCst)
+    }
 }
 
 impl Io for Scripted {
@@ -71,6 +87,10 @@ impl Io for Scripted {
     }
 
     fn poll_write(&mut self, _: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if self.writing.stuck.load(Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        self.writing.times.fetch_add(1, Ordering::SeqCst);
         let before = self.written.len();
         for piece in pieces {
             self.written.extend_from_slice(piece);
@@ -155,6 +175,7 @@ fn options(fails: bool, reads: impl IntoIterator<Item = Read>) -> ConnectOptions
         fails,
         written: Vec::new(),
         reader: None,
+        writing: Arc::default(),
     };
     let servers = vec!["nats://localhost".parse().unwrap()];
     ConnectOptions::with_adapter(servers, OneThread(Mutex::new(Some(stream))))
@@ -170,15 +191,38 @@ impl Wake for Called {
     }
 }
 
-/// Polls a driver until it sleeps: until it is pending and has called nobody.
-fn run_until_asleep(driver: &mut Driver<OneThread>) {
+impl Called {
+    /// Whether it was since this was asked last.
+    fn again(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// Polls a driver until it sleeps: until it is pending and has called nobody. What it calls when it is to wake.
+fn run_until_asleep(driver: &mut Driver<OneThread>) -> Arc<Called> {
     let called = Arc::<Called>::default();
     let waker = called.clone().into();
     let mut awake = true;
     while awake {
         let done = Pin::new(&mut *driver).poll(&mut Context::from_waker(&waker));
-        awake = done.is_pending() && called.0.swap(false, Ordering::SeqCst);
+        awake = done.is_pending() && called.again();
     }
+    called
+}
+
+/// A driver that sleeps in a session, its client, and what is known of writing.
+fn asleep_in_a_session() -> (Driver<OneThread>, Arc<Called>, Client, Arc<Writing>) {
+    let prepared = options(false, []).prepare().unwrap();
+    let adapter = prepared.adapter;
+    let stream = adapter
+        .0
+        .lock()
+        .unwrap()
+        .as_ref()
+        .map(|stream| stream.writing.clone());
+    let mut driver = Driver::new(prepared.parts, Arc::new(adapter));
+    let called = run_until_asleep(&mut driver);
+    (driver, called, prepared.client, stream.unwrap())
 }
 
 /// Publishes something on a stream that fails then, and says why the link ended.
@@ -262,12 +306,69 @@ fn a_driver_does_not_sleep_before_it_has_asked_the_stream_again_whatever_was_lef
         let reads = [Read::Bytes(read.leak()), Read::Bytes("1\r\nx\r\n")];
         let prepared = options(false, reads).prepare().unwrap();
         let mut driver = Driver::new(prepared.parts, Arc::new(prepared.adapter));
-        run_until_asleep(&mut driver);
+        let _ = run_until_asleep(&mut driver);
         let subject = Subject::from_static("a");
         let mut subscription = prepared.client.subscribe(&subject).unwrap();
         prepared.client.publish(&subject, "x").now().unwrap();
-        run_until_asleep(&mut driver);
+        let _ = run_until_asleep(&mut driver);
         let taken = std::iter::from_fn(|| subscription.try_next()).count();
         assert_eq!(taken, messages + 1);
     }
+}
+
+#[test]
+fn what_is_published_in_one_go_leaves_in_one_write_and_what_is_published_alone_leaves_at_once() {
+    let (mut driver, mut called, client, writing) = asleep_in_a_session();
+    for publishes in [1, 2, 100] {
+        let before = writing.times();
+        for _ in 0..publishes {
+            client.publish("a", "x").now().unwrap();
+        }
+        assert!(called.again(), "nothing else wakes it");
+        called = run_until_asleep(&mut driver);
+        assert_eq!(writing.times() - before, 1, "{publishes} publishes");
+    }
+}
+
+#[test]
+fn a_driver_that_writes_is_not_woken_for_a_publish_and_finds_it_but_for_anything_else() {
+    let (mut driver, _, client, writing) = asleep_in_a_session();
+    writing.stuck.store(true, Ordering::SeqCst);
+    client.publish("a", "x").now().unwrap();
+    let called = run_until_asleep(&mut driver);
+    client.publish("a", "y").now().unwrap();
+    assert!(!called.again(), "it comes back by itself");
+    let subscription = client.subscribe("a").unwrap();
+    assert!(called.again(), "something may be due for it");
+    let before = writing.times();
+    writing.stuck.store(false, Ordering::SeqCst);
+    let called = run_until_asleep(&mut driver);
+    assert_eq!(writing.times() - before, 2, "what came later is one block");
+    client.publish("a", "z").now().unwrap();
+    assert!(called.again(), "now it sleeps");
+    drop(subscription);
+}
+
+#[test]
+fn a_publisher_lets_the_driver_run_once_a_block_is_almost_full_and_that_leaves_in_one_write() {
+    let (mut driver, _, client, writing) = asleep_in_a_session();
+    let payload = [b'x'; 1000];
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut accepted = 0;
+    for _ in 0..3 {
+        let mut publish = client.publish("a", &payload[..]);
+        while Pin::new(&mut publish).poll(&mut cx).is_ready() {
+            accepted += 1;
+            publish = client.publish("a", &payload[..]);
+        }
+        let before = writing.times();
+        let _ = run_until_asleep(&mut driver);
+        assert_eq!(writing.times() - before, 1, "after {accepted}");
+        assert!(
+            Pin::new(&mut publish).poll(&mut cx).is_ready(),
+            "after that it goes on"
+        );
+        accepted += 1;
+    }
+    assert!((150..200).contains(&accepted), "{accepted}");
 }
