@@ -81,7 +81,7 @@ fn draw_cell(area: &Area<'_>, cell: &CellResults) -> Outcome<()> {
             .median(value)
             .filter(|_| !results.is_lossy() && results.failure().is_none())
     };
-    let own = cell
+    let others = cell
         .clients
         .iter()
         .filter(|results| results.client != Client::Nats)
