@@ -94,7 +94,7 @@ impl Life<'_> {
     }
 
     fn publish_what(&mut self, publish: Publish<'_>, payload: &[u8]) -> Result<(), PublishError> {
-        let subject = publish.subject.clone();
+        let subject = publish.subject;
         let seq = self.connection.publish(publish)?;
         self.ledger.published(seq, subject.as_str(), payload);
         Ok(())
