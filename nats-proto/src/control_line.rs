@@ -105,8 +105,8 @@ impl Line {
 
 /// Where the field that begins at `start` ends, and with which byte: a blank, a tab, a line feed, or a CR before
 /// a line feed. Nothing if none of these comes.
-#[inline(always)]
-pub(crate) fn field_end(data: &[u8], start: usize) -> Option<(usize, u8)> {
+#[inline]
+fn field_end(data: &[u8], start: usize) -> Option<(usize, u8)> {
     let mut at = start;
     loop {
         let rest = data.get(at..)?;
@@ -142,7 +142,7 @@ fn last_word(rest: &[u8]) -> Option<u64> {
 /// The high bit of each byte of `word` that is not above `0x20`. Exact for the lowest such byte, which is all
 /// that is used: a borrow may spoil those above it.
 #[inline]
-fn bytes_up_to_blank(word: u64) -> u64 {
+pub(crate) fn bytes_up_to_blank(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     word.wrapping_sub(ONES.wrapping_mul(0x21)) & !word & ONES.wrapping_mul(0x80)
 }

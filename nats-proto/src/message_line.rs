@@ -1,6 +1,6 @@
 //! The control line of a message: `MSG` or `HMSG`.
 
-use crate::control_line::{Line, NumberError, Span, decimal, field_end, is_blank};
+use crate::control_line::{Line, NumberError, Span, bytes_up_to_blank, decimal, is_blank};
 use crate::sid::Sid;
 
 /// The operations that are a message.
@@ -34,11 +34,14 @@ impl MessageOperation {
     /// Which of them `data` begins with, the blank after the word included.
     #[inline]
     pub(crate) fn of(data: &[u8]) -> Option<Self> {
-        // Only letters become these when they are made small.
-        let small = |word: &[u8; 4]| u32::from_le_bytes(*word) | 0x0020_2020;
-        match small(data.first_chunk()?).to_le_bytes() {
-            [b'm', b's', b'g', b' ' | b'\t'] => Some(Self::Msg),
-            [b'h', b'm', b's', b'G' | b'g'] if is_blank(*data.get(4)?) => Some(Self::Hmsg),
+        const MSG: u32 = u32::from_le_bytes(*b"msg ");
+        const MSG_TAB: u32 = u32::from_le_bytes(*b"msg\t");
+        const HMSG: u32 = u32::from_le_bytes(*b"hmsg");
+        // No byte but a letter becomes a small one that way.
+        let first = u32::from_le_bytes(*data.first_chunk()?);
+        match first | 0x0020_2020 {
+            MSG | MSG_TAB => Some(Self::Msg),
+            _ if first | 0x2020_2020 == HMSG && is_blank(*data.get(4)?) => Some(Self::Hmsg),
             _ => None,
         }
     }
@@ -58,23 +61,25 @@ impl MessageOperation {
     #[inline]
     pub(crate) fn read_canonical(self, data: &[u8]) -> Option<(usize, MessageContent)> {
         let (subject, rest) = word(data, data.get(self.word_len()..)?)?;
-        let (sid, rest) = number(rest)?;
-        let rest = rest.strip_prefix(b" ")?;
+        let (sid, b' ', rest) = number(rest)? else {
+            return None;
+        };
         // A reply that begins with a digit is rare enough to be left to the other way.
         let (reply, rest) = match rest.first()? {
             b'0'..=b'9' => (Span::default(), rest),
             _ => reply(data, rest)?,
         };
-        let (first_len, rest) = number(rest)?;
-        let (header_len, total_len, rest) = match self {
-            Self::Msg => (0, first_len, rest),
-            Self::Hmsg => {
-                let (total_len, rest) = number(rest.strip_prefix(b" ")?)?;
-                (first_len, total_len, rest)
+        let mut header_len = 0;
+        let (mut total_len, mut end, mut rest) = number(rest)?;
+        if self == Self::Hmsg {
+            if end != b' ' {
+                return None;
             }
-        };
-        let rest = rest.strip_prefix(b"\r\n")?;
-        if header_len > total_len {
+            header_len = total_len;
+            (total_len, end, rest) = number(rest)?;
+        }
+        let [b'\n', rest @ ..] = rest else { return None };
+        if end != b'\r' || header_len > total_len {
             return None;
         }
         let (header_len, total_len) = (
@@ -124,19 +129,30 @@ impl MessageOperation {
     }
 }
 
-/// The field at the beginning of `rest`, which is the end of `data`, and what follows the blank that ends it.
+/// The field at the beginning of `rest`, which is the end of `data`, and what follows the one blank that ends it.
 #[inline(always)]
 fn word<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
-    match field_end(rest, 0)? {
-        (0, _) => None,
-        (len, b' ') => {
-            let start = data.len().wrapping_sub(rest.len());
-            Some((
-                Span::new(start, start.wrapping_add(len)),
-                rest.get(len.wrapping_add(1)..)?,
-            ))
+    let mut left = rest;
+    loop {
+        let word = u64::from_le_bytes(*left.first_chunk()?);
+        let low = bytes_up_to_blank(word);
+        if low == 0 {
+            left = left.get(8..)?;
+            continue;
         }
-        _ => None,
+        // The lowest of them, in the lowest byte.
+        let bits = low.trailing_zeros() & 0x38;
+        if word.wrapping_shr(bits) as u8 != b' ' {
+            return None;
+        }
+        let (_, behind) = left.split_at_checked((bits / 8) as usize)?;
+        let len = rest.len().wrapping_sub(behind.len());
+        let start = data.len().wrapping_sub(rest.len());
+        let span = Span::new(start, start.wrapping_add(len));
+        return match behind {
+            [_, behind @ ..] if len > 0 => Some((span, behind)),
+            _ => None,
+        };
     }
 }
 
@@ -146,20 +162,22 @@ fn reply<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
     word(data, rest)
 }
 
-/// The number at the beginning of `rest` and what follows it. Nothing if it could be above `u64`.
-#[inline]
-fn number(rest: &[u8]) -> Option<(u64, &[u8])> {
+/// The number at the beginning of `rest`, the byte that ends it, and what follows that. Nothing if it could be above
+/// `u64`.
+#[inline(always)]
+fn number(rest: &[u8]) -> Option<(u64, u8, &[u8])> {
     let mut value = 0_u64;
-    let mut behind = rest;
-    while let [byte, tail @ ..] = behind {
+    let mut left = rest;
+    loop {
+        let [byte, behind @ ..] = left else { return None };
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            break;
+            let digits = rest.len().wrapping_sub(left.len());
+            return matches!(digits, 1..=19).then_some((value, *byte, behind));
         }
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        behind = tail;
+        left = behind;
     }
-    matches!(rest.len().wrapping_sub(behind.len()), 1..=19).then_some((value, behind))
 }
 
 /// A size; one that no memory could hold counts as the largest there is, which every limit refuses.

@@ -184,6 +184,8 @@ impl<'a> PublishFrame<'a> {
         }
         room.put(self.payload.as_slice());
         room.put(b"\r\n");
+        // Otherwise what is left would go out as it lies there.
+        debug_assert!(room.0.is_empty(), "the length of a frame is what was computed");
     }
 
     /// Writes it piece by piece.

@@ -200,10 +200,8 @@ fn watch(trying: &Trying) {
             if let Some((name, data, began)) = &*trying
                 && began.elapsed() > PATIENCE
             {
-                println!(
-                    "{name}: FAILED: it does not return\n{name}: {}",
-                    data.escape_ascii()
-                );
+                println!("{name}: FAILED: it does not return\n{name}: the machine does not return");
+                println!("{name}: {}", data.escape_ascii());
                 std::process::exit(1);
             }
         }

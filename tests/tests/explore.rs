@@ -194,7 +194,24 @@ fn different_situations_have_different_forms() {
             "draining, and everything was consumed",
             session(&[Input::Drain, Input::FinishDrain]),
         ),
+        (
+            "draining with a subscription",
+            session(&[Input::Subscribe, Input::WriteAll, Input::Drain]),
+        ),
+        (
+            "draining with a subscription, and everything was consumed",
+            session(&[
+                Input::Subscribe,
+                Input::WriteAll,
+                Input::Drain,
+                Input::FinishDrain,
+            ]),
+        ),
         ("closing", session(&[Input::Publish, Input::Close])),
+        (
+            "closing while draining",
+            session(&[Input::Publish, Input::Drain, Input::Close]),
+        ),
         ("closed", vec![Input::Close]),
         ("the link is being left", session(&[Input::ForceReconnect])),
         ("waiting", session(&[Input::Eof])),

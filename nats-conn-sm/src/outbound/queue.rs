@@ -383,27 +383,73 @@ impl Requeue {
 
 #[cfg(test)]
 mod tests {
-    use nats_proto::{Payload, Subject, WireSink};
+    use nats_proto::{Headers, Payload, Sid, Subject, WireSink};
 
     use super::*;
 
-    #[test]
-    fn what_is_left_after_a_drop_demands_no_more_than_it_does() {
+    fn number(number: u64) -> PublishSeq {
+        PublishSeq::from_u64(number)
+    }
+
+    /// Publishes numbered from 1, with payloads of these sizes and, where that is said, headers.
+    fn queue_of(publishes: &[(usize, bool)]) -> Queue {
         let subject = Subject::from_static("a");
+        let headers = Headers::from_pairs([("a", "b")]).unwrap();
         let mut queue = Queue::default();
-        for (number, size) in [(1, 10), (2, 500), (3, 20)] {
+        for (seq, &(size, has_headers)) in (1..).map(number).zip(publishes) {
             let payload = alloc::vec![b'x'; size];
             let payload = Payload::Borrowed(&payload);
-            let frame = PublishFrame::new((&subject).into(), None, None, &payload);
-            queue
-                .push_publish(PublishSeq::from_u64(number), &frame, Tag::Publish, 4096)
-                .unwrap();
+            let headers = has_headers.then_some(&headers);
+            let frame = PublishFrame::new((&subject).into(), None, headers, &payload);
+            queue.push_publish(seq, &frame, Tag::Publish, 4096).unwrap();
         }
+        queue
+    }
+
+    fn left(queue: &Queue) -> Vec<u64> {
+        (1..10).filter(|&seq| queue.contains(number(seq))).collect()
+    }
+
+    #[test]
+    fn what_is_left_after_a_drop_demands_no_more_than_it_does() {
+        let mut queue = queue_of(&[(10, false), (500, false), (20, false)]);
         assert_eq!(queue.most_demanding(), (500, false));
         assert_eq!(queue.drop_where(|size, _| size > 100).publishes().count(), 1);
         assert_eq!(queue.most_demanding(), (20, false));
-        assert_eq!(queue.first_publish(), Some(PublishSeq::from_u64(1)));
-        assert!(!queue.contains(PublishSeq::from_u64(2)) && queue.contains(PublishSeq::from_u64(3)));
+        assert_eq!(queue.first_publish(), Some(number(1)));
+        assert_eq!(left(&queue), [1, 3]);
+    }
+
+    #[test]
+    fn a_drop_leaves_the_blocks_and_the_headers_of_what_stays() {
+        let mut queue = queue_of(&[(40_000, false), (100, true), (50_000, false), (40_000, false)]);
+        queue.drop_where(|size, _| size > 40_000);
+        assert_eq!(left(&queue), [1, 2, 4]);
+        assert!(queue.most_demanding().1);
+        queue.drop_where(|_, has_headers| has_headers);
+        assert_eq!(left(&queue), [1, 4]);
+        assert!(!queue.most_demanding().1);
+    }
+
+    #[test]
+    fn a_block_from_which_most_was_taken_keeps_the_rest() {
+        let mut queue = queue_of(&[(20_000, false), (20_000, false), (20_000, false), (40_000, false)]);
+        let len = "PUB a 20000\r\n".len() + 20_000 + 2;
+        assert!(queue.remove(number(1), len));
+        assert!(queue.remove(number(3), len));
+        assert_eq!(left(&queue), [2, 4]);
+    }
+
+    #[test]
+    fn a_ping_does_not_go_past_a_publish_in_the_block_before_it() {
+        let ping = Ping::new(PingKind::DrainWrites, number(1), Sid::new(0));
+        let mut queue = queue_of(&[(2 * BLOCK, false)]);
+        queue.push_ping(ping);
+        assert_eq!(queue.all().count(), 2);
+        assert!(!queue.has_control());
+        let mut queue = queue_of(&[]);
+        queue.push_ping(ping);
+        assert!(queue.has_control());
     }
 
     #[test]

@@ -233,3 +233,76 @@ impl Kept {
         form.size(*bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn number(number: u64) -> PublishSeq {
+        PublishSeq::from_u64(number)
+    }
+
+    fn publishes(first: u64, last: u64) -> SeqRanges {
+        let mut publishes = SeqRanges::default();
+        publishes.push_run(number(first), number(last));
+        publishes
+    }
+
+    #[test]
+    fn what_is_taken_out_of_a_run_leaves_those_around_it() {
+        for (taken, first) in [(1, 2), (2, 1), (3, 1)] {
+            let mut unconfirmed = Unconfirmed::new();
+            unconfirmed.write(&publishes(1, 3));
+            assert!(unconfirmed.remove(number(taken)));
+            let left: Vec<u64> = (1..=3)
+                .filter(|&seq| unconfirmed.is_written(number(seq)))
+                .collect();
+            assert_eq!(left.len(), 2, "{left:?}");
+            assert_eq!(unconfirmed.first_written(), Some(number(first)));
+            assert_eq!(unconfirmed.confirm(number(3)), 2);
+        }
+    }
+
+    #[test]
+    fn the_largest_message_is_that_of_what_is_not_confirmed() {
+        let of = |size: usize| {
+            let mut largest = None;
+            Largest::note(&mut largest, number(1), size, size);
+            largest.unwrap()
+        };
+        let mut unconfirmed = Unconfirmed::new();
+        for (last, size) in [(5, 10), (6, 100), (7, 50), (9, 50)] {
+            unconfirmed.note_largest(number(last), of(size));
+        }
+        for (up_to, expected) in [(5, Some(100)), (6, Some(50)), (7, Some(50)), (9, None)] {
+            unconfirmed.confirm(number(up_to));
+            assert_eq!(
+                unconfirmed.largest().map(Largest::message),
+                expected,
+                "after {up_to}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_messages_that_are_equally_large_the_first_counts() {
+        let mut largest = None;
+        for seq in [1, 2] {
+            Largest::note(&mut largest, number(seq), 10, 10);
+        }
+        assert_eq!(largest.map(Largest::seq), Some(number(1)));
+    }
+
+    #[test]
+    fn what_is_kept_after_the_last_that_was_written_is_unwritten() {
+        let mut unconfirmed = Unconfirmed::new();
+        unconfirmed.write(&publishes(1, 3));
+        unconfirmed.keep(TransmitBuf::new(), publishes(2, 4), 10);
+        let unwritten: Vec<u64> = (1..=6)
+            .filter(|&seq| unconfirmed.is_kept_unwritten(number(seq)))
+            .collect();
+        assert_eq!(unwritten, [4]);
+    }
+}

@@ -102,9 +102,10 @@ impl Digest {
 mod tests {
     use alloc::sync::Arc;
 
-    use nats_proto::ServerInfo;
+    use nats_proto::{DecodeError, InfoError, ServerInfo};
 
     use super::*;
+    use crate::error::SubscribeError;
     use crate::event::ConnectionEvent;
 
     #[test]
@@ -118,6 +119,26 @@ mod tests {
             hash.update(text.as_bytes());
             assert_eq!(hash.value(), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn errors_that_differ_in_one_number_have_different_digests() {
+        let subscribe = |size| SubscribeError::ControlLineTooLong { size, max: 4096 };
+        let line = |limit| DecodeError::LineTooLong { limit };
+        let json = |at| DecodeError::Info(InfoError::Json { at });
+        let digest = |answer: &dyn Fn(Digest) -> Digest| answer(Digest::new(false)).value();
+        assert_ne!(
+            digest(&|to| to.answer(&subscribe(4097))),
+            digest(&|to| to.answer(&subscribe(4098)))
+        );
+        assert_ne!(
+            digest(&|to| to.answer(&line(1))),
+            digest(&|to| to.answer(&line(2)))
+        );
+        assert_ne!(
+            digest(&|to| to.answer(&json(1))),
+            digest(&|to| to.answer(&json(2)))
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod run_blocking;
 mod watermelon_client;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::Outcome;
 use crate::cells::{Cell, Headers, Work};
@@ -110,12 +111,15 @@ impl Client {
         match (self, cell.work) {
             (Self::Nats, Work::Request { in_flight: 1 }) => count / 20,
             (Self::Nats, Work::Request { .. }) => count / 5,
-            // It takes a tenth of a second to connect.
-            (Self::Nats, Work::Connections) => count / 20,
+            // They take a tenth of a second to connect.
+            (Self::Nats | Self::WatermelonCt, Work::Connections) => count / 20,
             _ => count,
         }
     }
 }
+
+/// How long a client may take to connect: valgrind on a busy machine is slow, and no default is made for that.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a client is to do, and where.
 #[derive(Clone, Debug)]

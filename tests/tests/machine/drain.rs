@@ -496,3 +496,18 @@ fn a_drain_that_waited_for_a_reply_only_ends_with_the_link() {
     assert_eq!(world.story().last(), Some(&"closed drained true".into()));
     assert_eq!(world.dials().len(), 1);
 }
+
+// behaviour: 11.2
+#[test]
+fn a_connection_shows_that_it_is_closing_from_the_call_on_and_not_while_it_drains() {
+    let mut world = connected();
+    world.pipe().deaf = true;
+    world.publish("p", b"queued").expect("room");
+    world.drain().expect("open");
+    assert!(!world.client.is_closing());
+    world.close();
+    assert_eq!(world.count("closed"), 0);
+    assert!(world.client.is_closing());
+    world.wait("closed");
+    assert!(world.client.is_closing());
+}

@@ -375,3 +375,22 @@ fn bytes_that_arrive_while_an_event_waits_are_replayed_too() {
     let bytes = hand.client.poll_recording().expect("recorded");
     Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
 }
+
+// behaviour: 1.2
+#[test]
+fn a_poll_that_brings_nothing_new_is_not_recorded() {
+    let options = RecordingOptions::default();
+    let mut client = Connection::recorded(ByHand::config(), [7; 32], START, options).expect("usable");
+    let Some(Action::Connect { link, .. }) = client.poll_action() else {
+        panic!("it dials at once")
+    };
+    client.handle_connected(START, link);
+    let mut rx = ReceiveBuf::new(link);
+    while client.poll_event(START, &mut rx).is_some() {}
+    while client.poll_recording().is_some() {}
+    assert!(client.poll_event(START, &mut rx).is_none());
+    assert!(client.poll_recording().is_none());
+    rx.buffer_mut().extend_from_slice(b"INFO");
+    assert!(client.poll_event(START, &mut rx).is_none());
+    assert!(client.poll_recording().is_some(), "bytes are");
+}

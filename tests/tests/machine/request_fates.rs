@@ -160,3 +160,24 @@ fn a_request_that_was_not_wholly_written_stays_queued_while_it_is_pending() {
         );
     }
 }
+
+// behaviour: 7.3
+#[test]
+fn a_request_in_the_drivers_hand_may_have_been_written() {
+    let mut hand = connected(|_| {});
+    let asked = hand.client.request(START, Publish::new(&SUBJECT, "?"), SECOND);
+    assert!(asked.is_ok());
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    hand.client.handle_timeout(START + SECOND);
+    let reported = hand.events(START + SECOND);
+    let is_written = |event: &Event| {
+        matches!(
+            event,
+            Event::Response {
+                result: Err(RequestError::TimedOut { written: true }),
+                ..
+            }
+        )
+    };
+    assert!(reported.iter().any(is_written), "{reported:?}");
+}

@@ -300,4 +300,23 @@ mod tests {
         assert_eq!(confirmations.refusal(Sid::new(1)), Some(words));
         assert_eq!(confirmations.refusal(Sid::new(2)), None);
     }
+    #[test]
+    fn at_the_end_everybody_who_waits_is_answered() {
+        let mut confirmations = subscribed(1);
+        assert_eq!(confirmations.add_subscription(Sid::new(1), Oneshot::new()), None);
+        (1..=2).for_each(|seq| confirmations.add_publish(PublishSeq::from_u64(seq), Oneshot::new()));
+        let mut answers = Vec::new();
+        confirmations.close(1, &mut answers);
+        let [
+            Answer::Fate(_, first),
+            Answer::Fate(_, second),
+            Answer::Subscribed(_, heard),
+        ] = &answers[..]
+        else {
+            panic!("{answers:?}")
+        };
+        assert_eq!((first, second), (&Ok(()), &Err(Loss::Unconfirmed)));
+        assert_eq!(*heard, Err(EndReason::Closed));
+        assert!(confirmations.is_empty());
+    }
 }

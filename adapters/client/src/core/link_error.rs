@@ -140,6 +140,29 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_error_has_a_name() {
+        for (kind, expected) in [
+            (io::ErrorKind::ConnectionRefused, "connection_refused"),
+            (io::ErrorKind::ConnectionReset, "connection_reset"),
+            (io::ErrorKind::ConnectionAborted, "connection_aborted"),
+            (io::ErrorKind::HostUnreachable, "host_unreachable"),
+            (io::ErrorKind::NetworkUnreachable, "network_unreachable"),
+            (io::ErrorKind::NetworkDown, "network_down"),
+            (io::ErrorKind::NotConnected, "not_connected"),
+            (io::ErrorKind::AddrInUse, "address_in_use"),
+            (io::ErrorKind::AddrNotAvailable, "address_not_available"),
+            (io::ErrorKind::PermissionDenied, "permission_denied"),
+            (io::ErrorKind::BrokenPipe, "broken_pipe"),
+            (io::ErrorKind::TimedOut, "timed_out"),
+            (io::ErrorKind::UnexpectedEof, "unexpected_eof"),
+            (io::ErrorKind::InvalidData, "invalid_data"),
+            (io::ErrorKind::Unsupported, "io"),
+        ] {
+            assert_eq!(dial_error(&kind.into()).code(), expected);
+        }
+    }
+
+    #[test]
     fn an_end_without_the_goodbye_of_tls_is_an_end() {
         let error = io::Error::new(io::ErrorKind::UnexpectedEof, "no close_notify");
         assert_eq!(

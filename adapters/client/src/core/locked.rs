@@ -126,8 +126,12 @@ impl Locked {
         first
     }
 
-    /// Whether something may be due. What was called since the driver last asked may be, and is so the next time: the
-    /// deadline says so.
+    /// Something was called that may be due at once: a request that has no time is not to be written first.
+    pub(crate) fn called(&mut self) {
+        self.quiet_until = Timestamp::ZERO;
+    }
+
+    /// Whether something may be due.
     pub(crate) fn may_be_due(&self, now: Timestamp) -> bool {
         self.quiet_until <= now
     }

@@ -63,3 +63,42 @@ impl fmt::Debug for RecordingWriter {
         f.write_str("RecordingWriter")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was written, and how often it was flushed.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            lock(&self.0).0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            lock(&self.0).1 += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_recorded_is_written_once_and_in_order() {
+        let kept = Kept::default();
+        let sink = RecordingSink::new(kept.clone());
+        let writer = sink.take().unwrap();
+        assert!(sink.take().is_none(), "one connection has it");
+        for bytes in ["one ", "two "] {
+            writer.push(Bytes::from_static(bytes.as_bytes()));
+        }
+        assert!(
+            lock(&kept.0).0.is_empty(),
+            "nothing is written under the lock of the machine"
+        );
+        writer.write();
+        writer.write();
+        assert_eq!(*lock(&kept.0), (b"one two ".to_vec(), 2));
+    }
+}

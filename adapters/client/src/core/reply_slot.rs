@@ -75,3 +75,21 @@ impl ReplySlot {
         lock(&self.state).mailbox.dropped()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::mail::tests::messages;
+
+    #[test]
+    fn replies_that_are_there_are_taken_without_waiting() {
+        let slot = ReplySlot::new(MailboxLimits::new(10, 1 << 20));
+        assert!(slot.try_next().is_none());
+        for reply in messages(2) {
+            assert!(slot.push(reply).is_none(), "nobody waits");
+        }
+        assert!(slot.try_next().is_some() && slot.try_next().is_some());
+        assert!(slot.try_next().is_none());
+        assert_eq!(slot.dropped(), 0);
+    }
+}

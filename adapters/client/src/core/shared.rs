@@ -293,6 +293,7 @@ impl Shared {
         let (answer, waker) = {
             let mut locked = lock(&self.locked);
             let answer = call(&mut locked);
+            locked.called();
             (answer, locked.driver.take())
         };
         if let Some(waker) = waker {

@@ -51,3 +51,17 @@ impl IntoServers for &[ServerUrl] {
         Ok(self.to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_stands_for_itself_and_a_list_for_each_of_its_own() {
+        let url: ServerUrl = "nats://a.test:4222".parse().unwrap();
+        assert_eq!(url.clone().into_servers().unwrap(), [url.clone()]);
+        let both = vec![url.clone(), "tls://b.test".parse().unwrap()];
+        assert_eq!(both.clone().into_servers().unwrap(), both);
+        assert_eq!(both.as_slice().into_servers().unwrap(), both);
+    }
+}

@@ -4,8 +4,8 @@ use async_nats::{ConnectOptions, HeaderMap, Subject};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::Plan;
 use super::run_async::AsyncClient;
+use super::{PATIENCE, Plan};
 use crate::Outcome;
 use crate::cells::{ECHO, HEADERS, Headers, SUBJECT, Work};
 
@@ -22,7 +22,7 @@ impl AsyncClient for AsyncNats {
     type Subscription = async_nats::Subscriber;
 
     async fn connect(plan: &Plan) -> Outcome<Self> {
-        let mut options = ConnectOptions::new();
+        let mut options = ConnectOptions::new().connection_timeout(PATIENCE);
         if let Work::Receive { .. } = plan.cell.work {
             // With its own limit it drops most of what arrives faster than it is read.
             options = options.subscription_capacity(usize::try_from(plan.count)? + 1);

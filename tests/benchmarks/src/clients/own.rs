@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 use nats_conn_tokio::{Client, Headers, Subject, Subscription, TlsOptions};
 
-use super::Plan;
 use super::run_async::AsyncClient;
+use super::{PATIENCE, Plan};
 use crate::Outcome;
 use crate::cells::{self, ECHO, HEADERS, SUBJECT};
 
@@ -25,7 +25,7 @@ pub(super) struct OnAsyncStd;
 
 impl Adapter for OnTokio {
     async fn connect(plan: &Plan) -> Outcome<Client> {
-        let mut options = nats_conn_tokio::ConnectOptions::from_url(&plan.url())?;
+        let mut options = nats_conn_tokio::ConnectOptions::from_url(&plan.url())?.connect_timeout(PATIENCE);
         if plan.cell.tls {
             options = options.tls(TlsOptions::new().with_ca_file(plan.authority()));
         }
@@ -35,7 +35,8 @@ impl Adapter for OnTokio {
 
 impl Adapter for OnAsyncStd {
     async fn connect(plan: &Plan) -> Outcome<Client> {
-        let mut options = nats_conn_async_std::ConnectOptions::from_url(&plan.url())?;
+        let mut options =
+            nats_conn_async_std::ConnectOptions::from_url(&plan.url())?.connect_timeout(PATIENCE);
         if plan.cell.tls {
             options = options.tls(TlsOptions::new().with_ca_file(plan.authority()));
         }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use nats_conn_std::{Client, ConnectOptions, Headers, Subject, Subscription, TlsOptions};
 
-use super::Plan;
 use super::run_blocking::BlockingClient;
+use super::{PATIENCE, Plan};
 use crate::Outcome;
 use crate::cells::{self, ECHO, HEADERS, SUBJECT};
 
@@ -25,7 +25,7 @@ impl BlockingClient for OwnStd {
             cells::Headers::No => None,
             cells::Headers::Yes | cells::Headers::Unread => Some(Headers::try_from(HEADERS)?),
         };
-        let mut options = ConnectOptions::from_url(&plan.url())?;
+        let mut options = ConnectOptions::from_url(&plan.url())?.connect_timeout(PATIENCE);
         if plan.cell.tls {
             options = options.tls(TlsOptions::new().with_ca_file(plan.authority()));
         }

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// One publish of so many is timed, so that the clock costs next to nothing. No power of two, with which buffers would beat.
 pub(super) const TIMED: u64 = 61;
 
+/// After so many seconds without a message the rest is taken for lost. A busy machine leaves a process alone for one of them.
+pub(super) const SILENCE: u32 = 3;
+
 /// How far each is. Each has a line of the cache of its own, so that nobody waits for another one's writing.
 pub(super) struct Progress {
     each: Vec<Counter>,

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::Plan;
 use crate::Outcome;
 use crate::cells::{Headers, Work, filter};
-use crate::clients::progress::{Progress, TIMED};
+use crate::clients::progress::{Progress, SILENCE, TIMED};
 use crate::measure::{Measured, Stopwatch, resident};
 
 /// A client for asynchronous programs.
@@ -186,7 +186,7 @@ async fn receive<C: AsyncClient, E: Executor>(plan: &Plan, subscriptions: u64) -
         }));
     }
     client.tell(crate::cells::GO).await?;
-    let mut before = 0;
+    let (mut before, mut silent) = (0, 0);
     let mut measured;
     loop {
         match select(done, E::sleep(Duration::from_secs(1))).await {
@@ -196,8 +196,8 @@ async fn receive<C: AsyncClient, E: Executor>(plan: &Plan, subscriptions: u64) -
             }
             Either::Right(((), unfinished)) => {
                 let now = progress.sum();
-                // Nothing for a whole second: the rest is lost.
-                if now == before && now > 0 {
+                silent = if now == before && now > 0 { silent + 1 } else { 0 };
+                if silent == SILENCE {
                     measured = stopwatch.stop(share * subscriptions, now)?;
                     break;
                 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Plan;
-use super::progress::{Progress, TIMED};
+use super::progress::{Progress, SILENCE, TIMED};
 use crate::Outcome;
 use crate::cells::{Headers, Work, filter};
 use crate::measure::{Measured, Stopwatch, resident};
@@ -114,15 +114,15 @@ fn receive<C: BlockingClient>(plan: &Plan, subscriptions: u64) -> Outcome<Measur
         let _ = all_done.send(());
     });
     client.tell(crate::cells::GO)?;
-    let mut before = 0;
+    let (mut before, mut silent) = (0, 0);
     loop {
         match done.recv_timeout(Duration::from_secs(1)) {
             Ok(()) => return stopwatch.stop(count, progress.sum()),
             Err(RecvTimeoutError::Disconnected) => return Err("the subscription has ended".into()),
             Err(RecvTimeoutError::Timeout) => {
                 let now = progress.sum();
-                // Nothing for a whole second: the rest is lost.
-                if now == before && now > 0 {
+                silent = if now == before && now > 0 { silent + 1 } else { 0 };
+                if silent == SILENCE {
                     return stopwatch.stop(count, now);
                 }
                 before = now;

@@ -6,8 +6,8 @@ use watermelon::core::{Client, Subscription};
 use watermelon::proto::Subject;
 use watermelon::proto::headers::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Plan;
 use super::run_async::AsyncClient;
+use super::{PATIENCE, Plan};
 use crate::Outcome;
 use crate::cells::{ECHO, HEADERS, Headers, SUBJECT};
 
@@ -31,7 +31,10 @@ impl AsyncClient for Watermelon {
                 .collect()
         });
         Ok(Self {
-            client: Client::builder().connect(plan.url().parse()?).await?,
+            client: Client::builder()
+                .connect_timeout(PATIENCE)
+                .connect(plan.url().parse()?)
+                .await?,
             subject: Subject::from_static(SUBJECT),
             echo: Subject::from_static(ECHO),
             payload: vec![b'x'; plan.cell.payload].into(),

@@ -76,14 +76,20 @@ fn draw_cell(area: &Area<'_>, cell: &CellResults) -> Outcome<()> {
     };
     let title = ("sans-serif", 15).into_text_style(area);
     area.draw_text(&format!("{}, {unit}", cell.cell.title), &title, (12, 10))?;
-    let shown = |results: &ClientResults| results.median(value).filter(|_| !results.is_lossy());
-    let own = cell
+    let shown = |results: &ClientResults| {
+        results
+            .median(value)
+            .filter(|_| !results.is_lossy() && results.failure().is_none())
+    };
+    let others = cell
         .clients
         .iter()
         .filter(|results| results.client != Client::Nats)
         .filter_map(shown);
+    let others = others.fold(f64::MIN_POSITIVE, f64::max);
+    let all = cell.clients.iter().filter_map(shown).fold(others, f64::max);
     // A bar that would make all others invisible is cut off.
-    let longest = own.fold(f64::MIN_POSITIVE, f64::max);
+    let longest = if all > others * 2.0 { others } else { all };
     for (row, results) in (0..).zip(&cell.clients) {
         let top = TOP + row * STEP;
         let name = ("sans-serif", 13)

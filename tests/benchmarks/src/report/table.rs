@@ -52,7 +52,15 @@ pub(crate) fn of_targets(verdicts: &[Verdict]) -> String {
     for verdict in verdicts {
         let what = format!("{:<4} {}", verdict.number, verdict.what);
         let Some(reached) = verdict.reached else {
-            unmeasured.push(what);
+            // Of those that are measured in other ways it is said how.
+            let missing = if verdict.limit.is_none() {
+                what
+            } else {
+                verdict.number.to_string()
+            };
+            if !unmeasured.contains(&missing) {
+                unmeasured.push(missing);
+            }
             continue;
         };
         let sign = if verdict.at_least { "≥" } else { "≤" };
@@ -82,7 +90,11 @@ pub(crate) fn of_targets(verdicts: &[Verdict]) -> String {
     );
     text.push_str(&aligned(&rows));
     if !unmeasured.is_empty() {
-        let _ = writeln!(text, "not measured in this run:\n  {}", unmeasured.join("\n  "));
+        let _ = writeln!(
+            text,
+            "not or not wholly measured in this run: {}",
+            unmeasured.join("; ")
+        );
     }
     text
 }
