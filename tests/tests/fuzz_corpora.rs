@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use nats_conn_tests::{any_order, try_driver};
 
+type Body = fn(&[u8]);
+
 /// The bodies, by the names of the targets.
-const BODIES: [(&str, fn(&[u8])); 8] = [
+const BODIES: [(&str, Body); 8] = [
     ("calls", |data| _ = any_order::sample(data)),
     ("connection", |data| _ = try_driver::connection(data)),
     ("decode", nats_proto::fuzzing::decode),
