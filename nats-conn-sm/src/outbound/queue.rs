@@ -423,10 +423,13 @@ mod tests {
     #[test]
     fn a_drop_leaves_the_blocks_and_the_headers_of_what_stays() {
         let mut queue = queue_of(&[(40_000, false), (100, true), (50_000, false), (40_000, false)]);
-        queue.drop_where(|size, _| size > 40_000);
+        assert_eq!(queue.drop_where(|size, _| size > 40_000).publishes().count(), 1);
         assert_eq!(left(&queue), [1, 2, 4]);
         assert!(queue.most_demanding().1);
-        queue.drop_where(|_, has_headers| has_headers);
+        assert_eq!(
+            queue.drop_where(|_, has_headers| has_headers).publishes().count(),
+            1
+        );
         assert_eq!(left(&queue), [1, 4]);
         assert!(!queue.most_demanding().1);
     }
