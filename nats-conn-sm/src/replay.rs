@@ -278,7 +278,10 @@ impl Replayer {
             Input::Progress(link, progress) => answer!(machine.handle_progress(now, link, progress)),
             Input::LinkClosed(link, end, unsent) => {
                 let mut buffer = self.buffer(&unsent);
-                answer!(self.connection.handle_link_closed(now, link, end, &mut buffer))
+                self.connection.handle_link_closed(now, link, end, &mut buffer);
+                // The end of an earlier link leaves what is being written alone.
+                self.keep(buffer);
+                answer!(())
             }
             Input::Subscribe(filter, queue) => answer!(machine.subscribe(now, filter, queue)),
             Input::Unsubscribe(sid) => answer!(machine.unsubscribe(now, sid)),
@@ -326,13 +329,19 @@ impl Replayer {
             digest = digest.bytes(tx.chunks());
             output = Output::Bytes(tx.chunks().flatten().copied().collect());
         }
-        if !tx.block().is_empty() {
-            if self.filled.len() >= BUFFERS {
-                self.filled.remove(0);
-            }
-            self.filled.push(tx);
-        }
+        self.keep(tx);
         (output, digest)
+    }
+
+    /// For the next call that is given it.
+    fn keep(&mut self, buffer: SendBuf) {
+        if buffer.block().is_empty() {
+            return;
+        }
+        if self.filled.len() >= BUFFERS {
+            self.filled.remove(0);
+        }
+        self.filled.push(buffer);
     }
 
     /// A buffer in this state: the one that was filled so, as far as it was written; else an empty one.

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nats_conn_tests::herd::{Outcome, Policy, Setup, Story, run};
@@ -50,7 +51,10 @@ fn main() -> ExitCode {
         "{} connections, 3 servers, each {} handshakes a second and {} waiting\n",
         setup.clients, setup.accepts, setup.queue
     );
-    let stories = [Story::Crash, Story::LameDucks].map(|story| (story, tell(story, setup)));
+    let stories = live(setup);
+    for (story, outcomes) in &stories {
+        tell(*story, outcomes);
+    }
     let drawn = draw(&file, &stories, setup);
     println!("{:.1} s in all; {file}", began.elapsed().as_secs_f64());
     match drawn {
@@ -70,26 +74,86 @@ fn title(story: Story) -> &'static str {
     }
 }
 
-/// Lets every policy live through a story, and prints how it went.
-fn tell(story: Story, setup: Setup) -> Vec<(Policy, Outcome)> {
+/// Lets every policy live through every story: this client on one thread, and the models of others, which are as much work
+/// together, on another one.
+fn live(setup: Setup) -> [Told; 2] {
+    let stories = [Story::Crash, Story::LameDucks];
+    let (measured, begin) = mpsc::channel();
+    let (own, others) = std::thread::scope(|threads| {
+        let others = threads.spawn(move || {
+            // What a connection costs is measured by the memory of the whole process.
+            let _ = begin.recv();
+            let others = Policy::ALL.into_iter().filter(|policy| *policy != Policy::Own);
+            stories.map(|story| {
+                others
+                    .clone()
+                    .map(|policy| (policy, one(policy, story, setup, || ())))
+                    .collect()
+            })
+        });
+        let own = stories.map(|story| {
+            one(Policy::Own, story, setup, || {
+                let _ = measured.send(());
+            })
+        });
+        let others: [Vec<_>; 2] = others
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (own, others)
+    });
+    let ([crash, ducks], [crash_of_others, ducks_of_others]) = (own, others);
+    [
+        (
+            Story::Crash,
+            [vec![(Policy::Own, crash)], crash_of_others].concat(),
+        ),
+        (
+            Story::LameDucks,
+            [vec![(Policy::Own, ducks)], ducks_of_others].concat(),
+        ),
+    ]
+}
+
+/// Lets a policy live through a story. What is to be done once it has begun is done again each virtual second.
+fn one(policy: Policy, story: Story, setup: Setup, begun: impl Fn()) -> Outcome {
+    let (began, mut shown) = (Instant::now(), Instant::now());
+    let outcome = run(policy, story, setup, |progress| {
+        begun();
+        if shown.elapsed() > Duration::from_secs(2) {
+            shown = Instant::now();
+            eprintln!(
+                "{}: {:?} simulated, {} connections out, {} events, {:.0} s",
+                policy.name(),
+                progress.time,
+                progress.out,
+                progress.events,
+                began.elapsed().as_secs_f64()
+            );
+        }
+    });
+    // Later ones take what earlier ones gave back.
+    if let (Policy::Own, Story::Crash, Some(bytes)) = (policy, story, outcome.memory) {
+        eprintln!(
+            "{}: {bytes} bytes of memory for each simulated connection",
+            policy.name()
+        );
+    }
+    eprintln!(
+        "{}: {:.1} s, {} events, {} left out",
+        policy.name(),
+        began.elapsed().as_secs_f64(),
+        outcome.events,
+        outcome.left_out
+    );
+    outcome
+}
+
+/// Prints how it went.
+fn tell(story: Story, outcomes: &[(Policy, Outcome)]) {
     println!("{}", title(story));
     println!("| policy | lost or left | back: 50 % | 99 % | 100 % | peak on a server | refused | most out |");
     println!("|---|---|---|---|---|---|---|---|");
-    let outcomes = Policy::ALL.map(|policy| {
-        let (began, mut shown) = (Instant::now(), Instant::now());
-        let outcome = run(policy, story, setup, |progress| {
-            if shown.elapsed() > Duration::from_secs(2) {
-                shown = Instant::now();
-                eprintln!(
-                    "{}: {:?} simulated, {} connections out, {} events, {:.0} s",
-                    policy.name(),
-                    progress.time,
-                    progress.out,
-                    progress.events,
-                    began.elapsed().as_secs_f64()
-                );
-            }
-        });
+    for (policy, outcome) in outcomes {
         println!(
             "| {} | {} | {} | {} | {} | {} in 0.1 s | {} | {} |",
             policy.name(),
@@ -101,24 +165,8 @@ fn tell(story: Story, setup: Setup) -> Vec<(Policy, Outcome)> {
             outcome.refused,
             outcome.most_out
         );
-        // Later ones take what earlier ones gave back.
-        if let (Policy::Own, Story::Crash, Some(bytes)) = (policy, story, outcome.memory) {
-            eprintln!(
-                "{}: {bytes} bytes of memory for each simulated connection",
-                policy.name()
-            );
-        }
-        eprintln!(
-            "{}: {:.1} s, {} events, {} left out",
-            policy.name(),
-            began.elapsed().as_secs_f64(),
-            outcome.events,
-            outcome.left_out
-        );
-        (policy, outcome)
-    });
+    }
     println!();
-    outcomes.into()
 }
 
 fn time(time: Duration) -> String {

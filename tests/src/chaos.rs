@@ -9,13 +9,17 @@
 //! same run.
 
 pub mod account;
+mod crowd;
 pub mod dice;
+mod echo;
 pub mod faults;
 pub mod judge;
 mod life;
+mod many;
 pub mod nodes;
 pub mod note;
 pub mod observer;
 pub mod proxy;
 mod roles;
 pub mod soak;
+mod subjects;

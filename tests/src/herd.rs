@@ -5,6 +5,7 @@
 //! models of what their sources do. A server shakes hands with so many connections a second; more wait in its queue,
 //! and what finds the queue full is refused. Only reconnecting is simulated: nothing is published.
 
+mod agenda;
 mod others;
 mod own;
 mod scene;

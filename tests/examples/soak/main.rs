@@ -1,6 +1,6 @@
 //! Connections of all adapters in bad networks before real servers, and an account of every message.
 //!
-//! `cargo run --release -p nats-conn-tests --example soak -- [--adapter tokio|tokio-mt|std|async-std|all] [--seconds N]
+//! `cargo run --release -p nats-conn-tests --example soak -- [--adapter tokio|tokio-mt|std|std-client|async-std|all] [--seconds N]
 //! [--seed N] [--server 2.9|2.15] [--cluster] [--rate N]`
 #![cfg(unix)]
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use nats_conn_tests::chaos::soak::{Starter, Wishes, run};
 use nats_conn_tests::real_server::Version;
 
-const HELP: &str = "soak [--adapter tokio|tokio-mt|std|async-std|all] [--seconds N] [--seed N] [--server 2.9|2.15] \
+const HELP: &str = "soak [--adapter tokio|tokio-mt|std|std-client|async-std|all] [--seconds N] [--seed N] [--server 2.9|2.15] \
                     [--cluster] [--rate N]";
 
 /// What the command line asks for.

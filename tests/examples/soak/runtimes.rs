@@ -19,10 +19,11 @@ enum Kind {
     CurrentThread(Handle),
     MultiThread(tokio::runtime::Runtime),
     Std,
+    StdClient,
     AsyncStd,
 }
 
-const NAMES: [&str; 4] = ["tokio", "tokio-mt", "std", "async-std"];
+const NAMES: [&str; 5] = ["tokio", "tokio-mt", "std", "std-client", "async-std"];
 
 /// Those of this name, or `all`.
 pub(crate) fn chosen(name: &str) -> io::Result<Vec<Runtime>> {
@@ -50,6 +51,7 @@ impl Runtime {
                     .build()?,
             ),
             "std" => Kind::Std,
+            "std-client" => Kind::StdClient,
             _ => Kind::AsyncStd,
         };
         Ok(Self { name, kind })
@@ -60,13 +62,20 @@ impl Runtime {
         match &self.kind {
             Kind::CurrentThread(handle) => of_tokio(self.name, handle),
             Kind::MultiThread(runtime) => of_tokio(self.name, runtime.handle()),
-            Kind::Std => Starter::new(self.name, |options| {
-                let (client, events) = options.adapter(Std::default()).start()?;
-                Ok((client.into_inner(), events.into_inner()))
-            }),
+            Kind::Std => of_std(self.name),
+            Kind::StdClient => {
+                of_std(self.name).with_crowds(|options| options.adapter(Std::default()).start())
+            }
             Kind::AsyncStd => Starter::new(self.name, |options| options.adapter(AsyncStd::default()).start()),
         }
     }
+}
+
+fn of_std(name: &'static str) -> Starter {
+    Starter::new(name, |options| {
+        let (client, events) = options.adapter(Std::default()).start()?;
+        Ok((client.into_inner(), events.into_inner()))
+    })
 }
 
 fn of_tokio(name: &'static str, handle: &Handle) -> Starter {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
-use nats_conn_client::{ClosedReason, Delivery, PublishFates};
+use nats_conn_client::{ClosedReason, Delivery, PublishFates, RepliesEnd};
 
 use super::note::Note;
 
@@ -21,6 +21,17 @@ pub enum Role {
     Asker,
     /// It answers them.
     Answerer,
+    /// It publishes to subscriptions of its own.
+    Echo,
+    /// A blocking client that several threads use for all of this at the same time.
+    Crowd,
+}
+
+impl Role {
+    /// Whether requests are made, which are sent once at most whatever was promised for publishes.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::Asker | Self::Crowd)
+    }
 }
 
 /// One publish. Its place in the account is its number.
@@ -32,6 +43,83 @@ pub struct Published {
     pub from: Instant,
     /// When its fate was seen to be final.
     pub until: Option<Instant>,
+    /// What was told of one that was accepted, to who was not told its number.
+    pub nameless: Option<Fate>,
+}
+
+impl Published {
+    /// One that was not accepted, or not yet.
+    pub fn refused(from: Instant) -> Self {
+        Self {
+            seq: None,
+            from,
+            until: None,
+            nameless: None,
+        }
+    }
+
+    /// One that was accepted.
+    pub fn accepted(seq: u64, from: Instant) -> Self {
+        Self {
+            seq: Some(seq),
+            ..Self::refused(from)
+        }
+    }
+}
+
+/// One subscription.
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    /// What it is for: [`Role::Subscriber`], [`Role::Worker`] or [`Role::Answerer`].
+    pub role: Role,
+    /// Notes that arrived, in order.
+    pub received: Vec<Note>,
+    /// What it had no room for.
+    pub dropped: u64,
+}
+
+impl Mailbox {
+    /// An empty one.
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            received: Vec::new(),
+            dropped: 0,
+        }
+    }
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its number.
+    pub number: u32,
+    /// How it ended.
+    pub answer: Answer,
+    /// Before the call.
+    pub from: Instant,
+    /// When its end was known.
+    pub until: Instant,
+    /// Of one that wants several.
+    pub many: Option<Many>,
+}
+
+/// What came of a request for several replies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Many {
+    /// In order.
+    pub replies: Vec<Reply>,
+    /// How it ended, unless it failed or was given up.
+    pub end: Option<RepliesEnd>,
+}
+
+/// One of several replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reply {
+    /// The life that answered.
+    pub by: u32,
+    /// Which of its replies to this request it is, from 0.
+    pub place: u32,
 }
 
 /// How a request ended.
@@ -75,20 +163,20 @@ pub struct Account {
     pub published: Vec<Published>,
     /// The fates of publishes, by number, as they were told to who awaited them.
     pub told: Vec<(usize, Fate)>,
-    /// What it asked, by number, with the time from before the call to the answer.
-    pub asked: Vec<(Answer, Instant, Instant)>,
-    /// Notes that arrived, in order.
-    pub received: Vec<Note>,
-    /// What its mailbox had no room for.
-    pub mailbox_dropped: u64,
+    /// What it asked.
+    pub asked: Vec<Asked>,
+    /// What it sent to itself or to those who answer, and to no subscriber.
+    pub unheard: Vec<Note>,
+    /// Its subscriptions to what others send.
+    pub mailboxes: Vec<Mailbox>,
     /// Sessions that began.
     pub sessions: u64,
     /// Sessions that were lost, the last one not counted where it was ended by the application.
     pub disconnects: u64,
     /// What events reported as unconfirmed or dropped.
     pub lost: Vec<(Fate, RangeInclusive<u64>)>,
-    /// How many were reported as unconfirmed because the application ended the connection.
-    pub unconfirmed_by_end: u64,
+    /// Those that were reported as unconfirmed because the application ended the connection.
+    pub unconfirmed_by_end: Vec<RangeInclusive<u64>>,
     /// How many of both were reported behind `Draining`.
     pub lost_while_draining: u64,
     /// The counters at its end.
@@ -115,12 +203,12 @@ impl Account {
             published: Vec::new(),
             told: Vec::new(),
             asked: Vec::new(),
-            received: Vec::new(),
-            mailbox_dropped: 0,
+            unheard: Vec::new(),
+            mailboxes: Vec::new(),
             sessions: 0,
             disconnects: 0,
             lost: Vec::new(),
-            unconfirmed_by_end: 0,
+            unconfirmed_by_end: Vec::new(),
             lost_while_draining: 0,
             fates: None,
             closed: None,
@@ -133,7 +221,7 @@ impl Account {
     /// Every fate that is reported of one publish: one, if all is well.
     pub fn fates_of(&self, published: &Published) -> Vec<Fate> {
         let Some(seq) = published.seq else {
-            return vec![Fate::Refused];
+            return vec![published.nameless.unwrap_or(Fate::Refused)];
         };
         let reported = self.lost.iter().filter(|(_, range)| range.contains(&seq));
         let mut fates: Vec<Fate> = reported.map(|(fate, _)| *fate).collect();

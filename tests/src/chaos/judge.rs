@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nats_conn_client::{ClosedReason, Delivery};
 
-use super::account::{Account, Answer, Fate, Role};
+use super::account::{Account, Answer, Asked, Fate, Mailbox, Role};
 use super::note::Note;
 use super::observer::Seen;
 
@@ -34,7 +34,7 @@ pub struct Verdict {
 
 /// Compares them.
 pub fn judge(accounts: &[Account], evidence: &Evidence) -> Verdict {
-    let mut judge = Judge::new(evidence);
+    let mut judge = Judge::new(accounts, evidence);
     for account in accounts {
         judge.ends(account);
         judge.publishes(account);
@@ -42,6 +42,8 @@ pub fn judge(accounts: &[Account], evidence: &Evidence) -> Verdict {
         judge.requests(account);
     }
     judge.receivers(accounts);
+    judge.replies(accounts);
+    judge.orders(accounts);
     judge.verdict
 }
 
@@ -49,13 +51,18 @@ struct Judge<'a> {
     evidence: &'a Evidence,
     /// How often each note was seen, by the server that saw it most often.
     times: HashMap<Note, u32>,
-    /// The notes of each life that were seen once, in the order of the first server.
+    /// The notes of each life to subscribers that were seen once, in the order of the first server.
     order: HashMap<u32, Vec<u32>>,
     verdict: Verdict,
 }
 
 impl<'a> Judge<'a> {
-    fn new(evidence: &'a Evidence) -> Self {
+    fn new(accounts: &[Account], evidence: &'a Evidence) -> Self {
+        let unheard: HashSet<Note> = accounts
+            .iter()
+            .flat_map(|account| &account.unheard)
+            .copied()
+            .collect();
         let (mut times, mut order) = (HashMap::new(), HashMap::<u32, Vec<u32>>::new());
         let mut verdict = Verdict::default();
         for seen in &evidence.seen {
@@ -74,7 +81,7 @@ impl<'a> Judge<'a> {
             );
         }
         for note in evidence.seen.first().iter().flat_map(|seen| &seen.notes) {
-            if times[note] == 1 {
+            if times[note] == 1 && !unheard.contains(note) {
                 order.entry(note.life).or_default().push(note.number);
             }
         }
@@ -175,15 +182,16 @@ impl<'a> Judge<'a> {
             account.reported(Fate::Unconfirmed),
             account.reported(Fate::Dropped),
         );
-        let asks = account.role == Role::Asker;
+        let asks = account.role.asks();
         if unconfirmed != fates.unconfirmed || dropped > fates.dropped || (dropped < fates.dropped && !asks) {
             let told = format!("events told of {unconfirmed} unconfirmed and {dropped} dropped: {fates:?}");
             self.violation(account, told);
         }
         let resent = account.delivery == Delivery::AtLeastOnce && !asks;
         // What was handed over when the application closed may have been processed.
-        if resent && fates.unconfirmed != account.unconfirmed_by_end {
-            let closed = account.unconfirmed_by_end;
+        let by_end = account.unconfirmed_by_end.iter();
+        let closed: u64 = by_end.map(|range| range.end() - range.start() + 1).sum();
+        if resent && fates.unconfirmed != closed {
             let text = format!("at least once, and unconfirmed, {closed} of them by its end: {fates:?}");
             self.violation(account, text);
         }
@@ -215,6 +223,15 @@ impl<'a> Judge<'a> {
                 Fate::Dropped => ("publishes at least once, dropped", u32::MAX),
             };
             self.count(name, 1);
+            let by_end = |seq: &u64| account.unconfirmed_by_end.iter().any(|range| range.contains(seq));
+            // Of connections that ask, too, the counters do not say it.
+            if !once
+                && fate == Fate::Unconfirmed
+                && account.role.asks()
+                && !published.seq.as_ref().is_none_or(by_end)
+            {
+                self.violation(account, format!("publish {number}, at least once, is {fate:?}"));
+            }
             if self.delivered(note) > times {
                 self.count("messages that a cluster passed on twice to one of its servers", 1);
             }
@@ -274,11 +291,15 @@ impl<'a> Judge<'a> {
     }
 
     fn requests(&mut self, account: &Account) {
-        for (number, (answer, from, until)) in (0..).zip(&account.asked) {
-            let note = Note {
-                life: account.life,
-                number,
-            };
+        for Asked {
+            number,
+            answer,
+            from,
+            until,
+            many: _,
+        } in &account.asked
+        {
+            let note = Note::of_request(account.life, *number);
             let times = self.processed(account, note);
             let (name, at_most) = match answer {
                 Answer::Came => ("requests, answered", 1),
@@ -307,20 +328,8 @@ impl<'a> Judge<'a> {
     fn receivers(&mut self, accounts: &[Account]) {
         let mut group: HashMap<Note, u32> = HashMap::new();
         for account in accounts {
-            let mut here: HashMap<Note, u32> = HashMap::new();
-            for note in &account.received {
-                *here.entry(*note).or_default() += 1;
-            }
-            for (note, times) in &here {
-                self.arrived(account, *note, *times);
-                if account.role == Role::Worker {
-                    *group.entry(*note).or_default() += times;
-                }
-            }
-            if account.role == Role::Subscriber {
-                self.count("messages received by subscribers", account.received.len() as u64);
-                self.count("messages that a slow subscriber dropped", account.mailbox_dropped);
-                self.gaps(account, &here);
+            for mailbox in &account.mailboxes {
+                self.mailbox(account, mailbox, &mut group);
             }
         }
         self.count("messages received by queue groups", group.len() as u64);
@@ -331,6 +340,24 @@ impl<'a> Judge<'a> {
                     format!("{note:?} went to {times} members of a queue group, and was seen {seen} times");
                 self.verdict.violations.push((note.life, text));
             }
+        }
+    }
+
+    fn mailbox(&mut self, account: &Account, mailbox: &Mailbox, group: &mut HashMap<Note, u32>) {
+        let mut here: HashMap<Note, u32> = HashMap::new();
+        for note in &mailbox.received {
+            *here.entry(*note).or_default() += 1;
+        }
+        for (note, times) in &here {
+            self.arrived(account, *note, *times);
+            if mailbox.role == Role::Worker {
+                *group.entry(*note).or_default() += times;
+            }
+        }
+        if mailbox.role == Role::Subscriber {
+            self.count("messages received by subscribers", mailbox.received.len() as u64);
+            self.count("messages that a slow subscriber dropped", mailbox.dropped);
+            self.gaps(account, mailbox, &here);
         }
     }
 
@@ -356,7 +383,7 @@ impl<'a> Judge<'a> {
     /// Gaps in what one sent are where the receiver had no link, one for each it lost, or no room. What was processed
     /// twice has no place in an order and is left out. Servers of a cluster lose messages between each other, and
     /// promise no order over a move.
-    fn gaps(&mut self, account: &Account, here: &HashMap<Note, u32>) {
+    fn gaps(&mut self, account: &Account, mailbox: &Mailbox, here: &HashMap<Note, u32>) {
         let senders: HashSet<u32> = here.keys().map(|note| note.life).collect();
         for sender in senders {
             let order = self.order.get(&sender).map_or(&[][..], Vec::as_slice);
@@ -368,8 +395,8 @@ impl<'a> Judge<'a> {
             };
             let gaps = gaps(order.iter().map(arrived));
             self.count("gaps in what a subscriber received", gaps);
-            if !self.is_cluster() && gaps > account.disconnects + account.mailbox_dropped {
-                let (lost, dropped) = (account.disconnects, account.mailbox_dropped);
+            if !self.is_cluster() && gaps > account.disconnects + mailbox.dropped {
+                let (lost, dropped) = (account.disconnects, mailbox.dropped);
                 let text = format!(
                     "{gaps} gaps in what life {sender} sent, with {lost} links lost and {dropped} messages dropped"
                 );
@@ -393,5 +420,7 @@ fn gaps(arrived: impl Iterator<Item = bool>) -> u64 {
     gaps
 }
 
+mod order;
+mod replies;
 #[cfg(test)]
 mod tests;

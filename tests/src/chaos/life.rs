@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nats_conn_client::driver::blocking;
 use nats_conn_client::{
     Backoff, Client, ClientEvent, ConnectOptions, ConnectionEvent, Delivery, Events, LameDuckPolicy,
-    SeqRanges, StartError,
+    SeqRanges, StartError, TlsOptions,
 };
 
 use super::account::{Account, Fate, Role};
@@ -25,6 +25,9 @@ pub(super) const SLACK: Duration = Duration::from_secs(20);
 const RECORDING: u64 = 24 << 20;
 
 type Start = dyn Fn(ConnectOptions<()>) -> Result<(Client, Events), StartError> + Send + Sync;
+type StartBlocking = dyn Fn(ConnectOptions<()>) -> Result<(nats_conn_std::Client, nats_conn_std::Events), StartError>
+    + Send
+    + Sync;
 
 /// An adapter: how connections are started with it.
 #[derive(Clone)]
@@ -32,6 +35,7 @@ pub struct Starter {
     /// For reports.
     pub name: &'static str,
     start: Arc<Start>,
+    pub(super) start_blocking: Option<Arc<StartBlocking>>,
 }
 
 impl Starter {
@@ -43,13 +47,33 @@ impl Starter {
         Self {
             name,
             start: Arc::new(start),
+            start_blocking: None,
         }
+    }
+
+    pub(super) fn has_crowds(&self) -> bool {
+        self.start_blocking.is_some()
+    }
+
+    /// The same, and crowds with the blocking client.
+    pub fn with_crowds(
+        mut self,
+        start: impl Fn(ConnectOptions<()>) -> Result<(nats_conn_std::Client, nats_conn_std::Events), StartError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.start_blocking = Some(Arc::new(start));
+        self
     }
 }
 
 /// What all lives of a run share.
 pub(super) struct Setting {
     pub(super) urls: String,
+    /// The same with TLS, and what to trust.
+    pub(super) tls_urls: String,
+    pub(super) authority: PathBuf,
     pub(super) seed: u64,
     /// Milliseconds, at least and at most.
     pub(super) lifetime: (u64, u64),
@@ -59,7 +83,7 @@ pub(super) struct Setting {
     /// No link is harmed any more: all lives end.
     pub(super) calm: AtomicBool,
     pub(super) lives: AtomicU32,
-    pub(super) tally: Tally,
+    pub(super) tally: Arc<Tally>,
 }
 
 /// For lines that show progress.
@@ -114,23 +138,41 @@ impl<'a> Life<'a> {
         role: Role,
         delivery: Delivery,
     ) -> Result<Self, Box<Account>> {
+        let start = |options| {
+            let (client, events) = (starter.start)(options)?;
+            Ok((client, events, ()))
+        };
+        Self::start_with(setting, starter, role, delivery, start).map(|(life, ())| life)
+    }
+
+    /// The same in another way, which gives something more.
+    pub(super) fn start_with<T>(
+        setting: &'a Setting,
+        starter: &Starter,
+        role: Role,
+        delivery: Delivery,
+        start: impl FnOnce(ConnectOptions<()>) -> Result<(Client, Events, T), StartError>,
+    ) -> Result<(Self, T), Box<Account>> {
         let life = setting.lives.fetch_add(1, Ordering::Relaxed) + 1;
         let mut account = Account::new(life, starter.name, role, delivery);
         let started = options(setting, life, delivery).and_then(|options| {
             let options = options.name(account.name());
-            (starter.start)(options).map_err(|error| error.to_string())
+            start(options).map_err(|error| error.to_string())
         });
         match started {
-            Ok((client, events)) => Ok(Self {
-                client: Some(client),
-                account,
-                setting,
-                events,
-                grammar: Grammar::default(),
-                draining: false,
-                ending: false,
-                settled: 0,
-            }),
+            Ok((client, events, more)) => Ok((
+                Self {
+                    client: Some(client),
+                    account,
+                    setting,
+                    events,
+                    grammar: Grammar::default(),
+                    draining: false,
+                    ending: false,
+                    settled: 0,
+                },
+                more,
+            )),
             Err(error) => {
                 account.wrong.push(format!("it does not start: {error}"));
                 Err(Box::new(account))
@@ -162,21 +204,34 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Takes events, and notes whose fate is final.
-    pub(super) fn look(&mut self) {
+    /// It is not held from here any more.
+    pub(super) fn let_go(&mut self) {
+        self.client = None;
+    }
+
+    /// Takes events.
+    pub(super) fn listen(&mut self) {
         while let Some(event) = self.events.try_next() {
             self.note(event);
         }
-        let settled = self
-            .client
-            .as_ref()
-            .map_or(u64::MAX, |client| client.publish_fates().settled);
+    }
+
+    /// Up to which publish all fates are final.
+    pub(super) fn settled(&self) -> u64 {
+        let client = self.client.as_ref();
+        client.map_or(u64::MAX, |client| client.publish_fates().settled)
+    }
+
+    /// Takes events, and notes whose fate is final.
+    pub(super) fn look(&mut self) {
+        self.listen();
+        let settled = self.settled();
         let now = Instant::now();
         while let Some(published) = self.account.published.get_mut(self.settled) {
             if published.seq.is_some_and(|seq| seq > settled) {
                 break;
             }
-            published.until = Some(now);
+            published.until.get_or_insert(now);
             self.settled += 1;
         }
     }
@@ -201,7 +256,7 @@ impl<'a> Life<'a> {
                 unconfirmed, reason, ..
             } => {
                 if self.ending && reason.code() == "closed" {
-                    self.account.unconfirmed_by_end += unconfirmed.count();
+                    self.account.unconfirmed_by_end.extend(unconfirmed.iter());
                 } else {
                     self.account.disconnects += 1;
                     self.setting.tally.disconnects.fetch_add(1, Ordering::Relaxed);
@@ -242,7 +297,7 @@ impl<'a> Life<'a> {
     /// Waits for the end. Where it is the last drop, nobody else holds the connection any more.
     pub(super) fn finish(mut self, end: End) -> Account {
         if end == End::Drop {
-            self.client = None;
+            self.let_go();
         } else {
             let closed = self.client.as_ref().map(Client::closed);
             let in_time =
@@ -277,8 +332,15 @@ fn options(setting: &Setting, life: u32, delivery: Delivery) -> Result<ConnectOp
     seed[8..12].copy_from_slice(&life.to_le_bytes());
     let file = File::create(setting.recordings.join(recording_name(life)))
         .map_err(|error| format!("no recording: {error}"))?;
-    let options = ConnectOptions::<()>::from_url(&setting.urls).map_err(|error| error.to_string())?;
+    let with_tls = life.is_multiple_of(3);
+    let urls = if with_tls {
+        &setting.tls_urls
+    } else {
+        &setting.urls
+    };
+    let options = ConnectOptions::<()>::from_url(urls).map_err(|error| error.to_string())?;
     Ok(options
+        .tls(TlsOptions::new().with_ca_file(&setting.authority))
         .seed(seed)
         .record(Short {
             file,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::dice::Dice;
 use super::observer::Observer;
-use crate::real_server::{Cluster, RealServer, ServerConfig, Version, wait_for};
+use crate::real_server::{Cluster, RealServer, ServerConfig, ServerTls, TlsFiles, Version, wait_for};
 
 /// What observers look at.
 const EVERYTHING: &str = "chaos.>";
@@ -53,14 +53,16 @@ impl Blow {
 }
 
 impl Servers {
-    /// Starts them.
+    /// Starts them. They take connections with TLS and without.
     ///
     /// # Panics
     /// If they do not start.
     #[track_caller]
-    pub fn start(version: Version, cluster: bool) -> Self {
+    pub fn start(version: Version, cluster: bool, files: &TlsFiles) -> Self {
         // The shortest lame duck mode that servers accept; lone clients go at once.
-        let config = ServerConfig::new().lame_duck(Duration::from_secs(30), Duration::from_millis(100));
+        let config = ServerConfig::new()
+            .lame_duck(Duration::from_secs(30), Duration::from_millis(100))
+            .tls(ServerTls::new(files).allow_plain());
         if cluster {
             Self::Three(Cluster::start(version, 3, config))
         } else {

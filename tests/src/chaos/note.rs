@@ -5,14 +5,24 @@
 pub struct Note {
     /// The life, from 1.
     pub life: u32,
-    /// The number, from 0.
+    /// The number: publishes and requests have numbers of their own, from 0.
     pub number: u32,
 }
 
+/// The numbers of requests begin here, those of publishes with 0.
+const ASKED: u32 = 1 << 31;
 /// Life and number.
 const HEAD: usize = 8;
 
 impl Note {
+    /// The note of a request of this number.
+    pub const fn of_request(life: u32, number: u32) -> Self {
+        Self {
+            life,
+            number: ASKED | number,
+        }
+    }
+
     /// A payload of this size, at least that of life and number.
     pub fn payload(self, size: usize) -> Vec<u8> {
         let mut payload = Vec::with_capacity(size.max(HEAD));

@@ -1,5 +1,8 @@
 //! What connections do while their links are harmed.
 
+mod asking;
+mod echoing;
+
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
@@ -9,28 +12,40 @@ use std::time::{Duration, Instant};
 use nats_conn_client::driver::blocking;
 use nats_conn_client::{
     Client, ConfirmError, Delivery, Headers, MailboxLimits, Message, PublishError, PublishOutcome,
-    PublishSeq, RequestError, Response, Subscription,
+    PublishSeq, Subscription,
 };
 
-use super::account::{Account, Answer, Fate, Published, Role};
+use super::account::{Account, Fate, Mailbox, Published, Role};
 use super::dice::Dice;
 use super::life::{DRAIN, End, Life, SLACK, Setting, Starter};
+use super::many;
 use super::note::Note;
+use super::subjects::{ALL, ASKED, WORK, of_life};
 
-/// Below this half of the lives publish, each on a subject of its own.
-const NOTES: &str = "chaos.note";
-/// And the others, for a queue group, too.
-const WORK: &str = "chaos.work";
-/// All of it.
-const ALL: &str = "chaos.*.*";
-/// Below this everything is asked.
-const ASKED: &str = "chaos.ask";
 const PUBLISH: Duration = Duration::from_secs(3);
 /// A peer that says nothing more is found within this.
 const FLUSH: Duration = Duration::from_secs(3);
 /// So many fates are awaited at a time.
 const AWAITED: usize = 500;
-const REQUEST: Duration = Duration::from_millis(1500);
+
+/// How a confirmed publish ended, for counts, and what was told of one that has no number for it.
+///
+/// # Errors
+/// It must not have ended so.
+pub(super) fn nameless<T>(told: &Result<T, ConfirmError>) -> Result<(&'static str, Option<Fate>), String> {
+    Ok(match told {
+        Ok(_) => ("confirmed publishes that succeeded", None),
+        Err(ConfirmError::Publish(PublishError::TimedOut { .. } | PublishError::BufferFull { .. })) => {
+            ("confirmed publishes without room", None)
+        }
+        // Processed once at most, or not at all.
+        Err(ConfirmError::Unconfirmed { .. } | ConfirmError::TimedOut { .. }) => {
+            ("confirmed publishes that were not", Some(Fate::Unconfirmed))
+        }
+        Err(ConfirmError::Dropped { .. }) => ("confirmed publishes that were dropped", Some(Fate::Dropped)),
+        Err(error) => return Err(error.to_string()),
+    })
+}
 
 /// Lives one life in this role.
 pub(super) fn live(
@@ -57,7 +72,8 @@ pub(super) fn live(
     match role.life.account.role {
         Role::Publisher => role.publish(),
         Role::Asker => role.ask(),
-        Role::Subscriber | Role::Worker | Role::Answerer => role.receive(),
+        Role::Echo => role.echo(),
+        Role::Subscriber | Role::Worker | Role::Answerer | Role::Crowd => role.receive(),
     }
 }
 
@@ -162,10 +178,7 @@ impl Running<'_> {
     fn publish(mut self) -> Account {
         let life = self.life.account.life;
         self.life.account.is_shared = life.is_multiple_of(2);
-        let subject = format!(
-            "{}.{life}",
-            if self.life.account.is_shared { WORK } else { NOTES }
-        );
+        let subject = of_life(life, self.life.account.is_shared);
         let began = Instant::now();
         while !self.is_over() && !self.has_ended() {
             for _ in 0..self.dice.spread(1, 30) {
@@ -219,6 +232,9 @@ impl Running<'_> {
         if self.dice.one_in(10) && self.awaited.len() < AWAITED {
             return self.publish_confirmed(subject, &payload, from);
         }
+        if self.dice.one_in(100) {
+            return self.publish_and_wait(subject, &payload, from);
+        }
         let mut publishing = self.client.publish(subject, &payload[..]).timeout(PUBLISH);
         if self.dice.one_in(8) {
             publishing = publishing.headers(&self.headers);
@@ -236,13 +252,47 @@ impl Running<'_> {
                 return false;
             }
         };
-        self.life.account.published.push(Published {
-            seq,
-            from,
-            until: None,
-        });
-        self.setting.tally.published.fetch_add(1, Ordering::Relaxed);
+        self.published(seq, from);
         true
+    }
+
+    fn published(&mut self, seq: Option<u64>, from: Instant) {
+        let refused = Published::refused(from);
+        self.life
+            .account
+            .published
+            .push(seq.map_or(refused, |seq| Published::accepted(seq, from)));
+        self.setting.tally.published.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The same, and waits for its fate.
+    fn publish_and_wait(&mut self, subject: &str, payload: &[u8], from: Instant) -> bool {
+        let publish = self.client.publish(subject, payload).confirmed().timeout(PUBLISH);
+        let told = blocking::wait(Some(from + PUBLISH + SLACK), pin!(publish));
+        let Some(told) = told else {
+            self.life.wrong("a confirmed publish has not ended".into());
+            return false;
+        };
+        match nameless(&told) {
+            Ok((ends, nameless)) => {
+                self.life.ended(ends);
+                let seq = told.ok().map(|seq| seq.as_u64());
+                if seq.is_some() {
+                    let number = self.life.account.published.len();
+                    self.life.account.told.push((number, Fate::Confirmed));
+                }
+                self.published(seq, from);
+                if let Some(last) = self.life.account.published.last_mut() {
+                    last.nameless = nameless;
+                }
+                true
+            }
+            Err(error) => {
+                self.life
+                    .wrong(format!("a confirmed publish was refused: {error}"));
+                false
+            }
+        }
     }
 
     /// The same without waiting for room, to await its fate.
@@ -260,72 +310,8 @@ impl Running<'_> {
                 return false;
             }
         };
-        self.life.account.published.push(Published {
-            seq,
-            from,
-            until: None,
-        });
-        self.setting.tally.published.fetch_add(1, Ordering::Relaxed);
+        self.published(seq, from);
         true
-    }
-
-    fn ask(mut self) -> Account {
-        let subject = format!("{ASKED}.{}", self.life.account.life);
-        while !self.is_over() && !self.has_ended() {
-            let first = self.life.account.asked.len();
-            let mut running: Vec<(Instant, Result<Response, RequestError>)> = Vec::new();
-            for number in first..first + self.dice.between(1, 8) as usize {
-                let payload = self.note(number).payload(self.size());
-                let request = self
-                    .client
-                    .request(subject.as_str(), &payload[..])
-                    .timeout(REQUEST);
-                running.push((Instant::now(), request.now()));
-            }
-            for (number, (from, begun)) in (first..).zip(running) {
-                let answer = self.await_answer(number, begun, from + REQUEST + SLACK);
-                self.life.account.asked.push((answer, from, Instant::now()));
-            }
-            self.life.look();
-            std::thread::sleep(self.dice.millis(0, 30));
-        }
-        self.finish()
-    }
-
-    fn await_answer(
-        &mut self,
-        number: usize,
-        begun: Result<Response, RequestError>,
-        deadline: Instant,
-    ) -> Answer {
-        if self.dice.one_in(20) && begun.is_ok() {
-            // Dropped: it is taken back, or its reply ignored.
-            self.life.ended("requests that were given up");
-            return Answer::MayBeSeen;
-        }
-        let ended = begun.map(|mut response| blocking::wait(Some(deadline), pin!(&mut response)));
-        let error = match ended {
-            Ok(None) => {
-                self.life.wrong(format!("request {number} has not ended"));
-                return Answer::MayBeSeen;
-            }
-            Ok(Some(Ok(reply))) => {
-                if Note::read(reply.payload()) != Ok(self.note(number)) {
-                    self.life
-                        .wrong(format!("request {number} has the reply {reply:?}"));
-                }
-                self.setting.tally.answered.fetch_add(1, Ordering::Relaxed);
-                return Answer::Came;
-            }
-            Ok(Some(Err(error))) | Err(error) => error,
-        };
-        self.setting.tally.unanswered.fetch_add(1, Ordering::Relaxed);
-        self.life.ended(format!("requests that ended {}", error.code()));
-        if error.written() {
-            Answer::MayBeSeen
-        } else {
-            Answer::NeverLeft
-        }
     }
 
     fn receive(mut self) -> Account {
@@ -341,6 +327,8 @@ impl Running<'_> {
                 return self.finish();
             }
         };
+        let mailbox = Mailbox::new(self.life.account.role);
+        self.life.account.mailboxes.push(mailbox);
         let is_slow = self.life.account.role == Role::Subscriber && self.dice.one_in(4);
         if is_slow {
             subscription.set_limits(MailboxLimits::new(64, 1 << 20));
@@ -372,13 +360,23 @@ impl Running<'_> {
 
     fn receive_one(&mut self, message: &Message) {
         match Note::read(message.payload()) {
-            Ok(note) => self.life.account.received.push(note),
+            Ok(note) => {
+                if let Some(mailbox) = self.life.account.mailboxes.last_mut() {
+                    mailbox.received.push(note);
+                }
+            }
             Err(wrong) => self.life.wrong(format!("on {}: {wrong}", message.subject())),
         }
         self.setting.tally.received.fetch_add(1, Ordering::Relaxed);
         if self.life.account.role == Role::Answerer {
-            let answer = self.client.respond(message, message.payload()).now();
-            if let Err(error) = answer {
+            let answered = many::answer(self.life.account.life, message, |headers, payload| {
+                let mut response = self.client.respond(message, payload);
+                if let Some(headers) = headers {
+                    response = response.headers(headers);
+                }
+                response.now().map(drop)
+            });
+            if let Err(error) = answered {
                 self.life.ended(format!("answers that ended {}", error.code()));
             }
         }
@@ -393,7 +391,9 @@ impl Running<'_> {
         if end != End::Drop {
             self.take_the_rest(&mut subscription, end);
         }
-        self.life.account.mailbox_dropped = subscription.dropped();
+        if let Some(mailbox) = self.life.account.mailboxes.last_mut() {
+            mailbox.dropped = subscription.dropped();
+        }
         drop(subscription);
         drop(self.client);
         self.life.finish(end)

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nats_conn_client::Delivery;
 use nats_conn_sm::recording::{Recording, Replayer};
 
 use super::account::{Account, Role};
+use super::crowd;
 use super::dice::Dice;
 use super::judge::{Evidence, Verdict, judge};
 pub use super::life::Starter;
@@ -19,10 +20,10 @@ use super::nodes::Servers;
 use super::observer::Observer;
 use super::proxy::Proxy;
 use super::roles::live;
-use crate::real_server::{RealServer, TestFolder, Version};
+use crate::real_server::{RealServer, TestFolder, TlsFiles, Version};
 
 /// Connections at a time, and what they are for.
-const SLOTS: [(Role, Delivery); 9] = [
+const SLOTS: [(Role, Delivery); 14] = [
     (Role::Publisher, Delivery::AtMostOnce),
     (Role::Publisher, Delivery::AtLeastOnce),
     (Role::Subscriber, Delivery::AtMostOnce),
@@ -32,6 +33,12 @@ const SLOTS: [(Role, Delivery); 9] = [
     (Role::Answerer, Delivery::AtMostOnce),
     (Role::Asker, Delivery::AtMostOnce),
     (Role::Asker, Delivery::AtLeastOnce),
+    (Role::Echo, Delivery::AtMostOnce),
+    // Where the blocking client is asked for.
+    (Role::Crowd, Delivery::AtMostOnce),
+    (Role::Crowd, Delivery::AtLeastOnce),
+    (Role::Crowd, Delivery::AtMostOnce),
+    (Role::Crowd, Delivery::AtLeastOnce),
 ];
 /// How long links that were cut are still there.
 const QUIET: Duration = Duration::from_millis(1500);
@@ -89,7 +96,8 @@ impl Outcome {
 /// If no server starts, or there is no port or folder.
 pub fn run(wishes: &Wishes, starters: &[Starter]) -> Outcome {
     let folder = TestFolder::new("chaos").expect("a folder for recordings");
-    let servers = Servers::start(wishes.version, wishes.cluster);
+    let tls = TlsFiles::new();
+    let servers = Servers::start(wishes.version, wishes.cluster, &tls);
     let observers = servers.observe();
     let proxies: Vec<Proxy> = (0..)
         .zip(servers.nodes())
@@ -97,14 +105,16 @@ pub fn run(wishes: &Wishes, starters: &[Starter]) -> Outcome {
         .collect();
     let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
     let setting = Setting {
+        tls_urls: urls.join(",").replace("nats://", "tls://"),
         urls: urls.join(","),
+        authority: tls.ca.clone(),
         seed: wishes.seed,
         lifetime: wishes.lifetime,
         rate: wishes.rate.max(1),
         recordings: folder.path().to_owned(),
         calm: AtomicBool::new(false),
         lives: Default::default(),
-        tally: Tally::default(),
+        tally: Arc::<Tally>::default(),
     };
     let run = Run {
         wishes,
@@ -264,12 +274,23 @@ impl Run<'_> {
     /// One life after the other.
     fn fill(&self, slot: usize, role: Role, delivery: Delivery) {
         let mut dice = Dice::new(self.wishes.seed, 1000 + slot as u64);
+        let is_crowd = role == Role::Crowd;
+        let able = self
+            .starters
+            .iter()
+            .filter(|starter| !is_crowd || starter.has_crowds());
+        let starters: Vec<&Starter> = able.collect();
         let mut turn = slot;
         while !self.setting.is_calm() {
-            let Some(starter) = self.starters.get(turn % self.starters.len().max(1)) else {
+            let Some(starter) = starters.get(turn % starters.len().max(1)) else {
                 return;
             };
-            let account = live(&self.setting, starter, role, delivery, &mut dice);
+            let account = if is_crowd {
+                crowd::live(&self.setting, starter, delivery, &mut dice)
+            } else {
+                Some(live(&self.setting, starter, role, delivery, &mut dice))
+            };
+            let Some(account) = account else { return };
             let has_failed = !account.wrong.is_empty();
             self.accounts
                 .lock()

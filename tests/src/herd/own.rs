@@ -8,6 +8,8 @@ use crate::scenario::{seed_bytes, url};
 
 const LAME_DUCK: &[u8] = b"INFO {\"server_id\":\"N\",\"proto\":1,\"ldm\":true} \r\n";
 
+const NAMES: [&str; SERVERS] = ["n1", "n2", "n3"];
+
 /// The machines.
 pub(super) struct Machines {
     each: Vec<Connection>,
@@ -17,8 +19,7 @@ pub(super) struct Machines {
 
 impl Machines {
     pub(super) fn new(clients: u32) -> Self {
-        let names = ["n1", "n2", "n3"];
-        let urls = names.map(|name| url(&format!("nats://{name}.test:4222")));
+        let urls = NAMES.map(|name| url(&format!("nats://{name}.test:4222")));
         let mut config = Config::new(urls.to_vec());
         config.retry_initial = true;
         let start = Timestamp::from_nanos(0);
@@ -28,7 +29,7 @@ impl Machines {
         };
         Self {
             each: (0..u64::from(clients)).map(machine).collect(),
-            infos: names.map(|name| {
+            infos: NAMES.map(|name| {
                 let info = format!(
                     "INFO {{\"server_id\":\"{name}\",\"server_name\":\"{name}\",\"version\":\"2.12.0\",\"proto\":1,\
                      \"headers\":true,\"max_payload\":1048576,\"client_id\":1}} \r\n"
@@ -78,7 +79,7 @@ impl Machines {
 fn act(machine: &mut Connection, action: Action, now: Timestamp, wishes: &mut Vec<Wish>) {
     match action {
         Action::Connect { server, .. } => {
-            let place = (1..=SERVERS).position(|number| server.host() == format!("n{number}.test"));
+            let place = NAMES.iter().position(|name| server.host().starts_with(name));
             wishes.push(Wish::Dial(place.unwrap_or_default()));
         }
         Action::Disconnect { link, .. } => {
@@ -101,9 +102,11 @@ fn write(machine: &mut Connection, now: Timestamp, rx: &mut ReceiveBuf) -> bool 
     let mut tx = SendBuf::new(link);
     let mut is_busy = false;
     while machine.poll_transmit(now, &mut tx) {
-        let bytes: Vec<u8> = tx.chunks().flatten().copied().collect();
-        let pings = bytes.windows(6).filter(|six| *six == b"PING\r\n").count();
-        rx.buffer_mut().extend_from_slice(&b"PONG\r\n".repeat(pings));
+        // Pieces end with frames: nothing is large here.
+        let lines = tx.chunks().flat_map(|piece| piece.split(|byte| *byte == b'\n'));
+        for _ping in lines.filter(|line| *line == b"PING\r") {
+            rx.buffer_mut().extend_from_slice(b"PONG\r\n");
+        }
         tx.advance(tx.remaining());
         machine.handle_written(now, &mut tx);
         is_busy = true;

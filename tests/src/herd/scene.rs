@@ -1,9 +1,8 @@
 //! The course of a story: one queue of what is due, in virtual time.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use super::agenda::Agenda;
 use super::others::Models;
 use super::own::Machines;
 use super::server::Server;
@@ -124,7 +123,7 @@ struct Scene {
     setup: Setup,
     servers: [Server; SERVERS],
     connections: Vec<Connection>,
-    queue: BinaryHeap<Reverse<(u64, u32, Due)>>,
+    queue: Agenda<(u32, Due)>,
     now: u64,
     wishes: Vec<Wish>,
     out: u64,
@@ -148,7 +147,7 @@ impl Scene {
             setup,
             servers,
             connections: vec![connection; usize::try_from(setup.clients).unwrap_or_default()],
-            queue: BinaryHeap::new(),
+            queue: Agenda::new(2 * LIMIT),
             now: 0,
             wishes: Vec::new(),
             out: 0,
@@ -181,7 +180,7 @@ impl Scene {
         loop {
             let turn = turns.last().map_or(u64::MAX, |(at, _)| *at);
             let close = closing.last().map_or(u64::MAX, |(at, ..)| *at);
-            let due = self.queue.peek().map_or(u64::MAX, |Reverse((at, ..))| *at);
+            let due = self.queue.next_at().unwrap_or(u64::MAX);
             self.now = turn.min(close).min(due);
             if self.now / SECOND != second {
                 second = self.now / SECOND;
@@ -205,7 +204,7 @@ impl Scene {
                 if let Some((_, client, server)) = closing.pop() {
                     self.close(client as usize, server);
                 }
-            } else if let Some(Reverse((at, client, due))) = self.queue.pop() {
+            } else if let Some((at, (client, due))) = self.queue.pop() {
                 self.happen(at, client as usize, due);
             }
         }
@@ -385,7 +384,7 @@ impl Scene {
 
     fn push(&mut self, at: u64, client: usize, due: Due) {
         let client = u32::try_from(client).unwrap_or(u32::MAX);
-        self.queue.push(Reverse((at, client, due)));
+        self.queue.push(at, (client, due));
     }
 
     fn outcome(mut self) -> Outcome {

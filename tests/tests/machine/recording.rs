@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nats_conn_sm::recording::{Input, Output, Recording, RecordingError, ReplayError, Replayer};
 use nats_conn_sm::{
-    Action, Config, Connection, ConnectionEvent, Credentials, Event, LinkEnd, Publish, ReceiveBuf,
+    Action, Config, Connection, ConnectionEvent, Credentials, Event, LinkEnd, LinkId, Publish, ReceiveBuf,
     RecordingOptions, SendBuf, Timestamp,
 };
 use nats_conn_tests::by_hand::{ByHand, START, after};
@@ -372,6 +372,39 @@ fn bytes_that_arrive_while_an_event_waits_are_replayed_too() {
     hand.events(later);
     assert_eq!(hand.client.poll_timeout(), Some(after(170)), "the bytes counted");
     hand.client.flush(later).expect("a link");
+    let bytes = hand.client.poll_recording().expect("recorded");
+    Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
+}
+
+// behaviour: 1.2, 13.1
+#[test]
+fn the_end_of_an_earlier_link_that_is_reported_while_something_is_being_written_is_replayed() {
+    let mut client =
+        Connection::recorded(ByHand::config(), [7; 32], START, RecordingOptions::default()).expect("usable");
+    let Some(Action::Connect { link, .. }) = client.poll_action() else {
+        panic!("it dials at once")
+    };
+    client.handle_connected(START, link);
+    let (rx, tx) = (ReceiveBuf::new(link), SendBuf::new(link));
+    let mut hand = ByHand {
+        client: client.into(),
+        rx,
+        tx,
+    };
+    hand.read(format!("INFO {INFO}\r\n").as_bytes());
+    hand.events(START);
+    assert!(hand.client.poll_transmit(START, &mut hand.tx));
+    let earlier = LinkId::from_u64(0);
+    hand.client
+        .handle_link_closed(START, earlier, LinkEnd::Eof, &mut hand.tx);
+    hand.write_all();
+    hand.read(b"PONG\r\n");
+    hand.events(START);
+    hand.client.flush(START).expect("a session");
+    assert!(
+        hand.client.poll_transmit(START, &mut hand.tx),
+        "what was written was taken"
+    );
     let bytes = hand.client.poll_recording().expect("recorded");
     Replayer::run(Recording::read(bytes).expect("a recording")).expect("the same life");
 }

@@ -3,7 +3,7 @@
 use nats_conn_client::PublishFates;
 
 use super::*;
-use crate::chaos::account::Published;
+use crate::chaos::account::{Many, Published, Reply};
 
 /// A publisher of three messages, all confirmed, which were seen.
 fn sound(delivery: Delivery) -> (Account, Evidence) {
@@ -11,9 +11,8 @@ fn sound(delivery: Delivery) -> (Account, Evidence) {
     let mut account = Account::new(1, "test", Role::Publisher, delivery);
     account.published = (1..=3)
         .map(|seq| Published {
-            seq: Some(seq),
-            from: now,
             until: Some(now),
+            ..Published::accepted(seq, now)
         })
         .collect();
     account.closed = Some(ClosedReason::Drained {
@@ -161,9 +160,16 @@ fn a_request_is_seen_once_at_most_and_not_at_all_if_it_never_left() {
         (Answer::NeverLeft, [true, false, false]),
     ] {
         for (times, allowed) in allowed.into_iter().enumerate() {
-            let (mut account, evidence) = one(Delivery::AtLeastOnce, Fate::Confirmed, times);
+            let (mut account, mut evidence) = one(Delivery::AtLeastOnce, Fate::Confirmed, times);
+            evidence.seen[0].notes = vec![Note::of_request(1, 0); times];
             let published = account.published.remove(0);
-            account.asked = vec![(answer, published.from, published.from)];
+            account.asked = vec![Asked {
+                number: 0,
+                answer,
+                from: published.from,
+                until: published.from,
+                many: None,
+            }];
             assert_eq!(
                 violations(&(account, evidence)) == 0,
                 allowed,
@@ -178,13 +184,13 @@ fn receiver(role: Role, numbers: &[u32]) -> Account {
     (account.life, account.role) = (2, role);
     account.published.clear();
     account.fates = None;
-    account.received = numbers
-        .iter()
-        .map(|number| Note {
-            life: 1,
-            number: *number,
-        })
-        .collect();
+    let mut mailbox = Mailbox::new(role);
+    let notes = numbers.iter().map(|number| Note {
+        life: 1,
+        number: *number,
+    });
+    mailbox.received = notes.collect();
+    account.mailboxes = vec![mailbox];
     account
 }
 
@@ -204,9 +210,13 @@ fn a_gap_needs_a_lost_link_or_a_full_mailbox() {
     gap.disconnects = 1;
     assert_eq!(found(&gap), 0);
     gap.disconnects = 0;
-    gap.mailbox_dropped = 1;
+    gap.mailboxes[0].dropped = 1;
     assert_eq!(found(&gap), 0);
     assert_eq!(found(&receiver(Role::Worker, &[0, 2])), 0);
+    let mut quiet = sender.clone();
+    quiet.unheard = vec![Note { life: 1, number: 1 }];
+    let heard = receiver(Role::Subscriber, &[0, 2]);
+    assert_eq!(judge(&[quiet, heard], &evidence).violations.len(), 0);
 }
 
 #[test]
@@ -221,6 +231,85 @@ fn nothing_arrives_twice_and_a_queue_group_shares() {
     let (one, other) = (receiver(Role::Worker, &[0, 2]), receiver(Role::Worker, &[1]));
     assert_eq!(found(&[one.clone(), other]), 0);
     assert_eq!(found(&[one.clone(), one]), 2);
+}
+
+#[test]
+fn who_lost_no_link_is_processed_and_received_in_order() {
+    let (sender, mut evidence) = sound(Delivery::AtMostOnce);
+    let found = |accounts: &[Account], evidence: &Evidence| judge(accounts, evidence).violations.len();
+    let receiver = receiver(Role::Subscriber, &[0, 2, 1]);
+    assert_eq!(found(&[sender.clone(), receiver.clone()], &evidence), 1);
+    evidence.seen[0].notes.swap(0, 1);
+    assert_eq!(found(std::slice::from_ref(&sender), &evidence), 1);
+    let mut lost = sender.clone();
+    lost.disconnects = 1;
+    assert_eq!(found(&[lost, receiver], &evidence), 0);
+    // Threads publish at the same time: the numbers of the connection count.
+    let mut crowd = sender;
+    (crowd.published[0].seq, crowd.published[1].seq) = (Some(2), Some(1));
+    assert_eq!(found(&[crowd], &evidence), 0);
+}
+
+#[test]
+fn what_a_crowd_publishes_at_least_once_is_unconfirmed_by_its_end_alone() {
+    let mut case = one(Delivery::AtLeastOnce, Fate::Unconfirmed, 1);
+    case.0.role = Role::Crowd;
+    assert_eq!(violations(&case), 1);
+    case.0.unconfirmed_by_end = vec![1..=1];
+    assert_eq!(violations(&case), 0);
+}
+
+#[test]
+fn what_was_told_without_a_number_counts() {
+    for (fate, allowed) in [
+        (Fate::Unconfirmed, [true, true, false]),
+        (Fate::Dropped, [true, false, false]),
+    ] {
+        for (times, allowed) in allowed.into_iter().enumerate() {
+            let mut case = one(Delivery::AtMostOnce, Fate::Refused, times);
+            case.0.published[0].nameless = Some(fate);
+            assert_eq!(violations(&case) == 0, allowed, "{fate:?}, {times}");
+        }
+    }
+}
+
+#[test]
+fn replies_come_once_in_order_and_from_who_had_the_request() {
+    let (mut asker, mut evidence) = one(Delivery::AtMostOnce, Fate::Confirmed, 1);
+    let note = Note::of_request(1, 0);
+    evidence.seen[0].notes = vec![note];
+    let from = asker.published.remove(0).from;
+    let mut answerer = receiver(Role::Answerer, &[]);
+    answerer.mailboxes[0].received.push(note);
+    let mut found = |places: &[u32], disconnects, asked: &Account| {
+        let replies = places.iter().map(|place| Reply { by: 2, place: *place });
+        asker.disconnects = disconnects;
+        asker.asked = vec![Asked {
+            number: 0,
+            answer: Answer::Came,
+            from,
+            until: from,
+            many: Some(Many {
+                replies: replies.collect(),
+                end: None,
+            }),
+        }];
+        judge(&[asker.clone(), asked.clone()], &evidence).violations.len()
+    };
+    assert_eq!(found(&[0, 1, 2], 0, &answerer), 0);
+    assert_eq!(found(&[0, 1], 0, &answerer), 0);
+    assert_eq!(found(&[0, 2], 0, &answerer), 1);
+    assert_eq!(found(&[0, 2], 1, &answerer), 0);
+    assert_eq!(found(&[1, 0], 0, &answerer), 1);
+    assert_eq!(found(&[1, 1], 1, &answerer), 1);
+    let mut again = answerer.clone();
+    again.delivery = Delivery::AtLeastOnce;
+    assert_eq!(found(&[1, 1], 1, &again), 0);
+    // Who has the request twice answers twice.
+    let mut twice = answerer.clone();
+    twice.mailboxes[0].received = vec![note; 2];
+    assert_eq!(found(&[1, 1], 1, &twice), 1, "and had it once too often");
+    assert_eq!(found(&[0], 0, &receiver(Role::Answerer, &[])), 1);
 }
 
 #[test]
