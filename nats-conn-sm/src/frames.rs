@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use nats_proto::{ClientOp, EncodeError, Frame, PublishFrame, Sid, TransmitBuf};
+use nats_proto::{ClientOp, EncodeError, Frame, PublishFrame, SHARED_MIN, Sid, TransmitBuf};
 use smallvec::SmallVec;
 
 use crate::canonical::Form;
@@ -115,12 +115,12 @@ impl Block {
     /// Whether a frame of `len` bytes has room in it, `shared` of which are a payload that is not copied; one frame
     /// always has.
     #[inline]
-    pub(crate) fn has_room(&self, len: usize, shared: usize) -> bool {
+    pub(crate) fn has_room(&self, len: usize, shared: impl FnOnce() -> usize) -> bool {
         let all = self.bytes.len().saturating_add(len);
         if all <= BLOCK || self.bytes.is_empty() {
             return true;
         }
-        let shared = shared.saturating_add(usize::try_from(self.shared).unwrap_or(usize::MAX));
+        let shared = shared().saturating_add(usize::try_from(self.shared).unwrap_or(usize::MAX));
         all.saturating_sub(shared) <= BLOCK && shared <= SHARED
     }
 
@@ -189,10 +189,18 @@ impl Block {
         self.publishes.push(seq);
         let len = frame.encoded_len();
         self.publish_bytes = self.publish_bytes.saturating_add(len);
-        let shared = u32::try_from(frame.shared_len()).unwrap_or(u32::MAX);
-        self.shared = self.shared.saturating_add(shared);
+        if len >= SHARED_MIN {
+            self.note_shared(frame);
+        }
         Largest::note(&mut self.largest, seq, len, frame.message_len());
         Ok(())
+    }
+
+    /// Out of the way of small publishes, none of which is shared.
+    #[cold]
+    fn note_shared(&mut self, frame: &PublishFrame<'_>) {
+        let shared = u32::try_from(frame.shared_len()).unwrap_or(u32::MAX);
+        self.shared = self.shared.saturating_add(shared);
     }
 
     /// Appends a copy of a publish that lies in another buffer.

@@ -86,7 +86,7 @@ impl Queue {
         max_control_line: usize,
     ) -> Result<(), EncodeError> {
         let len = frame.encoded_len();
-        self.tail(len, frame.shared_len())
+        self.tail(len, || frame.shared_len())
             .push_publish(seq, frame, tag, max_control_line)?;
         self.publish_bytes = self.publish_bytes.saturating_add(len);
         self.largest_message = self.largest_message.max(frame.message_len());
@@ -96,12 +96,12 @@ impl Queue {
 
     /// Queues a SUB or UNSUB. These need no room.
     pub(super) fn push_control(&mut self, op: ClientOp<'_>) {
-        self.tail(op.encoded_len(), 0).push_control(op);
+        self.tail(op.encoded_len(), || 0).push_control(op);
     }
 
     /// Queues a PING after everything that is there.
     pub(super) fn push_ping(&mut self, ping: Ping) {
-        self.tail(ClientOp::Ping.encoded_len(), 0).push_ping(ping);
+        self.tail(ClientOp::Ping.encoded_len(), || 0).push_ping(ping);
     }
 
     /// The flushes of its PINGs are settled otherwise.
@@ -121,7 +121,7 @@ impl Queue {
 
     /// The block that takes a frame of `len` bytes, `shared` of which are a payload that is not copied.
     #[inline]
-    fn tail(&mut self, len: usize, shared: usize) -> &mut Block {
+    fn tail(&mut self, len: usize, shared: impl FnOnce() -> usize) -> &mut Block {
         if !self.tail.has_room(len, shared) {
             let fresh = Block::from_bytes(self.spare.take().unwrap_or_default());
             self.blocks.push_back(core::mem::replace(&mut self.tail, fresh));
