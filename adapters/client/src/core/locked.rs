@@ -100,6 +100,10 @@ impl Locked {
         }
         self.in_hand = self.connection.wants_transmit() && self.connection.poll_transmit(now, tx);
         self.published = 0;
+        if self.in_hand {
+            // What is handed out is asked about in time, also by a driver that always finds more and does not sleep.
+            self.quiet_until = Timestamp::ZERO;
+        }
         self.in_hand
     }
 

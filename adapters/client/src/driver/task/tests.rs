@@ -372,3 +372,16 @@ fn a_publisher_lets_the_driver_run_once_a_block_is_almost_full_and_that_leaves_i
     }
     assert!((150..200).contains(&accepted), "{accepted}");
 }
+
+#[test]
+fn what_falls_due_for_a_block_is_seen_by_a_driver_that_does_not_sleep_after_it() {
+    let (mut driver, _called, client, _writing) = asleep_in_a_session();
+    client.publish("a", "x").now().expect("room");
+    let (shared, tx) = (driver.shared.clone(), &mut driver.tx);
+    let (taken, _) = shared.drive(|turn| turn.transmit(tx));
+    assert!(taken, "it has the publish");
+    // By default the server is asked a second after it.
+    let later = Instant::now() + Duration::from_secs(2);
+    let (due, _) = shared.drive_at(later, |turn| turn.timeouts());
+    assert!(due);
+}
