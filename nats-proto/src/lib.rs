@@ -183,8 +183,8 @@ pub use status_code::StatusCode;
 pub use subject::Subject;
 pub use subject_filter::{QueueGroup, SubjectFilter};
 pub use subject_ref::{CowSubject, SubjectRef};
-pub use transmit_buf::{Frame, SHARED_MIN, TransmitBuf};
-pub use wire_sink::{Payload, WireSink};
+pub use transmit_buf::{Frame, TransmitBuf};
+pub use wire_sink::{Payload, SHARED_MIN, WireSink};
 
 /// The example of the read-me file, compiled.
 #[cfg(doctest)]

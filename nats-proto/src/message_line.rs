@@ -145,12 +145,12 @@ fn word<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
         if word.wrapping_shr(bits) as u8 != b' ' {
             return None;
         }
-        let (_, behind) = left.split_at_checked((bits / 8) as usize)?;
-        let len = rest.len().wrapping_sub(behind.len());
+        let (_, after) = left.split_at_checked((bits / 8) as usize)?;
+        let len = rest.len().wrapping_sub(after.len());
         let start = data.len().wrapping_sub(rest.len());
         let span = Span::new(start, start.wrapping_add(len));
-        return match behind {
-            [_, behind @ ..] if len > 0 => Some((span, behind)),
+        return match after {
+            [_, after @ ..] if len > 0 => Some((span, after)),
             _ => None,
         };
     }
@@ -169,14 +169,14 @@ fn number(rest: &[u8]) -> Option<(u64, u8, &[u8])> {
     let mut value = 0_u64;
     let mut left = rest;
     loop {
-        let [byte, behind @ ..] = left else { return None };
+        let [byte, after @ ..] = left else { return None };
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             let digits = rest.len().wrapping_sub(left.len());
-            return matches!(digits, 1..=19).then_some((value, *byte, behind));
+            return matches!(digits, 1..=19).then_some((value, *byte, after));
         }
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        left = behind;
+        left = after;
     }
 }
 

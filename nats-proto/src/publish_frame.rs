@@ -7,7 +7,6 @@ use crate::encode_error::{EncodeError, MAX_MESSAGE, check_line};
 use crate::headers::Headers;
 use crate::subject::Subject;
 use crate::subject_ref::SubjectRef;
-use crate::transmit_buf::SHARED_MIN;
 use crate::wire_sink::{Payload, WireSink};
 
 /// Where an answer is to go.
@@ -32,7 +31,7 @@ impl<'a> From<&'a Subject> for Reply<'a> {
 }
 
 /// A message to be written as `PUB` or `HPUB`, with its sizes: what [`ClientOp::Publish`](crate::ClientOp::Publish) is, for
-/// who looks at the sizes before it is written.
+/// code that needs the sizes before it is written.
 ///
 /// ```
 /// use nats_proto::{MAX_CONTROL_LINE, Payload, PublishFrame, SubjectRef};
@@ -120,14 +119,10 @@ impl<'a> PublishFrame<'a> {
         self.encoded_len
     }
 
-    /// How many bytes of it are a payload that a sink may keep without copying it: all of a shared one of [`SHARED_MIN`]
-    /// bytes or more.
+    /// The number of bytes of its payload that a sink may keep without copying them: see [`Payload::shared_len`].
     #[inline]
     pub fn shared_len(&self) -> usize {
-        match self.payload {
-            Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => bytes.len(),
-            _ => 0,
-        }
+        self.payload.shared_len()
     }
 
     /// Writes the operation, for a server with this `max_control_line`.

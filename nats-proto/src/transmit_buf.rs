@@ -6,10 +6,7 @@ use core::fmt;
 
 use bytes::{Buf, Bytes};
 
-use crate::wire_sink::WireSink;
-
-/// From how many bytes on a shared payload is kept by reference instead of being copied.
-pub const SHARED_MIN: usize = 4096;
+use crate::wire_sink::{SHARED_MIN, WireSink};
 
 /// So much memory is cleared at once where none is left from earlier uses.
 const AHEAD: usize = 1024;

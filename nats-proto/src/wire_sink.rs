@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
+/// From how many bytes on a shared payload is kept by reference instead of being copied.
+pub const SHARED_MIN: usize = 4096;
+
 /// Where encoded operations go: a vector, a `BytesMut`, or a [`TransmitBuf`](crate::TransmitBuf), which keeps
 /// large payloads without copying them.
 pub trait WireSink {
@@ -79,6 +82,16 @@ impl Payload<'_> {
         match self {
             Self::Borrowed(bytes) => bytes,
             Self::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The number of bytes that a sink may keep without copying them: all of a shared payload of at least [`SHARED_MIN`]
+    /// bytes, and 0 for any other, which is copied.
+    #[inline]
+    pub fn shared_len(&self) -> usize {
+        match self {
+            Self::Shared(bytes) if bytes.len() >= SHARED_MIN => bytes.len(),
+            _ => 0,
         }
     }
 

@@ -120,7 +120,8 @@ impl Inbox {
         let token = subject
             .strip_prefix(self.subject.as_bytes())?
             .strip_prefix(b".")?;
-        if token.is_empty() {
+        // No number that was given out is longer, whatever leading zeros would make of it.
+        if token.is_empty() || token.len() > 20 {
             return None;
         }
         // Nineteen digits cannot overflow.
@@ -615,6 +616,7 @@ mod tests {
             b"_INBOX.xyz.1",
             b"",
             b"_INBOX.abc.99999999999999999999",
+            b"_INBOX.abc.000000000000000000017",
         ] {
             assert_eq!(inbox.request_of(odd), None);
         }

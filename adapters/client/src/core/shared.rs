@@ -141,7 +141,7 @@ impl Shared {
         self.drive_at(Instant::now(), turn)
     }
 
-    /// The same, for who has asked for the time already.
+    /// The same at a time that is known already.
     pub(crate) fn drive_at<R>(&self, now: Instant, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
         let mut delivery = lock(&self.delivery);
         let mut locked = lock(&self.locked);

@@ -6,7 +6,7 @@ use bytes::{Buf, BytesMut};
 
 /// Full blocks that are kept until what was read into them has been consumed.
 const KEPT: usize = 8;
-/// Reading goes on at a multiple of this. Where the system copies to a place that lies a little behind its source, counted
+/// Reading goes on at a multiple of this. Where the system copies to a place a few bytes past that of its source, counted
 /// within a page, as it would with most blocks as they are allocated, some processors copy at a fraction of their speed.
 const LINE: usize = 64;
 /// So much left of a block is copied twice, if its block can be used again thereby.
@@ -21,7 +21,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// Where there is room for fewer than `least` bytes behind what is in the buffer, makes room for `room` bytes: what is in
+    /// Where there is room for fewer than `least` bytes after what is in the buffer, makes room for `room` bytes: what is in
     /// it goes to another block.
     pub(super) fn make_room(&mut self, buffer: &mut BytesMut, least: usize, room: usize) {
         if buffer.capacity() - buffer.len() >= least {

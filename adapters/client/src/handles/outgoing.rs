@@ -1,7 +1,7 @@
 //! What is to be published, while it is being put together.
 
 use nats_conn_sm::Publish;
-use nats_proto::{CowSubject, Excerpt, Headers, IntoSubject, InvalidSubject, Payload, SHARED_MIN};
+use nats_proto::{CowSubject, Excerpt, Headers, IntoSubject, InvalidSubject, Payload};
 
 /// What is to be published. Its subjects are checked when they are given; what is wrong with them is told when it is
 /// published.
@@ -53,9 +53,9 @@ impl<'a> Outgoing<'a> {
     #[inline]
     pub(crate) fn publish(&self) -> Result<Publish<'_>, InvalidSubject> {
         let subjects = self.subjects.as_ref().map_err(|error| **error)?;
-        let payload = match &self.payload {
-            Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => Payload::Shared(bytes.clone()),
-            payload => Payload::Borrowed(payload.as_slice()),
+        let payload = match self.payload.shared_len() {
+            0 => Payload::Borrowed(self.payload.as_slice()),
+            _ => self.payload.clone(),
         };
         let mut publish = Publish::new(subjects.subject.as_subject_ref(), payload);
         publish.reply = subjects.reply.as_ref().map(CowSubject::as_subject_ref);
@@ -67,9 +67,9 @@ impl<'a> Outgoing<'a> {
     /// several such are worth more than the memory that is not used again in between.
     #[inline]
     pub(crate) fn weight(&self) -> usize {
-        let payload = match &self.payload {
-            Payload::Shared(bytes) if bytes.len() >= SHARED_MIN => bytes.len() / 16,
-            payload => payload.len(),
+        let payload = match self.payload.shared_len() {
+            0 => self.payload.len(),
+            shared => shared / 16,
         };
         let subjects = self.subjects.as_ref().map_or(0, |subjects| {
             let reply = subjects.reply.as_ref().map_or(0, length);
