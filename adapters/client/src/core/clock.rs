@@ -22,12 +22,9 @@ impl Clock {
         Timestamp::from_nanos(whole.saturating_add(u64::from(since.subsec_nanos())))
     }
 
-    pub(crate) fn instant(self, timestamp: Timestamp) -> Instant {
-        let since = Duration::from_nanos(timestamp.as_nanos());
-        // A deadline too far away for the clock is as good as none.
-        self.epoch
-            .checked_add(since)
-            .unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30))
+    /// `None` for a deadline too far away for the clock, which is as good as none.
+    pub(crate) fn instant(self, timestamp: Timestamp) -> Option<Instant> {
+        self.epoch.checked_add(Duration::from_nanos(timestamp.as_nanos()))
     }
 }
 
@@ -45,5 +42,45 @@ impl DrainClock {
     /// The time, while a drain is under way.
     pub(crate) fn now(&self) -> Option<Instant> {
         self.running.load(Ordering::Relaxed).then(Instant::now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_the_nanoseconds_since_the_beginning_there_and_back() {
+        let epoch = Instant::now();
+        let clock = Clock::new(epoch);
+        for (since, nanos) in [
+            (Duration::ZERO, 0),
+            (Duration::from_nanos(1), 1),
+            (Duration::new(1, 2), 1_000_000_002),
+            (Duration::from_secs(86_400), 86_400_000_000_000),
+        ] {
+            let moment = Timestamp::from_nanos(nanos);
+            assert_eq!(clock.timestamp(epoch + since), moment);
+            assert_eq!(clock.instant(moment), Some(epoch + since));
+        }
+    }
+
+    #[test]
+    fn what_was_before_the_beginning_is_the_beginning_and_the_end_of_time_is_not_passed() {
+        let epoch = Instant::now() + Duration::from_secs(10);
+        let clock = Clock::new(epoch);
+        assert_eq!(clock.timestamp(Instant::now()), Timestamp::ZERO);
+        let centuries = Duration::from_secs(u64::from(u32::MAX) * 5);
+        if let Some(end) = epoch.checked_add(centuries) {
+            assert_eq!(clock.timestamp(end), Timestamp::MAX);
+        }
+    }
+
+    #[test]
+    fn the_clock_of_drains_gives_the_time_from_when_it_is_started() {
+        let (clock, before) = (DrainClock::default(), Instant::now());
+        assert_eq!(clock.now(), None);
+        clock.start();
+        assert!(clock.now().is_some_and(|now| now >= before));
     }
 }

@@ -278,11 +278,163 @@ impl Backpressure {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
     use nats_conn_sm::MailboxLimits;
-    use nats_proto::Sid;
+    use nats_proto::{Decoder, ServerOp, Sid};
 
     use super::*;
     use crate::core::mail::tests::{messages, take_at};
+
+    /// A message with a payload of so many bytes, in a block that holds nothing else.
+    fn of_size(payload: usize) -> Message {
+        let mut wire = BytesMut::from(format!("MSG a 1 {payload}\r\n{}\r\n", "x".repeat(payload)).as_str());
+        match Decoder::default().decode(&mut wire) {
+            Ok(Some(ServerOp::Message(message))) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn route(limits: MailboxLimits) -> MailRoute {
+        let mail = Mail::new(Sid::new(1), limits);
+        MailRoute { mail, group: (0, 0) }
+    }
+
+    fn delivery() -> (Delivery, Hub) {
+        (Delivery::new(Duration::from_secs(1)), Hub::new(8))
+    }
+
+    /// A turn that brings these messages.
+    fn turn(delivery: &mut Delivery, hub: &Hub, messages: Vec<(&mut MailRoute, Message)>) -> Delivered {
+        delivery.begin();
+        for (route, message) in messages {
+            delivery.message(route, message);
+        }
+        let mut wakers = Vec::new();
+        let mut delivered = delivery.deliver_events(hub, &mut wakers);
+        delivery.deliver(hub, &mut wakers, &mut delivered);
+        delivered
+    }
+
+    fn taken(route: &MailRoute) -> Vec<usize> {
+        let messages = std::iter::from_fn(|| take_at(&route.mail, None).0);
+        messages.map(|message| message.payload().len()).collect()
+    }
+
+    #[test]
+    fn a_turn_fills_each_mailbox_with_its_messages_in_order_and_says_how_many_they_are() {
+        let (mut delivery, hub) = delivery();
+        let (mut one, mut other) = (route(MailboxLimits::default()), route(MailboxLimits::default()));
+        for _ in 0..3 {
+            let delivered = turn(&mut delivery, &hub, vec![(&mut one, of_size(1))]);
+            assert_eq!((delivered.messages, delivered.frame), (1, of_size(1).wire_len()));
+        }
+        assert_eq!(taken(&one), [1, 1, 1]);
+        delivery.begin();
+        for (route, size) in [(&mut one, 2), (&mut other, 3)] {
+            delivery.message(route, of_size(size));
+            delivery.message(route, of_size(size + 10));
+        }
+        delivery.message(&mut one, of_size(4));
+        let (mut wakers, mut delivered) = (Vec::new(), Delivered::default());
+        delivery.deliver(&hub, &mut wakers, &mut delivered);
+        assert_eq!((delivered.messages, delivered.frame), (5, of_size(13).wire_len()));
+        assert_eq!((taken(&one), taken(&other)), (vec![2, 12, 4], vec![3, 13]));
+        assert_eq!(turn(&mut delivery, &hub, vec![]).messages, 0, "each once");
+    }
+
+    #[test]
+    fn what_nobody_takes_is_copied_out_of_the_block_it_was_read_into_after_so_many_batches() {
+        let (mut delivery, hub) = delivery();
+        let (mut idle, mut busy) = (route(MailboxLimits::default()), route(MailboxLimits::default()));
+        let message = of_size(20);
+        let block = message.payload().as_ptr();
+        let _ = turn(&mut delivery, &hub, vec![(&mut idle, message)]);
+        for _ in 1..PINNED_BATCHES {
+            let _ = turn(&mut delivery, &hub, vec![(&mut busy, of_size(1))]);
+        }
+        // A turn that brings no message is no batch.
+        let _ = turn(&mut delivery, &hub, vec![]);
+        let kept = |mail: &Mail| take_at(mail, None).0.expect("it waits");
+        let early = kept(&idle.mail);
+        assert_eq!(early.payload().as_ptr(), block, "it is a view");
+        let again = vec![(&mut idle, early)];
+        let _ = turn(&mut delivery, &hub, again);
+        for _ in 0..PINNED_BATCHES {
+            let _ = turn(&mut delivery, &hub, vec![(&mut busy, of_size(1))]);
+        }
+        let late = kept(&idle.mail);
+        assert_ne!(late.payload().as_ptr(), block, "it is a copy");
+        assert_eq!(late.payload(), [b'x'; 20]);
+    }
+
+    #[test]
+    fn a_reply_is_copied_out_of_its_block_unless_it_is_large() {
+        let frame = of_size(PINNING).wire_len() - PINNING;
+        for (payload, copied) in [(1, true), (PINNING - frame - 1, true), (PINNING - frame, false)] {
+            let reply = of_size(payload);
+            let block = reply.payload().as_ptr();
+            assert_eq!(own(reply).payload().as_ptr() != block, copied, "{payload} bytes");
+        }
+    }
+
+    #[test]
+    fn the_memory_of_a_burst_is_given_back_and_that_of_an_ordinary_turn_is_kept() {
+        let (mut delivery, hub) = delivery();
+        let mut route = route(MailboxLimits::new(1, 1 << 20));
+        for (count, kept) in [(KEPT_SLOTS / 2, true), (KEPT_SLOTS * 2, false)] {
+            delivery.begin();
+            for message in messages(count) {
+                delivery.message(&mut route, message);
+            }
+            delivery.deliver(&hub, &mut Vec::new(), &mut Delivered::default());
+            assert_eq!(delivery.groups[0].messages.capacity() > 0, kept, "after {count}");
+        }
+    }
+
+    #[test]
+    fn a_mailbox_that_loses_messages_is_reported_with_the_turn_that_it_happens_in() {
+        let (mut delivery, hub) = delivery();
+        let events = hub.subscribe();
+        let mut route = route(MailboxLimits::new(1, 1 << 20));
+        delivery.begin();
+        for message in messages(4) {
+            delivery.message(&mut route, message);
+        }
+        let mut delivered = Delivered::default();
+        delivery.deliver(&hub, &mut Vec::new(), &mut delivered);
+        assert_eq!(delivered.crowded.len(), 1);
+        let slow = ClientEvent::SlowConsumer {
+            subscription: Sid::new(1),
+            dropped: 3,
+        };
+        assert_eq!(events.try_next(), Some(slow));
+    }
+
+    #[test]
+    fn reading_waits_until_every_crowded_mailbox_has_room_and_asks_again_when_the_first_may_have() {
+        let began = Instant::now();
+        let mut backpressure = Backpressure::default();
+        assert!(!backpressure.is_active());
+        assert_eq!(backpressure.check(began), None);
+        let crowded = |patience| {
+            let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
+            assert!(mail.fill(1, &mut messages(8), patience, None).crowded);
+            mail
+        };
+        let millis = Duration::from_millis;
+        // The one in the middle has no patience left first.
+        for patience in [30, 10, 20] {
+            let delivered = Delivered::crowding(crowded(millis(patience)));
+            backpressure.note(delivered, began, Waker::noop());
+        }
+        for patience in [10, 20, 30] {
+            let until = began + millis(patience);
+            assert!(backpressure.is_active());
+            assert_eq!(backpressure.check(until - millis(1)), Some(until));
+        }
+        assert_eq!(backpressure.check(began + millis(30)), None);
+        assert!(!backpressure.is_active());
+    }
 
     #[test]
     fn the_reader_is_woken_also_where_the_mailbox_was_half_empty_and_filled_again_before_it_looked() {

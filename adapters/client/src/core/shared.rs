@@ -191,7 +191,7 @@ impl Shared {
         remember(&mut locked.driver, waker);
         let first = locked.next_deadline();
         let look = locked.draining.next_look();
-        let deadline = first.map(|first| self.clock.instant(first));
+        let deadline = first.and_then(|first| self.clock.instant(first));
         Written {
             more,
             turn: first.is_some_and(|first| first <= now),

@@ -99,7 +99,7 @@ mod tests {
     use nats_proto::{ServerUrl, Sid};
     use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
-    use tracing::subscriber::with_default;
+    use tracing::subscriber::{Interest, with_default};
     use tracing::{Event, Metadata, Subscriber};
 
     use super::*;
@@ -111,6 +111,11 @@ mod tests {
     struct Calls<F>(F);
 
     impl<F: Fn(u64) + 'static> Subscriber for Calls<F> {
+        /// Asked every time: threads without it have no span.
+        fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+            Interest::sometimes()
+        }
+
         fn enabled(&self, metadata: &Metadata<'_>) -> bool {
             metadata.target() == "nats_conn"
         }

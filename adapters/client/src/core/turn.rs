@@ -175,7 +175,7 @@ impl<'a> Turn<'a> {
     /// When to have the next turn if nothing happens before.
     pub fn deadline(&mut self) -> Option<Instant> {
         let first = self.locked.next_deadline();
-        let first = first.map(|first| self.clock.instant(first));
+        let first = first.and_then(|first| self.clock.instant(first));
         first.into_iter().chain(self.locked.draining.next_look()).min()
     }
 
