@@ -86,7 +86,7 @@ impl Client {
     /// # Cancel safety
     /// As [`publish`](Self::publish).
     pub fn respond<'a>(&'a self, request: &'a Message, payload: impl Into<Payload<'a>>) -> Responding<'a> {
-        Responding::new(self.inner.respond(request, payload))
+        Responding::new(&self.wire, self.inner.respond(request, payload))
     }
 
     /// Asks: [`wait`](Request::wait) waits for one reply, for

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::{
-    Delivered, DriverParts, LinkSetup, Target, Turn, blocking, caught, dial_error, lock, panicked,
+    Delivered, DriverParts, LinkSetup, Target, Turn, blocking, caught, dial_error, panicked,
 };
 use nats_conn_client::machine::{Action, AttemptId, LinkEnd, LinkId, ReceiveBuf, SendBuf, Server, ServerId};
 use nats_conn_client::machine::{AuthError, ServerStatus};
@@ -27,6 +27,9 @@ use crate::wire::{EVENTS_A_TURN, Wire};
 /// How long a peer may take to end a link that was shut down. Closing a socket with unread bytes in it makes the system
 /// tell the peer to throw away what it has not read yet: the last publishes.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Blocks that are written after a turn at most.
+const BLOCKS_A_TURN: usize = 8;
 
 /// How much longer than its attempt a thread goes on.
 const SPARE: Duration = Duration::from_secs(1);
@@ -103,7 +106,10 @@ impl Driver {
     fn run(&mut self) {
         let wire = self.wire.clone();
         while !self.panicked {
-            let mut outlet = lock(&wire.outlet);
+            let Some(mut outlet) = wire.writing.take() else {
+                wire.bell.sleep(None);
+                continue;
+            };
             let (outcome, delivered) = self.turn(&mut outlet);
             let mut busy = outcome.more || delivered.again;
             for news in outcome.news {
@@ -114,7 +120,7 @@ impl Driver {
                 busy = true;
                 self.act(action, &mut outlet);
             }
-            busy |= outlet.write();
+            busy |= self.write(&mut outlet);
             drop(outlet);
             self.end_farewells();
             if outcome.closed && self.farewells.is_empty() {
@@ -124,6 +130,26 @@ impl Driver {
                 wire.bell.sleep(outcome.until);
             }
         }
+    }
+
+    /// Writes the block that was taken, and those that follow it: what is published meanwhile needs no turn to leave. Says whether
+    /// there was something.
+    fn write(&self, outlet: &mut Outlet) -> bool {
+        let mut busy = false;
+        for _ in 0..BLOCKS_A_TURN {
+            if !outlet.write() {
+                break;
+            }
+            busy = true;
+            if !outlet.is_empty() {
+                break;
+            }
+            let written = self.wire.shared.written(Some(&mut outlet.tx), &self.wire.waker);
+            if written.turn || !written.more {
+                break;
+            }
+        }
+        busy
     }
 
     /// Everything under the lock of the machine: reports the news, takes events, actions and bytes.

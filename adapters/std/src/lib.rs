@@ -83,6 +83,7 @@ mod subscription;
 mod tls;
 mod waiting;
 mod wire;
+mod writing;
 
 pub use client::Client;
 pub use closing::Closing;

@@ -8,7 +8,7 @@ use nats_conn_client::{Headers, IntoSubject, PublishError, PublishSeq, RespondEr
 
 use crate::confirmed_publish::ConfirmedPublish;
 use crate::holders::Holders;
-use crate::waiting::wait;
+use crate::waiting::wait_to_publish;
 use crate::wire::Wire;
 
 /// A publish that is being put together. [`wait`](Self::wait) publishes, and waits for room in the send buffer if there is
@@ -73,7 +73,7 @@ impl<'a> Publishing<'a> {
     /// # Errors
     /// It was refused, or there was no room in time: see [`PublishError`]. Nothing was queued then.
     pub fn wait(self) -> Result<PublishSeq, PublishError> {
-        wait(pin!(self.inner))
+        wait_to_publish(self.wire, pin!(self.inner))
     }
 
     /// Publishes at once or not at all.
@@ -92,25 +92,25 @@ impl fmt::Debug for Publishing<'_> {
 }
 
 /// The answer to a request, which is being put together: a [`Publishing`] to the reply subject of a message.
-#[derive(Debug)]
 #[must_use = "an answer is not sent until `wait` or `now` is called"]
 pub struct Responding<'a> {
     inner: nats_conn_client::Responding<'a>,
+    wire: &'a Wire,
 }
 
 impl<'a> Responding<'a> {
-    pub(crate) fn new(inner: nats_conn_client::Responding<'a>) -> Self {
-        Self { inner }
+    pub(crate) fn new(wire: &'a Wire, inner: nats_conn_client::Responding<'a>) -> Self {
+        Self { inner, wire }
     }
 
     /// With these headers.
     pub fn headers(self, headers: &'a Headers) -> Self {
-        Self::new(self.inner.headers(headers))
+        Self::new(self.wire, self.inner.headers(headers))
     }
 
     /// How long to wait for room. Default: as that of a [`Publishing`].
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self::new(self.inner.timeout(timeout))
+        Self::new(self.wire, self.inner.timeout(timeout))
     }
 
     /// Answers, and waits for room if there is none.
@@ -118,7 +118,7 @@ impl<'a> Responding<'a> {
     /// # Errors
     /// See [`RespondError`].
     pub fn wait(self) -> Result<PublishSeq, RespondError> {
-        wait(pin!(self.inner))
+        wait_to_publish(self.wire, pin!(self.inner))
     }
 
     /// Answers at once or not at all.
@@ -127,5 +127,11 @@ impl<'a> Responding<'a> {
     /// See [`RespondError`].
     pub fn now(self) -> Result<PublishSeq, RespondError> {
         self.inner.now()
+    }
+}
+
+impl fmt::Debug for Responding<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
     }
 }

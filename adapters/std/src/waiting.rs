@@ -24,3 +24,16 @@ pub(crate) fn wait_through<T>(wire: &Wire, mut future: Pin<&mut impl Future<Outp
         Poll::Pending => wait(future),
     }
 }
+
+/// The same for a publish, which takes effect at its first poll unless somebody is to write first: then this thread does,
+/// if it can.
+#[inline]
+pub(crate) fn wait_to_publish<T>(wire: &Wire, mut publish: Pin<&mut impl Future<Output = T>>) -> T {
+    match blocking::poll_once(|cx| publish.as_mut().poll(cx)) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => {
+            wire.lend_a_hand();
+            wait(publish)
+        }
+    }
+}

@@ -6,26 +6,32 @@ use std::task::Waker;
 use std::time::Instant;
 
 use nats_conn_client::driver::{Delivered, Shared, Turn, lock};
-use nats_conn_client::machine::{LinkId, ReceiveBuf};
+use nats_conn_client::machine::LinkId;
 
 use crate::bell::Bell;
 use crate::holders::Ours;
 use crate::news::{News, Post};
 use crate::outlet::Outlet;
+use crate::writing::Writing;
 
 /// Events that one turn takes from the machine at most: so long may a publisher on another thread wait.
 pub(crate) const EVENTS_A_TURN: usize = 1024;
 
+/// Blocks that a thread of the application takes at most when it writes, and all but the last of them it writes: another
+/// publishes while it does so.
+const BLOCKS_A_HAND: usize = 3;
+
 /// The machine, what is being written, and the thread that writes.
 ///
-/// **Locks** are taken in this order: the outlet, the delivery, the machine; a TLS session under the outlet or alone.
+/// **Locks** are taken in this order: the outlet, the delivery, the machine; a TLS session under the outlet or alone. Nobody
+/// waits for the outlet: see [`Writing`].
 ///
 /// Subscribers of `tracing`, wakers and the functions that choose a server are called while the outlet is locked. They may call
-/// the connection, because only the thread that writes waits for the outlet; others try to take it. They must not wait for
-/// the connection: it does not go on before they return.
+/// the connection, because nobody waits for the outlet. They must not wait for the connection: it does not go on before they
+/// return.
 pub(crate) struct Wire {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) outlet: Mutex<Outlet>,
+    pub(crate) writing: Writing,
     pub(crate) post: Post,
     pub(crate) bell: Arc<Bell>,
     /// The bell, as the machine's tables keep it.
@@ -40,7 +46,7 @@ impl Wire {
         let (post, news) = Post::new(bell.clone(), Ours::new(&shared));
         let wire = Self {
             shared,
-            outlet: Mutex::new(Outlet::new(LinkId::from_u64(0))),
+            writing: Writing::new(Outlet::new(LinkId::from_u64(0)), bell.clone()),
             post,
             waker: bell.clone().into(),
             bell,
@@ -62,34 +68,43 @@ impl Wire {
         };
         let answer = call();
         // If somebody writes right now, that thread may have asked the machine already.
-        if let Ok(mut outlet) = self.outlet.try_lock() {
-            self.write(&mut outlet);
-            relieved.wrote = true;
-        }
+        relieved.wrote = self.writing.lend(|outlet| self.write(outlet)).is_some();
         answer
     }
 
-    /// Writes one block, and leaves the rest to the thread that writes.
-    fn write(&self, outlet: &mut Outlet) {
-        self.transmit(outlet);
-        if outlet.write() {
-            self.transmit(outlet);
-        }
-        if !outlet.is_empty() {
-            self.bell.ring();
+    /// A publisher has filled a block: if nobody writes, it is written here, while others publish on. To wake another
+    /// thread for it takes longer than to write it.
+    pub(crate) fn lend_a_hand(&self) {
+        let lent = self.writing.lend(|outlet| {
+            if outlet.is_empty() {
+                self.write(outlet);
+            }
+        });
+        if lent.is_none() {
+            std::thread::yield_now();
         }
     }
 
-    fn transmit(&self, outlet: &mut Outlet) {
-        let mut nothing = ReceiveBuf::new(LinkId::from_u64(0));
-        let _ = self.turn(|turn| {
-            if outlet.is_empty() {
-                let _ = turn.transmit(&mut outlet.tx);
+    /// Writes so much, and leaves the rest to the thread that writes. What another thread could not get rid of is left to it,
+    /// too: whoever called is not to wait for a peer that does not read.
+    fn write(&self, outlet: &mut Outlet) {
+        for left in (0..BLOCKS_A_HAND).rev() {
+            if !outlet.is_empty() {
+                break;
             }
-            // If there are more, the deadline says so.
-            let _ = turn.events(&mut nothing, EVENTS_A_TURN);
-            turn.sleep(&self.waker);
-        });
+            let written = self.shared.written(Some(&mut outlet.tx), &self.waker);
+            if !written.more {
+                let late = written.deadline.is_some_and(|deadline| self.oversleeps(deadline));
+                if written.turn || late {
+                    self.bell.ring();
+                }
+                return;
+            }
+            if left > 0 {
+                outlet.write();
+            }
+        }
+        self.bell.ring();
     }
 
     /// A turn of any thread but the one that writes, which is woken only if there is something to do for it.

@@ -172,3 +172,30 @@ fn a_request_times_out_and_a_reconnect_leaves() {
     });
     assert_eq!(sockets.iter().take(2).count(), 2);
 }
+
+#[test]
+fn publishers_that_write_themselves_hold_up_neither_a_request_nor_a_close() {
+    let (url, sockets) = deaf_server();
+    let client = options(&url).connect().unwrap();
+    let publish = |client: Client| move || while client.publish(&SUBJECT, [0; 1000]).wait().is_ok() {};
+    let publishers: Vec<_> = (0..3).map(|_| thread::spawn(publish(client.clone()))).collect();
+    // Long enough that nothing leaves any more, and too short to fill the buffer where the machine is slow: either way
+    // they are at it.
+    thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    let late = client
+        .request(&SUBJECT, "?")
+        .timeout(Duration::from_millis(100))
+        .wait();
+    assert!(matches!(late, Err(RequestError::TimedOut { .. })), "{late:?}");
+    assert_eq!(client.close().wait(), ClosedReason::Requested);
+    assert!(
+        began.elapsed() < Duration::from_millis(2000),
+        "{:?}",
+        began.elapsed()
+    );
+    for publisher in publishers {
+        publisher.join().unwrap();
+    }
+    drop(sockets);
+}
