@@ -482,4 +482,38 @@ pub(crate) mod tests {
     fn an_idle_subscription_is_small() {
         assert!(size_of::<Mail>() <= 72, "{} bytes", size_of::<Mail>());
     }
+
+    #[test]
+    fn a_holder_is_seen_when_it_takes_and_when_it_is_called_and_only_while_a_drain_is_under_way() {
+        let (first, second) = (Instant::now(), Instant::now() + TICK);
+        let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
+        let seen = || {
+            let mut seen = None;
+            let left = mail.left(first, |holder| {
+                seen = Some(holder.seen);
+                None
+            });
+            assert_eq!(left, Left::Waits(None));
+            seen.expect("it is asked of its holder")
+        };
+        let _ = mail.fill(1, &mut messages(1), PATIENCE, None);
+        let _ = mail.fill(1, &mut messages(1), PATIENCE, Some(first));
+        assert_eq!(seen(), None, "nobody waits, and so nobody is called");
+        take_at(&mail, Some(first)).0.expect("a message");
+        assert_eq!(seen(), Some(first));
+        take_at(&mail, Some(first)).0.expect("a message");
+        let drain = DrainClock::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(
+            mail.poll_take(&mut cx, &drain, &mut Taken::default())
+                .is_pending()
+        );
+        let _ = mail
+            .fill(2, &mut messages(1), PATIENCE, Some(second))
+            .waker
+            .expect("it waits");
+        assert_eq!(seen(), Some(second));
+        let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
+        assert_eq!(seen(), Some(second), "outside a drain nothing is noted");
+    }
 }
