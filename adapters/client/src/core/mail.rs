@@ -516,4 +516,21 @@ pub(crate) mod tests {
         let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
         assert_eq!(seen(), Some(second), "outside a drain nothing is noted");
     }
+
+    #[test]
+    fn what_reading_has_waited_for_a_mailbox_is_taken_from_its_patience_until_it_was_empty_once() {
+        let now = Instant::now();
+        let patience = |mail: &Mail| lock(&mail.state).content.as_ref().expect("messages").patience;
+        let (mail, mut crowded) = crowded(now);
+        (0..3).for_each(|_| drop(take_at(&mail, None)));
+        assert_eq!(crowded.check(now + TICK), None);
+        assert_eq!(patience(&mail), PATIENCE - TICK);
+        let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
+        let mut crowded = Crowded::new(mail.clone(), now + TICK, Waker::noop());
+        while mail.pending() > 0 {
+            drop(take_at(&mail, None));
+        }
+        assert_eq!(crowded.check(now + 2 * TICK), None);
+        assert_eq!(patience(&mail), PATIENCE, "it was empty");
+    }
 }

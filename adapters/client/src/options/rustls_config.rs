@@ -230,4 +230,20 @@ mod tests {
         let both = named.with_system_roots().roots(&none);
         assert_eq!(both.map_or(0, |roots| roots.len()), expected.len());
     }
+
+    #[test]
+    fn a_file_in_utf_16_is_told_whichever_byte_comes_first() {
+        let path = std::env::temp_dir().join(format!("nats-conn-encoding-{}.pem", std::process::id()));
+        for (bytes, is_read) in [
+            (&[0xff, 0xfe, b'-', 0][..], false),
+            (&[0xfe, 0xff, 0, b'-'], false),
+            (&[0xef, 0xbb, 0xbf, b'-'], true),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let found = super::read(&path);
+            assert_eq!(found.as_deref().ok(), is_read.then_some(&b"-"[..]), "{found:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(super::read(&path), Err(TlsError::Unreadable { .. })));
+    }
 }
