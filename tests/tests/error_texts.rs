@@ -2,7 +2,7 @@
 //! says nothing twice, even if the errors below it are printed, too.
 
 use std::any::type_name;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as AnyError;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -1528,6 +1528,25 @@ fn every_error_has_a_name_for_machines() {
             row.name,
             row.code
         );
+    }
+}
+
+#[test]
+fn the_names_for_machines_tell_the_variants_of_an_error_apart() {
+    let mut names = BTreeMap::<String, BTreeMap<String, BTreeSet<String>>>::new();
+    for row in table() {
+        let (error, variant) = row.name.rsplit_once("::").expect("a variant");
+        let of_error = names.entry(error.to_owned()).or_default();
+        of_error
+            .entry(variant.to_owned())
+            .or_default()
+            .insert(row.code.to_owned());
+    }
+    for (error, variants) in names {
+        // What stands for another error has the names of that one.
+        let own: Vec<_> = variants.values().filter(|names| names.len() == 1).collect();
+        let different: BTreeSet<_> = own.iter().copied().flatten().collect();
+        assert!(own.len() < 2 || different.len() > 1, "{error}: {variants:?}");
     }
 }
 

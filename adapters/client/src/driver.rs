@@ -25,6 +25,8 @@ mod futures_stream;
 mod io;
 mod link;
 mod prepare;
+#[cfg(test)]
+pub(crate) mod puppet;
 mod runtime;
 mod setup;
 mod target;

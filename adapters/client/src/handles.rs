@@ -13,6 +13,8 @@ pub(crate) mod connecting;
 pub(crate) mod events;
 pub(crate) mod handle;
 pub(crate) mod inboxes;
+#[cfg(test)]
+mod led_by_hand;
 pub(crate) mod looking;
 pub(crate) mod outgoing;
 #[cfg(test)]

@@ -163,6 +163,7 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::puppet::Puppet;
 
     const HOST: &str = "name.test";
 
@@ -281,5 +282,66 @@ mod tests {
         }
         assert_eq!(addresses.failed.len(), REMEMBERED);
         assert_eq!(addresses.failed[0].address.port(), 1000 - REMEMBERED as u16);
+    }
+
+    #[test]
+    fn an_address_through_which_a_session_has_come_about_has_not_failed_any_more() {
+        let server = r#"{"server_name":"n1"}"#;
+        let mut puppet = Puppet::in_a_session(crate::ConnectOptions::default(), server);
+        let connected = ConnectionEvent::Connected(puppet.session());
+        let mut addresses = failed(&[1, 2]);
+        addresses.note("other.test", of_loopback(&[1])[0]);
+        addresses.event(&connecting(1));
+        addresses.event(&connected);
+        assert_eq!(
+            order(&addresses, HOST, &[1, 2, 3]),
+            [3, 1, 2],
+            "it is not known which"
+        );
+        addresses.event(&connecting(2));
+        addresses.connected(LinkId::from_u64(2), of_loopback(&[1])[0]);
+        addresses.event(&connected);
+        assert_eq!(order(&addresses, HOST, &[1, 2, 3]), [1, 3, 2]);
+        assert_eq!(
+            order(&addresses, "other.test", &[1, 2]),
+            [2, 1],
+            "of another name it is not known"
+        );
+    }
+
+    #[test]
+    fn an_attempt_fails_what_it_was_connected_to_or_else_all_that_had_not_answered() {
+        let (link, all) = (LinkId::from_u64(1), of_loopback(&[1, 2, 3]));
+        let ConnectionEvent::Connecting { server, .. } = connecting(1) else {
+            unreachable!()
+        };
+        let failure = ConnectionEvent::ConnectFailed {
+            server: server.clone(),
+            phase: nats_conn_sm::Phase::Info,
+            error: Box::new(nats_conn_sm::AttemptError::TlsNotOffered),
+        };
+        for (connects, expected) in [(true, [1, 3, 2]), (false, [3, 1, 2])] {
+            let mut addresses = Addresses::default();
+            addresses.event(&connecting(1));
+            all.iter()
+                .take(2)
+                .for_each(|address| addresses.dialling(link, *address));
+            if connects {
+                addresses.connected(link, all[1]);
+            }
+            addresses.event(&failure);
+            assert_eq!(order(&addresses, HOST, &[1, 2, 3]), expected);
+            addresses.event(&failure);
+            assert_eq!(order(&addresses, HOST, &[1, 2, 3]), expected, "once");
+        }
+        let mut addresses = Addresses::default();
+        addresses.event(&connecting(1));
+        all.iter()
+            .take(2)
+            .for_each(|address| addresses.dialling(link, *address));
+        addresses.refused(&server, link, all[1]);
+        assert_eq!(order(&addresses, HOST, &[1, 2, 3]), [1, 3, 2]);
+        addresses.event(&failure);
+        assert_eq!(order(&addresses, HOST, &[1, 2, 3]), [3, 2, 1], "it has answered");
     }
 }

@@ -278,11 +278,15 @@ impl Backpressure {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Context;
+
     use bytes::BytesMut;
     use nats_conn_sm::MailboxLimits;
     use nats_proto::{Decoder, ServerOp, Sid};
 
     use super::*;
+    use crate::core::clock::DrainClock;
+    use crate::core::mail::Taken;
     use crate::core::mail::tests::{messages, take_at};
 
     /// A message with a payload of so many bytes, in a block that holds nothing else.
@@ -434,6 +438,12 @@ mod tests {
         }
         assert_eq!(backpressure.check(began + millis(30)), None);
         assert!(!backpressure.is_active());
+        // A mailbox that several turns have crowded waits once.
+        let (one, other) = (crowded(millis(10)), crowded(millis(10)));
+        for mail in [&one, &other, &one] {
+            backpressure.note(Delivered::crowding(mail.clone()), began, Waker::noop());
+        }
+        assert_eq!(backpressure.crowded.len(), 2);
     }
 
     #[test]
@@ -448,5 +458,23 @@ mod tests {
             let wakes: Vec<bool> = (0..6).map(|_| take_at(&mail, None).1.reader.is_some()).collect();
             assert_eq!(wakes, [true, false, false, false, false, false], "batch {batch}");
         }
+    }
+
+    #[test]
+    fn in_a_drain_who_is_called_for_a_message_is_seen_at_the_time_of_the_turn() {
+        let (mut delivery, hub) = delivery();
+        let mut route = route(MailboxLimits::default());
+        let (now, clock) = (Instant::now(), DrainClock::default());
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = route.mail.poll_take(&mut cx, &clock, &mut Taken::default());
+        assert!(polled.is_pending());
+        delivery.drains(now);
+        let _ = turn(&mut delivery, &hub, vec![(&mut route, of_size(1))]);
+        let mut seen = None;
+        let _ = route.mail.left(now, |holder| {
+            seen = holder.seen;
+            None
+        });
+        assert_eq!(seen, Some(now));
     }
 }

@@ -252,4 +252,18 @@ mod tests {
             (None, None)
         );
     }
+
+    #[test]
+    fn of_many_subscriptions_that_end_those_are_remembered_whose_holders_have_not_read_everything() {
+        let mut draining = draining(Instant::now());
+        let unread: Vec<_> = (0..10).map(|_| mail(1)).collect();
+        for mail in &unread {
+            draining.note(mail.clone());
+            (0..100).for_each(|_| draining.note(self::mail(0)));
+        }
+        assert!(draining.mails.len() <= 64, "{}", draining.mails.len());
+        for mail in unread {
+            assert!(draining.mails.iter().any(|kept| Arc::ptr_eq(kept, &mail)));
+        }
+    }
 }

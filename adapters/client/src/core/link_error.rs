@@ -176,6 +176,8 @@ mod tests {
     fn a_demand_for_a_certificate_is_told_apart_from_other_alerts() {
         use rustls::AlertDescription::{BadCertificate, CertificateRequired, UnknownCA};
         let alert = |alert| io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(alert));
+        let other = tls_error(&alert(UnknownCA)).to_string();
+        assert!(!other.contains("client certificate"), "{other}");
         for wanted in [CertificateRequired, BadCertificate].map(alert) {
             assert_eq!(io_error(&wanted), LinkEnd::Eof);
             let text = tls_error(&wanted).to_string();

@@ -482,4 +482,55 @@ pub(crate) mod tests {
     fn an_idle_subscription_is_small() {
         assert!(size_of::<Mail>() <= 72, "{} bytes", size_of::<Mail>());
     }
+
+    #[test]
+    fn a_holder_is_seen_when_it_takes_and_when_it_is_called_and_only_while_a_drain_is_under_way() {
+        let (first, second) = (Instant::now(), Instant::now() + TICK);
+        let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
+        let seen = || {
+            let mut seen = None;
+            let left = mail.left(first, |holder| {
+                seen = Some(holder.seen);
+                None
+            });
+            assert_eq!(left, Left::Waits(None));
+            seen.expect("it is asked of its holder")
+        };
+        let _ = mail.fill(1, &mut messages(1), PATIENCE, None);
+        let _ = mail.fill(1, &mut messages(1), PATIENCE, Some(first));
+        assert_eq!(seen(), None, "nobody waits, and so nobody is called");
+        take_at(&mail, Some(first)).0.expect("a message");
+        assert_eq!(seen(), Some(first));
+        take_at(&mail, Some(first)).0.expect("a message");
+        let drain = DrainClock::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(
+            mail.poll_take(&mut cx, &drain, &mut Taken::default())
+                .is_pending()
+        );
+        let _ = mail
+            .fill(2, &mut messages(1), PATIENCE, Some(second))
+            .waker
+            .expect("it waits");
+        assert_eq!(seen(), Some(second));
+        let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
+        assert_eq!(seen(), Some(second), "outside a drain nothing is noted");
+    }
+
+    #[test]
+    fn what_reading_has_waited_for_a_mailbox_is_taken_from_its_patience_until_it_was_empty_once() {
+        let now = Instant::now();
+        let patience = |mail: &Mail| lock(&mail.state).content.as_ref().expect("messages").patience;
+        let (mail, mut crowded) = crowded(now);
+        (0..3).for_each(|_| drop(take_at(&mail, None)));
+        assert_eq!(crowded.check(now + TICK), None);
+        assert_eq!(patience(&mail), PATIENCE - TICK);
+        let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
+        let mut crowded = Crowded::new(mail.clone(), now + TICK, Waker::noop());
+        while mail.pending() > 0 {
+            drop(take_at(&mail, None));
+        }
+        assert_eq!(crowded.check(now + 2 * TICK), None);
+        assert_eq!(patience(&mail), PATIENCE, "it was empty");
+    }
 }

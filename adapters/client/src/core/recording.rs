@@ -101,4 +101,29 @@ mod tests {
         writer.write();
         assert_eq!(*lock(&kept.0), (b"one two ".to_vec(), 2));
     }
+
+    #[test]
+    fn who_cannot_be_written_to_gets_nothing_more_and_nothing_of_it_prints() {
+        struct Broken(Arc<Mutex<usize>>);
+
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                *lock(&self.0) += 1;
+                Err(std::io::ErrorKind::StorageFull.into())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let asked = Arc::default();
+        let writer = RecordingSink::new(Broken(Arc::clone(&asked))).take().unwrap();
+        for _ in 0..3 {
+            writer.push(Bytes::from_static(b"secret"));
+            writer.write();
+        }
+        assert_eq!(*lock(&asked), 1);
+        assert_eq!(format!("{writer:?}"), "RecordingWriter");
+    }
 }

@@ -55,3 +55,42 @@ impl Hasher for NumberHasher {
         self.0 ^ (self.0 >> 32)
     }
 }
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    fn hash(write: impl FnOnce(&mut NumberHasher)) -> u64 {
+        let mut hasher = NumberHasher::default();
+        write(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Tables take the place of a key from the lower bits, and tell keys in one place apart by the highest seven.
+    #[test]
+    fn numbers_in_a_row_are_spread_evenly_over_a_table() {
+        let hashes: Vec<u64> = (1..=4096)
+            .map(|number| hash(|hasher| hasher.write_u64(number)))
+            .collect();
+        for (what, shift, places) in [("place", 0, 4096), ("tag", 57, 128)] {
+            let mut found = vec![0; places];
+            for hash in &hashes {
+                found[(hash >> shift) as usize % places] += 1;
+            }
+            let empty = found.iter().filter(|count| **count == 0).count();
+            let fullest = found.iter().max().copied().unwrap_or_default();
+            assert!(empty < places / 2, "{what}: {empty} of {places} are empty");
+            assert!(fullest <= 4096 / places * 8, "{what}: {fullest} in one");
+        }
+    }
+
+    #[test]
+    fn what_is_hashed_in_several_pieces_depends_on_each_of_them_and_their_order() {
+        let of = |bytes: &[u8]| hash(|hasher| hasher.write(bytes));
+        let hashes = [of(b""), of(b"a"), of(b"ab"), of(b"ba"), of(b"abc")];
+        for (place, hash) in hashes.iter().enumerate() {
+            assert!(!hashes[..place].contains(hash), "{hashes:x?}");
+        }
+    }
+}

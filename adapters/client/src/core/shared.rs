@@ -356,3 +356,47 @@ impl Shared {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+    use crate::ConnectOptions;
+    use crate::driver::puppet::Puppet;
+
+    struct Driver;
+
+    impl Wake for Driver {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_driver_that_has_written_has_a_turn_where_everything_is_recorded_and_else_goes_on_without() {
+        for (records, turn) in [(true, true), (false, false)] {
+            let mut options = ConnectOptions::<()>::default();
+            if records {
+                options = options.record(std::io::sink());
+            }
+            let puppet = Puppet::in_a_session(options, "{}");
+            let shared = puppet.client.shared();
+            let written = shared.written(None, Waker::noop());
+            assert_eq!((written.turn, written.more), (turn, false));
+        }
+    }
+
+    #[test]
+    fn a_driver_that_sleeps_is_relieved_once_and_woken_by_nobody_then() {
+        let shared = ConnectOptions::<()>::default()
+            .prepare()
+            .expect("usable")
+            .parts
+            .shared;
+        assert!(shared.relieve_driver().is_none(), "it is awake");
+        let waker = Waker::from(Arc::new(Driver));
+        let _ = shared.drive(|turn| turn.sleep(&waker));
+        let relieved = shared.relieve_driver().expect("it sleeps");
+        assert!(relieved.will_wake(&waker));
+        assert!(shared.relieve_driver().is_none(), "once");
+    }
+}

@@ -71,3 +71,44 @@ impl<S> fmt::Debug for Connector<S> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::pin::pin;
+
+    use super::*;
+    use crate::driver::blocking::wait;
+    use crate::driver::prepare::Prepared;
+    use crate::options::connect::ConnectOptions;
+    use nats_conn_sm::LinkId;
+
+    fn target() -> Target {
+        let Prepared { client, parts, .. } = ConnectOptions::<()>::default().prepare().expect("usable");
+        let server = client.servers()[0].server.clone();
+        Target::new(server, LinkId::from_u64(1), parts.setup, parts.shared)
+    }
+
+    #[test]
+    fn a_copy_dials_as_the_first_does_and_only_that_there_is_one_prints() {
+        let own = Connector::new(|_| ready(Ok("mine")));
+        for (connector, stream, printed) in [
+            (own.clone(), "mine", "(with a connector)"),
+            (own, "mine", "(with a connector)"),
+            (Connector::default().clone(), "the adapter's", ""),
+        ] {
+            assert_eq!(format!("{connector:?}"), printed);
+            let dialling = connector.dial(target(), |_| ready(Ok("the adapter's")));
+            assert_eq!(wait(None, pin!(dialling)), Some(Ok(stream)));
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_application_is_one_of_dialling() {
+        let refuses = Connector::<()>::new(|_| ready(Err(io::ErrorKind::ConnectionRefused.into())));
+        let dialling = refuses.dial(target(), |_| pending());
+        let end = wait(None, pin!(dialling)).expect("no deadline");
+        let refused = |end: &LinkEnd| end.code() == "connection_refused";
+        assert!(end.as_ref().is_err_and(refused), "{end:?}");
+    }
+}

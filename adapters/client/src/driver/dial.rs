@@ -283,4 +283,19 @@ mod tests {
             "{failed:?}"
         );
     }
+
+    #[test]
+    fn of_two_that_are_connected_at_the_same_time_the_one_that_was_begun_first_is_taken() {
+        let connected = dial(|to| {
+            let mut pending = to.port() == 1;
+            Box::pin(poll_fn(move |cx| {
+                if std::mem::take(&mut pending) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(to))
+            }))
+        });
+        assert_eq!(connected, Ok(address("127.0.0.1:1")));
+    }
 }

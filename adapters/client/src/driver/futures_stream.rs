@@ -181,3 +181,70 @@ impl<K: Sockets> Io for FuturesStream<K> {
         self.pinned().poll_close(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A socket that is always ready.
+    struct Ready(TcpStream);
+
+    impl AsyncRead for Ready {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Ready {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    struct Known;
+
+    impl Sockets for Known {
+        fn tcp(stream: &dyn Any) -> Option<&TcpStream> {
+            Some(&stream.downcast_ref::<Ready>()?.0)
+        }
+    }
+
+    struct Unknown;
+
+    impl Sockets for Unknown {}
+
+    /// Whether the peer reads the end, and whether what is written leaves at once.
+    fn closed<K: Sockets>() -> (bool, bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let dialled = TcpStream::connect(listener.local_addr().expect("an address")).expect("it listens");
+        let (peer, _) = listener.accept().expect("it was dialled");
+        let ours = dialled.try_clone().expect("a handle");
+        let mut stream = FuturesStream::<K>::new(Ready(dialled));
+        assert_eq!(format!("{stream:?}"), "Stream");
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(stream.poll_half_close(&mut cx).is_ready());
+        assert_eq!(format!("{:?}", stream.into_inner()), "HalfClosing");
+        peer.set_read_timeout(Some(std::time::Duration::from_millis(50)))
+            .expect("a limit");
+        let ended = io::Read::read(&mut &peer, &mut [0]).is_ok_and(|read| read == 0);
+        let nodelay = ours.nodelay().expect("a socket");
+        drop(ours);
+        (ended, nodelay)
+    }
+
+    #[test]
+    fn a_socket_that_is_known_writes_at_once_and_ends_its_direction_and_any_other_is_left_alone() {
+        assert_eq!(closed::<Known>(), (true, true));
+        assert_eq!(closed::<Unknown>(), (false, false));
+    }
+}

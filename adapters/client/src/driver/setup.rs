@@ -72,3 +72,26 @@ impl fmt::Debug for LinkSetup {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ConnectOptions;
+
+    #[test]
+    fn what_prints_of_it_names_what_was_set_and_shows_no_secret() {
+        let options = ConnectOptions::<()>::default().user_password("ann", "s3cret");
+        let printed = format!("{options:?}");
+        assert!(printed.starts_with("ConnectOptions"), "{printed}");
+        let setup = options.prepare().expect("usable").parts.setup;
+        let all = printed + &format!("{setup:?}");
+        for part in [
+            "LinkSetup",
+            "user_password",
+            "TlsOptions",
+            "Resolver(of the system)",
+        ] {
+            assert!(all.contains(part), "{part} in {all}");
+        }
+        assert!(!all.contains("s3cret") && !all.contains("ann"), "{all}");
+    }
+}

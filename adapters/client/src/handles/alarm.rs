@@ -127,4 +127,25 @@ mod tests {
         first.set(Duration::from_secs(50));
         assert!(wakes(&mut first), "earlier than before");
     }
+
+    #[test]
+    fn an_alarm_that_is_dropped_rings_for_nobody() {
+        let prepared = ConnectOptions::<()>::default().prepare().expect("usable");
+        let handle = &Arc::new(Handle {
+            shared: prepared.parts.shared,
+            inboxes: Inboxes::new(Subject::from_static("_INBOX"), [0; 32]),
+        });
+        let waiting = || handle.shared.call_quietly(|locked| locked.alarms.len());
+        let mut alarm = Alarm::new(handle);
+        let cx = Context::from_waker(Waker::noop());
+        assert!(alarm.poll(&cx).is_pending());
+        assert_eq!(waiting(), 0, "without a moment nothing rings");
+        alarm.set(Duration::from_secs(600));
+        for _ in 0..2 {
+            assert!(alarm.poll(&cx).is_pending());
+            assert_eq!(waiting(), 1);
+        }
+        drop(alarm);
+        assert_eq!(waiting(), 0);
+    }
 }

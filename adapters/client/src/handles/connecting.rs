@@ -91,3 +91,99 @@ pub fn outcome(event: &ClientEvent, retry_initial: bool) -> Option<Result<(), Co
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use nats_conn_sm::{AttemptError, Phase, Server, Timestamp, WaitReason};
+
+    use super::*;
+    use crate::ConnectOptions;
+    use crate::driver::blocking::wait;
+    use crate::driver::puppet::Puppet;
+
+    fn servers() -> Vec<Server> {
+        let options = ConnectOptions::<()>::from_url("nats://a.test,nats://b.test").expect("URLs");
+        let client = options.randomize(false).prepare().expect("usable").client;
+        client.servers().into_iter().map(|status| status.server).collect()
+    }
+
+    fn failed(server: &Server, phase: Phase) -> ClientEvent {
+        let error = Box::new(AttemptError::TlsNotOffered);
+        let server = server.clone();
+        ConnectionEvent::ConnectFailed { server, phase, error }.into()
+    }
+
+    fn closed(reason: ClosedReason) -> ClientEvent {
+        ConnectionEvent::Closed { reason }.into()
+    }
+
+    #[test]
+    fn the_first_outcome_is_a_session_the_end_or_a_wait_where_the_first_connect_is_tried_again() {
+        let server = servers().remove(0);
+        let wait: ClientEvent = ConnectionEvent::BackoffWait {
+            server: server.clone(),
+            attempt: 2,
+            delay: Duration::ZERO,
+            until: Timestamp::ZERO,
+            reason: WaitReason::Chosen,
+        }
+        .into();
+        assert_eq!(outcome(&wait, true), Some(Ok(())));
+        assert_eq!(outcome(&wait, false), None);
+        assert_eq!(outcome(&failed(&server, Phase::Dial), true), None);
+        let mut puppet = Puppet::in_a_session(ConnectOptions::default(), "{}");
+        let session = puppet.session();
+        for event in [
+            ConnectionEvent::Connected(session.clone()),
+            ConnectionEvent::Reconnected(session),
+        ] {
+            assert_eq!(outcome(&event.into(), false), Some(Ok(())));
+        }
+        let unreachable = ClosedReason::ConnectFailed { failures: Vec::new() };
+        let failures = Vec::new();
+        let expected = ConnectError::Unreachable { failures };
+        assert_eq!(outcome(&closed(unreachable), false), Some(Err(expected)));
+        let expected = ConnectError::closed(ClosedReason::Auth);
+        assert_eq!(outcome(&closed(ClosedReason::Auth), false), Some(Err(expected)));
+    }
+
+    #[test]
+    fn of_each_server_the_last_failure_is_told_in_the_order_of_these() {
+        let [a, b] = &servers()[..] else {
+            panic!("two servers")
+        };
+        let events = [
+            failed(a, Phase::Dial),
+            failed(b, Phase::Tls),
+            failed(a, Phase::Info),
+            closed(ClosedReason::PoolExhausted),
+        ];
+        let told = last_failures(&events);
+        let told: Vec<_> = told
+            .iter()
+            .map(|failure| (&failure.server, failure.phase))
+            .collect();
+        assert_eq!(
+            told,
+            [(&b.to_string(), Phase::Tls), (&a.to_string(), Phase::Info)]
+        );
+    }
+
+    #[test]
+    fn an_end_without_a_session_tells_the_failures_and_one_without_a_driver_that() {
+        let options = || ConnectOptions::<()>::default().prepare().expect("usable");
+        let prepared = options();
+        let shared = prepared.parts.shared;
+        shared.hub().emit_now(failed(&servers()[0], Phase::Dial));
+        shared.hub().emit_now(closed(ClosedReason::PoolExhausted));
+        let outcome = first_outcome(&prepared.client, prepared.events, false);
+        let Some(Err(ConnectError::Closed { reason, failures })) = wait(None, pin!(outcome)) else {
+            panic!("it has closed");
+        };
+        assert_eq!((reason, failures.len()), (ClosedReason::PoolExhausted, 1));
+    }
+}

@@ -93,4 +93,36 @@ mod tests {
         };
         assert_ne!(drawn(), drawn());
     }
+
+    #[test]
+    fn each_letter_and_digit_is_as_likely_as_any_other() {
+        let inboxes = of_key(3);
+        let (draws, mut found) = (2000, std::collections::BTreeMap::new());
+        for _ in 0..draws {
+            let inbox = inboxes.draw();
+            for byte in inbox.as_str().bytes().rev().take(LENGTH) {
+                *found.entry(byte).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(found.len(), 62);
+        let each = draws * LENGTH / 62;
+        for (byte, count) in found {
+            // Seven times the deviation that is to be expected.
+            let likely = each * 3 / 4..each * 5 / 4;
+            assert!(likely.contains(&count), "{count} times {}", char::from(byte));
+        }
+    }
+
+    #[test]
+    fn what_prints_of_it_is_the_prefix_and_not_what_comes_next() {
+        let printed = format!("{:?}", of_key(1));
+        assert!(
+            printed.starts_with("Inboxes") && printed.contains("_INBOX.mine"),
+            "{printed}"
+        );
+        assert!(
+            !printed.contains("enerator") && !printed.contains("[1, 1"),
+            "{printed}"
+        );
+    }
 }

@@ -176,4 +176,21 @@ mod tests {
         assert_eq!(driven.shared.closed(), Some(ClosedReason::Requested));
         assert_eq!(poll(leaving.as_mut()), Poll::Ready(Err(StateError::Closed)));
     }
+
+    #[test]
+    fn without_a_link_nothing_is_flushed_and_the_wait_for_the_next_attempt_is_over() {
+        let mut driven = Driven::connected();
+        driven.lose_the_link();
+        driven.turns(b"");
+        let before = driven.actions;
+        let mut leaving = pin!(driven.client.flush_and_reconnect(Duration::from_secs(60)));
+        assert_eq!(poll(leaving.as_mut()), Poll::Ready(Ok(false)));
+        driven.turns(b"");
+        assert!(driven.actions > before, "it has begun");
+        assert_eq!(
+            poll(leaving.as_mut()),
+            Poll::Ready(Err(StateError::Closed)),
+            "once"
+        );
+    }
 }

@@ -555,4 +555,13 @@ mod tests {
             assert_eq!(options.read_buffer, expected);
         }
     }
+
+    #[test]
+    fn no_time_at_all_switches_the_questions_for_confirmation_off() {
+        let second = Duration::from_secs(1);
+        for (after, expected) in [(Duration::ZERO, None), (second, Some(second))] {
+            let options = ConnectOptions::<()>::default().confirm_after(after);
+            assert_eq!(options.config().confirm_after, expected);
+        }
+    }
 }

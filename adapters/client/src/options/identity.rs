@@ -225,4 +225,48 @@ mod tests {
         identity.set_user_password(user());
         assert_eq!(format!("{identity:?}"), "Identity[\"user_password\"]");
     }
+
+    #[test]
+    fn each_field_says_by_itself_who_we_are() {
+        let said = |set: fn(&mut Credentials)| {
+            let mut credentials = Credentials::default();
+            set(&mut credentials);
+            let says = Says::of(&credentials);
+            (says.shared, says.key)
+        };
+        assert_eq!(said(|_| {}), (false, false));
+        assert_eq!(said(|all| all.user = user().user), (true, false));
+        assert_eq!(said(|all| all.password = user().password), (true, false));
+        assert_eq!(
+            said(|all| all.token = Credentials::token("t").token),
+            (true, false)
+        );
+        assert_eq!(
+            said(|all| all.jwt = Credentials::jwt("j", "s").jwt),
+            (false, true)
+        );
+        assert_eq!(
+            said(|all| all.nkey = Credentials::nkey("U", "s").nkey),
+            (false, true)
+        );
+        assert_eq!(
+            said(|all| all.signature = Credentials::nkey("U", "s").signature),
+            (false, true)
+        );
+    }
+
+    #[test]
+    fn what_is_set_later_replaces_what_was_there_and_leaves_the_rest() {
+        let mut sum = user();
+        add(&mut sum, Credentials::token("t"));
+        add(&mut sum, Credentials::jwt("j", "s"));
+        add(&mut sum, Credentials::nkey("U", "other"));
+        add(&mut sum, Credentials::default());
+        let mut expected = user();
+        expected.token = Credentials::token("t").token;
+        expected.jwt = Credentials::jwt("j", "s").jwt;
+        expected.nkey = Credentials::nkey("U", "other").nkey;
+        expected.signature = Credentials::nkey("U", "other").signature;
+        assert_eq!(sum, expected);
+    }
 }

@@ -64,4 +64,15 @@ mod tests {
         assert_eq!(both.clone().into_servers().unwrap(), both);
         assert_eq!(both.as_slice().into_servers().unwrap(), both);
     }
+
+    #[test]
+    fn text_is_a_list_of_urls_whoever_holds_it() {
+        let text = String::from("nats://a.test,tls://b.test");
+        let expected = ServerUrl::parse_list(&text).unwrap();
+        assert_eq!(expected.len(), 2);
+        assert_eq!((&text).into_servers().unwrap(), expected);
+        assert_eq!(text.as_str().into_servers().unwrap(), expected);
+        assert_eq!(text.into_servers().unwrap(), expected);
+        assert!("nats://:x".into_servers().is_err());
+    }
 }

@@ -211,4 +211,25 @@ mod tests {
             format!("credentials: {}: no NATS USER JWT in the .creds", file.display())
         );
     }
+
+    #[test]
+    fn a_file_in_another_encoding_is_told_by_its_name_and_its_encoding() {
+        let path = std::env::temp_dir().join(format!("nats-conn-encoding-{}.nk", std::process::id()));
+        for (bytes, encoding) in [
+            (&[0xff, 0xfe, b'S', 0][..], "UTF-16"),
+            (&[0xfe, 0xff, 0, b'S'], "UTF-16"),
+            (&[b'S', 0xe9], "not UTF-8"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = KeySource::SeedFile(path.clone())
+                .answer(Some("nonce"))
+                .unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("{} is {encoding}: ", path.display())),
+                "{text}"
+            );
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
 }

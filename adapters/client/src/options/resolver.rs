@@ -347,4 +347,14 @@ mod tests {
         assert_eq!(resolve("::1").unwrap(), ["[::1]:4222".parse().unwrap()]);
         assert!(matches!(resolve("nowhere.test"), Err(LinkEnd::Resolve { .. })));
     }
+
+    #[test]
+    fn it_prints_who_is_asked() {
+        let own = Resolver::own(|_, _| async { Ok(Vec::new()) });
+        let printed = [Resolver::SYSTEM, own].map(|resolver| format!("{resolver:?}"));
+        assert_eq!(
+            printed,
+            ["Resolver(of the system)", "Resolver(of the application)"]
+        );
+    }
 }

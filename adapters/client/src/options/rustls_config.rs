@@ -202,4 +202,48 @@ mod tests {
             assert_eq!(bytes, expected.as_bytes(), "{text:?}");
         }
     }
+
+    /// As many as there are on this machine, which may be none.
+    #[cfg(feature = "system-roots")]
+    #[test]
+    fn the_roots_of_the_system_are_trusted_where_no_authority_is_named_or_where_they_are_asked_for_too() {
+        let options = TlsOptions::new();
+        let none = Files {
+            authorities: Vec::new(),
+            client: None,
+        };
+        let mut expected = RootCertStore::empty();
+        expected.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        match options.roots(&none) {
+            Ok(roots) => {
+                assert!(!roots.is_empty());
+                assert_eq!(roots.len(), expected.len());
+            }
+            Err(error) => {
+                assert!(matches!(error, TlsError::NoSystemRoots { .. }), "{error}");
+                assert!(expected.is_empty());
+            }
+        }
+        // A file that was named, and names nobody: it is not what is tried here.
+        let named = TlsOptions::new().with_ca_file("mine.pem");
+        assert_eq!(named.roots(&none).map(|roots| roots.len()).ok(), Some(0));
+        let both = named.with_system_roots().roots(&none);
+        assert_eq!(both.map_or(0, |roots| roots.len()), expected.len());
+    }
+
+    #[test]
+    fn a_file_in_utf_16_is_told_whichever_byte_comes_first() {
+        let path = std::env::temp_dir().join(format!("nats-conn-encoding-{}.pem", std::process::id()));
+        for (bytes, is_read) in [
+            (&[0xff, 0xfe, b'-', 0][..], false),
+            (&[0xfe, 0xff, 0, b'-'], false),
+            (&[0xef, 0xbb, 0xbf, b'-'], true),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let found = super::read(&path);
+            assert_eq!(found.as_deref().ok(), is_read.then_some(&b"-"[..]), "{found:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(super::read(&path), Err(TlsError::Unreadable { .. })));
+    }
 }

@@ -107,3 +107,55 @@ impl fmt::Debug for TlsOptions {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_is_added_to_those_before_and_only_paths_print() {
+        let options = TlsOptions::new()
+            .with_ca_file("one.pem")
+            .with_ca_file("two.pem")
+            .with_client_certificate("chain.pem", "key.pem");
+        assert_eq!(options.ca_files, ["one.pem", "two.pem"].map(PathBuf::from));
+        let (chain, key) = ("chain.pem".into(), "key.pem".into());
+        assert_eq!(options.client_certificate, Some((chain, key)));
+        assert!(!options.system_roots);
+        let options = options.with_system_roots();
+        assert!(options.system_roots && options.ca_files.len() == 2);
+        let printed = format!("{options:?}");
+        for part in ["TlsOptions", "true", "two.pem", "key.pem"] {
+            assert!(printed.contains(part), "{part} in {printed}");
+        }
+    }
+
+    #[cfg(feature = "ring")]
+    #[test]
+    fn a_ready_configuration_is_used_unless_somebody_is_asked_for_one() {
+        use std::sync::Arc;
+
+        let ready = || {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let builder = rustls::ClientConfig::builder_with_provider(provider);
+            let builder = builder.with_safe_default_protocol_versions().expect("versions");
+            let roots = rustls::RootCertStore::empty();
+            Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+        };
+        let (config, provided) = (ready(), ready());
+        let server = crate::ConnectOptions::<()>::default().prepare().expect("usable");
+        let server = server.client.servers()[0].server.clone();
+        let options = TlsOptions::new()
+            .with_ca_file("nowhere.pem")
+            .with_config(config.clone());
+        let used = |options: &TlsOptions| options.client_config_for(&server).expect("a configuration");
+        assert!(Arc::ptr_eq(&used(&options), &config));
+        let given = provided.clone();
+        let options = options.with_config_provider(move |_| Ok::<_, String>(given.clone()));
+        assert!(Arc::ptr_eq(&used(&options), &provided));
+        let refuses = options.with_config_provider(|_| Err("the vault is shut"));
+        let detail = "the vault is shut".into();
+        let refused = crate::TlsError::Provider { detail };
+        assert_eq!(refuses.client_config_for(&server).err(), Some(refused));
+    }
+}

@@ -19,6 +19,8 @@ use crate::core::mail::tests::messages;
 use crate::driver::blocking;
 use crate::{Client, ClientEvent, ConnectOptions, Events, StartError};
 
+mod fairness;
+
 /// What reading brings.
 enum Read {
     Bytes(&'static str),
@@ -165,7 +167,7 @@ fn connection(fails: bool, reads: impl IntoIterator<Item = Read>) -> (Client, Ev
 
 fn options(fails: bool, reads: impl IntoIterator<Item = Read>) -> ConnectOptions<OneThread> {
     let handshake = [
-        Read::Bytes("INFO {\"max_payload\":1000}\r\n"),
+        Read::Bytes("INFO {\"max_payload\":100000}\r\n"),
         Read::After("PING\r\n"),
         Read::Bytes("PONG\r\n"),
         Read::After("PUB "),
