@@ -332,14 +332,13 @@ fn what_is_learned_of_servers_is_for_debugging_unless_somebody_has_to_look_after
     let changed = ConnectionEvent::ServerInfoChanged { info: Arc::new(info) };
     assert_told(changed, Level::DEBUG, &[("max_payload", "512")]);
     use ConnectionEvent as E;
-    let of_one: [(fn(Server) -> E, Level); 4] = [
-        (|server| E::ServerChoiceRejected { server }, Level::WARN),
-        (|server| E::LameDuck { server }, Level::INFO),
-        (|server| E::CleartextCredentials { server }, Level::WARN),
-        (|server| E::ServerTlsRaised { server }, Level::INFO),
-    ];
-    for (event, level) in of_one {
-        assert_told(event(server()), level, &[("server", URL)]);
+    for (event, level) in [
+        (E::ServerChoiceRejected { server: server() }, Level::WARN),
+        (E::LameDuck { server: server() }, Level::INFO),
+        (E::CleartextCredentials { server: server() }, Level::WARN),
+        (E::ServerTlsRaised { server: server() }, Level::INFO),
+    ] {
+        assert_told(event, level, &[("server", URL)]);
     }
 }
 
