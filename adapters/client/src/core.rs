@@ -16,6 +16,7 @@ pub(crate) mod locked;
 pub(crate) mod loss;
 pub(crate) mod mail;
 pub(crate) mod oneshot;
+pub(crate) mod pace;
 pub(crate) mod panics;
 pub(crate) mod recording;
 pub(crate) mod reply_slot;

@@ -1,19 +1,16 @@
 //! What the one mutex of a connection holds.
 
 use std::task::Waker;
+use std::time::Duration;
 
 use nats_conn_sm::{ClosedReason, Connection, SendBuf, State, Timestamp};
 
 use crate::core::addresses::Addresses;
 use crate::core::confirmations::Confirmations;
 use crate::core::draining::{DrainPatience, Draining};
+use crate::core::pace::{PATIENCE, Pace};
 use crate::core::routes::Routes;
 use crate::core::waiting::Waiting;
-
-/// After so many bytes a publisher lets the driver run first, so that on one thread what is published leaves while the
-/// publisher goes on, rather than when the buffer is full. It is a little less than a block of the machine, so that the
-/// driver finds one block that is almost full, and no second one that is almost empty.
-const YIELD_AFTER: usize = 60 << 10;
 
 /// The machine, and the tables of who waits for what.
 #[derive(Debug)]
@@ -22,6 +19,8 @@ pub(crate) struct Locked {
     pub(crate) routes: Routes,
     /// Who waits for room in the send buffer.
     pub(crate) room: Waiting,
+    /// How far publishers are ahead of the driver, and who waits for it.
+    pub(crate) pace: Pace,
     /// Who waits for a moment, and is not to be woken before.
     pub(crate) alarms: Waiting,
     pub(crate) confirmations: Confirmations,
@@ -35,8 +34,6 @@ pub(crate) struct Locked {
     pub(crate) draining: Draining,
     /// A driver has a block in its hands. It comes back for the next one by itself: nobody wakes it for a publish.
     in_hand: bool,
-    /// About how many bytes were published since the driver last came for a block, or since a publisher last let it run.
-    published: usize,
     /// Before this moment nothing was due when the driver last asked.
     quiet_until: Timestamp,
     pub(crate) closed: Option<ClosedReason>,
@@ -46,12 +43,22 @@ pub(crate) struct Locked {
     pub(crate) watchers: Waiting,
 }
 
+/// What a publisher does first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pause {
+    /// It waits until the driver has come.
+    Waits,
+    /// It lets others run.
+    Yields,
+}
+
 impl Locked {
     pub(crate) fn new(connection: Connection, drain: DrainPatience) -> Self {
         Self {
             connection,
             routes: Routes::default(),
             room: Waiting::default(),
+            pace: Pace::default(),
             alarms: Waiting::default(),
             confirmations: Confirmations::default(),
             words: None,
@@ -59,7 +66,6 @@ impl Locked {
             driver: None,
             draining: Draining::new(drain),
             in_hand: false,
-            published: 0,
             quiet_until: Timestamp::ZERO,
             closed: None,
             finished: false,
@@ -67,17 +73,33 @@ impl Locked {
         }
     }
 
-    /// Whether whoever wants to publish so many bytes lets the driver run first. It counts them if not.
+    /// Whether whoever wants to publish waits for the driver, or lets others run. Without a session it does neither: nobody
+    /// writes.
     #[inline]
-    pub(crate) fn lets_driver_run(&mut self, bytes: usize) -> bool {
-        if self.published >= YIELD_AFTER {
-            self.published = 0;
-            if self.connection.state() == State::Connected {
-                return true;
-            }
+    pub(crate) fn pause(&mut self, timeout: Option<Duration>) -> Option<Pause> {
+        if self.pace.pauses() {
+            self.long_pause(timeout)
+        } else {
+            None
         }
-        self.published = self.published.saturating_add(bytes);
-        false
+    }
+
+    #[cold]
+    fn long_pause(&mut self, timeout: Option<Duration>) -> Option<Pause> {
+        if self.connection.state() != State::Connected {
+            return None;
+        }
+        // Who has little time does not spend it on a driver: perhaps there is room.
+        if self.pace.is_ahead() && timeout.is_none_or(|timeout| timeout > PATIENCE) {
+            return Some(Pause::Waits);
+        }
+        self.pace.ends_turn().then_some(Pause::Yields)
+    }
+
+    /// Whoever waits to publish looks again.
+    pub(crate) fn wake_publishers(&mut self, wakers: &mut Vec<Waker>) {
+        self.room.wake_all(wakers);
+        self.pace.wake_all(wakers);
     }
 
     /// Whom to wake for a publish that was accepted: the driver if it sleeps, unless it comes back anyway.
@@ -89,8 +111,9 @@ impl Locked {
         self.driver.take()
     }
 
-    /// Reports a block that was written, and takes the next one.
-    pub(crate) fn transmit(&mut self, now: Timestamp, tx: &mut SendBuf) -> bool {
+    /// Reports a block that was written, and takes the next one. Whom to wake of those who waited for that comes into
+    /// `wakers`.
+    pub(crate) fn transmit(&mut self, now: Timestamp, tx: &mut SendBuf, wakers: &mut Vec<Waker>) -> bool {
         self.ask(now);
         if !tx.is_empty() {
             return false;
@@ -99,7 +122,7 @@ impl Locked {
             self.connection.handle_written(now, tx);
         }
         self.in_hand = self.connection.wants_transmit() && self.connection.poll_transmit(now, tx);
-        self.published = 0;
+        self.pace.driver_came(now, self.in_hand, wakers);
         if self.in_hand {
             // What is handed out is asked about in time, also by a driver that always finds more and does not sleep.
             self.quiet_until = Timestamp::ZERO;
@@ -125,9 +148,19 @@ impl Locked {
         let machine = self.connection.poll_timeout();
         let room = self.room.next_deadline();
         let alarm = self.alarms.next_deadline();
-        let first = machine.into_iter().chain(room).chain(alarm).min();
+        let pace = self.pace.deadline().filter(|_| self.in_hand);
+        let first = machine.into_iter().chain(room).chain(alarm).chain(pace).min();
         self.quiet_until = first.unwrap_or(Timestamp::MAX);
         first
+    }
+
+    /// Wakes those whose moment has come.
+    pub(crate) fn expire(&mut self, now: Timestamp, wakers: &mut Vec<Waker>) {
+        self.room.expire(now, wakers);
+        self.alarms.expire(now, wakers);
+        if self.in_hand {
+            self.pace.expire(now, wakers);
+        }
     }
 
     /// Something was called that may be due at once: a request that has no time is not to be written first.

@@ -104,6 +104,12 @@ impl Shared {
         })
     }
 
+    /// Publishers wait for the driver where they are far ahead of it: for a driver that needs no thread of its own to be
+    /// waited for.
+    pub(crate) fn pace_publishers(&self) {
+        lock(&self.locked).pace.begin();
+    }
+
     /// The present moment, as the machine counts it.
     pub fn now(&self) -> Timestamp {
         self.clock.timestamp(Instant::now())
@@ -180,8 +186,21 @@ impl Shared {
             return Written::turn();
         }
         let now = self.now();
+        let mut wakers = Vec::new();
+        let written = self.written_at(now, tx, waker, &mut wakers);
+        wake_all(wakers);
+        written
+    }
+
+    fn written_at(
+        &self,
+        now: Timestamp,
+        tx: Option<&mut SendBuf>,
+        waker: &Waker,
+        wakers: &mut Vec<Waker>,
+    ) -> Written {
         let mut locked = lock(&self.locked);
-        let more = tx.is_some_and(|tx| locked.transmit(now, tx));
+        let more = tx.is_some_and(|tx| locked.transmit(now, tx, wakers));
         if more && !locked.connection.has_events() {
             return Written {
                 more,

@@ -108,8 +108,7 @@ impl<'a> Turn<'a> {
         if due {
             self.locked.connection.handle_timeout(now);
         }
-        self.locked.room.expire(now, self.delivery.wakers());
-        self.locked.alarms.expire(now, self.delivery.wakers());
+        self.locked.expire(now, self.delivery.wakers());
         due
     }
 
@@ -164,7 +163,7 @@ impl<'a> Turn<'a> {
     #[must_use = "what is handed out has to be written"]
     pub fn transmit(&mut self, tx: &mut SendBuf) -> bool {
         let now = self.now();
-        self.locked.transmit(now, tx)
+        self.locked.transmit(now, tx, self.delivery.wakers())
     }
 
     /// Whether there are bytes to write.
@@ -206,7 +205,7 @@ impl<'a> Turn<'a> {
         }
         if let Some(unread) = locked.draining.finish(self.now) {
             locked.connection.finish_drain(now, unread);
-            locked.room.wake_all(self.delivery.wakers());
+            locked.wake_publishers(self.delivery.wakers());
         }
     }
 
@@ -321,7 +320,7 @@ impl<'a> Turn<'a> {
             }
             Event::Connection(event) => {
                 // Whatever it is, it may settle what a publisher waits for: it is rare, and asking again is cheap.
-                locked.room.wake_all(self.delivery.wakers());
+                locked.wake_publishers(self.delivery.wakers());
                 self.delivery.events.push(event.into());
             }
             // Of an event that this version does not know nobody waits for.
@@ -359,7 +358,7 @@ impl<'a> Turn<'a> {
         };
         let answers = &mut self.delivery.answers;
         locked.confirmations.close(settled, answers);
-        locked.room.wake_all(self.delivery.wakers());
+        locked.wake_publishers(self.delivery.wakers());
         locked.alarms.wake_all(self.delivery.wakers());
         locked.closed = Some(reason.clone());
         self.delivery

@@ -110,6 +110,7 @@ impl<R: Runtime> Driver<R> {
     pub(crate) fn new(parts: DriverParts, runtime: Arc<R>) -> Self {
         let nowhere = LinkId::from_u64(0);
         let habit = READ_LEAST.min(parts.setup.read_buffer);
+        parts.shared.pace_publishers();
         Self {
             shared: parts.shared,
             setup: parts.setup,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nats_conn_sm as machine;
 use nats_conn_sm::PublishSeq;
 
-use crate::core::locked::Locked;
+use crate::core::locked::{Locked, Pause};
 use crate::error::publish::PublishError;
 use crate::handles::handle::Handle;
 use crate::handles::outgoing::Outgoing;
@@ -23,7 +23,9 @@ pub(crate) struct Accepting<'a> {
 
 /// Why nothing was published yet.
 enum NotYet {
-    /// The driver runs first.
+    /// The driver comes first, which is waited for.
+    Paced,
+    /// Others run first.
     Yields,
     /// Room is waited for, or has been for too long.
     Waits(Poll<()>),
@@ -65,12 +67,22 @@ impl<'a> Accepting<'a> {
         let publish = outgoing.publish()?;
         let handle = room.handle;
         let published = handle.shared.call_to_publish(|locked| {
-            if locked.lets_driver_run(outgoing.weight()) {
+            let weight = outgoing.weight();
+            if room.gives_way(locked) {
                 return Err(NotYet::Yields);
+            }
+            match locked.pause(room.timeout) {
+                None => {}
+                Some(Pause::Yields) => return Err(NotYet::Yields),
+                Some(Pause::Waits) => {
+                    room.pace(locked, weight, cx);
+                    return Err(NotYet::Paced);
+                }
             }
             room.stop(locked);
             match locked.connection.publish(publish) {
                 Ok(seq) => {
+                    locked.pace.published(weight);
                     accepted(locked, seq);
                     Ok(seq)
                 }
@@ -90,6 +102,7 @@ impl<'a> Accepting<'a> {
     #[cold]
     fn not_yet(&self, why: NotYet, cx: &Context<'_>) -> Poll<Result<PublishSeq, PublishError>> {
         match why {
+            NotYet::Paced => Poll::Pending,
             NotYet::Yields => {
                 cx.waker().wake_by_ref();
                 Poll::Pending

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nats_conn_sm::Timestamp;
 
 use crate::core::locked::Locked;
+use crate::core::pace::Place;
 use crate::core::waiting::Ticket;
 use crate::handles::handle::Handle;
 
@@ -18,6 +19,10 @@ pub(crate) struct Room<'a> {
     pub(crate) timeout: Option<Duration>,
     deadline: Option<Timestamp>,
     waiting: Option<Ticket>,
+    /// Among those who are ahead of the driver.
+    place: Option<Place>,
+    /// It was woken there, and has let others go first.
+    gave_way: bool,
 }
 
 impl<'a> Room<'a> {
@@ -28,6 +33,8 @@ impl<'a> Room<'a> {
             timeout,
             deadline: None,
             waiting: None,
+            place: None,
+            gave_way: false,
         }
     }
 
@@ -49,21 +56,37 @@ impl<'a> Room<'a> {
         Poll::Pending
     }
 
+    /// There may be room, but the driver is to come first: waits for that, or waits on.
+    #[cold]
+    pub(crate) fn pace(&mut self, locked: &mut Locked, bytes: usize, cx: &Context<'_>) {
+        self.place = Some(locked.pace.wait(self.place, bytes, cx.waker()));
+        self.gave_way = false;
+    }
+
+    /// Whether others go first that were woken together with this one.
+    #[inline]
+    pub(crate) fn gives_way(&mut self, locked: &Locked) -> bool {
+        let Some(place) = self.place else { return false };
+        !std::mem::replace(&mut self.gave_way, true) && locked.pace.gives_way(place)
+    }
+
     /// Does not wait any more: another attempt is made.
     #[inline]
     pub(crate) fn stop(&mut self, locked: &mut Locked) {
         if let Some(ticket) = self.waiting.take() {
             locked.room.remove(ticket);
         }
+        if let Some(place) = self.place.take() {
+            locked.pace.leave(place);
+        }
     }
 }
 
 impl Drop for Room<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.waiting.take() {
-            self.handle
-                .shared
-                .call_quietly(|locked| locked.room.remove(ticket));
+        if self.waiting.is_some() || self.place.is_some() {
+            let handle = self.handle;
+            handle.shared.call_quietly(|locked| self.stop(locked));
         }
     }
 }
