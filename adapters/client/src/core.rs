@@ -22,6 +22,7 @@ pub(crate) mod recording;
 pub(crate) mod reply_slot;
 pub(crate) mod routes;
 pub(crate) mod shared;
+pub(crate) mod sid_runs;
 #[cfg(feature = "tracing")]
 pub(crate) mod told;
 #[cfg(feature = "tracing")]

@@ -7,6 +7,7 @@ use nats_proto::Sid;
 
 use crate::core::delivery::Answer;
 use crate::core::loss::{Loss, PublishSlot, SubscriptionSlot};
+use crate::core::sid_runs::SidRuns;
 
 /// Publishes and subscriptions of which somebody wants to know that the server has processed them. For all of them
 /// together it is asked with one flush at a time.
@@ -21,7 +22,7 @@ pub(crate) struct Confirmations {
     /// The server has processed all up to this one on the present link.
     heard: u64,
     /// What lives and the present link has neither confirmed nor refused.
-    open: BTreeSet<Sid>,
+    open: SidRuns,
     /// What lives and the present link has refused without a name.
     refused: BTreeSet<Sid>,
     /// What the server said when it refused a subscription, while its handle lives.
@@ -42,7 +43,7 @@ impl Confirmations {
     /// There is a new subscription.
     pub(crate) fn subscribed(&mut self, sid: Sid) {
         self.last = sid.get();
-        self.open.insert(sid);
+        self.open.push(sid);
     }
 
     /// Somebody waits for this one, which lives. The answer if it is known already.
@@ -79,7 +80,7 @@ impl Confirmations {
 
     /// The handle is gone.
     pub(crate) fn forget_subscription(&mut self, sid: Sid) {
-        self.open.remove(&sid);
+        self.open.remove(sid);
         self.refused.remove(&sid);
         self.words.remove(&sid);
     }
@@ -104,7 +105,7 @@ impl Confirmations {
         };
         if confirmed {
             self.heard = last;
-            self.open = self.open.split_off(&Sid::new(last.saturating_add(1)));
+            self.open.remove_up_to(last);
             while let Some(first) = self.subscriptions.first_entry()
                 && first.key().get() <= last
             {
@@ -144,7 +145,7 @@ impl Confirmations {
 
     /// No message follows. Where as many came as were asked for, the server has processed the SUB.
     pub(crate) fn subscription_ended(&mut self, sid: Sid, reason: EndReason, answers: &mut Vec<Answer>) {
-        self.open.remove(&sid);
+        self.open.remove(sid);
         self.refused.remove(&sid);
         if let Some(slot) = self.subscriptions.remove(&sid) {
             let heard = (reason == EndReason::MaxReached).then_some(()).ok_or(reason);
@@ -171,7 +172,7 @@ impl Confirmations {
         self.refused.clear();
         self.open = living.collect();
         let open = &self.open;
-        self.words.retain(|sid, _| !open.contains(sid));
+        self.words.retain(|sid, _| !open.contains(*sid));
     }
 
     /// The end of the connection: what is not known to be settled by now never will be.

@@ -116,15 +116,23 @@ impl Delivery {
 
     /// Gathers a message with the others of this turn for the same mailbox.
     pub(crate) fn message(&mut self, route: &mut MailRoute, message: Message) {
-        if route.group.0 != self.batch {
-            route.group = (self.batch, self.used);
+        let gathered = self.groups[..self.used].get(route.group as usize);
+        let is_own = |group: &Group| {
+            group
+                .mail
+                .as_ref()
+                .is_some_and(|mail| Arc::ptr_eq(mail, &route.mail))
+        };
+        if !gathered.is_some_and(is_own) {
+            // There are fewer of them than events in a turn.
+            route.group = self.used as u32;
             if self.used == self.groups.len() {
                 self.groups.push(Group::default());
             }
             self.groups[self.used].mail = Some(route.mail.clone());
             self.used += 1;
         }
-        self.groups[route.group.1].messages.push_back(message);
+        self.groups[route.group as usize].messages.push_back(message);
     }
 
     /// Delivers the events, while the machine is still locked. Whom to wake comes into `wakers`. `Closed` comes after

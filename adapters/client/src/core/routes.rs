@@ -24,8 +24,8 @@ pub(crate) struct Routes {
 #[derive(Debug)]
 pub(crate) struct MailRoute {
     pub(crate) mail: Arc<Mail>,
-    /// Where the messages for it are gathered in the batch with this number.
-    pub(crate) group: (u64, usize),
+    /// Where messages for it were gathered last: in this turn if that place is still its own.
+    pub(crate) group: u32,
 }
 
 #[derive(Debug)]

@@ -44,6 +44,8 @@ pub struct Shared {
     delivery: Mutex<Delivery>,
     hub: Hub,
     settings: SharedSettings,
+    /// How much may wait in a mailbox, where nobody says otherwise.
+    mailbox: Arc<MailboxLimits>,
     recording: Option<RecordingWriter>,
     #[cfg(feature = "tracing")]
     trace: Trace,
@@ -99,6 +101,7 @@ impl Shared {
             locked: Mutex::new(Locked::new(connection, settings.drain)),
             delivery: Mutex::new(Delivery::new(settings.patience)),
             hub,
+            mailbox: Arc::new(settings.mailbox),
             settings,
             recording,
         })
@@ -348,12 +351,12 @@ impl Shared {
         self.call(|locked| {
             let sid = locked.connection.subscribe(now, filter, queue)?;
             locked.confirmations.subscribed(sid);
-            let mail = Mail::new(sid, self.settings.mailbox);
+            let mail = Mail::new(sid, self.mailbox.clone());
             locked.routes.mail.insert(
                 sid,
                 MailRoute {
                     mail: mail.clone(),
-                    group: (0, 0),
+                    group: 0,
                 },
             );
             Ok(mail)
