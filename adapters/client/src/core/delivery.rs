@@ -36,6 +36,8 @@ pub(crate) struct Delivery {
     pub(crate) answers: Vec<Answer>,
     pub(crate) events: Vec<ClientEvent>,
     wakers: Vec<Waker>,
+    /// Where those are gathered who are woken after the turn.
+    woken: Vec<Waker>,
     /// Which mailboxes were filled by the last batches.
     window: VecDeque<(u64, Vec<Arc<Mail>>)>,
     /// How long reading waits for one mailbox.
@@ -108,6 +110,18 @@ impl Delivery {
     /// The connection is being drained, and this is the time of the turn.
     pub(crate) fn drains(&mut self, now: Instant) {
         self.draining = Some(now);
+    }
+
+    /// Where to gather those who are woken after the turn.
+    pub(crate) fn take_woken(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// They are woken: the memory is for the next turn.
+    pub(crate) fn keep_woken(&mut self, woken: Vec<Waker>) {
+        if woken.capacity() <= KEPT_SLOTS {
+            self.woken = woken;
+        }
     }
 
     pub(crate) fn wakers(&mut self) -> &mut Vec<Waker> {

@@ -163,9 +163,9 @@ impl Locked {
         }
     }
 
-    /// Something was called that may be due at once: a request that has no time is not to be written first.
-    pub(crate) fn called(&mut self) {
-        self.quiet_until = Timestamp::ZERO;
+    /// Something was called that may be due from this moment on: a request that has no time is not to be written first.
+    pub(crate) fn called(&mut self, due: Timestamp) {
+        self.quiet_until = self.quiet_until.min(due);
     }
 
     /// Whether something may be due.

@@ -139,16 +139,28 @@ impl Pace {
     }
 
     /// The driver has come for a block, and has one in hand now or found none. As many go on as there is room for.
+    #[inline]
     pub(crate) fn driver_came(&mut self, now: Timestamp, in_hand: bool, wakers: &mut Vec<Waker>) {
         if self.on {
             self.most = AHEAD;
         }
-        if !in_hand {
+        if in_hand {
+            self.until = now + PATIENCE;
+            self.ahead = self.ahead.saturating_sub(BLOCK);
+        } else {
             // Whatever is held back, there is nothing to wait for.
+            self.ahead = 0;
+        }
+        if !self.waiting.is_empty() {
+            self.let_on(in_hand, wakers);
+        }
+    }
+
+    #[cold]
+    fn let_on(&mut self, in_hand: bool, wakers: &mut Vec<Waker>) {
+        if !in_hand {
             return self.wake_all(wakers);
         }
-        self.until = now + PATIENCE;
-        self.ahead = self.ahead.saturating_sub(BLOCK);
         if self.ahead > CLOSE {
             return;
         }

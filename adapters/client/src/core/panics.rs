@@ -34,11 +34,19 @@ fn text(panic: &(dyn Any + Send)) -> Box<str> {
 
 /// Wakes them all, also where one of them panics, which happens afterwards: wakers belong to executors, and one that is
 /// broken must not leave the others asleep for ever.
-pub(crate) fn wake_all(wakers: Vec<Waker>) {
-    let wake = |waker: Waker| catch_unwind(AssertUnwindSafe(|| waker.wake())).err();
+pub(crate) fn wake_all(mut wakers: Vec<Waker>) {
+    wake_each(&mut wakers);
+}
+
+/// The same for a place that is kept for the next ones.
+pub(crate) fn wake_each(wakers: &mut Vec<Waker>) {
+    let mut panic = None;
     // Every one is woken before the first panic goes on.
-    let panics: Vec<_> = wakers.into_iter().filter_map(wake).collect();
-    if let Some(panic) = panics.into_iter().next() {
+    for waker in wakers.drain(..) {
+        let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        panic = panic.or(woken.err());
+    }
+    if let Some(panic) = panic {
         resume_unwind(panic);
     }
 }

@@ -18,7 +18,7 @@ use crate::core::hub::Hub;
 use crate::core::lock::{lock, remember};
 use crate::core::locked::Locked;
 use crate::core::mail::{Mail, Taken};
-use crate::core::panics::{caught, wake_all};
+use crate::core::panics::{caught, wake_all, wake_each};
 use crate::core::recording::RecordingWriter;
 use crate::core::routes::MailRoute;
 #[cfg(feature = "tracing")]
@@ -163,7 +163,7 @@ impl Shared {
         {
             recording.push(bytes);
         }
-        let mut wakers = Vec::new();
+        let mut wakers = delivery.take_woken();
         // While the machine is locked: nobody can look at what came of the turn before its events are there.
         let mut delivered = delivery.deliver_events(&self.hub, &mut wakers);
         drop(locked);
@@ -176,7 +176,13 @@ impl Shared {
         // Also before anybody is woken, and when nothing is locked here any more.
         #[cfg(feature = "tracing")]
         self.trace.tell();
-        wake_all(wakers);
+        if !wakers.is_empty() {
+            wake_each(&mut wakers);
+            // Unless another turn goes on already.
+            if let Ok(mut delivery) = self.delivery.try_lock() {
+                delivery.keep_woken(wakers);
+            }
+        }
         (answer, delivered)
     }
 
@@ -184,24 +190,25 @@ impl Shared {
     /// takes the next one. `None` stands for a block that is still being written, or not yet flushed. Whom to wake comes with
     /// it, as with [`Turn::sleep`], for a driver that may sleep now.
     pub fn written(&self, tx: Option<&mut SendBuf>, waker: &Waker) -> Written {
-        if self.recording.is_some() {
-            // What is recorded is taken in turns.
-            return Written::turn();
-        }
-        let now = self.now();
         let mut wakers = Vec::new();
-        let written = self.written_at(now, tx, waker, &mut wakers);
+        let written = self.written_at(Instant::now(), tx, waker, &mut wakers);
         wake_all(wakers);
         written
     }
 
-    fn written_at(
+    /// The same at a time that is known already. Whom to wake comes into `wakers`.
+    pub(crate) fn written_at(
         &self,
-        now: Timestamp,
+        now: Instant,
         tx: Option<&mut SendBuf>,
         waker: &Waker,
         wakers: &mut Vec<Waker>,
     ) -> Written {
+        if self.recording.is_some() {
+            // What is recorded is taken in turns.
+            return Written::turn();
+        }
+        let now = self.clock.timestamp(now);
         let mut locked = lock(&self.locked);
         let more = tx.is_some_and(|tx| locked.transmit(now, tx, wakers));
         if more && !locked.connection.has_events() {
@@ -312,10 +319,15 @@ impl Shared {
 
     /// Calls the machine and the tables for the application, and wakes the driver if it sleeps.
     pub(crate) fn call<R>(&self, call: impl FnOnce(&mut Locked) -> R) -> R {
+        self.call_until(Timestamp::ZERO, call)
+    }
+
+    /// The same for what has nothing due before this moment.
+    pub(crate) fn call_until<R>(&self, due: Timestamp, call: impl FnOnce(&mut Locked) -> R) -> R {
         let (answer, waker) = {
             let mut locked = lock(&self.locked);
             let answer = call(&mut locked);
-            locked.called();
+            locked.called(due);
             (answer, locked.driver.take())
         };
         if let Some(waker) = waker {

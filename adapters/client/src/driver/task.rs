@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use nats_conn_sm::{
@@ -14,7 +14,7 @@ use nats_conn_sm::{
 
 use crate::core::delivery::{Backpressure, Delivered};
 use crate::core::link_error::io_error;
-use crate::core::panics::{Caught, panicked};
+use crate::core::panics::{Caught, panicked, wake_each};
 use crate::core::shared::{Shared, Written};
 use crate::core::turn::Turn;
 use crate::driver::blocks::Blocks;
@@ -81,6 +81,8 @@ pub(crate) struct Driver<R: Runtime> {
     /// What is to be reported to the machine at the next turn.
     news: VecDeque<News>,
     timer: Timer<R>,
+    /// Those who are to be woken: empty in between.
+    woken: Vec<Waker>,
     backpressure: Backpressure,
     farewells: Vec<Farewell<R::Io>>,
     /// In the middle of a poll: if it is dropped so, it panicked.
@@ -129,6 +131,7 @@ impl<R: Runtime> Driver<R> {
             selector_failed: None,
             news: VecDeque::new(),
             timer: Timer::new(),
+            woken: Vec::new(),
             backpressure: Backpressure::default(),
             farewells: Vec::new(),
             polling: false,
@@ -139,10 +142,10 @@ impl<R: Runtime> Driver<R> {
     fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.dry = false;
         let (mut messages, read) = (0, self.read);
-        // When to wake, where only the stream was to be asked again before sleeping.
+        // When to wake, where only the stream is to be asked again before sleeping.
         let mut settled = None;
+        let mut now = Instant::now();
         for _ in 0..TURNS_A_POLL {
-            let now = Instant::now();
             let outside = self.poll_outside(now, cx);
             if let Some(deadline) = settled.take()
                 && !outside
@@ -166,7 +169,7 @@ impl<R: Runtime> Driver<R> {
             }
             let mut deadline = outcome.deadline;
             if outcome.to_write {
-                let written = self.write(cx);
+                let written = self.write(now, cx);
                 busy |= written.turn || written.more;
                 deadline = written.deadline;
             }
@@ -178,6 +181,7 @@ impl<R: Runtime> Driver<R> {
                 }
             }
             if busy {
+                now = Instant::now();
                 continue;
             }
             if !outside && self.falls_asleep(deadline, now, cx) {
@@ -242,7 +246,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     /// Writes the block that was taken, and those that follow it: what was published meanwhile needs no turn to leave.
-    fn write(&mut self, cx: &mut Context<'_>) -> Written {
+    fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> Written {
         for _ in 0..BLOCKS_A_TURN {
             let Link::Up { io, flushed, .. } = &mut self.link else {
                 return Written::turn();
@@ -255,7 +259,8 @@ impl<R: Runtime> Driver<R> {
                 }
                 Poll::Pending => None,
             };
-            let written = self.shared.written(tx, cx.waker());
+            let written = self.shared.written_at(now, tx, cx.waker(), &mut self.woken);
+            wake_each(&mut self.woken);
             if written.turn || !written.more {
                 return written;
             }

@@ -188,7 +188,9 @@ impl Future for Request<'_> {
             None => {
                 let handle = this.room.handle;
                 let (now, answer) = (handle.shared.now(), Oneshot::new());
-                match handle.shared.call(|locked| this.attempt(locked, now, answer, cx)) {
+                let due = this.room.due(now, this.timeout);
+                let attempt = |locked: &mut Locked| this.attempt(locked, now, answer, cx);
+                match handle.shared.call_until(due, attempt) {
                     Poll::Ready(Ok(pending)) => this.pending.insert(pending),
                     Poll::Ready(Err(why)) => {
                         this.done = true;

@@ -40,7 +40,12 @@ impl<'a> Room<'a> {
 
     /// How much is left of a timeout that is counted from the first time that this is asked.
     pub(crate) fn left(&mut self, now: Timestamp, timeout: Duration) -> Duration {
-        self.deadline.get_or_insert(now + timeout).since(now)
+        self.due(now, timeout).since(now)
+    }
+
+    /// When that is over.
+    pub(crate) fn due(&mut self, now: Timestamp, timeout: Duration) -> Timestamp {
+        *self.deadline.get_or_insert(now + timeout)
     }
 
     /// There is no room now: waits for some. Ready when it is too late.
