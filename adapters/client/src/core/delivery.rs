@@ -322,7 +322,7 @@ mod tests {
 
     fn route(limits: MailboxLimits) -> MailRoute {
         let mail = Mail::new(Sid::new(1), limits);
-        MailRoute { mail, group: (0, 0) }
+        MailRoute { mail, group: 0 }
     }
 
     fn delivery() -> (Delivery, Hub) {

@@ -93,7 +93,8 @@ impl Locked {
         if self.pace.is_ahead() && timeout.is_none_or(|timeout| timeout > PATIENCE) {
             return Some(Pause::Waits);
         }
-        self.pace.ends_turn().then_some(Pause::Yields)
+        self.pace.end_turn();
+        Some(Pause::Yields)
     }
 
     /// Whoever waits to publish looks again.

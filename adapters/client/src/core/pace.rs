@@ -86,10 +86,9 @@ impl Pace {
         self.ahead >= self.most
     }
 
-    /// Whether a publisher that need not wait lets others run. It begins to count anew.
-    pub(crate) fn ends_turn(&mut self) -> bool {
+    /// A publisher that need not wait lets others run. It begins to count anew.
+    pub(crate) fn end_turn(&mut self) {
         self.turn = 0;
-        self.on
     }
 
     /// About so many bytes more wait for the driver.
@@ -143,6 +142,9 @@ impl Pace {
     pub(crate) fn driver_came(&mut self, now: Timestamp, in_hand: bool, wakers: &mut Vec<Waker>) {
         if self.on {
             self.most = AHEAD;
+        } else {
+            // It is let run once there is another block for it.
+            self.turn = 0;
         }
         if in_hand {
             self.until = now + PATIENCE;
@@ -242,7 +244,7 @@ mod tests {
     fn nobody_waits_before_there_is_a_driver_that_can_be_waited_for() {
         let mut pace = Pace::default();
         pace.published(1 << 40);
-        assert!(!pace.is_ahead() && !pace.ends_turn());
+        assert!(!pace.is_ahead());
         assert_eq!(woken(&mut pace, true), 0);
         assert!(!pace.is_ahead());
         assert_eq!(pace.deadline(), None);
@@ -330,6 +332,20 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_that_nobody_waits_for_is_let_run_whenever_there_is_a_block_for_it() {
+        let mut pace = Pace::default();
+        pace.published(TURN);
+        assert!(pace.pauses() && !pace.is_ahead());
+        assert_eq!(woken(&mut pace, true), 0);
+        pace.published(TURN - 1);
+        assert!(!pace.pauses());
+        pace.published(1);
+        assert!(pace.pauses() && !pace.is_ahead());
+        pace.end_turn();
+        assert!(!pace.pauses());
+    }
+
+    #[test]
     fn who_need_not_wait_lets_others_run_now_and_then() {
         let mut pace = Pace::default();
         pace.begin();
@@ -338,7 +354,10 @@ mod tests {
             pace.published(AHEAD / 2);
             assert!(!pace.is_ahead());
             assert_eq!(woken(&mut pace, true), 0);
-            turns += usize::from(pace.pauses() && pace.ends_turn());
+            if pace.pauses() {
+                pace.end_turn();
+                turns += 1;
+            }
         }
         assert_eq!(turns, 50);
     }
