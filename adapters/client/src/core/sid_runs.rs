@@ -135,4 +135,12 @@ mod tests {
         let runs: SidRuns = (1..=100_000).map(Sid::new).collect();
         assert_eq!(runs.runs.len(), 1);
     }
+
+    #[test]
+    fn what_is_taken_out_up_to_the_middle_of_a_run_leaves_the_rest_of_it() {
+        let mut runs: SidRuns = (1..=4).chain(8..=12).map(Sid::new).collect();
+        runs.remove_up_to(9);
+        let left: Vec<u64> = std::iter::from_fn(|| runs.pop_last()).map(Sid::get).collect();
+        assert_eq!(left, [12, 11, 10]);
+    }
 }

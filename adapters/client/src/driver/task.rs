@@ -356,8 +356,8 @@ impl<R: Runtime> Driver<R> {
     /// Everything outside the lock. Says whether another round is due before the driver sleeps.
     fn poll_outside(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
         let mut busy = self.timer.poll(now, cx);
-        busy |= self.poll_identity(cx);
-        busy |= self.poll_opening(cx);
+        self.poll_identity(cx);
+        self.poll_opening(cx);
         busy |= self.poll_write(cx);
         busy |= self.poll_read(now, cx);
         if !self.farewells.is_empty() {
@@ -367,25 +367,22 @@ impl<R: Runtime> Driver<R> {
         busy || !self.news.is_empty()
     }
 
-    fn poll_identity(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((link, answer)) = &mut self.identity else {
-            return false;
-        };
-        let Poll::Ready(answer) = answer.as_mut().poll(cx) else {
-            return false;
-        };
-        self.news.push_back(News::Credentials(*link, answer));
-        self.identity = None;
-        true
+    fn poll_identity(&mut self, cx: &mut Context<'_>) {
+        if let Some((link, answer)) = &mut self.identity
+            && let Poll::Ready(answer) = answer.as_mut().poll(cx)
+        {
+            self.news.push_back(News::Credentials(*link, answer));
+            self.identity = None;
+        }
     }
 
-    fn poll_opening(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_opening(&mut self, cx: &mut Context<'_>) {
         let (id, opened, upgraded) = match &mut self.link {
             Link::Dialing(id, opening) => (*id, opening.as_mut().poll(cx), false),
             Link::Upgrading(id, opening) => (*id, opening.as_mut().poll(cx), true),
-            Link::Down | Link::Up { .. } | Link::Failing { .. } => return false,
+            Link::Down | Link::Up { .. } | Link::Failing { .. } => return,
         };
-        let Poll::Ready(opened) = opened else { return false };
+        let Poll::Ready(opened) = opened else { return };
         match opened {
             Ok(io) => {
                 self.dry = false;
@@ -403,7 +400,6 @@ impl<R: Runtime> Driver<R> {
             }
             Err(end) => self.lost(id, end),
         }
-        true
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {

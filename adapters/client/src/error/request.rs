@@ -232,3 +232,28 @@ impl RequestError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_was_never_written_is_told_apart_from_one_that_somebody_may_have_seen() {
+        let subject = Excerpt::new("a");
+        for written in [true, false] {
+            for error in [
+                RequestError::TimedOut { subject, written },
+                RequestError::Disconnected { subject, written },
+                RequestError::Closed { written },
+            ] {
+                assert_eq!(error.written(), written, "{error}");
+            }
+        }
+        let (seen, unseen) = (
+            RequestError::Refused { subject },
+            RequestError::Dropped { subject },
+        );
+        assert!(seen.written() && RequestError::NoResponders { subject }.written());
+        assert!(!unseen.written() && !RequestError::BufferFull { limit: 1 }.written());
+    }
+}

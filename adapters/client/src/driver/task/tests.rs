@@ -20,6 +20,7 @@ use crate::driver::blocking;
 use crate::{Client, ClientEvent, ConnectOptions, Events, StartError};
 
 mod fairness;
+mod leaving;
 
 /// What reading brings.
 enum Read {
