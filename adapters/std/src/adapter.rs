@@ -28,8 +28,8 @@ impl Adapter for Std {
             adapter,
         } = options.prepare()?;
         let holders = Holders::new(parts.shared.clone(), patience);
-        let (wire, news) = Wire::new(parts.shared.clone());
-        Driver::spawn(wire.clone(), news, parts, adapter, attempt)?;
+        let wire = Wire::new(parts.shared.clone());
+        Driver::spawn(wire.clone(), parts, adapter, attempt)?;
         Ok((Client::new(client, wire, holders), Events::new(events)))
     }
 

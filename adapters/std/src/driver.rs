@@ -3,7 +3,6 @@
 use std::net::Shutdown;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use nats_conn_client::driver::{
@@ -40,7 +39,6 @@ pub(crate) struct Driver {
     adapter: Std,
     /// How long an attempt takes at most: nothing that was begun for it goes on longer, where that can be helped.
     attempt: Duration,
-    news: Receiver<News>,
     transport: Transport,
     farewells: Vec<(Arc<Link>, Instant)>,
     /// What the machine gives while nothing was read by this thread.
@@ -69,6 +67,8 @@ struct Outcome {
     actions: Vec<Action>,
     more: bool,
     closed: bool,
+    /// Somebody waits for something that comes of reading.
+    awaited: bool,
     until: Option<Instant>,
 }
 
@@ -76,7 +76,6 @@ impl Driver {
     /// Runs a driver on a thread of its own.
     pub(crate) fn spawn(
         wire: Arc<Wire>,
-        news: Receiver<News>,
         parts: DriverParts,
         adapter: Std,
         attempt: Duration,
@@ -86,7 +85,6 @@ impl Driver {
             setup: parts.setup,
             adapter,
             attempt,
-            news,
             transport: Transport::Down,
             farewells: Vec::new(),
             nothing: ReceiveBuf::new(LinkId::from_u64(0)),
@@ -122,6 +120,12 @@ impl Driver {
             }
             busy |= self.write(&mut outlet);
             drop(outlet);
+            if outcome.awaited
+                && let Transport::Up(link) = &self.transport
+            {
+                // Whoever has called this thread may wait for an answer, and not on a thread that reads itself.
+                link.reading.go_on();
+            }
             self.end_farewells();
             if outcome.closed && self.farewells.is_empty() {
                 return;
@@ -157,7 +161,7 @@ impl Driver {
         let wire = &self.wire;
         wire.shared.drive(|turn| {
             let mut news = Vec::new();
-            while let Ok(next) = self.news.try_recv() {
+            for next in wire.post.take() {
                 news.extend(report(next, turn, &mut outlet.tx));
             }
             // Events follow, and the deadline says so where there are more.
@@ -183,6 +187,7 @@ impl Driver {
                 actions,
                 more,
                 closed: turn.is_closed(),
+                awaited: turn.is_awaited(),
                 until,
             }
         })
@@ -357,6 +362,7 @@ impl Drop for Driver {
         for (link, _) in &self.farewells {
             link.shutdown(Shutdown::Both);
         }
+        self.wire.post.close();
         self.wire.shared.finish(panicked);
     }
 }

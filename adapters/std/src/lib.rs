@@ -20,10 +20,11 @@
 //! What was published is handed over before the last handle is gone: its drop waits for that, for
 //! [`close_timeout`](ConnectOptions::close_timeout) at most.
 //!
-//! A connection has one thread that writes and keeps the time, and while it is up one that reads. It outlives the
-//! loss of its server: it goes to another one, restores what was subscribed, sends what was published meanwhile, and
-//! reports all of it with [`Events`]. Its threads end when it is closed, which the last [`Client`] and
-//! [`Subscription`] that is dropped does too.
+//! A connection has one thread that writes and keeps the time, and while it is up one that reads. A thread that publishes
+//! much, or waits for the reply to a request, does their work itself where it can, which is faster than to wake them. A
+//! connection outlives the loss of its server: it goes to another one, restores what was subscribed, sends what was
+//! published meanwhile, and reports all of it with [`Events`]. Its threads end when it is closed, which the last [`Client`]
+//! and [`Subscription`] that is dropped does too.
 //!
 //! What can take time takes it on threads of its own, which are left to themselves when nobody waits for them any
 //! more: dialling an address, asking for credentials, reading certificates. Names are resolved on threads that all
@@ -56,6 +57,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adapter;
+mod appetite;
 mod attempt;
 mod bell;
 mod client;
@@ -76,6 +78,7 @@ mod outlet;
 mod pace;
 mod publishing;
 mod reader;
+mod reading;
 mod replies;
 mod request;
 mod stream;

@@ -4,16 +4,19 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 use nats_conn_client::driver::lock;
 use nats_conn_client::machine::{LinkEnd, LinkId};
 
+use crate::reading::Reading;
 use crate::stream::Stream;
 use crate::tls::Session;
 
 /// The transport of one link.
 pub(crate) struct Link {
     pub(crate) id: LinkId,
+    pub(crate) reading: Reading,
     stream: Stream,
     session: Mutex<Option<Session>>,
     /// The machine is done with it: what is still read is thrown away.
@@ -26,6 +29,7 @@ impl Link {
     pub(crate) fn new(id: LinkId, stream: Stream) -> Self {
         Self {
             id,
+            reading: Reading::new(),
             stream,
             session: Mutex::new(None),
             left: AtomicBool::new(false),
@@ -40,6 +44,11 @@ impl Link {
 
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.0.read(buffer)
+    }
+
+    /// How long a read may wait, where the stream knows.
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.0.set_read_timeout(timeout)
     }
 
     pub(crate) fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -71,6 +80,8 @@ impl Link {
     pub(crate) fn shutdown(&self, how: Shutdown) {
         // It fails where the peer was faster.
         let _ = self.stream.0.shutdown(how);
+        // Reading comes to its end, and somebody has to find that out.
+        self.reading.go_on();
     }
 }
 

@@ -1,13 +1,14 @@
 //! What other threads report to the one that drives.
 
+use std::io;
+use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use nats_conn_client::driver::lock;
 use nats_conn_client::machine::{AttemptId, LinkEnd, LinkId, ServerId};
 use nats_conn_client::{AuthError, Credentials};
-use std::io;
-use std::time::Duration;
 
 use crate::bell::Bell;
 use crate::holders::Ours;
@@ -29,26 +30,39 @@ pub(crate) enum News {
 /// Where to bring news.
 #[derive(Clone)]
 pub(crate) struct Post {
-    sender: Sender<News>,
+    /// A few at a time, and most of the time none: a channel of the library takes 5 KB for that. `None` when the driver has
+    /// ended.
+    news: Arc<Mutex<Option<Vec<News>>>>,
     bell: Arc<Bell>,
     connection: Ours,
 }
 
 impl Post {
-    pub(crate) fn new(bell: Arc<Bell>, connection: Ours) -> (Self, Receiver<News>) {
-        let (sender, receiver) = channel();
-        let post = Self {
-            sender,
+    pub(crate) fn new(bell: Arc<Bell>, connection: Ours) -> Self {
+        Self {
+            news: Arc::new(Mutex::new(Some(Vec::new()))),
             bell,
             connection,
-        };
-        (post, receiver)
+        }
     }
 
     /// Nobody cares once the driver has ended.
     pub(crate) fn send(&self, news: News) {
-        let _ = self.sender.send(news);
+        if let Some(waiting) = &mut *lock(&self.news) {
+            waiting.push(news);
+        }
         self.bell.ring();
+    }
+
+    /// What was sent, in order. For the thread that drives.
+    pub(crate) fn take(&self) -> Vec<News> {
+        lock(&self.news).as_mut().map(take).unwrap_or_default()
+    }
+
+    /// The driver has ended: what is sent from now on is dropped, and what was sent and not taken.
+    pub(crate) fn close(&self) {
+        let waiting = lock(&self.news).take();
+        drop(waiting);
     }
 
     /// Does this on a thread of its own. Nobody waits for that thread: what comes too late is ignored.

@@ -1,6 +1,7 @@
 //! The thread that reads one link.
 
 use std::io;
+use std::mem::take;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -8,97 +9,124 @@ use std::time::Instant;
 use nats_conn_client::driver::{Backpressure, Turn, io_error};
 use nats_conn_client::machine::{LinkEnd, ReceiveBuf};
 
-use crate::bell::Bell;
+use crate::appetite::Appetite;
 use crate::link::{Link, is_timeout};
 use crate::news::News;
 use crate::pace::Pace;
+use crate::reading::{PATIENCE, Reads};
 use crate::tls::Decrypted;
 use crate::wire::{EVENTS_A_TURN, Wire};
 
-/// Some processors copy two to four times slower from the socket to addresses just after the beginning of a page.
-const PAGE: usize = 4096;
-const INTO_PAGE: usize = 128;
 /// A block for small messages.
 const BLOCK: usize = 8 << 10;
 
-/// Reads a link to its end, and parses and delivers what comes.
+/// Reads a link, and parses and delivers what comes.
 pub(crate) struct Reader {
     link: Arc<Link>,
     wire: Arc<Wire>,
     rx: ReceiveBuf,
+    appetite: Appetite,
+    /// Where ciphertext is read.
+    cipher: Vec<u8>,
     /// How many bytes the machine wants the next read to have room for.
     room: usize,
     /// How many bytes are read at once, at most.
     most: usize,
     backpressure: Backpressure,
-    /// What this thread sleeps on while a consumer has not caught up.
-    bell: Arc<Bell>,
+    /// Wakes the thread that reads when a consumer has caught up.
     waker: Waker,
+    pace: Pace,
+    /// Nobody waited for anything in the last turn.
+    idle: bool,
+    /// Reading has come to its end.
+    end: Option<LinkEnd>,
 }
 
 impl Reader {
     /// Runs on a thread of its own from the moment at which the link is connected.
     pub(crate) fn run(link: Arc<Link>, wire: Arc<Wire>, most: usize) -> News {
-        let id = link.id;
-        let bell = Arc::<Bell>::default();
-        let mut reader = Self {
-            rx: ReceiveBuf::new(id),
-            link,
+        let mut reader = Box::new(Self {
+            rx: ReceiveBuf::new(link.id),
+            appetite: Appetite::new(most),
+            cipher: Vec::new(),
+            link: link.clone(),
             wire,
             room: 0,
             most,
             backpressure: Backpressure::default(),
-            waker: bell.clone().into(),
-            bell,
-        };
-        reader.turn(|turn| turn.connected(id));
-        let end = reader.read_to_the_end();
-        News::Ended(id, reader.link.end(end))
+            waker: link.reading.bell().clone().into(),
+            pace: Pace::default(),
+            idle: false,
+            end: None,
+        });
+        reader.turn(|turn| turn.connected(link.id));
+        let end = read_to_the_end(&link, reader);
+        News::Ended(link.id, link.end(end))
     }
 
-    fn read_to_the_end(&mut self) -> LinkEnd {
-        let mut buffer = vec![0; self.most.saturating_add(2 * PAGE)];
-        let start = buffer.as_ptr().align_offset(PAGE) + INTO_PAGE;
-        let buffer = &mut buffer[start..start + self.most];
-        let mut pace = Pace::default();
-        loop {
-            self.wait_for_consumers();
-            let read = match self.link.read(buffer) {
-                Ok(0) => return LinkEnd::Eof,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if is_timeout(&error) => {
-                    pace.refused();
-                    continue;
-                }
-                Err(error) => return io_error(&error),
-            };
-            pace.went_on();
-            if self.link.is_left() {
-                continue;
-            }
-            match self.take(&buffer[..read]) {
-                Ok(Decrypted { ended: false, .. }) => {}
-                Ok(_) => return LinkEnd::Eof,
-                Err(end) => return end,
-            }
+    /// Reads once, and delivers what came, if anything did.
+    fn read_some(&mut self) -> Result<Option<Decrypted>, LinkEnd> {
+        if self.link.session().is_some() {
+            return self.read_cipher();
         }
+        let Self {
+            link,
+            rx,
+            room,
+            appetite,
+            pace,
+            ..
+        } = self;
+        let plain = rx.buffer_mut();
+        let before = plain.len();
+        let room = appetite.room(plain, *room);
+        let (read, room) = (read_once(link, room, pace)?, room.len());
+        if read == 0 {
+            return Ok(None);
+        }
+        appetite.read(plain, read, room);
+        let decrypted = match link.session().as_mut() {
+            None => Ok(Decrypted::default()),
+            // It has begun while this was read.
+            Some(session) => {
+                let cipher = plain.split_off(before);
+                session.decrypt(&cipher, plain)
+            }
+        };
+        self.deliver(before, decrypted).map(Some)
     }
 
-    /// Parses and delivers what was read.
-    fn take(&mut self, read: &[u8]) -> Result<Decrypted, LinkEnd> {
+    /// The same where there is a session of TLS.
+    fn read_cipher(&mut self) -> Result<Option<Decrypted>, LinkEnd> {
+        let mut cipher = take(&mut self.cipher);
+        cipher.resize(self.most, 0);
+        let read = read_once(&self.link, &mut cipher, &mut self.pace);
         let unparsed = self.rx.len();
-        let plain = self.rx.buffer_mut();
-        if plain.capacity() - plain.len() < read.len() {
-            plain.reserve(read.len().max(self.room).max(BLOCK));
-        }
-        let decrypted = match self.link.session().as_mut() {
-            Some(session) => session.decrypt(read, plain),
-            None => {
-                plain.extend_from_slice(read);
-                Ok(Decrypted::default())
+        let came = read.and_then(|read| {
+            let plain = self.rx.buffer_mut();
+            if plain.capacity() - plain.len() < read {
+                plain.reserve(read.max(self.room).max(BLOCK));
             }
-        };
+            let decrypted = match self.link.session().as_mut() {
+                Some(session) if read > 0 => session.decrypt(&cipher[..read], plain),
+                _ => return Ok(None),
+            };
+            self.deliver(unparsed, decrypted).map(Some)
+        });
+        self.cipher = cipher;
+        came
+    }
+
+    /// Parses and delivers what was read. So many bytes were there before.
+    fn deliver(
+        &mut self,
+        unparsed: usize,
+        decrypted: Result<Decrypted, LinkEnd>,
+    ) -> Result<Decrypted, LinkEnd> {
+        if self.link.is_left() {
+            self.rx.buffer_mut().clear();
+            return decrypted;
+        }
         let decrypted = match decrypted {
             Ok(decrypted) => decrypted,
             Err(end) => {
@@ -125,27 +153,98 @@ impl Reader {
     fn turn(&mut self, report: impl Fn(&mut Turn<'_>)) {
         let mut more = true;
         while more {
-            let Self { wire, rx, room, .. } = self;
+            self.link.reading.begin_turn();
+            let Self {
+                wire, rx, room, idle, ..
+            } = self;
             let (left, delivered) = wire.turn(|turn| {
                 report(turn);
                 let left = turn.events(rx, EVENTS_A_TURN);
                 *room = turn.read_hint();
+                *idle = !turn.is_awaited();
                 left
             });
             more = left;
-            self.backpressure.note(delivered, Instant::now(), &self.waker);
+            if delivered.messages > 0 {
+                self.appetite.delivered(delivered.frame());
+            }
+            if delivered.is_crowding() {
+                self.backpressure.note(delivered, Instant::now(), &self.waker);
+            }
         }
     }
 
-    /// Waits while a mailbox is crowded whose consumer makes progress.
-    fn wait_for_consumers(&mut self) {
-        if !self.backpressure.is_active() {
-            return;
+    /// Whether a mailbox is crowded. A link that was left is read to its end whoever is behind.
+    fn waits_for_consumers(&self) -> bool {
+        self.backpressure.is_active() && !self.link.is_left()
+    }
+}
+
+/// One read: 0 bytes if nothing came in time.
+fn read_once(link: &Link, buffer: &mut [u8], pace: &mut Pace) -> Result<usize, LinkEnd> {
+    match link.read(buffer) {
+        Ok(0) => Err(LinkEnd::Eof),
+        Ok(read) => {
+            pace.went_on();
+            Ok(read)
         }
-        while let Some(again) = self.backpressure.check(Instant::now())
-            && !self.link.is_left()
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+        Err(error) if is_timeout(&error) => {
+            pace.refused();
+            Ok(0)
+        }
+        Err(error) => Err(io_error(&error)),
+    }
+}
+
+impl Reads for Reader {
+    fn read(&mut self) -> bool {
+        if self.end.is_some() || self.waits_for_consumers() {
+            return false;
+        }
+        self.end = match self.read_some() {
+            Ok(None) => return false,
+            Ok(Some(decrypted)) => decrypted.ended.then_some(LinkEnd::Eof),
+            Err(end) => Some(end),
+        };
+        self.end.is_none()
+    }
+
+    /// Waits while a mailbox is crowded whose consumer makes progress.
+    fn catch_up(&mut self) -> Option<LinkEnd> {
+        while self.waits_for_consumers()
+            && let Some(again) = self.backpressure.check(Instant::now())
         {
-            self.bell.sleep(Some(again));
+            self.link.reading.bell().sleep(Some(again));
+        }
+        self.end.clone()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.idle && self.end.is_none() && !self.backpressure.is_active() && !self.link.is_left()
+    }
+
+    fn panicked(&self) {
+        self.wire.post.send(News::Panicked);
+    }
+}
+
+/// What the thread of a link does.
+fn read_to_the_end(link: &Link, mut reader: Box<dyn Reads>) -> LinkEnd {
+    // Some streams know no timeout: then nobody else reads.
+    let mut lends = true;
+    loop {
+        if let Some(end) = reader.catch_up() {
+            return end;
+        }
+        reader.read();
+        if lends && reader.is_idle() {
+            lends = link.set_read_timeout(Some(PATIENCE)).is_ok();
+            if lends {
+                reader = link.reading.lay_down(reader);
+                // Where this fails the thread asks more often than it has to.
+                let _ = link.set_read_timeout(None);
+            }
         }
     }
 }

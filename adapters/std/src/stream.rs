@@ -39,6 +39,17 @@ pub trait ByteStream: Send + Sync + 'static {
     /// As the system says.
     fn set_write_timeout(&self, timeout: Duration) -> io::Result<()>;
 
+    /// How long a `read` may wait: it fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
+    /// [`TimedOut`](io::ErrorKind::TimedOut) then. `None`: as long as it takes. A stream that knows no such thing is read by
+    /// the thread of the connection alone; others also by threads that wait for the reply to a request, which is faster.
+    ///
+    /// # Errors
+    /// As the system says; here, that it is not supported.
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let _ = timeout;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Ends one direction or both.
     ///
     /// # Errors
@@ -63,6 +74,10 @@ macro_rules! socket {
 
             fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
                 Self::set_write_timeout(self, Some(timeout))
+            }
+
+            fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+                Self::set_read_timeout(self, timeout)
             }
 
             fn shutdown(&self, how: Shutdown) -> io::Result<()> {

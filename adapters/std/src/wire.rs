@@ -1,6 +1,6 @@
 //! What the threads of a connection and its handles share.
 
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Instant;
@@ -10,12 +10,17 @@ use nats_conn_client::machine::LinkId;
 
 use crate::bell::Bell;
 use crate::holders::Ours;
-use crate::news::{News, Post};
+use crate::link::Link;
+use crate::news::Post;
 use crate::outlet::Outlet;
+use crate::reading::PATIENCE;
 use crate::writing::Writing;
 
 /// Events that one turn takes from the machine at most: so long may a publisher on another thread wait.
 pub(crate) const EVENTS_A_TURN: usize = 1024;
+
+/// Where so many threads wait for answers, whoever asks lets others ask first.
+const CROWD: usize = 8;
 
 /// Blocks that a thread of the application takes at most when it writes, and all but the last of them it writes: another
 /// publishes while it does so.
@@ -36,30 +41,34 @@ pub(crate) struct Wire {
     pub(crate) bell: Arc<Bell>,
     /// The bell, as the machine's tables keep it.
     pub(crate) waker: Waker,
+    /// How many threads wait for an answer, or are about to.
+    pub(crate) waiting: AtomicUsize,
     /// Until when the thread that writes means to sleep.
     planned: Mutex<Option<Instant>>,
 }
 
 impl Wire {
-    pub(crate) fn new(shared: Arc<Shared>) -> (Arc<Self>, Receiver<News>) {
+    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
         let bell = Arc::<Bell>::default();
-        let (post, news) = Post::new(bell.clone(), Ours::new(&shared));
+        let post = Post::new(bell.clone(), Ours::new(&shared));
         let wire = Self {
             shared,
             writing: Writing::new(Outlet::new(LinkId::from_u64(0)), bell.clone()),
             post,
             waker: bell.clone().into(),
             bell,
+            waiting: AtomicUsize::new(0),
             planned: Mutex::new(None),
         };
-        (Arc::new(wire), news)
+        Arc::new(wire)
     }
 
     /// Makes a call whose answer is about to be waited for. If the thread that writes sleeps, what came of the call is
-    /// written on this one: to wake another takes longer than to write.
-    pub(crate) fn write_through<T>(&self, call: impl FnOnce() -> T) -> T {
+    /// written on this one: to wake another takes longer than to write. With the answer comes the link, where that was
+    /// written, and nothing else is due for a while: this thread is to read it, or to see that another does.
+    pub(crate) fn write_to_read<T>(&self, call: impl FnOnce() -> T) -> (T, Option<Arc<Link>>) {
         if self.shared.relieve_driver().is_none() {
-            return call();
+            return (call(), None);
         }
         // Whatever happens: if nothing is written here, it is there.
         let mut relieved = Relieved {
@@ -67,17 +76,40 @@ impl Wire {
             wrote: false,
         };
         let answer = call();
+        if self.waiting.load(Ordering::Relaxed) >= CROWD {
+            // Those whose answers came with the last one are about to ask again: one write takes all of it.
+            std::thread::yield_now();
+        }
         // If somebody writes right now, that thread may have asked the machine already.
-        relieved.wrote = self.writing.lend(|outlet| self.write(outlet)).is_some();
+        let lent = self.writing.lend(|outlet| {
+            let all = self.write(outlet);
+            let link = outlet.link.as_ref()?;
+            if all {
+                return Some(link.clone());
+            }
+            link.reading.go_on();
+            None
+        });
+        relieved.wrote = lent.is_some();
+        (answer, lent.flatten())
+    }
+
+    /// The same for a call whose answer is waited for later.
+    pub(crate) fn write_through<T>(&self, call: impl FnOnce() -> T) -> T {
+        let (answer, link) = self.write_to_read(call);
+        if let Some(link) = link {
+            link.reading.go_on();
+        }
         answer
     }
 
     /// A publisher has filled a block: if nobody writes, it is written here, while others publish on. To wake another
-    /// thread for it takes longer than to write it.
+    /// thread for it takes longer than to write it. If somebody does, that thread may need this processor.
     pub(crate) fn lend_a_hand(&self) {
         let lent = self.writing.lend(|outlet| {
-            if outlet.is_empty() {
-                self.write(outlet);
+            self.write(outlet);
+            if let Some(link) = &outlet.link {
+                link.reading.go_on();
             }
         });
         if lent.is_none() {
@@ -86,25 +118,29 @@ impl Wire {
     }
 
     /// Writes so much, and leaves the rest to the thread that writes. What another thread could not get rid of is left to it,
-    /// too: whoever called is not to wait for a peer that does not read.
-    fn write(&self, outlet: &mut Outlet) {
+    /// too: whoever called is not to wait for a peer that does not read. Says whether nothing is left, and nothing is due
+    /// for as long as a thread reads that waits for an answer.
+    fn write(&self, outlet: &mut Outlet) -> bool {
         for left in (0..BLOCKS_A_HAND).rev() {
             if !outlet.is_empty() {
                 break;
             }
             let written = self.shared.written(Some(&mut outlet.tx), &self.waker);
             if !written.more {
-                let late = written.deadline.is_some_and(|deadline| self.oversleeps(deadline));
-                if written.turn || late {
+                let oversleeps = |deadline| self.oversleeps(deadline);
+                let due = written.turn || written.deadline.is_some_and(oversleeps);
+                if due {
                     self.bell.ring();
                 }
-                return;
+                let while_reading = Instant::now() + PATIENCE;
+                return !due && written.deadline.is_none_or(|deadline| while_reading < deadline);
             }
             if left > 0 {
                 outlet.write();
             }
         }
         self.bell.ring();
+        false
     }
 
     /// A turn of any thread but the one that writes, which is woken only if there is something to do for it.

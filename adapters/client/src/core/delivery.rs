@@ -84,6 +84,18 @@ pub struct Delivered {
     crowded: Vec<Arc<Mail>>,
 }
 
+impl Delivered {
+    /// How large the last message that was put into a mailbox was, as it was read. None was: 0.
+    pub fn frame(&self) -> usize {
+        self.frame
+    }
+
+    /// Whether there is something to [note](Backpressure::note).
+    pub fn is_crowding(&self) -> bool {
+        !self.crowded.is_empty()
+    }
+}
+
 #[cfg(test)]
 impl Delivered {
     /// A turn that has crowded this mailbox.

@@ -21,6 +21,16 @@ pub(crate) struct Routes {
     pub(crate) round_trips: HashMap<RoundTripId, Arc<Oneshot<Result<Duration, FlushError>>>, Numbers>,
 }
 
+impl Routes {
+    /// Whether nobody waits for anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.mail.is_empty()
+            && self.requests.is_empty()
+            && self.flushes.is_empty()
+            && self.round_trips.is_empty()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct MailRoute {
     pub(crate) mail: Arc<Mail>,

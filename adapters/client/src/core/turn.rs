@@ -171,6 +171,15 @@ impl<'a> Turn<'a> {
         self.locked.connection.wants_transmit()
     }
 
+    /// Whether somebody waits for something that comes of reading: a message, an answer, room, or the next link.
+    pub fn is_awaited(&self) -> bool {
+        let locked = &*self.locked;
+        !(locked.routes.is_empty()
+            && locked.confirmations.is_empty()
+            && locked.room.is_empty()
+            && locked.connection.state() == State::Connected)
+    }
+
     /// When to have the next turn if nothing happens before.
     pub fn deadline(&mut self) -> Option<Instant> {
         let first = self.locked.next_deadline();

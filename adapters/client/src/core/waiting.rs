@@ -92,6 +92,10 @@ impl Waiting {
             .any(|waiting| waiting.waker.will_wake(waker))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()

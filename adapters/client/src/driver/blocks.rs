@@ -15,7 +15,7 @@ const SHORT: usize = 4 << 10;
 /// The blocks that reading has filled lately. Messages are views into them; a block of which none is left is read into
 /// again, so that a stream of messages that are consumed as they come takes the same few blocks, which are in the cache.
 #[derive(Debug, Default)]
-pub(super) struct Blocks {
+pub struct Blocks {
     full: Vec<BytesMut>,
     rest: Vec<u8>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Blocks {
 impl Blocks {
     /// Where there is room for fewer than `least` bytes after what is in the buffer, makes room for `room` bytes: what is in
     /// it goes to another block.
-    pub(super) fn make_room(&mut self, buffer: &mut BytesMut, least: usize, room: usize) {
+    pub fn make_room(&mut self, buffer: &mut BytesMut, least: usize, room: usize) {
         if buffer.capacity() - buffer.len() >= least {
             return;
         }
@@ -45,8 +45,13 @@ impl Blocks {
     }
 
     /// Gives all memory back that is not in use.
-    pub(super) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         *self = Self::default();
+    }
+
+    /// Whether no memory is kept.
+    pub fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.rest.capacity() == 0
     }
 
     fn keep(&mut self, full: BytesMut) {
