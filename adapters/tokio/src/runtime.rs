@@ -10,6 +10,7 @@ use nats_conn_client::StartError;
 use nats_conn_client::driver::{Connector, Runtime, Target, dial_all};
 use nats_conn_client::machine::LinkEnd;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use crate::io::Stream;
@@ -61,7 +62,7 @@ impl fmt::Debug for Tokio {
 
 impl Runtime for Tokio {
     type Io = Stream;
-    type Sleep = Sleep;
+    type Sleep = Unconstrained<Sleep>;
 
     fn spawn(&self, driver: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let here = tokio::runtime::Handle::try_current().map_err(|error| StartError::NoDriver {
@@ -71,8 +72,9 @@ impl Runtime for Tokio {
         Ok(())
     }
 
-    fn sleep_until(&self, deadline: Instant) -> Sleep {
-        sleep_until(deadline.into())
+    fn sleep_until(&self, deadline: Instant) -> Self::Sleep {
+        // Otherwise, where its task has used up its budget, it is not armed and wakes that task at once instead.
+        unconstrained(sleep_until(deadline.into()))
     }
 
     fn dial(&self, target: Target) -> impl Future<Output = Result<Stream, LinkEnd>> + Send + 'static {
@@ -119,4 +121,42 @@ async fn upgrade(io: Stream, target: Target) -> Result<Stream, LinkEnd> {
 #[cfg(not(feature = "rustls"))]
 async fn upgrade(_: Stream, _: Target) -> Result<Stream, LinkEnd> {
     Err(nats_conn_client::driver::tls_not_built())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_timer_is_armed_also_where_its_task_has_used_up_its_budget() {
+        let begun = Instant::now();
+        let moment = begun + Duration::from_millis(20);
+        let mut timer = pin!(Tokio::default().sleep_until(moment));
+        let mut armed = false;
+        let went_off = poll_fn(|cx| {
+            if !armed {
+                armed = true;
+                while has_budget_remaining() {
+                    let _ = pin!(consume_budget()).poll(cx);
+                }
+                return timer.as_mut().poll(cx);
+            }
+            // A driver asks its timer only when it may have gone off.
+            if Instant::now() < moment {
+                return Poll::Pending;
+            }
+            timer.as_mut().poll(cx)
+        });
+        let late = Duration::from_secs(10);
+        assert!(timeout(late, went_off).await.is_ok());
+        assert!(begun.elapsed() < late);
+    }
 }

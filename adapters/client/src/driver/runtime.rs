@@ -22,7 +22,8 @@ pub trait Runtime: Send + Sync + Sized + 'static {
     /// [`StartError::NoDriver`] if it cannot be run.
     fn spawn(&self, driver: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError>;
 
-    /// Done at this moment.
+    /// Done at this moment. A poll that finds it pending arms it in any case: it is asked again only at that moment, or for
+    /// another waker, however often its task is woken before.
     ///
     /// # Cancel safety
     /// It is dropped and made anew when there is an earlier moment to wait for.
