@@ -19,7 +19,7 @@ const BODIES: [(&str, Body); 8] = [
     ("url", nats_proto::fuzzing::url),
 ];
 /// Inputs of one target at most, and their bytes in all.
-const FILES: usize = 200;
+const FILES: usize = 256;
 const BYTES: usize = 300 * 1024;
 
 fn root() -> PathBuf {

@@ -11,7 +11,7 @@ What NATS clients cost: CPU time of the client's own process for each message, b
 cargo run --release --manifest-path tests/benchmarks/Cargo.toml -- [OPTIONS]
 
   --short             fewer messages and fewer cells: some minutes on two cores
-  --rounds N          so many rounds (default 5); within a round all clients of a cell run one after the other
+  --rounds N          so many rounds (default 5, 4 with --short); within a round all clients of a cell run one after the other
   --cells PATTERN     only these cells; `--list` names them
   --clients PATTERN   only these clients
   --targets           which of the targets were met, and by how much
@@ -74,7 +74,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
     }
     let mut settings = Settings {
         short: false,
-        rounds: 5,
+        rounds: 0,
         cells: Vec::new(),
         cells_named: false,
         clients: Client::ALL.to_vec(),
@@ -114,6 +114,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
             "--json" => settings.json = Some(value()?.into()),
             _ => return Err(format!("there is no {argument}")),
         }
+    }
+    if settings.rounds == 0 {
+        settings.rounds = if settings.short { 4 } else { 5 };
     }
     settings.cells_named = wanted.is_some();
     settings.cells = match wanted {
