@@ -93,8 +93,7 @@ impl Locked {
         if self.pace.is_ahead() && timeout.is_none_or(|timeout| timeout > PATIENCE) {
             return Some(Pause::Waits);
         }
-        self.pace.end_turn();
-        Some(Pause::Yields)
+        self.pace.ends_turn().then_some(Pause::Yields)
     }
 
     /// Whoever waits to publish looks again.

@@ -86,9 +86,13 @@ impl Pace {
         self.ahead >= self.most
     }
 
-    /// A publisher that need not wait lets others run. It begins to count anew.
-    pub(crate) fn end_turn(&mut self) {
-        self.turn = 0;
+    /// Whether a publisher that need not wait lets others run. Then it begins to count anew.
+    pub(crate) fn ends_turn(&mut self) -> bool {
+        let over = self.turn >= TURN;
+        if over {
+            self.turn = 0;
+        }
+        over
     }
 
     /// About so many bytes more wait for the driver.
@@ -341,8 +345,7 @@ mod tests {
         assert!(!pace.pauses());
         pace.published(1);
         assert!(pace.pauses() && !pace.is_ahead());
-        pace.end_turn();
-        assert!(!pace.pauses());
+        assert!(pace.ends_turn() && !pace.pauses());
     }
 
     #[test]
@@ -354,10 +357,7 @@ mod tests {
             pace.published(AHEAD / 2);
             assert!(!pace.is_ahead());
             assert_eq!(woken(&mut pace, true), 0);
-            if pace.pauses() {
-                pace.end_turn();
-                turns += 1;
-            }
+            turns += usize::from(pace.pauses() && pace.ends_turn());
         }
         assert_eq!(turns, 50);
     }

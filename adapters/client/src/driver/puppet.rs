@@ -46,6 +46,11 @@ impl Puppet {
         self.reads("PONG\r\n");
     }
 
+    /// Publishers wait for this driver where they are ahead of it.
+    pub(crate) fn paces_publishers(&self) {
+        self.shared.pace_publishers();
+    }
+
     /// This arrives.
     pub(crate) fn reads(&mut self, text: &str) {
         self.rx.buffer_mut().extend_from_slice(text.as_bytes());

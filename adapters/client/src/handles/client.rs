@@ -65,8 +65,9 @@ impl Client {
         }
     }
 
-    /// Publishes, and waits for room in the send buffer if there is none: await it, or see [`Publishing`] for headers, a
-    /// reply subject, a timeout, and how not to wait. It does not wait until the message has left:
+    /// Publishes, and waits for room in the send buffer if there is none, or for the socket while it is a block ahead of that:
+    /// await it, or see [`Publishing`] for headers, a reply subject, a timeout, and how not to wait. It does not wait until the
+    /// message has left:
     /// [`confirmed`](Publishing::confirmed) waits until the server has processed it, and before the runtime ends, wait for
     /// [`close`](Self::close), [`drain`](Self::drain) or [`flush`](Self::flush).
     ///

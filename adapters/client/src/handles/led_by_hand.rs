@@ -1,6 +1,7 @@
 //! Handles of a connection that is led by hand: what they show, and what they have written.
 
-use std::pin::Pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use nats_conn_sm::{EndReason, MailboxLimits, RepliesEnd, RequestMany, SubscriptionError};
 
+use crate::core::pace::PATIENCE;
 use crate::driver::puppet::Puppet;
 use crate::handles::replies::Replies;
 use crate::handles::subscription::Subscription;
@@ -217,4 +219,53 @@ fn what_a_server_said_of_a_subscription_is_kept_as_long_as_its_handle() {
     assert_eq!(subscription.refusal().as_deref(), Some(words));
     drop(subscription);
     assert!(shared.call_quietly(|locked| locked.confirmations.refusal(sid).is_none()));
+}
+
+fn polled<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// With a block that the driver has not come for.
+fn ahead() -> Puppet {
+    let puppet = puppet();
+    puppet.paces_publishers();
+    let payload = [b'x'; 1024];
+    let publish = || polled(pin!(puppet.client.publish("large", &payload[..])));
+    let accepted = std::iter::repeat_with(publish).take_while(Poll::is_ready);
+    assert!((55..60).contains(&accepted.count()));
+    puppet
+}
+
+#[test]
+fn a_publisher_that_is_ahead_waits_for_the_driver_unless_it_has_little_time_or_nobody_writes() {
+    let mut puppet = ahead();
+    let client = puppet.client.clone();
+    let mut patient = pin!(client.publish("patient", "1").timeout(PATIENCE * 2));
+    let mut brief = pin!(client.publish("brief", "2").timeout(PATIENCE));
+    assert!(polled(patient.as_mut()).is_pending());
+    assert!(matches!(polled(brief.as_mut()), Poll::Ready(Ok(_))));
+    assert!(polled(patient.as_mut()).is_pending());
+    client.publish("now", "3").now().expect("room");
+    assert!(puppet.written().contains("PUB now"));
+    assert!(matches!(polled(patient.as_mut()), Poll::Ready(Ok(_))));
+
+    let mut puppet = ahead();
+    puppet.is_cut_off();
+    let client = puppet.client.clone();
+    for _ in 0..200 {
+        let queued = polled(pin!(client.publish("large", &[b'x'; 1024][..])));
+        assert!(matches!(queued, Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn of_publishers_who_waited_for_the_driver_together_the_first_goes_first_whoever_is_polled_first() {
+    let mut puppet = ahead();
+    let client = puppet.client.clone();
+    let (mut first, mut second) = (pin!(client.publish("a", "1")), pin!(client.publish("a", "2")));
+    assert!(polled(first.as_mut()).is_pending() && polled(second.as_mut()).is_pending());
+    let _ = puppet.written();
+    assert!(polled(second.as_mut()).is_pending());
+    assert!(polled(first.as_mut()).is_ready() && polled(second.as_mut()).is_ready());
+    assert_eq!(puppet.written(), "PUB a 1\r\n1\r\nPUB a 1\r\n2\r\n");
 }
