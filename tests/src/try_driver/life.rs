@@ -137,17 +137,15 @@ impl Life<'_> {
     /// Everything works again, and within a bounded time the client is connected, or closed.
     fn recover(&mut self, driver: &mut impl Driver) -> Result<(), String> {
         self.heal();
-        self.run_for(driver, RECOVERY)?;
         // A server that allows an account less than it says ends one session for each message that is too large: the client
-        // knows only of the largest that it was that one.
-        let mut queued = u64::MAX;
-        while !self.closed && self.connection.state().code() != "connected" {
-            let left = self.connection.publish_fates().queued;
-            if left == 0 || left >= queued {
+        // knows only of the largest that it was that one. As long as some are dropped it gets on.
+        let mut dropped = None;
+        while dropped != Some(self.connection.publish_fates().dropped) {
+            dropped = Some(self.connection.publish_fates().dropped);
+            self.run_for(driver, RECOVERY)?;
+            if self.closed || self.connection.state().code() == "connected" {
                 break;
             }
-            queued = left;
-            self.run_for(driver, RECOVERY)?;
         }
         if self.draining && !self.closed {
             self.connection.finish_drain(self.network.now(), 0);
