@@ -155,13 +155,14 @@ impl Life<'_> {
         self.requests.push(request);
     }
 
-    /// One of the servers at least stays in the pool, or there would be no coming back.
+    /// Servers that there are, or there would be no coming back: of the others one may be left when two refusals have taken
+    /// those out.
     fn set_servers(&mut self) {
         let known = self.network.cluster.servers();
         let first = self.choices.index(known) + 1;
         let mut urls = vec![url_of(first)];
         for _ in 0..self.choices.index(3) {
-            urls.push(url_of(self.choices.index(known + 1) + 1));
+            urls.push(url_of(self.choices.index(known) + 1));
         }
         if self.connection.set_servers(self.network.now(), urls).is_ok() {
             self.is_cut_short();
