@@ -25,8 +25,6 @@ mod futures_stream;
 mod io;
 mod link;
 mod prepare;
-#[cfg(test)]
-pub(crate) mod puppet;
 mod runtime;
 mod setup;
 mod target;

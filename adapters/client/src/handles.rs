@@ -20,6 +20,8 @@ pub(crate) mod outgoing;
 #[cfg(test)]
 mod polled_again;
 pub(crate) mod publishing;
+#[cfg(test)]
+pub(crate) mod puppet;
 pub(crate) mod reconnecting;
 pub(crate) mod replies;
 pub(crate) mod request;

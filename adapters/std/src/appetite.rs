@@ -34,7 +34,7 @@ impl Appetite {
         }
     }
 
-    /// Where to read, behind what is in the buffer. `wanted` is what the machine wants: there is room for a frame that has
+    /// Where to read, after what is in the buffer. `wanted` is what the machine wants: there is room for a frame that has
     /// begun, though it may take several reads.
     pub(crate) fn room(&mut self, buffer: &mut BytesMut, wanted: usize) -> &mut [u8] {
         let wanted = if wanted > USUAL { wanted } else { 0 };

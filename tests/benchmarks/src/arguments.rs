@@ -74,7 +74,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
     }
     let mut settings = Settings {
         short: false,
-        rounds: 0,
+        rounds: 5,
         cells: Vec::new(),
         cells_named: false,
         clients: Client::ALL.to_vec(),
@@ -83,7 +83,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         svg: None,
         json: None,
     };
-    let mut wanted = None;
+    let (mut wanted, mut rounds) = (None, None);
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let mut value = || {
@@ -98,12 +98,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
             "--targets" => settings.targets = true,
             "--instructions" => settings.instructions = true,
             "--rounds" => {
-                let rounds = value()?;
-                settings.rounds = rounds
-                    .parse()
-                    .ok()
-                    .filter(|rounds| (1..=1000).contains(rounds))
-                    .ok_or_else(|| format!("--rounds {rounds}: it wants a number from 1 to 1000"))?;
+                let given = value()?;
+                let number = given.parse().ok().filter(|number| (1..=1000).contains(number));
+                rounds = Some(
+                    number.ok_or_else(|| format!("--rounds {given}: it wants a number from 1 to 1000"))?,
+                );
             }
             "--cells" => wanted = Some(value()?),
             "--clients" => {
@@ -115,9 +114,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
             _ => return Err(format!("there is no {argument}")),
         }
     }
-    if settings.rounds == 0 {
-        settings.rounds = if settings.short { 4 } else { 5 };
-    }
+    settings.rounds = rounds.unwrap_or(if settings.short { 4 } else { 5 });
     settings.cells_named = wanted.is_some();
     settings.cells = match wanted {
         // Who names a cell gets it, in the short form, too.

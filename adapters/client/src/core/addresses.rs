@@ -163,7 +163,7 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::puppet::Puppet;
+    use crate::handles::puppet::Puppet;
 
     const HOST: &str = "name.test";
 

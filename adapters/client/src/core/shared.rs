@@ -397,7 +397,7 @@ mod tests {
 
     use super::*;
     use crate::ConnectOptions;
-    use crate::driver::puppet::Puppet;
+    use crate::handles::puppet::Puppet;
 
     struct Driver;
 

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::ConnectOptions;
     use crate::driver::blocking::wait;
-    use crate::driver::puppet::Puppet;
+    use crate::handles::puppet::Puppet;
 
     fn servers() -> Vec<Server> {
         let options = ConnectOptions::<()>::from_url("nats://a.test,nats://b.test").expect("URLs");

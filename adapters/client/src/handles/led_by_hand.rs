@@ -10,7 +10,7 @@ use futures_core::Stream;
 use nats_conn_sm::{EndReason, MailboxLimits, RepliesEnd, RequestMany, SubscriptionError};
 
 use crate::core::pace::PATIENCE;
-use crate::driver::puppet::Puppet;
+use crate::handles::puppet::Puppet;
 use crate::handles::replies::Replies;
 use crate::handles::subscription::Subscription;
 use crate::{ClientEvent, ConnectOptions};
