@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use nats_proto::{ClientOp, EncodeError, Frame, PublishFrame, SHARED_MIN, Sid, TransmitBuf};
+use nats_proto::{ClientOp, Frame, PublishFrame, SHARED_MIN, Sid, TransmitBuf};
 use smallvec::SmallVec;
 
 use crate::canonical::Form;
@@ -59,6 +59,8 @@ pub(crate) struct Block {
     /// Bytes of its shared payloads, as far as they were appended as such.
     shared: u32,
     largest: Option<Largest>,
+    /// One of its publishes has headers, or had when it was removed.
+    has_headers: bool,
     pings: SmallVec<[Ping; 1]>,
     /// The highest sid that a SUB in it names.
     last_sub: Option<Sid>,
@@ -93,6 +95,11 @@ impl Block {
 
     pub(crate) fn largest(&self) -> Option<Largest> {
         self.largest
+    }
+
+    /// Whether there may be headers in it.
+    pub(crate) fn has_headers(&self) -> bool {
+        self.has_headers
     }
 
     pub(crate) fn pings(&self) -> &[Ping] {
@@ -175,38 +182,33 @@ impl Block {
         }
     }
 
-    /// Appends a publish.
+    /// Appends a publish that was checked.
     #[inline]
-    pub(crate) fn push_publish(
-        &mut self,
-        seq: PublishSeq,
-        frame: &PublishFrame<'_>,
-        tag: Tag,
-        max_control_line: usize,
-    ) -> Result<(), EncodeError> {
-        frame.encode_within(max_control_line, &mut self.bytes)?;
+    pub(crate) fn push_publish(&mut self, seq: PublishSeq, frame: &PublishFrame<'_>, tag: Tag) {
+        frame.write(&mut self.bytes);
         self.bytes.end_frame(tag);
         self.publishes.push(seq);
         let len = frame.encoded_len();
         self.publish_bytes = self.publish_bytes.saturating_add(len);
         if len >= SHARED_MIN {
-            self.note_shared(frame);
+            // Smaller ones have none that is shared.
+            self.note_shared(frame.shared_len());
         }
+        self.has_headers |= frame.has_headers();
         Largest::note(&mut self.largest, seq, len, frame.message_len());
-        Ok(())
     }
 
-    /// Out of the way of small publishes, none of which is shared.
     #[cold]
-    fn note_shared(&mut self, frame: &PublishFrame<'_>) {
-        let shared = u32::try_from(frame.shared_len()).unwrap_or(u32::MAX);
+    fn note_shared(&mut self, len: usize) {
+        let shared = u32::try_from(len).unwrap_or(u32::MAX);
         self.shared = self.shared.saturating_add(shared);
     }
 
     /// Appends a copy of a publish that lies in another buffer.
     pub(crate) fn copy_publish(&mut self, from: &TransmitBuf<Tag>, frame: Frame<Tag>, seq: PublishSeq) {
-        let (message, _) = message_size(from.frame_head(frame));
+        let (message, has_headers) = message_size(from.frame_head(frame));
         Largest::note(&mut self.largest, seq, frame_len(frame), message);
+        self.has_headers |= has_headers;
         self.publishes.push(seq);
         self.publish_bytes = self.publish_bytes.saturating_add(frame_len(frame));
         from.copy_frame(frame, &mut self.bytes);
@@ -371,6 +373,7 @@ impl Block {
             publish_bytes: _,
             shared: _,
             largest: _,
+            has_headers: _,
             has_control: _,
             pings,
             last_sub,

@@ -73,6 +73,11 @@ impl PublishSeq {
         Self(self.0.saturating_add(1))
     }
 
+    /// Whether it is the one after that.
+    pub(crate) const fn follows(self, other: Self) -> bool {
+        self.0.wrapping_sub(other.0) == 1
+    }
+
     /// The number before this one; zero stays zero.
     pub(crate) const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))

@@ -51,6 +51,14 @@ pub(crate) struct Takes {
     pub headers: bool,
 }
 
+impl Takes {
+    /// Whether it takes a message with so many bytes of headers and payload.
+    #[inline]
+    fn suits(self, message: usize, has_headers: bool) -> bool {
+        message as u64 <= self.max_payload && (self.headers || !has_headers)
+    }
+}
+
 /// Whether a publish has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

@@ -60,7 +60,7 @@ impl SeqRanges {
     /// Adds a range above all that are there, joined to the last one where they touch.
     pub(crate) fn push_run(&mut self, first: PublishSeq, last: PublishSeq) {
         match self.0.last_mut() {
-            Some((_, end)) if end.next() == first => *end = last,
+            Some((_, end)) if first.follows(*end) => *end = last,
             _ => self.0.push((first, last)),
         }
     }

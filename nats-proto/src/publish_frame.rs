@@ -47,7 +47,10 @@ impl<'a> From<&'a Subject> for Reply<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct PublishFrame<'a> {
     subject: &'a [u8],
-    reply: Option<Reply<'a>>,
+    /// The reply subject, or what it begins with; empty if there is none.
+    reply: &'a [u8],
+    /// The last token of the reply subject, if that is an inbox.
+    token: Option<u64>,
     headers: Option<&'a [u8]>,
     payload: &'a Payload<'a>,
     /// Bytes of headers and payload.
@@ -79,14 +82,17 @@ impl<'a> PublishFrame<'a> {
         // What is added to the length of the subject are a few digits.
         sizes_len = sizes_len.wrapping_add(size_len(message_len)).wrapping_add(1);
         let mut arguments_len = subject.len().wrapping_add(sizes_len);
-        if let Some(reply) = &reply {
+        let (reply, token) = reply.map_or((&[][..], None), Reply::into_parts);
+        if !reply.is_empty() {
             arguments_len = arguments_len
-                .saturating_add(reply.encoded_len())
+                .saturating_add(reply.len())
+                .saturating_add(token.map_or(0, token_len))
                 .saturating_add(1);
         }
         Self {
             subject,
             reply,
+            token,
             headers,
             payload,
             message_len,
@@ -131,20 +137,44 @@ impl<'a> PublishFrame<'a> {
     /// [`EncodeError`] if a server would close the connection; nothing is written then.
     #[inline]
     pub fn encode_within(&self, max_control_line: usize, out: &mut impl WireSink) -> Result<(), EncodeError> {
+        self.check(max_control_line)?;
+        self.write(out);
+        Ok(())
+    }
+
+    /// Whether a server with this `max_control_line` takes it.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if it would close the connection.
+    #[inline]
+    pub fn check(&self, max_control_line: usize) -> Result<(), EncodeError> {
         if self.message_len > MAX_MESSAGE {
             return Err(EncodeError::MessageTooLarge {
                 len: self.message_len,
             });
         }
-        check_line(self.arguments_len, max_control_line)?;
+        check_line(self.arguments_len, max_control_line)
+    }
+
+    /// Writes the operation, which was [checked](Self::check): unchecked, it may be one for which a server closes the
+    /// connection.
+    #[inline]
+    pub fn write(&self, out: &mut impl WireSink) {
         if self.shared_len() == 0
-            && let Some(room) = out.room(self.encoded_len())
+            && let Some(room) = out.room(self.encoded_len)
         {
             self.fill(room);
-            return Ok(());
+        } else {
+            put(
+                self.subject,
+                self.reply,
+                self.token,
+                self.headers,
+                self.payload,
+                self.encoded_len,
+                out,
+            );
         }
-        self.put(out);
-        Ok(())
     }
 
     /// Writes it into memory of its length.
@@ -156,53 +186,65 @@ impl<'a> PublishFrame<'a> {
             Some(_) => room.put(b"HPUB "),
         }
         room.put(self.subject);
-        match &self.reply {
-            None => {}
-            Some(Reply::Subject(reply)) => {
-                room.put(b" ");
-                room.put(reply.as_bytes());
-            }
-            Some(Reply::Inbox { prefix, token }) => {
-                room.put(b" ");
-                room.put(prefix.as_bytes());
+        if !self.reply.is_empty() {
+            room.put(b" ");
+            room.put(self.reply);
+            if let Some(token) = self.token {
                 room.put(b".");
-                with_decimal(*token, |digits| room.put(digits));
+                with_decimal(token, |digits| room.put(digits));
             }
         }
-        if let Some(headers) = self.headers {
-            room.put_size(headers.len());
-        }
-        room.put_size(self.message_len);
-        room.put(b"\r\n");
-        if let Some(headers) = self.headers {
-            room.put(headers);
+        match self.headers {
+            None => {
+                room.put_size(self.message_len);
+                room.put(b"\r\n");
+            }
+            Some(headers) => {
+                room.put_size(headers.len());
+                room.put_size(self.message_len);
+                room.put(b"\r\n");
+                room.put(headers);
+            }
         }
         room.put(self.payload.as_slice());
         room.put(b"\r\n");
         // Otherwise what is left would go out as it lies there.
         debug_assert!(room.0.is_empty(), "the length of a frame is what was computed");
     }
+}
 
-    /// Writes it piece by piece.
-    #[inline(never)]
-    fn put(&self, out: &mut impl WireSink) {
-        out.reserve(self.encoded_len().saturating_sub(self.shared_len()));
-        out.put_slice(if self.has_headers() { b"HPUB " } else { b"PUB " });
-        out.put_slice(self.subject);
-        if let Some(reply) = &self.reply {
-            out.put_slice(b" ");
-            reply.put(out);
+/// Writes a frame piece by piece: not of the frame itself, so that one that is written at once need not lie in memory.
+#[inline(never)]
+fn put(
+    subject: &[u8],
+    reply: &[u8],
+    token: Option<u64>,
+    headers: Option<&[u8]>,
+    payload: &Payload<'_>,
+    len: usize,
+    out: &mut impl WireSink,
+) {
+    out.reserve(len.saturating_sub(payload.shared_len()));
+    out.put_slice(if headers.is_some() { b"HPUB " } else { b"PUB " });
+    out.put_slice(subject);
+    if !reply.is_empty() {
+        out.put_slice(b" ");
+        out.put_slice(reply);
+        if let Some(token) = token {
+            out.put_slice(b".");
+            put_decimal(token, out);
         }
-        if let Some(headers) = self.headers {
+    }
+    match headers {
+        None => put_last_size(payload.len(), out),
+        Some(headers) => {
             put_size(headers.len(), out);
-        }
-        put_last_size(self.message_len, out);
-        if let Some(headers) = self.headers {
+            put_last_size(headers.len().saturating_add(payload.len()), out);
             out.put_slice(headers);
         }
-        self.payload.put(out);
-        out.put_slice(b"\r\n");
     }
+    payload.put(out);
+    out.put_slice(b"\r\n");
 }
 
 /// Memory that is being filled from its beginning. What does not fit is left out: that cannot happen where its length was
@@ -237,26 +279,19 @@ impl Room<'_> {
     }
 }
 
-impl Reply<'_> {
-    fn encoded_len(&self) -> usize {
+impl<'a> Reply<'a> {
+    /// The subject, or what it begins with, and its last token.
+    #[inline]
+    fn into_parts(self) -> (&'a [u8], Option<u64>) {
         match self {
-            Self::Subject(subject) => subject.as_bytes().len(),
-            Self::Inbox { prefix, token } => prefix
-                .as_bytes()
-                .len()
-                .saturating_add(1)
-                .saturating_add(decimal_len(*token)),
+            Self::Subject(subject) => (subject.as_bytes(), None),
+            Self::Inbox { prefix, token } => (prefix.as_bytes(), Some(token)),
         }
     }
+}
 
-    fn put(&self, out: &mut impl WireSink) {
-        match self {
-            Self::Subject(subject) => out.put_slice(subject.as_bytes()),
-            Self::Inbox { prefix, token } => {
-                out.put_slice(prefix.as_bytes());
-                out.put_slice(b".");
-                put_decimal(*token, out);
-            }
-        }
-    }
+/// A dot and the digits of a token.
+#[inline]
+fn token_len(token: u64) -> usize {
+    decimal_len(token).wrapping_add(1)
 }

@@ -306,12 +306,11 @@ impl<T: Copy> WireSink for TransmitBuf<T> {
     #[inline]
     fn room(&mut self, len: usize) -> Option<&mut [u8]> {
         let start = self.flat_end;
-        let end = start.saturating_add(len);
-        if end > self.flat.len() {
-            self.extend_to(end);
+        if len > self.flat.len().wrapping_sub(start) {
+            self.extend_to(start.saturating_add(len));
         }
-        self.flat_end = end;
-        self.flat.get_mut(start..end)
+        self.flat_end = start.wrapping_add(len);
+        self.flat.get_mut(start..self.flat_end)
     }
 
     #[inline]

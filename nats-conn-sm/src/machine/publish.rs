@@ -17,7 +17,7 @@ impl Machine {
         self.life.accepts_publishes()?;
         let frame = publish_frame(publish, publish.reply.map(Reply::Subject));
         self.make_room(&frame)?;
-        let seq = self.outbound.push(&frame, Tag::Publish, &self.env)?;
+        let seq = self.outbound.push(&frame, Tag::Publish);
         // Requests that made room may have been the last that a drain waited for.
         self.drain_step();
         Ok(seq)

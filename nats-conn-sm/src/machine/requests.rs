@@ -62,7 +62,7 @@ impl Machine {
             let sid = self.interest.adopt(inbox, self.session_link());
             self.write_sub(sid);
         }
-        let seq = self.outbound.push(&frame, Tag::Request, &self.env)?;
+        let seq = self.outbound.push(&frame, Tag::Request);
         self.drain_step();
         Ok(RequestFrame {
             request,

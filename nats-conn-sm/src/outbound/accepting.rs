@@ -1,9 +1,9 @@
 //! Whether a publish is accepted, and the room that it takes.
 
-use nats_proto::{PublishFrame, Reply};
+use nats_proto::{MAX_MESSAGE, PublishFrame, Reply};
 
 use super::ledger::Dropped;
-use super::{Outbound, Room};
+use super::{Outbound, Room, Takes};
 use crate::config::{Delivery, WhenFull};
 use crate::env::Env;
 use crate::error::PublishError;
@@ -20,33 +20,31 @@ impl Outbound {
         is_up: impl FnOnce() -> bool,
         env: &Env,
     ) -> Result<(), PublishError> {
-        self.check_takes(frame)?;
+        let takes = |takes: Takes| takes.suits(frame.message_len(), frame.has_headers());
+        if !self.takes.is_none_or(takes) {
+            return Err(self.unsuitable(frame.message_len(), frame.has_headers()));
+        }
         if env.config().when_full == WhenFull::Off && !is_up() {
             self.refused = true;
             return Err(PublishError::NotConnected);
         }
         // Here already, so that nothing is dropped in vain to make room.
-        let (size, max) = (frame.arguments_len(), env.config().max_control_line);
-        if size > max {
-            return Err(PublishError::ControlLineTooLong { size, max });
+        let max = env.config().max_control_line;
+        if frame.check(max).is_err() {
+            return Err(unwritable(frame.message_len(), frame.arguments_len(), max));
         }
         Ok(())
     }
 
-    #[inline]
-    fn check_takes(&self, frame: &PublishFrame<'_>) -> Result<(), PublishError> {
-        let Some(takes) = self.takes else { return Ok(()) };
-        if frame.has_headers() && !takes.headers {
-            return Err(PublishError::HeadersUnsupported);
+    /// Why the server does not take a message of this size.
+    #[cold]
+    fn unsuitable(&self, size: usize, has_headers: bool) -> PublishError {
+        match self.takes {
+            Some(Takes { max_payload, headers }) if headers || !has_headers => {
+                PublishError::TooLarge { size, max_payload }
+            }
+            _ => PublishError::HeadersUnsupported,
         }
-        let size = frame.message_len();
-        if size as u64 > takes.max_payload {
-            return Err(PublishError::TooLarge {
-                size,
-                max_payload: takes.max_payload,
-            });
-        }
-        Ok(())
     }
 
     /// Whether there is room, or can be made by dropping. A refusal is noted, and the server is asked for the
@@ -89,21 +87,10 @@ impl Outbound {
 
     /// Queues a publish that was checked and has room.
     #[inline]
-    pub(crate) fn push(
-        &mut self,
-        frame: &PublishFrame<'_>,
-        tag: Tag,
-        env: &Env,
-    ) -> Result<PublishSeq, PublishError> {
-        let max = env.config().max_control_line;
-        let seq = self.ledger.last_accepted().next();
-        self.queue
-            .push_publish(seq, frame, tag, max)
-            .map_err(|_| PublishError::ControlLineTooLong {
-                size: frame.arguments_len(),
-                max,
-            })?;
-        Ok(self.ledger.accept())
+    pub(crate) fn push(&mut self, frame: &PublishFrame<'_>, tag: Tag) -> PublishSeq {
+        let seq = self.ledger.accept();
+        self.queue.push_publish(seq, frame, tag);
+        seq
     }
 
     /// Bytes of publishes that are held: queued, handed out, and kept for sending again.
@@ -132,6 +119,19 @@ impl Outbound {
             self.refused = false;
         }
         room
+    }
+}
+
+/// No server takes a message of this size, or a control line of so many bytes.
+#[cold]
+fn unwritable(message: usize, size: usize, max: usize) -> PublishError {
+    if message > MAX_MESSAGE {
+        PublishError::TooLarge {
+            size: message,
+            max_payload: MAX_MESSAGE as u64,
+        }
+    } else {
+        PublishError::ControlLineTooLong { size, max }
     }
 }
 

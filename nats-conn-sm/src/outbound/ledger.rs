@@ -1,4 +1,4 @@
-//! How many publishes met which fate: five counters that always add up to what was accepted.
+//! How many publishes met which fate.
 
 use crate::canonical::Form;
 use crate::frames::Tag;
@@ -6,10 +6,15 @@ use crate::ids::PublishSeq;
 use crate::ranges::SeqRanges;
 use crate::statistics::PublishFates;
 
-/// The counters. Which publishes a link has taken is known to its flight.
+/// The counters. Which publishes a link has taken is known to its flight. Whatever was accepted and has met none of these
+/// fates is queued.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
-    fates: PublishFates,
+    accepted: u64,
+    written: u64,
+    confirmed: u64,
+    unconfirmed: u64,
+    dropped: u64,
     /// The highest number that a transport ever took.
     written_up_to: Option<PublishSeq>,
     out_messages: u64,
@@ -20,22 +25,20 @@ impl Ledger {
     /// One more is queued.
     #[inline]
     pub(super) fn accept(&mut self) -> PublishSeq {
-        self.fates.accepted = self.fates.accepted.saturating_add(1);
-        self.fates.queued = self.fates.queued.saturating_add(1);
+        self.accepted = self.accepted.saturating_add(1);
         self.last_accepted()
     }
 
     /// The number of the publish that was accepted last.
     #[inline]
     pub(super) fn last_accepted(&self) -> PublishSeq {
-        PublishSeq::from_u64(self.fates.accepted)
+        PublishSeq::from_u64(self.accepted)
     }
 
     /// These, which were queued, are wholly with a transport.
     pub(super) fn write(&mut self, publishes: &SeqRanges) {
         let count = publishes.count();
-        self.fates.queued = self.fates.queued.saturating_sub(count);
-        self.fates.written = self.fates.written.saturating_add(count);
+        self.written = self.written.saturating_add(count);
         self.out_messages = self.out_messages.saturating_add(count);
         self.written_up_to = self.written_up_to.max(publishes.last());
     }
@@ -47,27 +50,25 @@ impl Ledger {
 
     /// So many that were written were processed by the server.
     pub(super) fn confirm(&mut self, count: u64) {
-        self.fates.written = self.fates.written.saturating_sub(count);
-        self.fates.confirmed = self.fates.confirmed.saturating_add(count);
+        self.written = self.written.saturating_sub(count);
+        self.confirmed = self.confirmed.saturating_add(count);
     }
 
     /// So many that were written may or may not have been processed.
     pub(super) fn give_up(&mut self, count: u64) {
-        self.fates.written = self.fates.written.saturating_sub(count);
-        self.fates.unconfirmed = self.fates.unconfirmed.saturating_add(count);
+        self.written = self.written.saturating_sub(count);
+        self.unconfirmed = self.unconfirmed.saturating_add(count);
     }
 
     /// So many that were written are queued again.
     pub(super) fn requeue(&mut self, count: u64) {
-        self.fates.written = self.fates.written.saturating_sub(count);
-        self.fates.queued = self.fates.queued.saturating_add(count);
+        self.written = self.written.saturating_sub(count);
     }
 
     /// One that is queued will not be sent again, or not at all.
     pub(super) fn end_queued(&mut self, seq: PublishSeq) {
         if self.was_written(seq) {
-            self.fates.queued = self.fates.queued.saturating_sub(1);
-            self.fates.unconfirmed = self.fates.unconfirmed.saturating_add(1);
+            self.unconfirmed = self.unconfirmed.saturating_add(1);
         } else {
             self.drop_queued(1);
         }
@@ -75,8 +76,7 @@ impl Ledger {
 
     /// So many that were queued will never be sent.
     pub(super) fn drop_queued(&mut self, count: u64) {
-        self.fates.queued = self.fates.queued.saturating_sub(count);
-        self.fates.dropped = self.fates.dropped.saturating_add(count);
+        self.dropped = self.dropped.saturating_add(count);
     }
 
     pub(super) fn written_up_to(&self) -> Option<PublishSeq> {
@@ -89,12 +89,16 @@ impl Ledger {
     }
 
     pub(super) fn queued(&self) -> u64 {
-        self.fates.queued
+        self.accepted
+            .saturating_sub(self.written)
+            .saturating_sub(self.confirmed)
+            .saturating_sub(self.unconfirmed)
+            .saturating_sub(self.dropped)
     }
 
     /// How many publishes did not reach a server for certain.
     pub(super) fn lost(&self) -> u64 {
-        self.fates.unconfirmed.saturating_add(self.fates.dropped)
+        self.unconfirmed.saturating_add(self.dropped)
     }
 
     /// Messages and bytes that a transport took.
@@ -104,10 +108,14 @@ impl Ledger {
 
     /// The counters; `first_open` is the lowest number that is written or queued.
     pub(super) fn fates(&self, first_open: Option<PublishSeq>) -> PublishFates {
-        let settled = first_open.map_or(self.fates.accepted, |open| open.previous().as_u64());
         PublishFates {
-            settled,
-            ..self.fates
+            accepted: self.accepted,
+            queued: self.queued(),
+            written: self.written,
+            confirmed: self.confirmed,
+            unconfirmed: self.unconfirmed,
+            dropped: self.dropped,
+            settled: first_open.map_or(self.accepted, |open| open.previous().as_u64()),
         }
     }
 }
@@ -116,12 +124,16 @@ impl Ledger {
 impl Ledger {
     pub(super) fn canonical(&self, form: &mut Form) {
         let Self {
-            fates,
+            accepted: _,
+            written: _,
+            confirmed: _,
+            unconfirmed: _,
+            dropped: _,
             written_up_to,
             out_messages: _,
             out_bytes: _,
         } = self;
-        form.number(fates.queued);
+        form.number(self.queued());
         form.losses(self.lost());
         // None is as good as a number below all that are mentioned.
         form.publishes_up_to(written_up_to.unwrap_or(PublishSeq::from_u64(0)));

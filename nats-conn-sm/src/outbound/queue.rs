@@ -3,11 +3,11 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use nats_proto::{ClientOp, EncodeError, Frame, PublishFrame, TransmitBuf};
+use nats_proto::{ClientOp, Frame, PublishFrame, TransmitBuf};
 
 use super::ledger::Dropped;
 use crate::canonical::Form;
-use crate::frames::{BLOCK, Block, Tag, frame_len, message_size};
+use crate::frames::{BLOCK, Block, Largest, Tag, frame_len, message_size};
 use crate::ids::PublishSeq;
 use crate::pings::{Ping, PingKind};
 
@@ -20,10 +20,8 @@ pub(super) struct Queue {
     tail: Block,
     /// A buffer that was written, for its memory.
     spare: Option<TransmitBuf<Tag>>,
-    publish_bytes: usize,
-    /// No message in the queue has more bytes of headers and payload than this.
-    largest_message: usize,
-    has_headers: bool,
+    /// Bytes of the publishes of the full blocks.
+    full_bytes: usize,
 }
 
 /// Looking.
@@ -31,7 +29,7 @@ impl Queue {
     /// Bytes of the publishes that are queued.
     #[inline]
     pub(super) fn publish_bytes(&self) -> usize {
-        self.publish_bytes
+        self.full_bytes.saturating_add(self.tail.publish_bytes())
     }
 
     /// Bytes that wait to be handed out.
@@ -45,7 +43,7 @@ impl Queue {
 
     #[inline]
     pub(super) fn has_publishes(&self) -> bool {
-        self.publish_bytes > 0
+        self.publish_bytes() > 0
     }
 
     /// The lowest number that is queued.
@@ -55,7 +53,11 @@ impl Queue {
 
     /// The most bytes of headers and payload that a queued message may have, and whether one may have headers.
     pub(super) fn most_demanding(&self) -> (usize, bool) {
-        (self.largest_message, self.has_headers)
+        let largest = self.all().filter_map(Block::largest).map(Largest::message);
+        (
+            largest.max().unwrap_or_default(),
+            self.all().any(Block::has_headers),
+        )
     }
 
     /// Whether this publish is queued.
@@ -78,20 +80,9 @@ impl Queue {
 impl Queue {
     /// Queues a publish.
     #[inline]
-    pub(super) fn push_publish(
-        &mut self,
-        seq: PublishSeq,
-        frame: &PublishFrame<'_>,
-        tag: Tag,
-        max_control_line: usize,
-    ) -> Result<(), EncodeError> {
-        let len = frame.encoded_len();
-        self.tail(len, || frame.shared_len())
-            .push_publish(seq, frame, tag, max_control_line)?;
-        self.publish_bytes = self.publish_bytes.saturating_add(len);
-        self.largest_message = self.largest_message.max(frame.message_len());
-        self.has_headers |= frame.has_headers();
-        Ok(())
+    pub(super) fn push_publish(&mut self, seq: PublishSeq, frame: &PublishFrame<'_>, tag: Tag) {
+        self.tail(frame.encoded_len(), || frame.shared_len())
+            .push_publish(seq, frame, tag);
     }
 
     /// Queues a SUB or UNSUB. These need no room.
@@ -111,10 +102,8 @@ impl Queue {
 
     /// Puts frames of an earlier link in front, in order.
     pub(super) fn requeue(&mut self, mut frames: Requeue) {
-        self.publish_bytes = self.publish_bytes.saturating_add(frames.bytes);
-        self.largest_message = self.largest_message.max(frames.largest_message);
-        self.has_headers |= frames.has_headers;
         while let Some(block) = frames.blocks.pop_back() {
+            self.full_bytes = self.full_bytes.saturating_add(block.publish_bytes());
             self.blocks.push_front(block);
         }
     }
@@ -124,7 +113,9 @@ impl Queue {
     fn tail(&mut self, len: usize, shared: impl FnOnce() -> usize) -> &mut Block {
         if !self.tail.has_room(len, shared) {
             let fresh = Block::from_bytes(self.spare.take().unwrap_or_default());
-            self.blocks.push_back(core::mem::replace(&mut self.tail, fresh));
+            let full = core::mem::replace(&mut self.tail, fresh);
+            self.full_bytes = self.full_bytes.saturating_add(full.publish_bytes());
+            self.blocks.push_back(full);
         }
         &mut self.tail
     }
@@ -154,19 +145,18 @@ impl Queue {
     pub(super) fn take(&mut self) -> Option<Block> {
         loop {
             let mut block = match self.blocks.pop_front() {
-                Some(block) => block,
+                Some(block) => {
+                    self.full_bytes = self.full_bytes.saturating_sub(block.publish_bytes());
+                    block
+                }
                 None if self.tail.is_empty() => return None,
                 None => core::mem::replace(
                     &mut self.tail,
                     Block::from_bytes(self.spare.take().unwrap_or_default()),
                 ),
             };
-            self.publish_bytes = self.publish_bytes.saturating_sub(block.publish_bytes());
             if block.has_removed() {
                 block.rebuild(|_, _, _| true);
-            }
-            if self.is_empty() {
-                self.forget_demands();
             }
             if !block.is_empty() {
                 return Some(block);
@@ -215,8 +205,7 @@ impl Queue {
         if !self.at(place).remove(seq, len) {
             return false;
         }
-        self.publish_bytes = self.publish_bytes.saturating_sub(len);
-        self.shrink(place);
+        self.shrink(place, len);
         true
     }
 
@@ -239,9 +228,7 @@ impl Queue {
             }
             let before = dropped.bytes();
             remove_all(block, &gone, &mut dropped);
-            let bytes = dropped.bytes().saturating_sub(before);
-            self.publish_bytes = self.publish_bytes.saturating_sub(bytes);
-            self.shrink(place);
+            self.shrink(place, dropped.bytes().saturating_sub(before));
         }
         dropped
     }
@@ -250,26 +237,22 @@ impl Queue {
     /// the rest demands is known exactly then, so that the same question finds nothing to do.
     pub(super) fn drop_where(&mut self, mut refuse: impl FnMut(usize, bool) -> bool) -> Dropped {
         let mut dropped = Dropped::default();
-        let (mut largest, mut any_headers) = (0, false);
         for block in self.all_mut() {
             let mut gone: Vec<(PublishSeq, Frame<Tag>)> = Vec::new();
             for (seq, frame) in block.publish_frames() {
                 let (message, has_headers) = message_size(block.bytes().frame_head(frame));
                 if refuse(message, has_headers) {
                     gone.push((seq, frame));
-                } else {
-                    largest = largest.max(message);
-                    any_headers |= has_headers;
                 }
             }
-            if !gone.is_empty() {
-                remove_all(block, &gone, &mut dropped);
+            remove_all(block, &gone, &mut dropped);
+            if block.has_removed() {
                 block.rebuild(|_, _, _| true);
             }
         }
-        self.publish_bytes = self.publish_bytes.saturating_sub(dropped.bytes());
         self.blocks.retain(|block| !block.is_empty());
-        (self.largest_message, self.has_headers) = (largest, any_headers);
+        let full = self.blocks.iter().map(Block::publish_bytes);
+        self.full_bytes = full.fold(0, usize::saturating_add);
         dropped
     }
 
@@ -299,17 +282,17 @@ impl Queue {
         self.blocks.get_mut(place).unwrap_or(&mut self.tail)
     }
 
-    /// Frees the memory of removed frames once they are more than those that stay.
-    fn shrink(&mut self, place: usize) {
+    /// So many bytes of publishes were removed from a block. Frees their memory once they are more than what stays.
+    fn shrink(&mut self, place: usize, removed: usize) {
+        if place < self.blocks.len() {
+            self.full_bytes = self.full_bytes.saturating_sub(removed);
+        }
         let block = self.at(place);
         if block.is_mostly_removed() {
             block.rebuild(|_, _, _| true);
             if block.is_empty() && place < self.blocks.len() {
                 self.blocks.remove(place);
             }
-        }
-        if self.is_empty() {
-            self.forget_demands();
         }
     }
 
@@ -318,14 +301,6 @@ impl Queue {
             block.rebuild(|_, _, _| false);
         }
         self.blocks.retain(|block| !block.is_empty());
-        if self.is_empty() {
-            self.forget_demands();
-        }
-    }
-
-    fn forget_demands(&mut self) {
-        self.largest_message = 0;
-        self.has_headers = false;
     }
 }
 
@@ -338,10 +313,7 @@ impl Queue {
             // Memory.
             spare: _,
             // This follows from the frames.
-            publish_bytes: _,
-            // These are bounds; they decide whether it is worth looking at the frames.
-            largest_message: _,
-            has_headers: _,
+            full_bytes: _,
         } = self;
         form.list(blocks, |form, block| block.canonical(form));
         tail.canonical(form);
@@ -359,9 +331,6 @@ fn remove_all(block: &mut Block, gone: &[(PublishSeq, Frame<Tag>)], dropped: &mu
 #[derive(Clone, Debug, Default)]
 pub(super) struct Requeue {
     blocks: VecDeque<Block>,
-    bytes: usize,
-    largest_message: usize,
-    has_headers: bool,
 }
 
 impl Requeue {
@@ -374,10 +343,6 @@ impl Requeue {
             return;
         };
         block.copy_publish(from, frame, seq);
-        let (message, has_headers) = message_size(from.frame_head(frame));
-        self.bytes = self.bytes.saturating_add(frame_len(frame));
-        self.largest_message = self.largest_message.max(message);
-        self.has_headers |= has_headers;
     }
 }
 
@@ -401,7 +366,7 @@ mod tests {
             let payload = Payload::Borrowed(&payload);
             let headers = has_headers.then_some(&headers);
             let frame = PublishFrame::new((&subject).into(), None, headers, &payload);
-            queue.push_publish(seq, &frame, Tag::Publish, 4096).unwrap();
+            queue.push_publish(seq, &frame, Tag::Publish);
         }
         queue
     }
@@ -464,7 +429,7 @@ mod tests {
             let mut queue = Queue::default();
             for number in 1..=20 {
                 let seq = PublishSeq::from_u64(number);
-                queue.push_publish(seq, &frame, Tag::Publish, 4096).unwrap();
+                queue.push_publish(seq, &frame, Tag::Publish);
             }
             let blocks = core::iter::from_fn(|| queue.take());
             blocks.map(|block| block.bytes().frame_count()).collect()

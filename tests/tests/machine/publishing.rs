@@ -285,6 +285,28 @@ fn subjects_queue_groups_and_headers_that_could_break_a_line_are_refused_by_thei
     }
 }
 
+// behaviour: 6.1
+#[test]
+fn a_message_that_no_server_takes_is_refused_as_too_large_before_any_server_was_reached() {
+    let (mut world, subject) = (
+        Scenario::new(1).unrecorded().begin(),
+        Subject::new("a").expect("a subject"),
+    );
+    // Only promised by the system: it is never looked at.
+    let payload = vec![0; nats_proto::MAX_MESSAGE + 1];
+    let refused = world.client.publish(Publish::new(&subject, &payload));
+    assert!(
+        matches!(
+            refused,
+            Err(PublishError::TooLarge {
+                size: 1_000_000_000,
+                max_payload: 999_999_999
+            })
+        ),
+        "{refused:?}"
+    );
+}
+
 // behaviour: 6.1; edge: 112, 113
 #[test]
 fn a_payload_above_the_limit_headers_included_is_refused_and_the_link_kept() {
