@@ -122,25 +122,30 @@ impl Mailbox {
     }
 
     /// Takes the oldest message out.
+    #[inline]
     pub fn pop(&mut self) -> Option<Message> {
         let message = self.messages.pop_front()?;
         self.bytes = self.bytes.saturating_sub(message.wire_len());
-        self.taken = self.taken.saturating_add(1);
-        if self.detached > 0 {
-            self.detached = self.detached.saturating_sub(1);
-        } else if let Some(run) = self.attached.front_mut() {
-            run.count = run.count.saturating_sub(1);
-            if run.count == 0 {
-                self.attached.pop_front();
-            }
-        }
-        if self.slow && !self.is_crowded() {
-            self.slow = false;
-        }
-        if self.messages.is_empty() && self.messages.capacity() > Self::KEPT_SLOTS {
-            self.messages = VecDeque::new();
-        }
+        self.note_taken(1);
         Some(message)
+    }
+
+    /// Takes the oldest `max` messages out, and appends them to `taken`. Where these are all, and `taken` is empty, they
+    /// change places, whatever their number.
+    ///
+    /// What was taken counts towards no limit any more, and is not reached by [`detach_before`](Self::detach_before).
+    pub fn pop_many(&mut self, max: usize, taken: &mut VecDeque<Message>) {
+        if max < self.messages.len() || !taken.is_empty() {
+            taken.reserve(max.min(self.messages.len()));
+            for _ in 0..max {
+                let Some(message) = self.pop() else { return };
+                taken.push_back(message);
+            }
+            return;
+        }
+        core::mem::swap(&mut self.messages, taken);
+        self.bytes = 0;
+        self.note_taken(taken.len());
     }
 
     /// Replaces what was pushed with a batch older than this by copies that pin nothing but themselves. Frames
@@ -210,6 +215,30 @@ impl Mailbox {
     /// Whether it is more than half full.
     pub fn is_crowded(&self) -> bool {
         self.messages.len() > self.limits.messages / 2 || self.bytes > self.limits.bytes / 2
+    }
+
+    /// So many messages were taken from the front.
+    #[inline]
+    fn note_taken(&mut self, count: usize) {
+        self.taken = self.taken.saturating_add(count as u64);
+        let mut left = count.saturating_sub(self.detached);
+        self.detached = self.detached.saturating_sub(count);
+        while left > 0
+            && let Some(run) = self.attached.front_mut()
+        {
+            let gone = left.min(run.count);
+            run.count = run.count.saturating_sub(gone);
+            left = left.saturating_sub(gone);
+            if run.count == 0 {
+                self.attached.pop_front();
+            }
+        }
+        if self.slow && !self.is_crowded() {
+            self.slow = false;
+        }
+        if self.messages.is_empty() && self.messages.capacity() > Self::KEPT_SLOTS {
+            self.messages = VecDeque::new();
+        }
     }
 
     fn append_what_fits(&mut self, batch: u64, messages: &mut VecDeque<Message>) -> bool {
@@ -365,6 +394,32 @@ mod tests {
             mailbox.detached + mailbox.attached.iter().map(|run| run.count).sum::<usize>(),
             6
         );
+    }
+
+    #[test]
+    fn taking_many_is_as_taking_them_one_by_one() {
+        for max in [0, 1, 3, 4, 5, 9, 10, 100] {
+            for already in [0, 2] {
+                let mut one_by_one = Mailbox::new(MailboxLimits::new(9, 1 << 20));
+                for batch in 0..5 {
+                    one_by_one.append(batch, &mut messages(&["a", "bb"]));
+                }
+                one_by_one.detach_before(2);
+                let mut at_once = one_by_one.clone();
+                let before = messages(&["0"; 2]).into_iter().take(already);
+                let (mut taken, mut expected) = (before.clone().collect(), before.collect::<VecDeque<_>>());
+                at_once.pop_many(max, &mut taken);
+                expected.extend((0..max).map_while(|_| one_by_one.pop()));
+                assert_eq!(taken, expected);
+                let account = |mailbox: &Mailbox| {
+                    let attached = mailbox.attached.iter().map(|run| (run.batch, run.count));
+                    let attached: alloc::vec::Vec<_> = attached.collect();
+                    let counts = (mailbox.len(), mailbox.bytes(), mailbox.taken(), mailbox.dropped());
+                    (counts, mailbox.detached, attached, mailbox.is_slow())
+                };
+                assert_eq!(account(&at_once), account(&one_by_one), "{max} of 9");
+            }
+        }
     }
 
     #[test]
