@@ -39,9 +39,14 @@ impl DrainClock {
         self.running.store(true, Ordering::Relaxed);
     }
 
+    /// Whether a drain is under way.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+
     /// The time, while a drain is under way.
     pub(crate) fn now(&self) -> Option<Instant> {
-        self.running.load(Ordering::Relaxed).then(Instant::now)
+        self.is_running().then(Instant::now)
     }
 }
 

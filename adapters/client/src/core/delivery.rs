@@ -141,6 +141,7 @@ impl Delivery {
     }
 
     /// Gathers a message with the others of this turn for the same mailbox.
+    #[inline]
     pub(crate) fn message(&mut self, route: &mut MailRoute, message: Message) {
         let gathered = self.groups[..self.used].get(route.group as usize);
         let is_own = |group: &Group| {
@@ -320,6 +321,7 @@ mod tests {
 
     use super::*;
     use crate::core::clock::DrainClock;
+    use crate::core::hand::Hand;
     use crate::core::mail::Taken;
     use crate::core::mail::tests::{messages, take_at};
 
@@ -354,7 +356,8 @@ mod tests {
     }
 
     fn taken(route: &MailRoute) -> Vec<usize> {
-        let messages = std::iter::from_fn(|| take_at(&route.mail, None).0);
+        let (mut hand, clock) = (Hand::default(), DrainClock::default());
+        let messages = std::iter::from_fn(|| route.mail.try_take(&mut hand, &clock, &mut Taken::default()));
         messages.map(|message| message.payload().len()).collect()
     }
 
@@ -500,7 +503,9 @@ mod tests {
         let mut route = route(MailboxLimits::default());
         let (now, clock) = (Instant::now(), DrainClock::default());
         let mut cx = Context::from_waker(Waker::noop());
-        let polled = route.mail.poll_take(&mut cx, &clock, &mut Taken::default());
+        let polled = route
+            .mail
+            .poll_take(&mut Hand::default(), &mut cx, &clock, &mut Taken::default());
         assert!(polled.is_pending());
         delivery.drains(now);
         let _ = turn(&mut delivery, &hub, vec![(&mut route, of_size(1))]);

@@ -14,6 +14,7 @@ use crate::core::clock::{Clock, DrainClock};
 use crate::core::delivery::{Delivered, Delivery};
 use crate::core::draining::DrainPatience;
 use crate::core::event::ClientEvent;
+use crate::core::hand::Hand;
 use crate::core::hub::Hub;
 use crate::core::lock::{lock, remember};
 use crate::core::locked::Locked;
@@ -273,23 +274,44 @@ impl Shared {
         lock(&self.locked).closed.clone()
     }
 
-    /// Takes a message of a mailbox, and wakes those who wait for that.
-    pub(crate) fn poll_take(&self, mail: &Mail, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    /// Takes a message of a mailbox, or what is left of those that were taken with an earlier one, and wakes those who
+    /// wait for that.
+    #[inline]
+    pub(crate) fn poll_take(
+        &self,
+        mail: &Mail,
+        hand: &mut Hand,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Message>> {
+        if let Some(message) = self.next_in_hand(hand) {
+            return Poll::Ready(Some(message));
+        }
         let mut taken = Taken::default();
-        let message = mail.poll_take(cx, &self.drain_clock, &mut taken);
+        let message = mail.poll_take(hand, cx, &self.drain_clock, &mut taken);
         self.taken(taken);
         message
     }
 
     /// The same, if there is a message.
-    pub(crate) fn try_take(&self, mail: &Mail) -> Option<Message> {
+    pub(crate) fn try_take(&self, mail: &Mail, hand: &mut Hand) -> Option<Message> {
+        if let Some(message) = self.next_in_hand(hand) {
+            return Some(message);
+        }
         let mut taken = Taken::default();
-        let message = mail.try_take(&self.drain_clock, &mut taken);
+        let message = mail.try_take(hand, &self.drain_clock, &mut taken);
         self.taken(taken);
         message
     }
 
+    /// While the connection is being drained everybody comes to the mailbox, and is seen there.
     #[inline]
+    fn next_in_hand(&self, hand: &mut Hand) -> Option<Message> {
+        if self.drain_clock.is_running() {
+            return None;
+        }
+        hand.next()
+    }
+
     fn taken(&self, taken: Taken) {
         if taken.drain_waits {
             self.wake_driver();

@@ -7,7 +7,7 @@ use nats_conn_sm::{
     Action, AttemptId, AuthError, ClosedReason, Connection, ConnectionEvent, Credentials, EndReason, Event,
     FlushError, LinkEnd, LinkId, ReceiveBuf, RequestError, SendBuf, ServerId, State, Timestamp,
 };
-use nats_proto::ServerErrorKind;
+use nats_proto::{Message, ServerErrorKind, Sid};
 
 use crate::core::clock::{Clock, DrainClock};
 use crate::core::delivery::{Answer, Delivery};
@@ -117,13 +117,26 @@ impl<'a> Turn<'a> {
     pub fn events(&mut self, rx: &mut ReceiveBuf, most: usize) -> bool {
         let now = self.now();
         for _ in 0..most {
-            let Some(event) = self.locked.connection.poll_event(now, rx) else {
-                self.confirm();
-                return false;
-            };
-            self.route(event);
+            match self.locked.connection.poll_event(now, rx) {
+                Some(Event::Message {
+                    subscription,
+                    message,
+                }) => self.message(subscription, message),
+                Some(event) => self.route(event),
+                None => {
+                    self.confirm();
+                    return false;
+                }
+            }
         }
         true
+    }
+
+    #[inline]
+    fn message(&mut self, subscription: Sid, message: Message) {
+        if let Some(route) = self.locked.routes.mail.get_mut(&subscription) {
+            self.delivery.message(route, message);
+        }
     }
 
     /// Whether there are events though nothing was read: for a turn of a driver that has nothing to report.
@@ -278,11 +291,7 @@ impl<'a> Turn<'a> {
             Event::Message {
                 subscription,
                 message,
-            } => {
-                if let Some(route) = locked.routes.mail.get_mut(&subscription) {
-                    self.delivery.message(route, message);
-                }
-            }
+            } => self.message(subscription, message),
             Event::SubscriptionEnded { subscription, reason } => {
                 let answers = &mut self.delivery.answers;
                 locked
