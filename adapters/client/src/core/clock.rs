@@ -11,9 +11,24 @@ pub(crate) struct Clock {
     epoch: Instant,
 }
 
+/// One moment, as the system and as the machine counts it: the clock is read, and counted from the beginning, once for all
+/// that happens at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) instant: Instant,
+    pub(crate) time: Timestamp,
+}
+
 impl Clock {
     pub(crate) fn new(epoch: Instant) -> Self {
         Self { epoch }
+    }
+
+    pub(crate) fn moment(self, instant: Instant) -> Moment {
+        Moment {
+            instant,
+            time: self.timestamp(instant),
+        }
     }
 
     pub(crate) fn timestamp(self, instant: Instant) -> Timestamp {

@@ -177,6 +177,9 @@ impl Delivery {
     /// Delivers everything, in the order events, messages, ends, answers, and `Closed` after all. So whoever has
     /// an answer finds in the other places what the machine emitted before it.
     pub(crate) fn deliver(&mut self, hub: &Hub, wakers: &mut Vec<Waker>, delivered: &mut Delivered) {
+        if self.is_empty() {
+            return;
+        }
         wakers.append(&mut self.wakers);
         let closed = self.events.pop_if(|event| event.is_closed());
         self.emit(hub, wakers);
@@ -193,6 +196,15 @@ impl Delivery {
         if let Some(closed) = closed {
             hub.emit(std::iter::once(closed), wakers);
         }
+    }
+
+    /// Whether the turn has brought nothing, as one that only writes.
+    fn is_empty(&self) -> bool {
+        self.used == 0
+            && self.answers.is_empty()
+            && self.wakers.is_empty()
+            && self.events.is_empty()
+            && self.ends.is_empty()
     }
 
     fn emit(&mut self, hub: &Hub, wakers: &mut Vec<Waker>) {

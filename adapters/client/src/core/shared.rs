@@ -10,7 +10,7 @@ use nats_conn_sm::{
 };
 use nats_proto::{Message, QueueGroup, SubjectFilter};
 
-use crate::core::clock::{Clock, DrainClock};
+use crate::core::clock::{Clock, DrainClock, Moment};
 use crate::core::delivery::{Delivered, Delivery};
 use crate::core::draining::DrainPatience;
 use crate::core::event::ClientEvent;
@@ -119,6 +119,10 @@ impl Shared {
         self.clock.timestamp(Instant::now())
     }
 
+    pub(crate) fn moment(&self) -> Moment {
+        self.clock.moment(Instant::now())
+    }
+
     /// Calls the machine for the application, and wakes the driver if it sleeps.
     pub(crate) fn with<R>(&self, call: impl FnOnce(&mut Connection, Timestamp) -> R) -> R {
         let now = self.now();
@@ -148,11 +152,11 @@ impl Shared {
     /// is held any more. A lock that the caller holds they may meet: whatever applications call without waiting must do
     /// without it, or only try to take it.
     pub fn drive<R>(&self, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
-        self.drive_at(Instant::now(), turn)
+        self.drive_at(self.moment(), turn)
     }
 
     /// The same at a time that is known already.
-    pub(crate) fn drive_at<R>(&self, now: Instant, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
+    pub(crate) fn drive_at<R>(&self, now: Moment, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
         let mut delivery = lock(&self.delivery);
         let mut locked = lock(&self.locked);
         delivery.begin();
@@ -192,7 +196,7 @@ impl Shared {
     /// it, as with [`Turn::sleep`], for a driver that may sleep now.
     pub fn written(&self, tx: Option<&mut SendBuf>, waker: &Waker) -> Written {
         let mut wakers = Vec::new();
-        let written = self.written_at(Instant::now(), tx, waker, &mut wakers);
+        let written = self.written_at(self.now(), tx, waker, &mut wakers);
         wake_all(wakers);
         written
     }
@@ -200,7 +204,7 @@ impl Shared {
     /// The same at a time that is known already. Whom to wake comes into `wakers`.
     pub(crate) fn written_at(
         &self,
-        now: Instant,
+        now: Timestamp,
         tx: Option<&mut SendBuf>,
         waker: &Waker,
         wakers: &mut Vec<Waker>,
@@ -209,7 +213,6 @@ impl Shared {
             // What is recorded is taken in turns.
             return Written::turn();
         }
-        let now = self.clock.timestamp(now);
         let mut locked = lock(&self.locked);
         let more = tx.is_some_and(|tx| locked.transmit(now, tx, wakers));
         if more && !locked.connection.has_events() {

@@ -9,7 +9,7 @@ use nats_conn_sm::{
 };
 use nats_proto::{Message, ServerErrorKind, Sid};
 
-use crate::core::clock::{Clock, DrainClock};
+use crate::core::clock::{Clock, DrainClock, Moment};
 use crate::core::delivery::{Answer, Delivery};
 use crate::core::lock::remember;
 use crate::core::locked::Locked;
@@ -28,8 +28,7 @@ pub struct Turn<'a> {
     drain_clock: &'a DrainClock,
     locked: &'a mut Locked,
     delivery: &'a mut Delivery,
-    now: Instant,
-    time: Timestamp,
+    now: Moment,
 }
 
 impl<'a> Turn<'a> {
@@ -38,7 +37,7 @@ impl<'a> Turn<'a> {
         drain_clock: &'a DrainClock,
         locked: &'a mut Locked,
         delivery: &'a mut Delivery,
-        now: Instant,
+        now: Moment,
     ) -> Self {
         Self {
             clock,
@@ -46,13 +45,12 @@ impl<'a> Turn<'a> {
             locked,
             delivery,
             now,
-            time: clock.timestamp(now),
         }
     }
 
     /// The moment at which the turn began.
     pub fn now(&self) -> Timestamp {
-        self.time
+        self.now.time
     }
 
     /// The link is connected: [`Action::Connect`] was done.
@@ -220,12 +218,12 @@ impl<'a> Turn<'a> {
             return;
         }
         self.drain_clock.start();
-        self.delivery.drains(self.now);
-        locked.draining.begin(self.now);
+        self.delivery.drains(self.now.instant);
+        locked.draining.begin(self.now.instant);
         if !locked.routes.mail.is_empty() {
             return;
         }
-        if let Some(unread) = locked.draining.finish(self.now) {
+        if let Some(unread) = locked.draining.finish(self.now.instant) {
             locked.connection.finish_drain(now, unread);
             locked.wake_publishers(self.delivery.wakers());
         }
@@ -240,7 +238,7 @@ impl<'a> Turn<'a> {
         }
         let settled = locked.connection.publish_fates().settled;
         locked.confirmations.settled(settled, &mut self.delivery.answers);
-        locked.ask(self.time);
+        locked.ask(self.now.time);
     }
 
     /// What an event means for those who wait for a confirmation.
