@@ -132,7 +132,9 @@ impl<'a> Turn<'a> {
 
     #[inline]
     fn message(&mut self, subscription: Sid, message: Message) {
-        if let Some(route) = self.locked.routes.mail.get_mut(&subscription) {
+        if let Some(messages) = self.delivery.latest(subscription) {
+            messages.push_back(message);
+        } else if let Some(route) = self.locked.routes.mail.get_mut(&subscription) {
             self.delivery.message(route, message);
         }
     }
