@@ -136,11 +136,11 @@ impl Mailbox {
     /// What was taken counts towards no limit any more, and is not reached by [`detach_before`](Self::detach_before).
     pub fn pop_many(&mut self, max: usize, taken: &mut VecDeque<Message>) {
         if max < self.messages.len() || !taken.is_empty() {
-            taken.reserve(max.min(self.messages.len()));
-            for _ in 0..max {
-                let Some(message) = self.pop() else { return };
-                taken.push_back(message);
-            }
+            let (before, count) = (taken.len(), max.min(self.messages.len()));
+            taken.extend(self.messages.drain(..count));
+            let bytes = taken.iter().skip(before).map(Message::wire_len);
+            self.bytes = bytes.fold(self.bytes, usize::saturating_sub);
+            self.note_taken(count);
             return;
         }
         core::mem::swap(&mut self.messages, taken);
@@ -190,6 +190,15 @@ impl Mailbox {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
+    }
+
+    /// How many messages at the front came in one batch, and are still views into what was read then; or how many are
+    /// views into nothing but themselves.
+    pub fn oldest(&self) -> usize {
+        match self.attached.front() {
+            Some(run) if self.detached == 0 => run.count,
+            _ => self.detached,
+        }
     }
 
     /// How many bytes of frames wait.
@@ -439,6 +448,22 @@ mod tests {
         mailbox.clear();
         assert_eq!((mailbox.len(), mailbox.bytes(), mailbox.dropped()), (0, 0, 0));
         assert!(mailbox.pop().is_none());
+    }
+
+    #[test]
+    fn the_oldest_are_those_of_one_batch_or_those_that_pin_nothing() {
+        let mut mailbox = Mailbox::new(MailboxLimits::default());
+        assert_eq!(mailbox.oldest(), 0);
+        mailbox.append(1, &mut messages(&["1", "2"]));
+        mailbox.append(2, &mut messages(&["3"; 3]));
+        assert_eq!(mailbox.oldest(), 2);
+        mailbox.pop();
+        assert_eq!(mailbox.oldest(), 1);
+        mailbox.detach_before(3);
+        assert_eq!(mailbox.oldest(), 4);
+        mailbox.append(3, &mut messages(&["4"]));
+        mailbox.pop_many(4, &mut VecDeque::new());
+        assert_eq!(mailbox.oldest(), 1);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod confirmations;
 pub(crate) mod delivery;
 pub(crate) mod draining;
 pub(crate) mod event;
+pub(crate) mod hand;
 pub(crate) mod hub;
 pub(crate) mod link_error;
 pub(crate) mod lock;

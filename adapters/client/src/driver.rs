@@ -33,7 +33,7 @@ mod timer;
 mod tls;
 
 pub use adapter::Adapter;
-pub use blocks::Blocks;
+pub use blocks::{Appetite, Blocks};
 pub use connector::{Connector, Dialling};
 pub use dial::{Race, STAGGER, dial_all};
 #[cfg(feature = "futures-io")]

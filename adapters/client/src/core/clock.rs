@@ -11,9 +11,24 @@ pub(crate) struct Clock {
     epoch: Instant,
 }
 
+/// One moment, as the system and as the machine counts it: the clock is read, and counted from the beginning, once for all
+/// that happens at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) instant: Instant,
+    pub(crate) time: Timestamp,
+}
+
 impl Clock {
     pub(crate) fn new(epoch: Instant) -> Self {
         Self { epoch }
+    }
+
+    pub(crate) fn moment(self, instant: Instant) -> Moment {
+        Moment {
+            instant,
+            time: self.timestamp(instant),
+        }
     }
 
     pub(crate) fn timestamp(self, instant: Instant) -> Timestamp {
@@ -39,9 +54,14 @@ impl DrainClock {
         self.running.store(true, Ordering::Relaxed);
     }
 
+    /// Whether a drain is under way.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+
     /// The time, while a drain is under way.
     pub(crate) fn now(&self) -> Option<Instant> {
-        self.running.load(Ordering::Relaxed).then(Instant::now)
+        self.is_running().then(Instant::now)
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use nats_conn_sm::{EndReason, FlushError, RepliesEnd, RequestError};
-use nats_proto::Message;
+use nats_proto::{Message, Sid};
 
 use crate::core::event::ClientEvent;
 use crate::core::hub::Hub;
@@ -32,6 +32,8 @@ pub(crate) struct Delivery {
     /// Messages by mailbox: the first `used` of them belong to this turn.
     groups: Vec<Group>,
     used: usize,
+    /// Where the last message was put.
+    latest: usize,
     pub(crate) ends: Vec<(Arc<Mail>, EndReason)>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) events: Vec<ClientEvent>,
@@ -140,7 +142,17 @@ impl Delivery {
         &mut self.wakers
     }
 
+    /// Where the last message of this turn was put, if it was for this subscription, as it often is: nobody has to be asked
+    /// where that is.
+    #[inline]
+    pub(crate) fn latest(&mut self, sid: Sid) -> Option<&mut VecDeque<Message>> {
+        let group = self.groups[..self.used].get_mut(self.latest)?;
+        let mail = group.mail.as_ref()?;
+        (mail.sid() == sid).then_some(&mut group.messages)
+    }
+
     /// Gathers a message with the others of this turn for the same mailbox.
+    #[inline]
     pub(crate) fn message(&mut self, route: &mut MailRoute, message: Message) {
         let gathered = self.groups[..self.used].get(route.group as usize);
         let is_own = |group: &Group| {
@@ -158,7 +170,8 @@ impl Delivery {
             self.groups[self.used].mail = Some(route.mail.clone());
             self.used += 1;
         }
-        self.groups[route.group as usize].messages.push_back(message);
+        self.latest = route.group as usize;
+        self.groups[self.latest].messages.push_back(message);
     }
 
     /// Delivers the events, while the machine is still locked. Whom to wake comes into `wakers`. `Closed` comes after
@@ -176,6 +189,9 @@ impl Delivery {
     /// Delivers everything, in the order events, messages, ends, answers, and `Closed` after all. So whoever has
     /// an answer finds in the other places what the machine emitted before it.
     pub(crate) fn deliver(&mut self, hub: &Hub, wakers: &mut Vec<Waker>, delivered: &mut Delivered) {
+        if self.is_empty() {
+            return;
+        }
         wakers.append(&mut self.wakers);
         let closed = self.events.pop_if(|event| event.is_closed());
         self.emit(hub, wakers);
@@ -192,6 +208,15 @@ impl Delivery {
         if let Some(closed) = closed {
             hub.emit(std::iter::once(closed), wakers);
         }
+    }
+
+    /// Whether the turn has brought nothing, as one that only writes.
+    fn is_empty(&self) -> bool {
+        self.used == 0
+            && self.answers.is_empty()
+            && self.wakers.is_empty()
+            && self.events.is_empty()
+            && self.ends.is_empty()
     }
 
     fn emit(&mut self, hub: &Hub, wakers: &mut Vec<Waker>) {
@@ -316,10 +341,11 @@ mod tests {
 
     use bytes::BytesMut;
     use nats_conn_sm::MailboxLimits;
-    use nats_proto::{Decoder, ServerOp, Sid};
+    use nats_proto::{Decoder, ServerOp};
 
     use super::*;
     use crate::core::clock::DrainClock;
+    use crate::core::hand::Hand;
     use crate::core::mail::Taken;
     use crate::core::mail::tests::{messages, take_at};
 
@@ -354,7 +380,8 @@ mod tests {
     }
 
     fn taken(route: &MailRoute) -> Vec<usize> {
-        let messages = std::iter::from_fn(|| take_at(&route.mail, None).0);
+        let (mut hand, clock) = (Hand::default(), DrainClock::default());
+        let messages = std::iter::from_fn(|| route.mail.try_take(&mut hand, &clock, &mut Taken::default()));
         messages.map(|message| message.payload().len()).collect()
     }
 
@@ -378,6 +405,28 @@ mod tests {
         assert_eq!((delivered.messages, delivered.frame), (5, of_size(13).wire_len()));
         assert_eq!((taken(&one), taken(&other)), (vec![2, 12, 4], vec![3, 13]));
         assert_eq!(turn(&mut delivery, &hub, vec![]).messages, 0, "each once");
+    }
+
+    #[test]
+    fn where_the_last_message_was_put_is_known_for_its_subscription_and_for_the_turn() {
+        let (mut delivery, hub) = delivery();
+        let of = |sid| MailRoute {
+            mail: Mail::new(Sid::new(sid), MailboxLimits::default()),
+            group: 0,
+        };
+        let (mut one, mut other) = (of(1), of(2));
+        assert!(delivery.latest(Sid::new(1)).is_none(), "there was none");
+        delivery.begin();
+        delivery.message(&mut one, of_size(1));
+        delivery.message(&mut other, of_size(2));
+        assert!(delivery.latest(Sid::new(1)).is_none());
+        let messages = delivery.latest(Sid::new(2)).expect("it was the last");
+        messages.push_back(of_size(3));
+        delivery.message(&mut one, of_size(4));
+        assert!(delivery.latest(Sid::new(1)).is_some());
+        delivery.deliver(&hub, &mut Vec::new(), &mut Delivered::default());
+        assert_eq!((taken(&one), taken(&other)), (vec![1, 4], vec![2, 3]));
+        assert!(delivery.latest(Sid::new(1)).is_none(), "in an earlier turn");
     }
 
     #[test]
@@ -500,7 +549,9 @@ mod tests {
         let mut route = route(MailboxLimits::default());
         let (now, clock) = (Instant::now(), DrainClock::default());
         let mut cx = Context::from_waker(Waker::noop());
-        let polled = route.mail.poll_take(&mut cx, &clock, &mut Taken::default());
+        let polled = route
+            .mail
+            .poll_take(&mut Hand::default(), &mut cx, &clock, &mut Taken::default());
         assert!(polled.is_pending());
         delivery.drains(now);
         let _ = turn(&mut delivery, &hub, vec![(&mut route, of_size(1))]);

@@ -75,18 +75,8 @@ impl Locked {
 
     /// Whether whoever wants to publish waits for the driver, or lets others run. Without a session it does neither: nobody
     /// writes.
-    #[inline]
     pub(crate) fn pause(&mut self, timeout: Option<Duration>) -> Option<Pause> {
-        if self.pace.pauses() {
-            self.long_pause(timeout)
-        } else {
-            None
-        }
-    }
-
-    #[cold]
-    fn long_pause(&mut self, timeout: Option<Duration>) -> Option<Pause> {
-        if self.connection.state() != State::Connected {
+        if !self.pace.pauses() || self.connection.state() != State::Connected {
             return None;
         }
         // Who has little time does not spend it on a driver: perhaps there is room.

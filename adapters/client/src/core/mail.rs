@@ -9,6 +9,7 @@ use nats_conn_sm::{EndReason, Mailbox, MailboxLimits};
 use nats_proto::{Message, Sid};
 
 use crate::core::clock::DrainClock;
+use crate::core::hand::{self, Hand};
 use crate::core::lock::{lock, remember};
 
 /// How long the consumer of a crowded mailbox may take nothing before reading goes on without it.
@@ -43,6 +44,8 @@ struct Content {
     patience: Duration,
     full_patience: Duration,
     holder: Holder,
+    /// What was taken out of the mailbox together, and has not been given on.
+    in_hand: Arc<hand::Left>,
 }
 
 /// What came of filling a mailbox.
@@ -182,7 +185,7 @@ impl Mail {
             return Left::Nothing;
         }
         match until(&content.holder) {
-            Some(until) if until <= now => Left::Unread(content.mailbox.len() as u64),
+            Some(until) if until <= now => Left::Unread(content.pending() as u64),
             until => Left::Waits(until),
         }
     }
@@ -191,13 +194,14 @@ impl Mail {
     #[inline]
     pub(crate) fn poll_take(
         &self,
+        hand: &mut Hand,
         cx: &mut Context<'_>,
         drain: &DrainClock,
         taken: &mut Taken,
     ) -> Poll<Option<Message>> {
         let mut state = lock(&self.state);
         // Asked under the lock: a drain that has seen what was here before is known here, too, and is woken.
-        let message = state.take(drain.now(), taken);
+        let message = state.take(hand, drain.now(), taken);
         if let Some(content) = &mut state.content {
             remember(&mut content.holder.poller, cx.waker());
         }
@@ -209,9 +213,9 @@ impl Mail {
     }
 
     /// Takes the oldest message if there is one.
-    pub(crate) fn try_take(&self, drain: &DrainClock, taken: &mut Taken) -> Option<Message> {
+    pub(crate) fn try_take(&self, hand: &mut Hand, drain: &DrainClock, taken: &mut Taken) -> Option<Message> {
         let mut state = lock(&self.state);
-        state.take(drain.now(), taken)
+        state.take(hand, drain.now(), taken)
     }
 
     pub(crate) fn ended(&self) -> Option<EndReason> {
@@ -219,15 +223,16 @@ impl Mail {
     }
 
     pub(crate) fn pending(&self) -> usize {
-        self.look(Mailbox::len)
+        self.look(Content::pending)
     }
 
-    pub(crate) fn pending_bytes(&self) -> usize {
-        self.look(Mailbox::bytes)
+    /// Without those in the hand of the holder.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.look(|content| content.mailbox.bytes())
     }
 
     pub(crate) fn dropped(&self) -> u64 {
-        self.look(Mailbox::dropped)
+        self.look(|content| content.mailbox.dropped())
     }
 
     pub(crate) fn limits(&self) -> MailboxLimits {
@@ -242,23 +247,21 @@ impl Mail {
         }
     }
 
-    fn look<N: Default>(&self, look: impl FnOnce(&Mailbox) -> N) -> N {
-        lock(&self.state)
-            .content
-            .as_ref()
-            .map_or_else(N::default, |content| look(&content.mailbox))
+    fn look<N: Default>(&self, look: impl FnOnce(&Content) -> N) -> N {
+        let state = lock(&self.state);
+        state.content.as_deref().map_or_else(N::default, look)
     }
 }
 
 impl State {
-    /// Takes a message. The time counts where the connection is being drained.
-    #[inline]
-    fn take(&mut self, draining: Option<Instant>, taken: &mut Taken) -> Option<Message> {
+    /// Takes a message, those in the hand of the holder first. The time counts where the connection is being drained.
+    fn take(&mut self, hand: &mut Hand, draining: Option<Instant>, taken: &mut Taken) -> Option<Message> {
         let content = self.content.as_mut()?;
         // The last message is done with, if there was one.
         let was_in_hand = content.holder.in_hand;
         content.holder.seen = draining;
-        let Some(message) = content.mailbox.pop() else {
+        let next = hand.next();
+        let Some(message) = next.or_else(|| hand.fill(&mut content.mailbox, &content.in_hand)) else {
             content.holder.in_hand = false;
             taken.drain_waits = was_in_hand && self.ended.is_some() && draining.is_some();
             return None;
@@ -285,7 +288,18 @@ impl Content {
                 poller,
                 ..Holder::default()
             },
+            in_hand: Arc::default(),
         })
+    }
+
+    /// How many messages the holder has not given on.
+    fn pending(&self) -> usize {
+        self.mailbox.len() + self.in_hand.count()
+    }
+
+    /// How many it has.
+    fn given(&self) -> u64 {
+        self.mailbox.taken() - self.in_hand.count() as u64
     }
 }
 
@@ -307,7 +321,7 @@ impl Crowded {
         let mut taken = 0;
         if let Some(content) = &mut lock(&mail.state).content {
             content.reader = Some(waker.clone());
-            taken = content.mailbox.taken();
+            taken = content.given();
         }
         Self {
             mail,
@@ -342,14 +356,14 @@ impl Crowded {
             return None;
         }
         let unchecked = now.saturating_duration_since(self.checked);
-        let stalled = unchecked >= STALLED && content.mailbox.taken() == self.taken;
+        let stalled = unchecked >= STALLED && content.given() == self.taken;
         if stalled || waited >= content.patience {
             content.patience = Duration::ZERO;
             content.reader = None;
             return None;
         }
         if unchecked >= STALLED {
-            self.taken = content.mailbox.taken();
+            self.taken = content.given();
             self.checked = now;
         }
         Some(std::cmp::min(
@@ -395,10 +409,12 @@ pub(crate) mod tests {
         (mail, crowded)
     }
 
-    /// Takes a message, and what comes of it.
+    /// Takes a message, and what comes of it. No other one is taken with it.
     pub(crate) fn take_at(mail: &Mail, now: Option<Instant>) -> (Option<Message>, Taken) {
-        let mut taken = Taken::default();
-        (lock(&mail.state).take(now, &mut taken), taken)
+        let (mut hand, mut taken) = (Hand::default(), Taken::default());
+        let message = lock(&mail.state).take(&mut hand, now, &mut taken);
+        assert_eq!(hand.bytes(), 0);
+        (message, taken)
     }
 
     fn take(mail: &Mail) -> bool {
@@ -506,7 +522,7 @@ pub(crate) mod tests {
         let drain = DrainClock::default();
         let mut cx = Context::from_waker(Waker::noop());
         assert!(
-            mail.poll_take(&mut cx, &drain, &mut Taken::default())
+            mail.poll_take(&mut Hand::default(), &mut cx, &drain, &mut Taken::default())
                 .is_pending()
         );
         let _ = mail
@@ -516,6 +532,36 @@ pub(crate) mod tests {
         assert_eq!(seen(), Some(second));
         let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
         assert_eq!(seen(), Some(second), "outside a drain nothing is noted");
+    }
+
+    #[test]
+    fn what_is_in_the_hand_of_a_holder_is_pending_and_who_gives_it_on_makes_progress() {
+        let (now, mut taken) = (Instant::now(), Taken::default());
+        let mail = Mail::new(Sid::new(1), MailboxLimits::new(640, 1 << 20));
+        let mut hand = Hand::default();
+        for _ in 0..100 {
+            let _ = mail.fill(1, &mut messages(5), PATIENCE, None);
+        }
+        let mut crowded = Crowded::new(mail.clone(), now, Waker::noop());
+        let mut take = |hand: &mut Hand| lock(&mail.state).take(hand, None, &mut taken);
+        assert!(take(&mut hand).is_some());
+        assert_eq!((mail.pending(), hand.bytes() > 0), (499, true));
+        // Half of a batch takes as long as a consumer may take nothing at all, and the batch no longer than it has patience.
+        for times in 1..=2 {
+            assert!(hand.next().is_some());
+            assert!(
+                crowded.check(now + times * STALLED).is_some(),
+                "it makes progress"
+            );
+        }
+        assert_eq!(mail.pending(), 497);
+        assert_eq!(crowded.check(now + 3 * STALLED), None, "it makes none");
+        let left = mail.left(now, |_| Some(now));
+        assert_eq!(left, Left::Unread(497));
+        let waiting = mail.waiting_bytes();
+        while hand.next().is_some() {}
+        assert_eq!(mail.waiting_bytes(), waiting);
+        assert!(!mail.is_consumed());
     }
 
     #[test]

@@ -10,10 +10,11 @@ use nats_conn_sm::{
 };
 use nats_proto::{Message, QueueGroup, SubjectFilter};
 
-use crate::core::clock::{Clock, DrainClock};
+use crate::core::clock::{Clock, DrainClock, Moment};
 use crate::core::delivery::{Delivered, Delivery};
 use crate::core::draining::DrainPatience;
 use crate::core::event::ClientEvent;
+use crate::core::hand::Hand;
 use crate::core::hub::Hub;
 use crate::core::lock::{lock, remember};
 use crate::core::locked::Locked;
@@ -118,6 +119,10 @@ impl Shared {
         self.clock.timestamp(Instant::now())
     }
 
+    pub(crate) fn moment(&self) -> Moment {
+        self.clock.moment(Instant::now())
+    }
+
     /// Calls the machine for the application, and wakes the driver if it sleeps.
     pub(crate) fn with<R>(&self, call: impl FnOnce(&mut Connection, Timestamp) -> R) -> R {
         let now = self.now();
@@ -147,11 +152,11 @@ impl Shared {
     /// is held any more. A lock that the caller holds they may meet: whatever applications call without waiting must do
     /// without it, or only try to take it.
     pub fn drive<R>(&self, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
-        self.drive_at(Instant::now(), turn)
+        self.drive_at(self.moment(), turn)
     }
 
     /// The same at a time that is known already.
-    pub(crate) fn drive_at<R>(&self, now: Instant, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
+    pub(crate) fn drive_at<R>(&self, now: Moment, turn: impl FnOnce(&mut Turn<'_>) -> R) -> (R, Delivered) {
         let mut delivery = lock(&self.delivery);
         let mut locked = lock(&self.locked);
         delivery.begin();
@@ -191,7 +196,7 @@ impl Shared {
     /// it, as with [`Turn::sleep`], for a driver that may sleep now.
     pub fn written(&self, tx: Option<&mut SendBuf>, waker: &Waker) -> Written {
         let mut wakers = Vec::new();
-        let written = self.written_at(Instant::now(), tx, waker, &mut wakers);
+        let written = self.written_at(self.now(), tx, waker, &mut wakers);
         wake_all(wakers);
         written
     }
@@ -199,7 +204,7 @@ impl Shared {
     /// The same at a time that is known already. Whom to wake comes into `wakers`.
     pub(crate) fn written_at(
         &self,
-        now: Instant,
+        now: Timestamp,
         tx: Option<&mut SendBuf>,
         waker: &Waker,
         wakers: &mut Vec<Waker>,
@@ -208,7 +213,6 @@ impl Shared {
             // What is recorded is taken in turns.
             return Written::turn();
         }
-        let now = self.clock.timestamp(now);
         let mut locked = lock(&self.locked);
         let more = tx.is_some_and(|tx| locked.transmit(now, tx, wakers));
         if more && !locked.connection.has_events() {
@@ -273,23 +277,44 @@ impl Shared {
         lock(&self.locked).closed.clone()
     }
 
-    /// Takes a message of a mailbox, and wakes those who wait for that.
-    pub(crate) fn poll_take(&self, mail: &Mail, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    /// Takes a message of a mailbox, or what is left of those that were taken with an earlier one, and wakes those who
+    /// wait for that.
+    #[inline]
+    pub(crate) fn poll_take(
+        &self,
+        mail: &Mail,
+        hand: &mut Hand,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Message>> {
+        if let Some(message) = self.next_in_hand(hand) {
+            return Poll::Ready(Some(message));
+        }
         let mut taken = Taken::default();
-        let message = mail.poll_take(cx, &self.drain_clock, &mut taken);
+        let message = mail.poll_take(hand, cx, &self.drain_clock, &mut taken);
         self.taken(taken);
         message
     }
 
     /// The same, if there is a message.
-    pub(crate) fn try_take(&self, mail: &Mail) -> Option<Message> {
+    pub(crate) fn try_take(&self, mail: &Mail, hand: &mut Hand) -> Option<Message> {
+        if let Some(message) = self.next_in_hand(hand) {
+            return Some(message);
+        }
         let mut taken = Taken::default();
-        let message = mail.try_take(&self.drain_clock, &mut taken);
+        let message = mail.try_take(hand, &self.drain_clock, &mut taken);
         self.taken(taken);
         message
     }
 
+    /// While the connection is being drained everybody comes to the mailbox, and is seen there.
     #[inline]
+    fn next_in_hand(&self, hand: &mut Hand) -> Option<Message> {
+        if self.drain_clock.is_running() {
+            return None;
+        }
+        hand.next()
+    }
+
     fn taken(&self, taken: Taken) {
         if taken.drain_waits {
             self.wake_driver();

@@ -7,9 +7,9 @@ use nats_conn_sm::{
     Action, AttemptId, AuthError, ClosedReason, Connection, ConnectionEvent, Credentials, EndReason, Event,
     FlushError, LinkEnd, LinkId, ReceiveBuf, RequestError, SendBuf, ServerId, State, Timestamp,
 };
-use nats_proto::ServerErrorKind;
+use nats_proto::{Message, ServerErrorKind, Sid};
 
-use crate::core::clock::{Clock, DrainClock};
+use crate::core::clock::{Clock, DrainClock, Moment};
 use crate::core::delivery::{Answer, Delivery};
 use crate::core::lock::remember;
 use crate::core::locked::Locked;
@@ -28,8 +28,7 @@ pub struct Turn<'a> {
     drain_clock: &'a DrainClock,
     locked: &'a mut Locked,
     delivery: &'a mut Delivery,
-    now: Instant,
-    time: Timestamp,
+    now: Moment,
 }
 
 impl<'a> Turn<'a> {
@@ -38,7 +37,7 @@ impl<'a> Turn<'a> {
         drain_clock: &'a DrainClock,
         locked: &'a mut Locked,
         delivery: &'a mut Delivery,
-        now: Instant,
+        now: Moment,
     ) -> Self {
         Self {
             clock,
@@ -46,13 +45,12 @@ impl<'a> Turn<'a> {
             locked,
             delivery,
             now,
-            time: clock.timestamp(now),
         }
     }
 
     /// The moment at which the turn began.
     pub fn now(&self) -> Timestamp {
-        self.time
+        self.now.time
     }
 
     /// The link is connected: [`Action::Connect`] was done.
@@ -117,13 +115,28 @@ impl<'a> Turn<'a> {
     pub fn events(&mut self, rx: &mut ReceiveBuf, most: usize) -> bool {
         let now = self.now();
         for _ in 0..most {
-            let Some(event) = self.locked.connection.poll_event(now, rx) else {
-                self.confirm();
-                return false;
-            };
-            self.route(event);
+            match self.locked.connection.poll_event(now, rx) {
+                Some(Event::Message {
+                    subscription,
+                    message,
+                }) => self.message(subscription, message),
+                Some(event) => self.route(event),
+                None => {
+                    self.confirm();
+                    return false;
+                }
+            }
         }
         true
+    }
+
+    #[inline]
+    fn message(&mut self, subscription: Sid, message: Message) {
+        if let Some(messages) = self.delivery.latest(subscription) {
+            messages.push_back(message);
+        } else if let Some(route) = self.locked.routes.mail.get_mut(&subscription) {
+            self.delivery.message(route, message);
+        }
     }
 
     /// Whether there are events though nothing was read: for a turn of a driver that has nothing to report.
@@ -207,12 +220,12 @@ impl<'a> Turn<'a> {
             return;
         }
         self.drain_clock.start();
-        self.delivery.drains(self.now);
-        locked.draining.begin(self.now);
+        self.delivery.drains(self.now.instant);
+        locked.draining.begin(self.now.instant);
         if !locked.routes.mail.is_empty() {
             return;
         }
-        if let Some(unread) = locked.draining.finish(self.now) {
+        if let Some(unread) = locked.draining.finish(self.now.instant) {
             locked.connection.finish_drain(now, unread);
             locked.wake_publishers(self.delivery.wakers());
         }
@@ -227,7 +240,7 @@ impl<'a> Turn<'a> {
         }
         let settled = locked.connection.publish_fates().settled;
         locked.confirmations.settled(settled, &mut self.delivery.answers);
-        locked.ask(self.time);
+        locked.ask(self.now.time);
     }
 
     /// What an event means for those who wait for a confirmation.
@@ -278,11 +291,7 @@ impl<'a> Turn<'a> {
             Event::Message {
                 subscription,
                 message,
-            } => {
-                if let Some(route) = locked.routes.mail.get_mut(&subscription) {
-                    self.delivery.message(route, message);
-                }
-            }
+            } => self.message(subscription, message),
             Event::SubscriptionEnded { subscription, reason } => {
                 let answers = &mut self.delivery.answers;
                 locked

@@ -1,4 +1,4 @@
-//! The memory that a stream is read into.
+//! The memory that a stream is read into, and how much of it a read gets.
 
 use std::mem::take;
 
@@ -11,6 +11,69 @@ const KEPT: usize = 8;
 const LINE: usize = 64;
 /// So much left of a block is copied twice, if its block can be used again thereby.
 const SHORT: usize = 4 << 10;
+
+/// What the machine asks for without a frame that has begun.
+const USUAL: usize = 8 << 10;
+/// Messages of this size and more are read into blocks of their own.
+const LARGE: usize = 16 << 10;
+
+/// How much a read has room for: as much as reads have had use for lately.
+#[derive(Debug)]
+pub struct Appetite {
+    habit: usize,
+    least: usize,
+    most: usize,
+    /// For large messages.
+    large: usize,
+    /// How large the messages are that come at present.
+    frame: usize,
+}
+
+impl Appetite {
+    /// A read has room for `least` bytes at least; while much arrives for `most` at most; and where messages are large, for as
+    /// many as fill `large`. For more than all of these where one frame is larger.
+    pub fn new(least: usize, most: usize, large: usize) -> Self {
+        let least = least.min(most);
+        Self {
+            habit: least,
+            least,
+            most,
+            large,
+            frame: 0,
+        }
+    }
+
+    /// How much room there has to be at least after so many bytes that were read before, and how much is made where there
+    /// is less: for [`Blocks::make_room`]. `wanted` is what the machine wants.
+    pub fn room(&self, begun: usize, wanted: usize) -> (usize, usize) {
+        let rest = if wanted > USUAL { wanted } else { 0 };
+        if self.frame < LARGE {
+            return (rest.max(self.habit / 4), rest.max(self.habit));
+        }
+        // As those before it, so that a read ends where a frame does, and nothing has to be moved.
+        let begun = begun % self.frame;
+        let frames = self.large.div_ceil(self.frame) * self.frame;
+        (rest.max(self.frame - begun), rest.max(frames - begun))
+    }
+
+    /// So much was read where there was room for so much. Says whether that is so little that blocks need not be kept.
+    pub fn read(&mut self, read: usize, room: usize) -> bool {
+        if read == room {
+            self.habit = self.most.min(self.habit * 2);
+            return false;
+        }
+        let little = read < self.habit / 4;
+        if little {
+            self.habit = self.least.max(self.habit / 2);
+        }
+        little
+    }
+
+    /// Messages came, and the last of them was so large. 0: those that come are not known.
+    pub fn delivered(&mut self, frame: usize) {
+        self.frame = frame;
+    }
+}
 
 /// The blocks that reading has filled lately. Messages are views into them; a block of which none is left is read into
 /// again, so that a stream of messages that are consumed as they come takes the same few blocks, which are in the cache.
@@ -46,7 +109,9 @@ impl Blocks {
 
     /// Gives all memory back that is not in use.
     pub fn forget(&mut self) {
-        *self = Self::default();
+        if !self.is_empty() {
+            *self = Self::default();
+        }
     }
 
     /// Whether no memory is kept.
@@ -80,6 +145,41 @@ fn begin(block: &mut BytesMut, rest: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_grow_while_they_fill_their_room_and_shrink_again_when_little_comes() {
+        let (least, most) = (8 << 10, 64 << 10);
+        let mut appetite = Appetite::new(least, most, 128 << 10);
+        assert_eq!(appetite.room(0, 0), (least / 4, least));
+        for room in [2 * least, 4 * least, most, most] {
+            let before = appetite.room(0, 0).1;
+            assert!(!appetite.read(before, before));
+            assert_eq!(appetite.room(0, 0), (room / 4, room));
+        }
+        assert!(!appetite.read(most / 4, most), "enough to go on with it");
+        assert_eq!(appetite.room(0, 0).1, most);
+        for room in [4 * least, 2 * least, least, least] {
+            assert!(appetite.read(100, most));
+            assert_eq!(appetite.room(0, 0).1, room);
+        }
+        assert_eq!(Appetite::new(least, 512, most).room(0, 0), (128, 512));
+    }
+
+    #[test]
+    fn a_frame_that_has_begun_has_room_and_large_ones_are_read_whole() {
+        let mut appetite = Appetite::new(8 << 10, 64 << 10, 128 << 10);
+        assert_eq!(appetite.room(5, USUAL).1, 8 << 10, "as much as always");
+        assert_eq!(appetite.room(5, 1 << 20), (1 << 20, 1 << 20));
+        appetite.delivered(LARGE - 1);
+        assert_eq!(appetite.room(5, 0).1, 8 << 10);
+        let frame = 60_000;
+        appetite.delivered(frame);
+        for begun in [0, 100, 60_100] {
+            let rest = begun % frame;
+            assert_eq!(appetite.room(begun, 0), (frame - rest, 3 * frame - rest));
+        }
+        assert_eq!(appetite.room(100, 1 << 20), (1 << 20, 1 << 20));
+    }
 
     fn fill(buffer: &mut BytesMut) {
         let spare = buffer.capacity() - buffer.len();

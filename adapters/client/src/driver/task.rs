@@ -9,24 +9,26 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use nats_conn_sm::{
-    Action, AttemptId, AuthError, Credentials, LinkEnd, LinkId, ReceiveBuf, SendBuf, ServerId, ServerStatus,
+    Action, AttemptId, AuthError, Credentials, LinkEnd, LinkId, ReceiveBuf, SendBuf, ServerId, Timestamp,
 };
 
+use crate::core::clock::Moment;
 use crate::core::delivery::{Backpressure, Delivered};
 use crate::core::link_error::io_error;
-use crate::core::panics::{Caught, panicked, wake_each};
+use crate::core::panics::wake_each;
 use crate::core::shared::{Shared, Written};
 use crate::core::turn::Turn;
-use crate::driver::blocks::Blocks;
+use crate::driver::blocks::{Appetite, Blocks};
 use crate::driver::farewell::Farewell;
 use crate::driver::io::Io;
 use crate::driver::link::{Link, write_all};
 use crate::driver::prepare::DriverParts;
 use crate::driver::runtime::Runtime;
 use crate::driver::setup::LinkSetup;
-use crate::driver::target::Target;
 use crate::driver::timer::Timer;
-use crate::options::identity::{Answer, Challenge};
+use crate::options::identity::Answer;
+
+mod links;
 
 /// Events that one turn takes from the machine at most: so long may a publisher on another thread wait.
 const EVENTS_A_TURN: usize = 1024;
@@ -38,20 +40,20 @@ const MESSAGES_A_POLL: usize = 256;
 const BYTES_A_POLL: usize = 512 << 10;
 /// Turns without yielding to the runtime.
 const TURNS_A_POLL: usize = 32;
-/// A read has room for so many bytes at least, and while much arrives for as many as the options say at most, unless one
-/// frame is larger.
+/// A read has room for so many bytes at least, and where messages are large for about so many.
 const READ_LEAST: usize = 8 << 10;
-/// Messages of this size and more are read into blocks of their own, so many bytes at once, or a little more.
-const LARGE: usize = 16 << 10;
 const LARGE_READ: usize = 128 << 10;
-/// How long a link is still read when it cannot be written to any more: the system does not always report its end at once.
-const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The future that carries one connection, until it is closed: [`Runtime::spawn`] runs it.
 ///
-/// Each of its turns reads once and writes what there is, without a lock; then reports to the machine, takes what it
-/// emits, and delivers that, under one lock. It yields when many messages were delivered, so that on a single thread
-/// those who wait for them run before more is read. What is published while it writes leaves without a turn.
+/// It alternates between the outside (timers, dials, reading once, writing what there is), without a lock, and a turn, under one
+/// lock, in which it reports to the machine, takes what that emits, and asks for bytes to write. A turn is due first of all,
+/// since whoever woke the driver may have called the machine, and then where the outside has brought something or the last
+/// turn has left something. Where neither is so it sleeps: everything outside was asked since the last turn, and knows whom
+/// to wake, as everybody who calls the machine has since that turn.
+///
+/// It yields when many messages were delivered, so that on a single thread those who wait for them run before more is read.
+/// What is published while it writes leaves without a turn.
 ///
 /// If it panics or is dropped before its end the connection is closed, and everybody who waits is woken.
 #[must_use = "a connection lives only while its driver runs"]
@@ -66,13 +68,10 @@ pub(crate) struct Driver<R: Runtime> {
     unparsed: bool,
     /// The stream was asked in this poll, and had nothing: it wakes us.
     dry: bool,
-    /// How many bytes were read in all, as far as that can be counted.
+    /// How many bytes were read in this poll.
     read: usize,
     blocks: Blocks,
-    /// How large the messages are that come at present.
-    frame: usize,
-    /// How many bytes reads have had use for lately.
-    habit: usize,
+    appetite: Appetite,
     tx: SendBuf,
     link: Link<R::Io>,
     identity: Option<(LinkId, Answer)>,
@@ -111,7 +110,7 @@ struct Outcome {
 impl<R: Runtime> Driver<R> {
     pub(crate) fn new(parts: DriverParts, runtime: Arc<R>) -> Self {
         let nowhere = LinkId::from_u64(0);
-        let habit = READ_LEAST.min(parts.setup.read_buffer);
+        let appetite = Appetite::new(READ_LEAST, parts.setup.read_buffer, LARGE_READ);
         parts.shared.pace_publishers();
         Self {
             shared: parts.shared,
@@ -123,8 +122,7 @@ impl<R: Runtime> Driver<R> {
             dry: false,
             read: 0,
             blocks: Blocks::default(),
-            frame: 0,
-            habit,
+            appetite,
             tx: SendBuf::new(nowhere),
             link: Link::Down,
             identity: None,
@@ -140,54 +138,45 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn poll_turns(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.dry = false;
-        let (mut messages, read) = (0, self.read);
-        // When to wake, where only the stream is to be asked again before sleeping.
-        let mut settled = None;
-        let mut now = Instant::now();
+        let mut now = self.shared.moment();
+        self.timer.poll(now.instant, cx);
+        (self.dry, self.read) = (false, 0);
+        let (mut messages, mut due, mut deadline) = (0, true, None);
         for _ in 0..TURNS_A_POLL {
-            let outside = self.poll_outside(now, cx);
-            if let Some(deadline) = settled.take()
-                && !outside
-                && self.falls_asleep(deadline, now, cx)
-            {
-                return Poll::Pending;
+            let news = self.poll_outside(now.instant, cx);
+            if !news && !due {
+                if self.falls_asleep(deadline, now.instant, cx) {
+                    return Poll::Pending;
+                }
+                now = self.shared.moment();
             }
-            let (outcome, delivered) = self.turn(outside, now, cx);
+            let (outcome, delivered) = self.turn(news, now, cx);
             if delivered.messages > 0 {
                 messages += delivered.messages;
-                self.frame = delivered.frame;
+                self.appetite.delivered(delivered.frame);
             }
             self.unparsed = outcome.more;
-            let mut busy = outcome.more || delivered.again || !outcome.actions.is_empty();
-            self.backpressure.note(delivered, now, cx.waker());
+            due = outcome.more || delivered.again || !outcome.actions.is_empty();
+            self.backpressure.note(delivered, now.instant, cx.waker());
             for action in outcome.actions {
-                self.perform(action, now);
+                self.perform(action, now.instant);
             }
             if outcome.closed && self.farewells.is_empty() {
                 return Poll::Ready(());
             }
-            let mut deadline = outcome.deadline;
+            deadline = outcome.deadline;
             if outcome.to_write {
-                let written = self.write(now, cx);
-                busy |= written.turn || written.more;
+                let written = self.write(now.time, cx);
+                due |= written.turn || written.more;
                 deadline = written.deadline;
             }
-            if messages > 0 && !outcome.closed {
-                let bytes = self.read.wrapping_sub(read);
-                if messages >= MESSAGES_A_POLL || bytes >= BYTES_A_POLL {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+            let many = messages >= MESSAGES_A_POLL || messages > 0 && self.read >= BYTES_A_POLL;
+            if many && !outcome.closed {
+                break;
             }
-            if busy {
-                now = Instant::now();
-                continue;
+            if due {
+                now = self.shared.moment();
             }
-            if !outside && self.falls_asleep(deadline, now, cx) {
-                return Poll::Pending;
-            }
-            settled = Some(deadline);
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -200,7 +189,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     /// Everything under the lock: reports the news, takes events, actions and bytes.
-    fn turn(&mut self, outside: bool, now: Instant, cx: &Context<'_>) -> (Outcome, Delivered) {
+    fn turn(&mut self, outside: bool, now: Moment, cx: &Context<'_>) -> (Outcome, Delivered) {
         let Self {
             shared,
             rx,
@@ -246,7 +235,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     /// Writes the block that was taken, and those that follow it: what was published meanwhile needs no turn to leave.
-    fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> Written {
+    fn write(&mut self, now: Timestamp, cx: &mut Context<'_>) -> Written {
         for _ in 0..BLOCKS_A_TURN {
             let Link::Up { io, flushed, .. } = &mut self.link else {
                 return Written::turn();
@@ -268,138 +257,19 @@ impl<R: Runtime> Driver<R> {
         Written::turn()
     }
 
-    fn perform(&mut self, action: Action, now: Instant) {
-        match action {
-            Action::Connect { link, server } => {
-                // A handshake does not wait for consumers that still read what an earlier link brought.
-                self.backpressure = Backpressure::default();
-                self.rx = ReceiveBuf::new(link);
-                self.blocks.forget();
-                self.frame = 0;
-                self.tx = SendBuf::new(link);
-                if let Some(end) = self.selector_failed.take() {
-                    self.news.push_back(News::Ended(link, end));
-                    return;
-                }
-                let (runtime, target) = (self.runtime.clone(), self.target(link, server));
-                let dial = Caught::new(async move { runtime.dial(target).await });
-                self.link = Link::Dialing(
-                    link,
-                    Box::pin(async {
-                        dial.await
-                            .unwrap_or_else(|text| Err(panicked("what dials", &text)))
-                    }),
-                );
-            }
-            Action::UpgradeTls { link, server } => match std::mem::replace(&mut self.link, Link::Down) {
-                Link::Up { id, io, .. } if id == link => {
-                    let (runtime, target) = (self.runtime.clone(), self.target(link, server));
-                    let upgrade = Caught::new(async move { runtime.upgrade(io, target).await });
-                    self.link = Link::Upgrading(
-                        link,
-                        Box::pin(async { upgrade.await.unwrap_or_else(|text| Err(panicked("TLS", &text))) }),
-                    );
-                }
-                other => self.link = other,
-            },
-            Action::Authenticate { link, server, nonce } => {
-                let answer = self.setup.identity.answer(Challenge::new(server, nonce));
-                self.identity = Some((link, answer));
-            }
-            Action::ChooseServer {
-                attempt,
-                servers,
-                default,
-                default_delay,
-            } => {
-                self.choose(attempt, &servers, default, default_delay);
-            }
-            Action::Disconnect { link, abort } => self.leave(link, abort, now),
-        }
-    }
-
-    fn target(&self, link: LinkId, server: nats_conn_sm::Server) -> Target {
-        Target::new(server, link, self.setup.clone(), self.shared.clone())
-    }
-
-    fn choose(&mut self, attempt: AttemptId, servers: &[ServerStatus], default: ServerId, delay: Duration) {
-        // What was kept of an earlier question is about an attempt that was called off.
-        self.selector_failed = None;
-        let (server, delay) = match self.setup.choose(servers, default, delay) {
-            Ok(chosen) => chosen,
-            Err(end) => {
-                self.selector_failed = Some(end);
-                (default, delay)
-            }
-        };
-        self.news.push_back(News::Choice(attempt, server, delay));
-    }
-
-    /// Leaves the link: its end has been reported to the machine already.
-    fn leave(&mut self, link: LinkId, abort: bool, now: Instant) {
-        self.identity.take_if(|(asked, _)| *asked == link);
-        let is_this = match &self.link {
-            Link::Down => false,
-            Link::Dialing(id, _) | Link::Upgrading(id, _) => *id == link,
-            Link::Up { id, .. } | Link::Failing { id, .. } => *id == link,
-        };
-        if !is_this {
-            return;
-        }
-        if let Link::Up { io, .. } = std::mem::replace(&mut self.link, Link::Down)
-            && !abort
-        {
-            self.farewells.push(Farewell::new(io, now));
-        }
-    }
-
-    /// Everything outside the lock. Says whether another round is due before the driver sleeps.
+    /// Everything outside the lock. Says whether a turn is due for it.
     fn poll_outside(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
-        let mut busy = self.timer.poll(now, cx);
         self.poll_identity(cx);
         self.poll_opening(cx);
-        busy |= self.poll_write(cx);
-        busy |= self.poll_read(now, cx);
-        if !self.farewells.is_empty() {
+        let written = self.poll_write(cx);
+        let read = self.poll_read(now, cx);
+        let leaving = self.farewells.len();
+        if leaving > 0 {
             self.farewells
                 .retain_mut(|farewell| farewell.poll(cx, now).is_pending());
         }
-        busy || !self.news.is_empty()
-    }
-
-    fn poll_identity(&mut self, cx: &mut Context<'_>) {
-        if let Some((link, answer)) = &mut self.identity
-            && let Poll::Ready(answer) = answer.as_mut().poll(cx)
-        {
-            self.news.push_back(News::Credentials(*link, answer));
-            self.identity = None;
-        }
-    }
-
-    fn poll_opening(&mut self, cx: &mut Context<'_>) {
-        let (id, opened, upgraded) = match &mut self.link {
-            Link::Dialing(id, opening) => (*id, opening.as_mut().poll(cx), false),
-            Link::Upgrading(id, opening) => (*id, opening.as_mut().poll(cx), true),
-            Link::Down | Link::Up { .. } | Link::Failing { .. } => return,
-        };
-        let Poll::Ready(opened) = opened else { return };
-        match opened {
-            Ok(io) => {
-                self.dry = false;
-                self.link = Link::Up {
-                    id,
-                    io,
-                    flushed: true,
-                };
-                self.news.push_back(if upgraded {
-                    // Nothing was read over the new stream yet.
-                    News::Tls(id, self.rx.len())
-                } else {
-                    News::Connected(id)
-                });
-            }
-            Err(end) => self.lost(id, end),
-        }
+        // The last one to leave may be all that a closed connection waits for.
+        written || read || self.farewells.len() < leaving || !self.news.is_empty()
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
@@ -437,21 +307,8 @@ impl<R: Runtime> Driver<R> {
             return false;
         };
         let id = *id;
-        let most = self.setup.read_buffer;
         let buffer = self.rx.buffer_mut();
-        // The machine never asks for less than a usual read; for more where a frame is larger.
-        let rest = if self.room > READ_LEAST { self.room } else { 0 };
-        let (least, room) = if self.frame >= LARGE {
-            // As those before it, so that a read ends where a frame does, and nothing has to be moved.
-            let frames = LARGE_READ.div_ceil(self.frame) * self.frame;
-            let (this, all) = (
-                self.frame - buffer.len() % self.frame,
-                frames - buffer.len() % self.frame,
-            );
-            (this.max(rest), all.max(rest))
-        } else {
-            (rest.max(self.habit / 4), rest.max(self.habit))
-        };
+        let (least, room) = self.appetite.room(buffer.len(), self.room);
         self.blocks.make_room(buffer, least, room);
         let spare = buffer.capacity() - buffer.len();
         let outcome = io.poll_read(cx, buffer);
@@ -459,11 +316,8 @@ impl<R: Runtime> Driver<R> {
         match outcome {
             Poll::Ready(Ok(0)) => self.lost(id, LinkEnd::Eof),
             Poll::Ready(Ok(read)) => {
-                self.read = self.read.wrapping_add(read);
-                if read == spare {
-                    self.habit = most.min(self.habit * 2);
-                } else if read < self.habit / 4 {
-                    self.habit = READ_LEAST.min(most).max(self.habit / 2);
+                self.read = self.read.saturating_add(read);
+                if self.appetite.read(read, spare) {
                     self.blocks.forget();
                 }
             }
@@ -474,26 +328,6 @@ impl<R: Runtime> Driver<R> {
             },
         }
         true
-    }
-
-    /// Writing to the link has failed.
-    fn fail(&mut self, end: LinkEnd) {
-        self.dry = false;
-        self.link = match std::mem::replace(&mut self.link, Link::Down) {
-            Link::Up { id, io, .. } => {
-                let until = Instant::now() + LAST_WORDS;
-                Link::Failing { id, io, end, until }
-            }
-            other => other,
-        };
-    }
-
-    fn lost(&mut self, link: LinkId, end: LinkEnd) {
-        let first = match std::mem::replace(&mut self.link, Link::Down) {
-            Link::Failing { end, .. } => end,
-            _ => end,
-        };
-        self.news.push_back(News::Ended(link, first));
     }
 
     fn next_wakeup(&mut self, machine: Option<Instant>, now: Instant) -> Option<Instant> {

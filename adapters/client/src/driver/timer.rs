@@ -27,27 +27,28 @@ impl<R: Runtime> Timer<R> {
         }
     }
 
-    /// Whether it went off. It is not asked long before its moment, unless it has to know whom to wake.
-    pub(crate) fn poll(&mut self, now: Instant, cx: &mut Context<'_>) -> bool {
+    /// Looks whether it went off; then it is not armed any more. To be called whenever its driver is polled: what it is armed
+    /// for knows whom to wake then. It is not asked long before its moment, unless it has to be told that.
+    pub(crate) fn poll(&mut self, now: Instant, cx: &mut Context<'_>) {
         let Some((moment, sleep)) = &mut self.armed else {
-            return false;
+            return;
         };
         let knows = self
             .waker
             .as_ref()
             .is_some_and(|waker| waker.will_wake(cx.waker()));
         if knows && *moment > now + ROUNDED {
-            return false;
+            return;
         }
         remember(&mut self.waker, cx.waker());
-        if sleep.as_mut().poll(cx).is_pending() {
-            return false;
+        if sleep.as_mut().poll(cx).is_ready() {
+            self.armed = None;
         }
-        self.armed = None;
-        true
     }
 
     /// Sleeps until this moment at the latest. `false` if it is there already.
+    ///
+    /// One that is armed for an earlier moment was [polled](Self::poll) in this poll of its driver, and wakes it.
     pub(crate) fn sleep(
         &mut self,
         runtime: &R,
@@ -62,7 +63,8 @@ impl<R: Runtime> Timer<R> {
         if self.armed.as_ref().is_none_or(|(armed, _)| *armed > until) {
             self.armed = Some((until, Box::pin(runtime.sleep_until(until))));
             self.waker = None;
+            self.poll(now, cx);
         }
-        !self.poll(now, cx)
+        self.armed.is_some()
     }
 }

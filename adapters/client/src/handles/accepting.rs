@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use nats_conn_sm as machine;
 use nats_conn_sm::PublishSeq;
+use nats_proto::InvalidSubject;
 
 use crate::core::locked::{Locked, Pause};
 use crate::error::publish::PublishError;
 use crate::handles::handle::Handle;
-use crate::handles::outgoing::Outgoing;
+use crate::handles::outgoing::{Outgoing, weight};
 use crate::handles::room::Room;
 
 /// What is published, and the room that it waits for. Where it is accepted, `accepted` is called before anything can
@@ -30,6 +31,7 @@ enum NotYet {
     /// Room is waited for, or has been for too long.
     Waits(Poll<()>),
     Refused(machine::PublishError),
+    Invalid(InvalidSubject),
 }
 
 impl<'a> Accepting<'a> {
@@ -64,22 +66,13 @@ impl<'a> Accepting<'a> {
         accepted: impl FnOnce(&mut Locked, PublishSeq),
     ) -> Poll<Result<PublishSeq, PublishError>> {
         let Self { outgoing, room } = self;
-        let publish = outgoing.publish()?;
         let handle = room.handle;
         let published = handle.shared.call_to_publish(|locked| {
-            let weight = outgoing.weight();
-            if room.gives_way(locked) {
-                return Err(NotYet::Yields);
+            let publish = outgoing.publish().map_err(NotYet::Invalid)?;
+            let weight = weight(&publish);
+            if room.stands() || locked.pace.pauses() {
+                others_first(room, locked, weight, cx)?;
             }
-            match locked.pause(room.timeout) {
-                None => {}
-                Some(Pause::Yields) => return Err(NotYet::Yields),
-                Some(Pause::Waits) => {
-                    room.pace(locked, weight, cx);
-                    return Err(NotYet::Paced);
-                }
-            }
-            room.stop(locked);
             match locked.connection.publish(publish) {
                 Ok(seq) => {
                     locked.pace.published(weight);
@@ -113,6 +106,7 @@ impl<'a> Accepting<'a> {
                 waits.map(|()| Err(self.timed_out()))
             }
             NotYet::Refused(error) => Poll::Ready(Err(self.refused(error))),
+            NotYet::Invalid(error) => Poll::Ready(Err(error.into())),
         }
     }
 
@@ -128,4 +122,27 @@ impl<'a> Accepting<'a> {
             after: self.room.timeout.unwrap_or_default(),
         }
     }
+}
+
+/// Whether others come first, or nobody any more, so that an attempt is made.
+#[cold]
+fn others_first(
+    room: &mut Room<'_>,
+    locked: &mut Locked,
+    weight: usize,
+    cx: &Context<'_>,
+) -> Result<(), NotYet> {
+    if room.gives_way(locked) {
+        return Err(NotYet::Yields);
+    }
+    match locked.pause(room.timeout) {
+        None => {}
+        Some(Pause::Yields) => return Err(NotYet::Yields),
+        Some(Pause::Waits) => {
+            room.pace(locked, weight, cx);
+            return Err(NotYet::Paced);
+        }
+    }
+    room.stop(locked);
+    Ok(())
 }

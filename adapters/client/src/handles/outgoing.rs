@@ -63,22 +63,6 @@ impl<'a> Outgoing<'a> {
         Ok(publish)
     }
 
-    /// About how many bytes of a block it takes. A shared payload is no part of a block, and weighs less: writes of
-    /// several such are worth more than the memory that is not used again in between.
-    #[inline]
-    pub(crate) fn weight(&self) -> usize {
-        let payload = match self.payload.shared_len() {
-            0 => self.payload.len(),
-            shared => shared / 16,
-        };
-        let subjects = self.subjects.as_ref().map_or(0, |subjects| {
-            let reply = subjects.reply.as_ref().map_or(0, length);
-            length(&subjects.subject) + reply
-        });
-        // The verb, the lengths, and what separates them.
-        16 + payload + subjects + self.headers.map_or(0, Headers::encoded_len)
-    }
-
     /// The subject, as errors name it.
     #[cold]
     pub(crate) fn excerpt(&self) -> Excerpt {
@@ -89,7 +73,16 @@ impl<'a> Outgoing<'a> {
     }
 }
 
+/// About how many bytes of a block it takes. A shared payload is no part of a block, and weighs less: writes of several such
+/// are worth more than the memory that is not used again in between.
 #[inline]
-fn length(subject: &CowSubject<'_>) -> usize {
-    subject.as_subject_ref().as_str().len()
+pub(crate) fn weight(publish: &Publish<'_>) -> usize {
+    let payload = match &publish.payload {
+        Payload::Borrowed(copied) => copied.len(),
+        shared => shared.len() / 16,
+    };
+    let reply = publish.reply.map_or(0, |reply| reply.as_str().len());
+    let headers = publish.headers.map_or(0, Headers::encoded_len);
+    // The verb, the lengths, and what separates them.
+    16 + payload + publish.subject.as_str().len() + reply + headers
 }

@@ -25,8 +25,8 @@ use crate::handles::outgoing::Outgoing;
 #[must_use = "a publish does nothing unless it is awaited"]
 pub struct Publishing<'a> {
     accepting: Accepting<'a>,
-    /// The timeout that was set here.
-    timeout: Option<Duration>,
+    /// The timeout was set here.
+    timeout_set: bool,
     done: bool,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Publishing<'a> {
     pub(crate) fn new(handle: &'a Arc<Handle>, outgoing: Outgoing<'a>, timeout: Option<Duration>) -> Self {
         Self {
             accepting: Accepting::new(handle, outgoing, timeout),
-            timeout: None,
+            timeout_set: false,
             done: false,
         }
     }
@@ -56,7 +56,7 @@ impl<'a> Publishing<'a> {
     /// and as long as it takes if that is not set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.accepting.room.timeout = Some(timeout);
-        self.timeout = Some(timeout);
+        self.timeout_set = true;
         self
     }
 
@@ -84,7 +84,8 @@ impl<'a> Publishing<'a> {
     /// # Errors
     /// It was not accepted, or not confirmed: see [`ConfirmError`](crate::ConfirmError).
     pub fn confirmed(self) -> ConfirmedPublish<'a> {
-        ConfirmedPublish::new(self.accepting, self.timeout)
+        let timeout = self.accepting.room.timeout.filter(|_| self.timeout_set);
+        ConfirmedPublish::new(self.accepting, timeout)
     }
 
     /// Publishes at once or not at all.

@@ -18,11 +18,21 @@ pub(crate) struct Room<'a> {
     /// How long to wait. Without one: as long as it takes.
     pub(crate) timeout: Option<Duration>,
     deadline: Option<Timestamp>,
-    waiting: Option<Ticket>,
-    /// Among those who are ahead of the driver.
-    place: Option<Place>,
-    /// It was woken there, and has let others go first.
-    gave_way: bool,
+    row: Row,
+}
+
+/// Where somebody stands who waits.
+#[derive(Clone, Copy, Debug)]
+enum Row {
+    Nowhere,
+    /// With those who wait for room.
+    Room(Ticket),
+    /// With those who are ahead of the driver.
+    Pace {
+        place: Place,
+        /// It was woken there, and has let others go first.
+        gave_way: bool,
+    },
 }
 
 impl<'a> Room<'a> {
@@ -32,9 +42,7 @@ impl<'a> Room<'a> {
             handle,
             timeout,
             deadline: None,
-            waiting: None,
-            place: None,
-            gave_way: false,
+            row: Row::Nowhere,
         }
     }
 
@@ -57,39 +65,55 @@ impl<'a> Room<'a> {
             return Poll::Ready(());
         }
         let deadline = self.deadline;
-        self.waiting = Some(locked.room.add(deadline, cx.waker()));
+        self.stop(locked);
+        self.row = Row::Room(locked.room.add(deadline, cx.waker()));
         Poll::Pending
     }
 
     /// There may be room, but the driver is to come first: waits for that, or waits on.
     #[cold]
     pub(crate) fn pace(&mut self, locked: &mut Locked, bytes: usize, cx: &Context<'_>) {
-        self.place = Some(locked.pace.wait(self.place, bytes, cx.waker()));
-        self.gave_way = false;
+        let before = match self.row {
+            Row::Pace { place, .. } => Some(place),
+            Row::Room(_) | Row::Nowhere => {
+                self.stop(locked);
+                None
+            }
+        };
+        self.row = Row::Pace {
+            place: locked.pace.wait(before, bytes, cx.waker()),
+            gave_way: false,
+        };
+    }
+
+    /// Whether it has waited, and stands somewhere still.
+    #[inline]
+    pub(crate) fn stands(&self) -> bool {
+        !matches!(self.row, Row::Nowhere)
     }
 
     /// Whether others go first that were woken together with this one.
-    #[inline]
     pub(crate) fn gives_way(&mut self, locked: &Locked) -> bool {
-        let Some(place) = self.place else { return false };
-        !std::mem::replace(&mut self.gave_way, true) && locked.pace.gives_way(place)
+        let Row::Pace { place, gave_way } = &mut self.row else {
+            return false;
+        };
+        !std::mem::replace(gave_way, true) && locked.pace.gives_way(*place)
     }
 
     /// Does not wait any more: another attempt is made.
-    #[inline]
     pub(crate) fn stop(&mut self, locked: &mut Locked) {
-        if let Some(ticket) = self.waiting.take() {
-            locked.room.remove(ticket);
-        }
-        if let Some(place) = self.place.take() {
-            locked.pace.leave(place);
+        match std::mem::replace(&mut self.row, Row::Nowhere) {
+            Row::Nowhere => {}
+            Row::Room(ticket) => locked.room.remove(ticket),
+            Row::Pace { place, .. } => locked.pace.leave(place),
         }
     }
 }
 
 impl Drop for Room<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if self.waiting.is_some() || self.place.is_some() {
+        if self.stands() {
             let handle = self.handle;
             handle.shared.call_quietly(|locked| self.stop(locked));
         }

@@ -9,6 +9,7 @@ use futures_core::Stream;
 use nats_conn_sm::{EndReason, MailboxLimits, SubscriptionError};
 use nats_proto::{Message, Sid};
 
+use crate::core::hand::Hand;
 use crate::core::locked::Locked;
 use crate::core::mail::Mail;
 use crate::error::next::NextError;
@@ -31,12 +32,17 @@ use crate::handles::handle::Handle;
 #[must_use = "dropping it unsubscribes"]
 pub struct Subscription {
     mail: Arc<Mail>,
+    hand: Hand,
     pub(crate) handle: Arc<Handle>,
 }
 
 impl Subscription {
     pub(crate) fn new(mail: Arc<Mail>, handle: Arc<Handle>) -> Self {
-        Self { mail, handle }
+        Self {
+            mail,
+            hand: Hand::default(),
+            handle,
+        }
     }
 
     /// The number by which events name it.
@@ -60,20 +66,19 @@ impl Subscription {
     /// # Errors
     /// None came in time, or none follows.
     pub async fn next_timeout(&mut self, timeout: Duration) -> Result<Message, NextError> {
-        next_within(&self.handle, timeout, |cx| {
-            self.handle.shared.poll_take(&self.mail, cx)
-        })
-        .await
+        let Self { mail, hand, handle } = self;
+        next_within(handle, timeout, |cx| handle.shared.poll_take(mail, hand, cx)).await
     }
 
     /// The next message if it has arrived already.
     pub fn try_next(&mut self) -> Option<Message> {
-        self.handle.shared.try_take(&self.mail)
+        self.handle.shared.try_take(&self.mail, &mut self.hand)
     }
 
     /// The next message, if there is one; else the waker is kept until there is.
+    #[inline]
     pub fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.handle.shared.poll_take(&self.mail, cx)
+        self.handle.shared.poll_take(&self.mail, &mut self.hand, cx)
     }
 
     /// Ends it now. What has arrived can still be taken.
@@ -127,7 +132,7 @@ impl Subscription {
 
     /// How many bytes wait to be taken.
     pub fn pending_bytes(&self) -> usize {
-        self.mail.pending_bytes()
+        self.mail.waiting_bytes() + self.hand.bytes()
     }
 
     /// How many messages were dropped because too many were waiting.
@@ -174,5 +179,82 @@ impl Drop for Subscription {
             // An error means that it has ended in the meantime.
             let _ = locked.connection.unsubscribe(now, sid);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::ConnectOptions;
+    use crate::handles::puppet::Puppet;
+
+    fn with_messages(count: usize) -> (Puppet, Subscription) {
+        let mut puppet = Puppet::in_a_session(ConnectOptions::default(), "{}");
+        let subscription = puppet.client.subscribe("a").expect("open");
+        let message = format!("MSG a {} 1\r\nx\r\n", subscription.sid());
+        puppet.reads(&message.repeat(count));
+        (puppet, subscription)
+    }
+
+    /// How many wait in the mailbox, and how many are pending in all.
+    fn waiting(subscription: &Subscription) -> (bool, usize) {
+        let in_mailbox = subscription.mail.waiting_bytes() > 0;
+        (in_mailbox, subscription.pending())
+    }
+
+    #[test]
+    fn what_was_read_together_is_taken_together_and_is_pending_until_it_is_given_on() {
+        let (mut puppet, mut subscription) = with_messages(30);
+        let bytes = subscription.pending_bytes();
+        assert_eq!(waiting(&subscription), (true, 30));
+        assert!(subscription.try_next().is_some());
+        assert_eq!(waiting(&subscription), (false, 29));
+        assert_eq!(subscription.pending_bytes(), bytes / 30 * 29);
+        subscription.unsubscribe().expect("open");
+        assert!(puppet.written().ends_with("UNSUB 1\r\n"));
+        assert!(subscription.ended().is_some());
+        let mut cx = Context::from_waker(Waker::noop());
+        for left in (0..29).rev() {
+            let polled = subscription.poll_message(&mut cx);
+            assert!(matches!(polled, Poll::Ready(Some(_))));
+            assert_eq!(subscription.pending(), left);
+        }
+        assert_eq!(subscription.poll_message(&mut cx), Poll::Ready(None));
+    }
+
+    #[test]
+    fn what_is_dropped_with_its_subscription_while_it_is_in_hand_is_not_waited_for() {
+        let (mut puppet, mut subscription) = with_messages(30);
+        assert!(subscription.try_next().is_some());
+        puppet.client.begin_drain();
+        // The server answers what asks whether all has arrived.
+        puppet.written();
+        puppet.reads("PONG\r\n");
+        assert_eq!(puppet.client.shared().closed(), None, "29 are in hand");
+        drop(subscription);
+        puppet.written();
+        puppet.reads("PONG\r\n");
+        assert!(puppet.client.shared().closed().is_some());
+    }
+
+    #[test]
+    fn a_drain_goes_on_when_all_that_was_in_hand_has_been_taken() {
+        let (mut puppet, mut subscription) = with_messages(3);
+        assert!(subscription.try_next().is_some());
+        puppet.client.begin_drain();
+        puppet.written();
+        puppet.reads("PONG\r\n");
+        for _ in 0..2 {
+            assert!(subscription.try_next().is_some());
+            puppet.written();
+            assert_eq!(puppet.client.shared().closed(), None);
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(subscription.poll_message(&mut cx), Poll::Ready(None));
+        puppet.written();
+        puppet.reads("PONG\r\n");
+        assert!(puppet.client.shared().closed().is_some());
     }
 }

@@ -17,6 +17,7 @@ use super::*;
 use crate::core::mail::Mail;
 use crate::core::mail::tests::messages;
 use crate::driver::blocking;
+use crate::driver::target::Target;
 use crate::{Client, ClientEvent, ConnectOptions, Events, StartError};
 
 mod fairness;
@@ -384,7 +385,8 @@ fn what_falls_due_for_a_block_is_seen_by_a_driver_that_does_not_sleep_after_it()
     let (taken, _) = shared.drive(|turn| turn.transmit(tx));
     assert!(taken, "it has the publish");
     // By default the server is asked a second after it.
-    let later = Instant::now() + Duration::from_secs(2);
+    let (mut later, wait) = (shared.moment(), Duration::from_secs(2));
+    (later.instant, later.time) = (later.instant + wait, later.time + wait);
     let (due, _) = shared.drive_at(later, |turn| turn.timeouts());
     assert!(due);
 }

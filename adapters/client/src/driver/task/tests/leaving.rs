@@ -57,3 +57,14 @@ fn a_dial_that_is_given_up_is_dropped_at_once() {
     assert!(poll(), "nothing is left to wait for");
     assert_eq!(Arc::strong_count(&held), 2);
 }
+
+#[test]
+fn a_driver_whose_last_stream_is_left_in_good_order_is_done_in_the_same_poll() {
+    let (mut driver, _called, client, _writing) = asleep_in_a_session();
+    if let Link::Up { io, .. } = &mut driver.link {
+        io.reads = [Read::Later, Read::Later, Read::Reset].into();
+    }
+    client.begin_close();
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut driver).poll(cx).is_ready());
+}
