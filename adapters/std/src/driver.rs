@@ -187,7 +187,7 @@ impl Driver {
                 actions,
                 more,
                 closed: turn.is_closed(),
-                awaited: turn.is_awaited(),
+                awaited: turn.is_awaited() || turn.has_subscriptions(),
                 until,
             }
         })

@@ -161,7 +161,7 @@ impl Reader {
                 report(turn);
                 let left = turn.events(rx, EVENTS_A_TURN);
                 *room = turn.read_hint();
-                *idle = !turn.is_awaited();
+                *idle = !(turn.is_awaited() || turn.has_subscriptions());
                 left
             });
             more = left;
