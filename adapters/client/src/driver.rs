@@ -24,6 +24,7 @@ mod farewell;
 mod futures_stream;
 mod io;
 mod link;
+mod parked;
 mod prepare;
 mod runtime;
 mod setup;
@@ -39,6 +40,7 @@ pub use dial::{Race, STAGGER, dial_all};
 #[cfg(feature = "futures-io")]
 pub use futures_stream::{ByteStream, FuturesStream, HalfClosing, Sockets};
 pub use io::Io;
+pub use parked::Listening;
 pub use prepare::{DriverParts, Prepared};
 pub use runtime::Runtime;
 pub use setup::LinkSetup;

@@ -27,8 +27,8 @@ impl Adapter for Std {
             parts,
             adapter,
         } = options.prepare()?;
-        let holders = Holders::new(parts.shared.clone(), patience);
         let wire = Wire::new(parts.shared.clone());
+        let holders = Holders::new(wire.clone(), patience);
         Driver::spawn(wire.clone(), parts, adapter, attempt)?;
         Ok((Client::new(client, wire, holders), Events::new(events)))
     }
@@ -37,7 +37,7 @@ impl Adapter for Std {
         let retry_initial = options.config().retry_initial;
         let (client, events) = Self::start(options)?;
         wait(pin!(first_outcome(
-            client.inner(),
+            client.wrapped(),
             events.into_inner(),
             retry_initial
         )))?;

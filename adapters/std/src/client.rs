@@ -373,13 +373,20 @@ impl Client {
         self.inner.fate(publish)
     }
 
+    /// The same with futures, for what does not poll subscriptions.
+    pub(crate) fn wrapped(&self) -> &nats_conn_client::Client {
+        &self.inner
+    }
+
     /// The same with futures, for an executor or for [`blocking::wait`](crate::blocking::wait).
     pub fn inner(&self) -> &nats_conn_client::Client {
+        self.wire.polled_by_an_executor();
         &self.inner
     }
 
     /// The same with futures, for an executor.
     pub fn into_inner(self) -> nats_conn_client::Client {
+        self.wire.polled_by_an_executor();
         self.inner
     }
 }

@@ -14,9 +14,9 @@ use nats_conn_client::{Challenge, StartError};
 
 use crate::attempt::{Attempt, Wanted};
 use crate::connector::Std;
-use crate::holders::Ours;
 use crate::link::Link;
 use crate::news::News;
+use crate::ours::Ours;
 use crate::outlet::{Outlet, SLICE};
 use crate::reader::Reader;
 use crate::stream::Stream;
@@ -187,7 +187,7 @@ impl Driver {
                 actions,
                 more,
                 closed: turn.is_closed(),
-                awaited: turn.is_awaited(),
+                awaited: wire.is_awaited(turn),
                 until,
             }
         })
@@ -226,6 +226,7 @@ impl Driver {
             return self.wire.post.send(News::Ended(id, dial_error(&error)));
         }
         outlet.link = Some(link.clone());
+        self.wire.set_link(Some(link.clone()));
         self.transport = Transport::Up(link);
     }
 
@@ -341,6 +342,7 @@ impl Driver {
         let Transport::Up(link) = std::mem::replace(&mut self.transport, Transport::Down) else {
             return;
         };
+        self.wire.set_link(None);
         if abort {
             outlet.link = None;
             link.leave(Shutdown::Both);

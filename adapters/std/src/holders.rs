@@ -1,44 +1,47 @@
 //! What all handles of one connection hold together, and what is done when the last of them is dropped.
 
-use std::cell::Cell;
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use nats_conn_client::State;
+use nats_conn_client::{Closing, State};
 
 use crate::bell::Bell;
-use nats_conn_client::Closing;
-use nats_conn_client::driver::Shared;
+use crate::ours::Ours;
+use crate::wire::Wire;
 
 /// Held by every handle, after the handle it wraps. The last one dropped waits until the connection is closed, so that
 /// what was published is handed over before the program goes on, and perhaps ends.
 ///
 /// Where handles for an executor are left the connection goes on, and nothing is waited for.
 #[derive(Clone)]
-pub(crate) struct Holders(#[expect(dead_code, reason = "its end is what counts")] Arc<Last>);
+pub(crate) struct Holders(Arc<Last>);
 
 struct Last {
-    shared: Arc<Shared>,
+    wire: Arc<Wire>,
     /// How long the closing may take.
     patience: Duration,
 }
 
 impl Holders {
-    pub(crate) fn new(shared: Arc<Shared>, patience: Duration) -> Self {
-        Self(Arc::new(Last { shared, patience }))
+    pub(crate) fn new(wire: Arc<Wire>, patience: Duration) -> Self {
+        Self(Arc::new(Last { wire, patience }))
+    }
+
+    /// What the handles share with the threads of the connection.
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.0.wire
     }
 }
 
 impl Drop for Last {
     fn drop(&mut self) {
-        let closes = self
-            .shared
-            .look(|machine| machine.is_closing() || machine.state() == State::Draining);
-        if closes && !Ours::is_here(&self.shared) {
-            wait(self.patience, pin!(Closing::new(&self.shared)));
+        let shared = &self.wire.shared;
+        let closes = shared.look(|machine| machine.is_closing() || machine.state() == State::Draining);
+        if closes && !Ours::is_here(shared) {
+            wait(self.patience, pin!(Closing::new(shared)));
         }
     }
 }
@@ -61,29 +64,5 @@ fn wait<T>(patience: Duration, mut future: Pin<&mut impl Future<Output = T>>) {
 impl fmt::Debug for Holders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Holders")
-    }
-}
-
-thread_local! {
-    /// The connection that this thread belongs to.
-    static HERE: Cell<Option<Ours>> = const { Cell::new(None) };
-}
-
-/// A connection, as its threads know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ours(usize);
-
-impl Ours {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self(Arc::as_ptr(shared).addr())
-    }
-
-    /// From now on this thread is one of the connection: it must not wait for the connection's end.
-    pub(crate) fn enter(self) {
-        HERE.set(Some(self));
-    }
-
-    fn is_here(shared: &Arc<Shared>) -> bool {
-        HERE.get() == Some(Self::new(shared))
     }
 }

@@ -21,8 +21,8 @@
 //! [`close_timeout`](ConnectOptions::close_timeout) at most.
 //!
 //! A connection has one thread that writes and keeps the time, and while it is up one that reads. A thread that publishes
-//! much, or waits for the reply to a request, does their work itself where it can, which is faster than to wake them. A
-//! connection outlives the loss of its server: it goes to another one, restores what was subscribed, sends what was
+//! much, or waits for a message or for the reply to a request, does their work itself where it can, which is faster than to
+//! wake them. A connection outlives the loss of its server: it goes to another one, restores what was subscribed, sends what was
 //! published meanwhile, and reports all of it with [`Events`]. Its threads end when it is closed, which the last [`Client`]
 //! and [`Subscription`] that is dropped does too.
 //!
@@ -74,6 +74,7 @@ mod link;
 mod looking;
 mod news;
 mod next;
+mod ours;
 mod outlet;
 mod pace;
 mod publishing;

@@ -9,12 +9,12 @@ impl Client {
     /// The attempt to connect that comes next, or is under way: see
     /// [`nats_conn_client::Client::next_attempt`].
     pub fn next_attempt(&self) -> Option<NextAttempt> {
-        self.inner().next_attempt()
+        self.wrapped().next_attempt()
     }
 
     /// All numbers of the connection under the names that Prometheus collects them by; it prints as the page that answers
     /// a scrape: see [`nats_conn_client::Client::metrics`].
     pub fn metrics(&self) -> Metrics {
-        self.inner().metrics()
+        self.wrapped().metrics()
     }
 }

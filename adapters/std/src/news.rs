@@ -11,7 +11,7 @@ use nats_conn_client::machine::{AttemptId, LinkEnd, LinkId, ServerId};
 use nats_conn_client::{AuthError, Credentials};
 
 use crate::bell::Bell;
-use crate::holders::Ours;
+use crate::ours::Ours;
 use crate::stream::Stream;
 use crate::tls::Session;
 

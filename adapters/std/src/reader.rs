@@ -36,7 +36,7 @@ pub(crate) struct Reader {
     /// Wakes the thread that reads when a consumer has caught up.
     waker: Waker,
     pace: Pace,
-    /// Nobody waited for anything in the last turn.
+    /// Nobody waited for an answer in the last turn.
     idle: bool,
     /// Reading has come to its end.
     end: Option<LinkEnd>,
@@ -161,7 +161,7 @@ impl Reader {
                 report(turn);
                 let left = turn.events(rx, EVENTS_A_TURN);
                 *room = turn.read_hint();
-                *idle = !turn.is_awaited();
+                *idle = !wire.is_awaited(turn);
                 left
             });
             more = left;
@@ -221,7 +221,11 @@ impl Reads for Reader {
     }
 
     fn is_idle(&self) -> bool {
-        self.idle && self.end.is_none() && !self.backpressure.is_active() && !self.link.is_left()
+        self.idle
+            && self.wire.listening.is_nobody()
+            && self.end.is_none()
+            && !self.backpressure.is_active()
+            && !self.link.is_left()
     }
 
     fn panicked(&self) {
@@ -238,7 +242,7 @@ fn read_to_the_end(link: &Link, mut reader: Box<dyn Reads>) -> LinkEnd {
             return end;
         }
         reader.read();
-        if lends && reader.is_idle() {
+        if lends && link.reading.is_wanted() && reader.is_idle() {
             lends = link.set_read_timeout(Some(PATIENCE)).is_ok();
             if lends {
                 reader = link.reading.lay_down(reader);

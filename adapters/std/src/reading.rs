@@ -8,7 +8,7 @@ use nats_conn_client::machine::LinkEnd;
 
 use crate::bell::Bell;
 
-/// How long a thread that waits for an answer reads at most while nothing comes. Then the thread that reads goes on, and
+/// How long a thread that waits for an answer or a message reads at most while nothing comes. Then the thread that reads goes on, and
 /// this one sleeps until its answer is there, whoever brings it.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
 /// How long nobody reads at most, where nobody waits for anything.
@@ -28,10 +28,11 @@ pub(crate) trait Reads: Send {
 
 /// The right to read a link.
 ///
-/// A link has a thread that reads. Where nobody waits for anything that thread lays the right down, and whoever makes a
-/// request and waits takes it up: two threads less to wake, which costs several times what reading does. Where somebody
-/// waits it is read: whoever finds that another reads says so, and is heard at the latest when that one is done, under the
-/// same lock. Where nobody does, what comes by itself, a PING or the end of the link, is read after [`UNREAD`].
+/// A link has a thread that reads. Where nobody waits for anything any more, and somebody wanted to read himself, that
+/// thread lays the right down, and whoever waits for a reply or a message takes it up: a thread less to wake for each,
+/// which costs several times what reading does. Where somebody waits it is read: whoever finds that another reads says so,
+/// and is heard at the latest when that one is done, under the same lock. Where nobody does, what comes is read after
+/// [`UNREAD`], and from then on at once, until somebody wants to read himself again.
 pub(crate) struct Reading {
     right: Mutex<Right>,
     /// What the thread that reads sleeps on.
@@ -45,18 +46,29 @@ struct Right {
 }
 
 enum Holder {
-    /// Somebody reads. Whether the thread that reads is to go on after that.
+    /// Somebody reads.
     Somebody {
+        /// Whether the thread that reads is to go on after that.
         goes_on: bool,
+        /// Somebody wanted to read himself meanwhile.
+        wanted: bool,
     },
     Nobody(Box<dyn Reads>),
+}
+
+impl Holder {
+    /// Somebody, of whom nothing is wanted yet.
+    const KEPT: Self = Self::Somebody {
+        goes_on: false,
+        wanted: false,
+    };
 }
 
 impl Reading {
     pub(crate) fn new() -> Self {
         Self {
             right: Mutex::new(Right {
-                holder: Holder::Somebody { goes_on: false },
+                holder: Holder::KEPT,
                 taken: 0,
             }),
             bell: Arc::default(),
@@ -72,7 +84,7 @@ impl Reading {
     pub(crate) fn go_on(&self) {
         let mut right = lock(&self.right);
         match &mut right.holder {
-            Holder::Somebody { goes_on } => *goes_on = true,
+            Holder::Somebody { goes_on, .. } => *goes_on = true,
             Holder::Nobody(_) => {
                 drop(right);
                 self.bell.ring();
@@ -80,9 +92,14 @@ impl Reading {
         }
     }
 
+    /// Whether there is somebody who would read himself, so that it is worth while to lay the right down.
+    pub(crate) fn is_wanted(&self) -> bool {
+        matches!(lock(&self.right).holder, Holder::Somebody { wanted: true, .. })
+    }
+
     /// Whoever has the right is about to have a turn: for what those wait who have said so until now, the turn sees.
     pub(crate) fn begin_turn(&self) {
-        if let Holder::Somebody { goes_on } = &mut lock(&self.right).holder {
+        if let Holder::Somebody { goes_on, .. } = &mut lock(&self.right).holder {
             *goes_on = false;
         }
     }
@@ -91,9 +108,12 @@ impl Reading {
     /// reads finds that nobody waits.
     pub(crate) fn take_up(&self) -> Option<Borrowed<'_>> {
         let mut right = lock(&self.right);
-        let before = std::mem::replace(&mut right.holder, Holder::Somebody { goes_on: false });
+        let before = std::mem::replace(&mut right.holder, Holder::KEPT);
         let Holder::Nobody(reader) = before else {
-            right.holder = Holder::Somebody { goes_on: true };
+            right.holder = Holder::Somebody {
+                goes_on: true,
+                wanted: true,
+            };
             return None;
         };
         right.taken += 1;
@@ -108,9 +128,10 @@ impl Reading {
     /// For the thread that reads, when nobody waits for anything: lets others read, and comes back when it is to go on.
     pub(crate) fn lay_down(&self, reader: Box<dyn Reads>) -> Box<dyn Reads> {
         let mut right = lock(&self.right);
-        if let Holder::Somebody { goes_on: true } = right.holder {
+        if let Holder::Somebody { goes_on, .. } = &mut right.holder
+            && std::mem::take(goes_on)
+        {
             // Whoever said so came after the turn in which nobody waited.
-            right.holder = Holder::Somebody { goes_on: false };
             return reader;
         }
         right.holder = Holder::Nobody(reader);
@@ -121,13 +142,14 @@ impl Reading {
             let mut right = lock(&self.right);
             let goes_on = rung || right.taken == taken;
             taken = right.taken;
-            match std::mem::replace(&mut right.holder, Holder::Somebody { goes_on: false }) {
+            match std::mem::replace(&mut right.holder, Holder::KEPT) {
                 Holder::Nobody(reader) if goes_on => return reader,
                 Holder::Nobody(reader) => right.holder = Holder::Nobody(reader),
                 // Whom it was rung for is told when that one is done.
-                Holder::Somebody { goes_on } => {
+                Holder::Somebody { goes_on, wanted } => {
                     right.holder = Holder::Somebody {
                         goes_on: goes_on || rung,
+                        wanted,
                     };
                 }
             }
@@ -170,7 +192,7 @@ impl Drop for Borrowed<'_> {
         let mut right = lock(&self.reading.right);
         let before = std::mem::replace(&mut right.holder, Holder::Nobody(reader));
         drop(right);
-        let asked = matches!(before, Holder::Somebody { goes_on: true });
+        let asked = matches!(before, Holder::Somebody { goes_on: true, .. });
         if asked || !self.done {
             self.reading.bell.ring();
         }
@@ -246,7 +268,7 @@ mod tests {
     /// How the holder is noted: whether it is somebody, and whether the thread is to go on after that.
     fn goes_on(reading: &Reading) -> Option<bool> {
         match lock(&reading.right).holder {
-            Holder::Somebody { goes_on } => Some(goes_on),
+            Holder::Somebody { goes_on, .. } => Some(goes_on),
             Holder::Nobody(_) => None,
         }
     }

@@ -41,7 +41,7 @@ pub trait ByteStream: Send + Sync + 'static {
 
     /// How long a `read` may wait: it fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
     /// [`TimedOut`](io::ErrorKind::TimedOut) then. `None`: as long as it takes. A stream that knows no such thing is read by
-    /// the thread of the connection alone; others also by threads that wait for the reply to a request, which is faster.
+    /// the thread of the connection alone; others also by threads that wait for a message or a reply, which is faster.
     ///
     /// # Errors
     /// As the system says; here, that it is not supported.

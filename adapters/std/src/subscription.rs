@@ -8,6 +8,7 @@ use nats_conn_client::{EndReason, MailboxLimits, Message, NextError, Sid, Subscr
 
 use crate::holders::Holders;
 use crate::next::next;
+use crate::waiting::wait_for_message;
 
 /// A subscription: an iterator over its messages, which waits for the next one.
 ///
@@ -45,7 +46,10 @@ impl Subscription {
     /// None came in time, or none follows.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Message, NextError> {
         let deadline = Instant::now().checked_add(timeout);
-        next(blocking::wait_for(deadline, |cx| self.inner.poll_message(cx)))
+        let Self { inner, holders } = self;
+        next(wait_for_message(holders.wire(), deadline, |cx| {
+            inner.poll_message(cx)
+        }))
     }
 
     /// The next message if it has arrived already.
@@ -123,6 +127,7 @@ impl Subscription {
 
     /// The same as a stream, for an executor.
     pub fn into_inner(self) -> nats_conn_client::Subscription {
+        self.holders.wire().polled_by_an_executor();
         self.inner
     }
 }
@@ -132,6 +137,7 @@ impl Iterator for Subscription {
 
     /// Waits for the next message; `None` when no message follows.
     fn next(&mut self) -> Option<Message> {
-        blocking::wait_for(None, |cx| self.inner.poll_message(cx)).flatten()
+        let Self { inner, holders } = self;
+        wait_for_message(holders.wire(), None, |cx| inner.poll_message(cx)).flatten()
     }
 }

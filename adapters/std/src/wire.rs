@@ -1,17 +1,17 @@
 //! What the threads of a connection and its handles share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Instant;
 
-use nats_conn_client::driver::{Delivered, Shared, Turn, lock};
+use nats_conn_client::driver::{Delivered, Listening, Shared, Turn, lock};
 use nats_conn_client::machine::LinkId;
 
 use crate::bell::Bell;
-use crate::holders::Ours;
 use crate::link::Link;
 use crate::news::Post;
+use crate::ours::Ours;
 use crate::outlet::Outlet;
 use crate::reading::PATIENCE;
 use crate::writing::Writing;
@@ -43,6 +43,12 @@ pub(crate) struct Wire {
     pub(crate) waker: Waker,
     /// How many threads wait for an answer, or are about to.
     pub(crate) waiting: AtomicUsize,
+    /// How many threads wait for a message.
+    pub(crate) listening: Listening,
+    /// The present link, for those who want to read it.
+    link: Mutex<Option<Arc<Link>>>,
+    /// Handles for an executor were given out: who polls a subscription there does not say so here.
+    has_executor: AtomicBool,
     /// Until when the thread that writes means to sleep.
     planned: Mutex<Option<Instant>>,
 }
@@ -58,9 +64,37 @@ impl Wire {
             waker: bell.clone().into(),
             bell,
             waiting: AtomicUsize::new(0),
+            listening: Listening::default(),
+            link: Mutex::new(None),
+            has_executor: AtomicBool::new(false),
             planned: Mutex::new(None),
         };
         Arc::new(wire)
+    }
+
+    /// The present link, if there is one.
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        lock(&self.link).clone()
+    }
+
+    /// A link is connected, or was left.
+    pub(crate) fn set_link(&self, link: Option<Arc<Link>>) {
+        *lock(&self.link) = link;
+    }
+
+    /// From now on subscriptions may be polled by an executor, which reads nothing itself: where there are some, the link is
+    /// always read.
+    pub(crate) fn polled_by_an_executor(&self) {
+        self.has_executor.store(true, Ordering::Relaxed);
+        if let Some(link) = self.link() {
+            link.reading.go_on();
+        }
+    }
+
+    /// Whether somebody who does not read himself may wait for something that comes of reading, leaving out threads that wait
+    /// for messages: those are [`listening`](Self::listening).
+    pub(crate) fn is_awaited(&self, turn: &Turn<'_>) -> bool {
+        turn.is_awaited() || (self.has_executor.load(Ordering::Relaxed) && turn.has_subscriptions())
     }
 
     /// Makes a call whose answer is about to be waited for. If the thread that writes sleeps, what came of the call is

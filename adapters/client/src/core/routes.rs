@@ -22,12 +22,9 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// Whether nobody waits for anything.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.mail.is_empty()
-            && self.requests.is_empty()
-            && self.flushes.is_empty()
-            && self.round_trips.is_empty()
+    /// Whether nobody waits for an answer.
+    pub(crate) fn are_answered(&self) -> bool {
+        self.requests.is_empty() && self.flushes.is_empty() && self.round_trips.is_empty()
     }
 }
 

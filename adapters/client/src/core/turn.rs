@@ -184,13 +184,19 @@ impl<'a> Turn<'a> {
         self.locked.connection.wants_transmit()
     }
 
-    /// Whether somebody waits for something that comes of reading: a message, an answer, room, or the next link.
+    /// Whether somebody waits for something that comes of reading: an answer, room, or the next link. Messages of
+    /// subscriptions do not count: whoever has a subscription waits for them or does not.
     pub fn is_awaited(&self) -> bool {
         let locked = &*self.locked;
-        !(locked.routes.is_empty()
+        !(locked.routes.are_answered()
             && locked.confirmations.is_empty()
             && locked.room.is_empty()
             && locked.connection.state() == State::Connected)
+    }
+
+    /// Whether there are subscriptions.
+    pub fn has_subscriptions(&self) -> bool {
+        !self.locked.routes.mail.is_empty()
     }
 
     /// When to have the next turn if nothing happens before.

@@ -4,13 +4,11 @@ use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::core::oneshot::Oneshot;
+use crate::driver::parked::Parked;
 
 /// Waits on this thread until the future is done, or until the deadline: then `None`, and the future can be waited
 /// for again.
@@ -24,7 +22,7 @@ pub fn wait_for<T>(
     deadline: Option<Instant>,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
-    THIS_THREAD.with(|(parked, waker)| {
+    Parked::here(|parked, waker| {
         let mut cx = Context::from_waker(waker);
         loop {
             if let Poll::Ready(answer) = poll(&mut cx) {
@@ -61,51 +59,7 @@ pub async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
 
 /// Polls once, on behalf of this thread.
 pub fn poll_once<T>(poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-    THIS_THREAD.with(|(_, waker)| poll(&mut Context::from_waker(waker)))
-}
-
-thread_local! {
-    // One waker for all that this thread waits for: by it others know the thread.
-    static THIS_THREAD: (Arc<Parked>, Waker) = {
-        let parked = Arc::new(Parked { thread: std::thread::current(), woken: AtomicBool::new(false) });
-        (parked.clone(), parked.into())
-    };
-}
-
-struct Parked {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Parked {
-    /// Sleeps until woken; `false` if the deadline came first.
-    fn park(&self, deadline: Option<Instant>) -> bool {
-        while !self.woken.swap(false, Ordering::Acquire) {
-            match deadline {
-                None => std::thread::park(),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    std::thread::park_timeout(left);
-                }
-            }
-        }
-        true
-    }
-}
-
-impl Wake for Parked {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, Ordering::Release) {
-            self.thread.unpark();
-        }
-    }
+    Parked::here(|_, waker| poll(&mut Context::from_waker(waker)))
 }
 
 #[cfg(test)]
