@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
-use nats_conn_client::driver::io_error;
+use nats_conn_client::driver::{io_error, with_pieces};
 use nats_conn_client::machine::{LinkId, SendBuf};
 
 use crate::link::{Link, is_timeout};
@@ -14,8 +14,6 @@ use crate::pace::Pace;
 /// How long one write may wait for room in the socket: so late does a writer notice, at worst, that a deadline has
 /// passed or that the application wants something. Only a peer that does not read makes it wait at all.
 pub(crate) const SLICE: Duration = Duration::from_millis(20);
-/// Pieces that are handed to the system in one write.
-const PIECES: usize = 64;
 /// How much room for ciphertext is kept: that of a block.
 const KEPT: usize = 128 << 10;
 
@@ -95,14 +93,12 @@ impl Outlet {
         }
         while !self.tx.is_empty() {
             busy = true;
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let mut count = 0;
-            for (place, chunk) in pieces.iter_mut().zip(self.tx.chunks()) {
-                *place = IoSlice::new(chunk);
-                count += 1;
-            }
-            let offered: usize = pieces[..count].iter().map(|piece| piece.len()).sum();
-            let Some(written) = write_once(link, &pieces[..count], &mut self.pace)? else {
+            let pace = &mut self.pace;
+            let (offered, written) = with_pieces(&self.tx, |pieces| {
+                let offered = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+                (offered, write_once(link, pieces, pace))
+            });
+            let Some(written) = written? else {
                 return Ok(true);
             };
             self.tx.advance(written);

@@ -1,7 +1,7 @@
 //! The transport of the present link, and writing to it.
 
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -10,9 +10,7 @@ use bytes::Buf;
 use nats_conn_sm::{LinkEnd, LinkId, SendBuf};
 
 use crate::driver::io::Io;
-
-/// Pieces that are handed to the system in one write.
-const PIECES: usize = 64;
+use crate::driver::pieces::with_pieces;
 
 /// The transport of the present link.
 pub(super) enum Link<S> {
@@ -37,22 +35,6 @@ pub(super) enum Link<S> {
 /// A stream, to come.
 pub(super) type Opening<S> = Pin<Box<dyn Future<Output = Result<S, LinkEnd>> + Send>>;
 
-fn write_some(io: &mut impl Io, tx: &SendBuf, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    let mut chunks = tx.chunks();
-    let first = IoSlice::new(chunks.next().unwrap_or_default());
-    let Some(second) = chunks.next() else {
-        return io.poll_write(cx, &[first]);
-    };
-    let mut pieces = [first; PIECES];
-    pieces[1] = IoSlice::new(second);
-    let mut count = 2;
-    for (place, chunk) in pieces[2..].iter_mut().zip(chunks) {
-        *place = IoSlice::new(chunk);
-        count += 1;
-    }
-    io.poll_write(cx, &pieces[..count])
-}
-
 /// Writes what there is and flushes it. Not `flushed` means: something was written that the system may not have yet.
 pub(super) fn write_all(
     io: &mut impl Io,
@@ -62,7 +44,7 @@ pub(super) fn write_all(
 ) -> Poll<io::Result<()>> {
     while !tx.is_empty() {
         *flushed = false;
-        let written = match write_some(io, tx, cx) {
+        let written = match with_pieces(tx, |pieces| io.poll_write(cx, pieces)) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(written)) => written,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
