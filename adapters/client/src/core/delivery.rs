@@ -11,10 +11,9 @@ use nats_proto::{Message, Sid};
 use crate::core::event::ClientEvent;
 use crate::core::hub::Hub;
 use crate::core::loss::{Loss, PublishSlot, SubscriptionSlot};
-use crate::core::mail::{Crowded, Mail};
+use crate::core::mail::{Crowded, Mail, Terms};
 use crate::core::oneshot::Oneshot;
 use crate::core::reply_slot::ReplySlot;
-use crate::core::routes::MailRoute;
 
 /// For how many batches a message may pin the block it was read into. A batch is read into one block of 64 KiB at
 /// most, so mailboxes pin 2 MiB at most beyond what they are charged for.
@@ -42,8 +41,8 @@ pub(crate) struct Delivery {
     woken: Vec<Waker>,
     /// Which mailboxes were filled by the last batches.
     window: VecDeque<(u64, Vec<Arc<Mail>>)>,
-    /// How long reading waits for one mailbox.
-    patience: Duration,
+    /// What holds for mailboxes.
+    terms: Terms,
     /// The time of this turn, where the connection is being drained.
     draining: Option<Instant>,
 }
@@ -110,9 +109,9 @@ impl Delivered {
 }
 
 impl Delivery {
-    pub(crate) fn new(patience: Duration) -> Self {
+    pub(crate) fn new(terms: Terms) -> Self {
         Self {
-            patience,
+            terms,
             ..Self::default()
         }
     }
@@ -153,25 +152,21 @@ impl Delivery {
 
     /// Gathers a message with the others of this turn for the same mailbox.
     #[inline]
-    pub(crate) fn message(&mut self, route: &mut MailRoute, message: Message) {
-        let gathered = self.groups[..self.used].get(route.group as usize);
-        let is_own = |group: &Group| {
-            group
-                .mail
-                .as_ref()
-                .is_some_and(|mail| Arc::ptr_eq(mail, &route.mail))
-        };
+    pub(crate) fn message(&mut self, mail: &Arc<Mail>, message: Message) {
+        let mut place = mail.group();
+        let gathered = self.groups[..self.used].get(place);
+        let is_own = |group: &Group| group.mail.as_ref().is_some_and(|own| Arc::ptr_eq(own, mail));
         if !gathered.is_some_and(is_own) {
-            // There are fewer of them than events in a turn.
-            route.group = self.used as u32;
-            if self.used == self.groups.len() {
+            place = self.used;
+            mail.gather_at(place);
+            if place == self.groups.len() {
                 self.groups.push(Group::default());
             }
-            self.groups[self.used].mail = Some(route.mail.clone());
+            self.groups[place].mail = Some(mail.clone());
             self.used += 1;
         }
-        self.latest = route.group as usize;
-        self.groups[self.latest].messages.push_back(message);
+        self.latest = place;
+        self.groups[place].messages.push_back(message);
     }
 
     /// Delivers the events, while the machine is still locked. Whom to wake comes into `wakers`. `Closed` comes after
@@ -234,7 +229,7 @@ impl Delivery {
             let Some(mail) = group.mail.take() else { continue };
             delivered.messages += group.messages.len();
             delivered.frame = group.messages.back().map_or(0, Message::wire_len);
-            let outcome = mail.fill(self.batch, &mut group.messages, self.patience, self.draining);
+            let outcome = mail.fill(self.batch, &mut group.messages, self.terms, self.draining);
             if group.messages.capacity() > KEPT_SLOTS {
                 group.messages = VecDeque::new();
             }
@@ -340,14 +335,15 @@ mod tests {
     use std::task::Context;
 
     use bytes::BytesMut;
-    use nats_conn_sm::MailboxLimits;
     use nats_proto::{Decoder, ServerOp};
 
     use super::*;
     use crate::core::clock::DrainClock;
     use crate::core::hand::Hand;
     use crate::core::mail::Taken;
-    use crate::core::mail::tests::{messages, take_at};
+    use crate::core::mail::tests::{mail_for, messages, take_at};
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     /// A message with a payload of so many bytes, in a block that holds nothing else.
     fn of_size(payload: usize) -> Message {
@@ -358,20 +354,19 @@ mod tests {
         }
     }
 
-    fn route(limits: MailboxLimits) -> MailRoute {
-        let mail = Mail::new(Sid::new(1), limits);
-        MailRoute { mail, group: 0 }
+    fn mail() -> Arc<Mail> {
+        Mail::new(Sid::new(1))
     }
 
     fn delivery() -> (Delivery, Hub) {
-        (Delivery::new(Duration::from_secs(1)), Hub::new(8))
+        (Delivery::new(Terms::default()), Hub::new(8))
     }
 
     /// A turn that brings these messages.
-    fn turn(delivery: &mut Delivery, hub: &Hub, messages: Vec<(&mut MailRoute, Message)>) -> Delivered {
+    fn turn(delivery: &mut Delivery, hub: &Hub, messages: Vec<(&Arc<Mail>, Message)>) -> Delivered {
         delivery.begin();
-        for (route, message) in messages {
-            delivery.message(route, message);
+        for (mail, message) in messages {
+            delivery.message(mail, message);
         }
         let mut wakers = Vec::new();
         let mut delivered = delivery.deliver_events(hub, &mut wakers);
@@ -379,27 +374,27 @@ mod tests {
         delivered
     }
 
-    fn taken(route: &MailRoute) -> Vec<usize> {
+    fn taken(mail: &Mail) -> Vec<usize> {
         let (mut hand, clock) = (Hand::default(), DrainClock::default());
-        let messages = std::iter::from_fn(|| route.mail.try_take(&mut hand, &clock, &mut Taken::default()));
+        let messages = std::iter::from_fn(|| mail.try_take(&mut hand, &clock, &mut Taken::default()));
         messages.map(|message| message.payload().len()).collect()
     }
 
     #[test]
     fn a_turn_fills_each_mailbox_with_its_messages_in_order_and_says_how_many_they_are() {
         let (mut delivery, hub) = delivery();
-        let (mut one, mut other) = (route(MailboxLimits::default()), route(MailboxLimits::default()));
+        let (one, other) = (mail(), mail());
         for _ in 0..3 {
-            let delivered = turn(&mut delivery, &hub, vec![(&mut one, of_size(1))]);
+            let delivered = turn(&mut delivery, &hub, vec![(&one, of_size(1))]);
             assert_eq!((delivered.messages, delivered.frame), (1, of_size(1).wire_len()));
         }
         assert_eq!(taken(&one), [1, 1, 1]);
         delivery.begin();
-        for (route, size) in [(&mut one, 2), (&mut other, 3)] {
-            delivery.message(route, of_size(size));
-            delivery.message(route, of_size(size + 10));
+        for (mail, size) in [(&one, 2), (&other, 3)] {
+            delivery.message(mail, of_size(size));
+            delivery.message(mail, of_size(size + 10));
         }
-        delivery.message(&mut one, of_size(4));
+        delivery.message(&one, of_size(4));
         let (mut wakers, mut delivered) = (Vec::new(), Delivered::default());
         delivery.deliver(&hub, &mut wakers, &mut delivered);
         assert_eq!((delivered.messages, delivered.frame), (5, of_size(13).wire_len()));
@@ -410,19 +405,15 @@ mod tests {
     #[test]
     fn where_the_last_message_was_put_is_known_for_its_subscription_and_for_the_turn() {
         let (mut delivery, hub) = delivery();
-        let of = |sid| MailRoute {
-            mail: Mail::new(Sid::new(sid), MailboxLimits::default()),
-            group: 0,
-        };
-        let (mut one, mut other) = (of(1), of(2));
+        let (one, other) = (Mail::new(Sid::new(1)), Mail::new(Sid::new(2)));
         assert!(delivery.latest(Sid::new(1)).is_none(), "there was none");
         delivery.begin();
-        delivery.message(&mut one, of_size(1));
-        delivery.message(&mut other, of_size(2));
+        delivery.message(&one, of_size(1));
+        delivery.message(&other, of_size(2));
         assert!(delivery.latest(Sid::new(1)).is_none());
         let messages = delivery.latest(Sid::new(2)).expect("it was the last");
         messages.push_back(of_size(3));
-        delivery.message(&mut one, of_size(4));
+        delivery.message(&one, of_size(4));
         assert!(delivery.latest(Sid::new(1)).is_some());
         delivery.deliver(&hub, &mut Vec::new(), &mut Delivered::default());
         assert_eq!((taken(&one), taken(&other)), (vec![1, 4], vec![2, 3]));
@@ -432,24 +423,24 @@ mod tests {
     #[test]
     fn what_nobody_takes_is_copied_out_of_the_block_it_was_read_into_after_so_many_batches() {
         let (mut delivery, hub) = delivery();
-        let (mut idle, mut busy) = (route(MailboxLimits::default()), route(MailboxLimits::default()));
+        let (idle, busy) = (mail(), mail());
         let message = of_size(20);
         let block = message.payload().as_ptr();
-        let _ = turn(&mut delivery, &hub, vec![(&mut idle, message)]);
+        let _ = turn(&mut delivery, &hub, vec![(&idle, message)]);
         for _ in 1..PINNED_BATCHES {
-            let _ = turn(&mut delivery, &hub, vec![(&mut busy, of_size(1))]);
+            let _ = turn(&mut delivery, &hub, vec![(&busy, of_size(1))]);
         }
         // A turn that brings no message is no batch.
         let _ = turn(&mut delivery, &hub, vec![]);
         let kept = |mail: &Mail| take_at(mail, None).0.expect("it waits");
-        let early = kept(&idle.mail);
+        let early = kept(&idle);
         assert_eq!(early.payload().as_ptr(), block, "it is a view");
-        let again = vec![(&mut idle, early)];
+        let again = vec![(&idle, early)];
         let _ = turn(&mut delivery, &hub, again);
         for _ in 0..PINNED_BATCHES {
-            let _ = turn(&mut delivery, &hub, vec![(&mut busy, of_size(1))]);
+            let _ = turn(&mut delivery, &hub, vec![(&busy, of_size(1))]);
         }
-        let late = kept(&idle.mail);
+        let late = kept(&idle);
         assert_ne!(late.payload().as_ptr(), block, "it is a copy");
         assert_eq!(late.payload(), [b'x'; 20]);
     }
@@ -467,11 +458,11 @@ mod tests {
     #[test]
     fn the_memory_of_a_burst_is_given_back_and_that_of_an_ordinary_turn_is_kept() {
         let (mut delivery, hub) = delivery();
-        let mut route = route(MailboxLimits::new(1, 1 << 20));
+        let mail = mail_for(1, SECOND);
         for (count, kept) in [(KEPT_SLOTS / 2, true), (KEPT_SLOTS * 2, false)] {
             delivery.begin();
             for message in messages(count) {
-                delivery.message(&mut route, message);
+                delivery.message(&mail, message);
             }
             delivery.deliver(&hub, &mut Vec::new(), &mut Delivered::default());
             assert_eq!(delivery.groups[0].messages.capacity() > 0, kept, "after {count}");
@@ -482,10 +473,10 @@ mod tests {
     fn a_mailbox_that_loses_messages_is_reported_with_the_turn_that_it_happens_in() {
         let (mut delivery, hub) = delivery();
         let events = hub.subscribe();
-        let mut route = route(MailboxLimits::new(1, 1 << 20));
+        let mail = mail_for(1, SECOND);
         delivery.begin();
         for message in messages(4) {
-            delivery.message(&mut route, message);
+            delivery.message(&mail, message);
         }
         let mut delivered = Delivered::default();
         delivery.deliver(&hub, &mut Vec::new(), &mut delivered);
@@ -504,8 +495,8 @@ mod tests {
         assert!(!backpressure.is_active());
         assert_eq!(backpressure.check(began), None);
         let crowded = |patience| {
-            let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
-            assert!(mail.fill(1, &mut messages(8), patience, None).crowded);
+            let mail = mail_for(10, patience);
+            assert!(mail.fill(1, &mut messages(8), Terms::default(), None).crowded);
             mail
         };
         let millis = Duration::from_millis;
@@ -531,12 +522,12 @@ mod tests {
 
     #[test]
     fn the_reader_is_woken_also_where_the_mailbox_was_half_empty_and_filled_again_before_it_looked() {
-        let (now, second) = (Instant::now(), Duration::from_secs(1));
-        let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
+        let now = Instant::now();
+        let mail = mail_for(10, SECOND);
         let mut backpressure = Backpressure::default();
         for batch in 1..=3 {
             // One read takes several turns.
-            assert!(mail.fill(batch, &mut messages(6), second, None).crowded);
+            assert!(mail.fill(batch, &mut messages(6), Terms::default(), None).crowded);
             backpressure.note(Delivered::crowding(mail.clone()), now, Waker::noop());
             let wakes: Vec<bool> = (0..6).map(|_| take_at(&mail, None).1.reader.is_some()).collect();
             assert_eq!(wakes, [true, false, false, false, false, false], "batch {batch}");
@@ -546,17 +537,15 @@ mod tests {
     #[test]
     fn in_a_drain_who_is_called_for_a_message_is_seen_at_the_time_of_the_turn() {
         let (mut delivery, hub) = delivery();
-        let mut route = route(MailboxLimits::default());
+        let mail = mail();
         let (now, clock) = (Instant::now(), DrainClock::default());
         let mut cx = Context::from_waker(Waker::noop());
-        let polled = route
-            .mail
-            .poll_take(&mut Hand::default(), &mut cx, &clock, &mut Taken::default());
+        let polled = mail.poll_take(&mut Hand::default(), &mut cx, &clock, &mut Taken::default());
         assert!(polled.is_pending());
         delivery.drains(now);
-        let _ = turn(&mut delivery, &hub, vec![(&mut route, of_size(1))]);
+        let _ = turn(&mut delivery, &hub, vec![(&mail, of_size(1))]);
         let mut seen = None;
-        let _ = route.mail.left(now, |holder| {
+        let _ = mail.left(now, |holder| {
             seen = holder.seen;
             None
         });

@@ -130,11 +130,11 @@ mod tests {
     use std::task::{Wake, Waker};
 
     use bytes::BytesMut;
-    use nats_conn_sm::MailboxLimits;
     use nats_proto::{Decoder, ServerOp, Sid};
 
     use super::*;
     use crate::ConnectOptions;
+    use crate::core::mail::Terms;
 
     struct Task;
 
@@ -162,7 +162,7 @@ mod tests {
 
     /// A mailbox with so many messages.
     fn mail(messages: usize) -> Arc<Mail> {
-        let mail = Mail::new(Sid::new(1), MailboxLimits::default());
+        let mail = Mail::new(Sid::new(1));
         let mut wire = BytesMut::from("MSG a 1 1\r\nx\r\n".repeat(messages).as_str());
         let mut decoder = Decoder::default();
         let ops = std::iter::from_fn(|| decoder.decode(&mut wire).expect("messages"));
@@ -172,7 +172,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert!(!mail.fill(1, &mut messages, SECOND, None).crowded);
+        assert!(!mail.fill(1, &mut messages, Terms::default(), None).crowded);
         mail
     }
 

@@ -1,6 +1,7 @@
 //! The mailbox of one subscription, shared by the driver that fills it and the handle that empties it.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -19,14 +20,21 @@ const STALLED: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Mail {
     sid: Sid,
+    /// Where messages for it were gathered last: in the present turn if that place is still its own. Only the driver knows.
+    group: AtomicU32,
     state: Mutex<State>,
+}
+
+/// How much may wait in a mailbox, and how long reading waits for it, where nobody says otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) limits: MailboxLimits,
+    pub(crate) patience: Duration,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Mostly those of all.
-    limits: Arc<MailboxLimits>,
-    /// Made for the first message: most subscriptions of a large number are idle.
+    /// Made for the first message, or for limits of its own: most subscriptions of a large number are idle.
     content: Option<Box<Content>>,
     waker: Option<Waker>,
     /// No message follows.
@@ -94,9 +102,8 @@ pub(crate) struct Taken {
 }
 
 impl Mail {
-    pub(crate) fn new(sid: Sid, limits: impl Into<Arc<MailboxLimits>>) -> Arc<Self> {
+    pub(crate) fn new(sid: Sid) -> Arc<Self> {
         let state = State {
-            limits: limits.into(),
             content: None,
             waker: None,
             ended: None,
@@ -104,8 +111,18 @@ impl Mail {
         };
         Arc::new(Self {
             sid,
+            group: AtomicU32::new(0),
             state: Mutex::new(state),
         })
+    }
+
+    pub(crate) fn group(&self) -> usize {
+        self.group.load(Ordering::Relaxed) as usize
+    }
+
+    pub(crate) fn gather_at(&self, group: usize) {
+        // There are fewer of them than events in a turn.
+        self.group.store(group as u32, Ordering::Relaxed);
     }
 
     pub(crate) fn sid(&self) -> Sid {
@@ -117,7 +134,7 @@ impl Mail {
         &self,
         batch: u64,
         messages: &mut VecDeque<Message>,
-        patience: Duration,
+        terms: Terms,
         draining: Option<Instant>,
     ) -> Filled {
         let mut state = lock(&self.state);
@@ -125,11 +142,10 @@ impl Mail {
             messages.clear();
             return Filled::default();
         }
-        let limits = *state.limits;
         let waiting = state.waker.take();
         let content = state
             .content
-            .get_or_insert_with(|| Content::new(limits, patience, waiting.clone()));
+            .get_or_insert_with(|| Content::new(terms, waiting.clone()));
         if waiting.is_some() && draining.is_some() {
             content.holder.seen = draining;
         }
@@ -235,16 +251,18 @@ impl Mail {
         self.look(|content| content.mailbox.dropped())
     }
 
-    pub(crate) fn limits(&self) -> MailboxLimits {
-        *lock(&self.state).limits
+    pub(crate) fn limits(&self, terms: Terms) -> MailboxLimits {
+        let state = lock(&self.state);
+        let content = state.content.as_ref();
+        content.map_or(terms.limits, |content| content.mailbox.limits())
     }
 
-    pub(crate) fn set_limits(&self, limits: MailboxLimits) {
+    /// The limits of these terms, for this mailbox alone.
+    pub(crate) fn set_limits(&self, terms: Terms) {
         let mut state = lock(&self.state);
-        state.limits = Arc::new(limits);
-        if let Some(content) = &mut state.content {
-            content.mailbox.set_limits(limits);
-        }
+        let waiting = state.waker.clone();
+        let content = state.content.get_or_insert_with(|| Content::new(terms, waiting));
+        content.mailbox.set_limits(terms.limits);
     }
 
     fn look<N: Default>(&self, look: impl FnOnce(&Content) -> N) -> N {
@@ -278,12 +296,12 @@ impl State {
 }
 
 impl Content {
-    fn new(limits: MailboxLimits, patience: Duration, poller: Option<Waker>) -> Box<Self> {
+    fn new(terms: Terms, poller: Option<Waker>) -> Box<Self> {
         Box::new(Self {
-            mailbox: Mailbox::new(limits),
+            mailbox: Mailbox::new(terms.limits),
             reader: None,
-            patience,
-            full_patience: patience,
+            patience: terms.patience,
+            full_patience: terms.patience,
             holder: Holder {
                 poller,
                 ..Holder::default()
@@ -383,6 +401,14 @@ pub(crate) mod tests {
     const PATIENCE: Duration = Duration::from_millis(200);
     const TICK: Duration = Duration::from_millis(30);
 
+    /// A mailbox for so many messages.
+    pub(crate) fn mail_for(messages: usize, patience: Duration) -> Arc<Mail> {
+        let mail = Mail::new(Sid::new(1));
+        let limits = MailboxLimits::new(messages, 1 << 20);
+        mail.set_limits(Terms { limits, patience });
+        mail
+    }
+
     pub(crate) fn messages(count: usize) -> VecDeque<Message> {
         let mut wire = BytesMut::from("MSG a 1 1\r\nx\r\n".repeat(count).as_str());
         let mut decoder = Decoder::default();
@@ -399,12 +425,12 @@ pub(crate) mod tests {
 
     /// A mailbox for 10 messages with 8 in it, and reading that waits for it.
     fn crowded(now: Instant) -> (Arc<Mail>, Crowded) {
-        let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
+        let mail = mail_for(10, PATIENCE);
         assert!(
-            !mail.fill(1, &mut messages(5), PATIENCE, None).crowded,
+            !mail.fill(1, &mut messages(5), Terms::default(), None).crowded,
             "half full is not crowded"
         );
-        assert!(mail.fill(1, &mut messages(3), PATIENCE, None).crowded);
+        assert!(mail.fill(1, &mut messages(3), Terms::default(), None).crowded);
         let crowded = Crowded::new(mail.clone(), now, Waker::noop());
         (mail, crowded)
     }
@@ -448,7 +474,7 @@ pub(crate) mod tests {
         assert_eq!(crowded.check(now + TICK), Some(now + STALLED));
         assert_eq!(crowded.check(now + STALLED), None);
         assert!(
-            !mail.fill(2, &mut messages(1), PATIENCE, None).crowded,
+            !mail.fill(2, &mut messages(1), Terms::default(), None).crowded,
             "nor later"
         );
     }
@@ -461,15 +487,15 @@ pub(crate) mod tests {
         while crowded.check(now).is_some() {
             now += TICK;
             take(&mail);
-            let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
+            let _ = mail.fill(2, &mut messages(1), Terms::default(), None);
         }
         assert!(now - began >= PATIENCE && now - began < PATIENCE + 2 * TICK);
-        assert!(!mail.fill(3, &mut messages(1), PATIENCE, None).crowded);
+        assert!(!mail.fill(3, &mut messages(1), Terms::default(), None).crowded);
         while mail.pending() > 0 {
             take(&mail);
         }
         assert!(
-            mail.fill(4, &mut messages(6), PATIENCE, None).crowded,
+            mail.fill(4, &mut messages(6), Terms::default(), None).crowded,
             "patience is back"
         );
     }
@@ -477,8 +503,8 @@ pub(crate) mod tests {
     #[test]
     fn a_reader_waits_until_the_last_message_is_taken_and_a_drain_until_its_taker_is_back() {
         let now = Some(Instant::now());
-        let mail = Mail::new(Sid::new(1), MailboxLimits::new(1, 1 << 20));
-        assert!(mail.fill(1, &mut messages(1), PATIENCE, now).crowded);
+        let mail = mail_for(1, PATIENCE);
+        assert!(mail.fill(1, &mut messages(1), Terms::default(), now).crowded);
         let _reading = Crowded::new(mail.clone(), Instant::now(), Waker::noop());
         assert!(
             mail.end(EndReason::Drained).is_none(),
@@ -503,7 +529,7 @@ pub(crate) mod tests {
     #[test]
     fn a_holder_is_seen_when_it_takes_and_when_it_is_called_and_only_while_a_drain_is_under_way() {
         let (first, second) = (Instant::now(), Instant::now() + TICK);
-        let mail = Mail::new(Sid::new(1), MailboxLimits::new(10, 1 << 20));
+        let mail = mail_for(10, PATIENCE);
         let seen = || {
             let mut seen = None;
             let left = mail.left(first, |holder| {
@@ -513,8 +539,8 @@ pub(crate) mod tests {
             assert_eq!(left, Left::Waits(None));
             seen.expect("it is asked of its holder")
         };
-        let _ = mail.fill(1, &mut messages(1), PATIENCE, None);
-        let _ = mail.fill(1, &mut messages(1), PATIENCE, Some(first));
+        let _ = mail.fill(1, &mut messages(1), Terms::default(), None);
+        let _ = mail.fill(1, &mut messages(1), Terms::default(), Some(first));
         assert_eq!(seen(), None, "nobody waits, and so nobody is called");
         take_at(&mail, Some(first)).0.expect("a message");
         assert_eq!(seen(), Some(first));
@@ -526,21 +552,21 @@ pub(crate) mod tests {
                 .is_pending()
         );
         let _ = mail
-            .fill(2, &mut messages(1), PATIENCE, Some(second))
+            .fill(2, &mut messages(1), Terms::default(), Some(second))
             .waker
             .expect("it waits");
         assert_eq!(seen(), Some(second));
-        let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
+        let _ = mail.fill(2, &mut messages(1), Terms::default(), None);
         assert_eq!(seen(), Some(second), "outside a drain nothing is noted");
     }
 
     #[test]
     fn what_is_in_the_hand_of_a_holder_is_pending_and_who_gives_it_on_makes_progress() {
         let (now, mut taken) = (Instant::now(), Taken::default());
-        let mail = Mail::new(Sid::new(1), MailboxLimits::new(640, 1 << 20));
+        let mail = mail_for(640, PATIENCE);
         let mut hand = Hand::default();
         for _ in 0..100 {
-            let _ = mail.fill(1, &mut messages(5), PATIENCE, None);
+            let _ = mail.fill(1, &mut messages(5), Terms::default(), None);
         }
         let mut crowded = Crowded::new(mail.clone(), now, Waker::noop());
         let mut take = |hand: &mut Hand| lock(&mail.state).take(hand, None, &mut taken);
@@ -572,7 +598,7 @@ pub(crate) mod tests {
         (0..3).for_each(|_| drop(take_at(&mail, None)));
         assert_eq!(crowded.check(now + TICK), None);
         assert_eq!(patience(&mail), PATIENCE - TICK);
-        let _ = mail.fill(2, &mut messages(1), PATIENCE, None);
+        let _ = mail.fill(2, &mut messages(1), Terms::default(), None);
         let mut crowded = Crowded::new(mail.clone(), now + TICK, Waker::noop());
         while mail.pending() > 0 {
             drop(take_at(&mail, None));

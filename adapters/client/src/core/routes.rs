@@ -15,7 +15,7 @@ use crate::core::reply_slot::ReplySlot;
 /// Who waits for what the machine says.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    pub(crate) mail: HashMap<Sid, MailRoute, Numbers>,
+    pub(crate) mail: HashMap<Sid, Arc<Mail>, Numbers>,
     pub(crate) requests: HashMap<RequestId, RequestRoute, Numbers>,
     pub(crate) flushes: HashMap<FlushId, Arc<Oneshot<Result<(), FlushError>>>, Numbers>,
     pub(crate) round_trips: HashMap<RoundTripId, Arc<Oneshot<Result<Duration, FlushError>>>, Numbers>,
@@ -26,13 +26,6 @@ impl Routes {
     pub(crate) fn are_answered(&self) -> bool {
         self.requests.is_empty() && self.flushes.is_empty() && self.round_trips.is_empty()
     }
-}
-
-#[derive(Debug)]
-pub(crate) struct MailRoute {
-    pub(crate) mail: Arc<Mail>,
-    /// Where messages for it were gathered last: in this turn if that place is still its own.
-    pub(crate) group: u32,
 }
 
 #[derive(Debug)]

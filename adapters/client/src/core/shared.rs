@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nats_conn_sm::{
-    Action, ClosedReason, Connection, LinkEnd, LinkId, MailboxLimits, ReceiveBuf, RequestId, SendBuf,
-    SubscribeError, Timestamp,
+    Action, ClosedReason, Connection, LinkEnd, LinkId, ReceiveBuf, RequestId, SendBuf, SubscribeError,
+    Timestamp,
 };
 use nats_proto::{Message, QueueGroup, SubjectFilter};
 
@@ -18,10 +18,9 @@ use crate::core::hand::Hand;
 use crate::core::hub::Hub;
 use crate::core::lock::{lock, remember};
 use crate::core::locked::Locked;
-use crate::core::mail::{Mail, Taken};
+use crate::core::mail::{Mail, Taken, Terms};
 use crate::core::panics::{caught, wake_all, wake_each};
 use crate::core::recording::RecordingWriter;
-use crate::core::routes::MailRoute;
 #[cfg(feature = "tracing")]
 use crate::core::trace::Trace;
 use crate::core::turn::Turn;
@@ -45,8 +44,6 @@ pub struct Shared {
     delivery: Mutex<Delivery>,
     hub: Hub,
     settings: SharedSettings,
-    /// How much may wait in a mailbox, where nobody says otherwise.
-    mailbox: Arc<MailboxLimits>,
     recording: Option<RecordingWriter>,
     #[cfg(feature = "tracing")]
     trace: Trace,
@@ -55,8 +52,7 @@ pub struct Shared {
 /// What [`Shared`] has to know of the options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SharedSettings {
-    pub(crate) mailbox: MailboxLimits,
-    pub(crate) patience: Duration,
+    pub(crate) mailbox: Terms,
     pub(crate) drain: DrainPatience,
     pub(crate) event_capacity: usize,
 }
@@ -100,9 +96,8 @@ impl Shared {
             clock: Clock::new(epoch),
             drain_clock: DrainClock::default(),
             locked: Mutex::new(Locked::new(connection, settings.drain)),
-            delivery: Mutex::new(Delivery::new(settings.patience)),
+            delivery: Mutex::new(Delivery::new(settings.mailbox)),
             hub,
-            mailbox: Arc::new(settings.mailbox),
             settings,
             recording,
         })
@@ -334,7 +329,8 @@ impl Shared {
         });
     }
 
-    pub(crate) fn mailbox_limits(&self) -> MailboxLimits {
+    /// What holds for mailboxes.
+    pub(crate) fn mailbox(&self) -> Terms {
         self.settings.mailbox
     }
 
@@ -388,14 +384,8 @@ impl Shared {
         self.call(|locked| {
             let sid = locked.connection.subscribe(now, filter, queue)?;
             locked.confirmations.subscribed(sid);
-            let mail = Mail::new(sid, self.mailbox.clone());
-            locked.routes.mail.insert(
-                sid,
-                MailRoute {
-                    mail: mail.clone(),
-                    group: 0,
-                },
-            );
+            let mail = Mail::new(sid);
+            locked.routes.mail.insert(sid, mail.clone());
             Ok(mail)
         })
     }

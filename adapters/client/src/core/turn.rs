@@ -134,8 +134,8 @@ impl<'a> Turn<'a> {
     fn message(&mut self, subscription: Sid, message: Message) {
         if let Some(messages) = self.delivery.latest(subscription) {
             messages.push_back(message);
-        } else if let Some(route) = self.locked.routes.mail.get_mut(&subscription) {
-            self.delivery.message(route, message);
+        } else if let Some(mail) = self.locked.routes.mail.get(&subscription) {
+            self.delivery.message(mail, message);
         }
     }
 
@@ -303,9 +303,9 @@ impl<'a> Turn<'a> {
                 locked
                     .confirmations
                     .subscription_ended(subscription, reason, answers);
-                if let Some(route) = locked.routes.mail.remove(&subscription) {
-                    self.delivery.ends.push((route.mail.clone(), reason));
-                    locked.draining.note(route.mail);
+                if let Some(mail) = locked.routes.mail.remove(&subscription) {
+                    self.delivery.ends.push((mail.clone(), reason));
+                    locked.draining.note(mail);
                 }
             }
             Event::Response { request, result } => match locked.routes.requests.remove(&request) {
@@ -356,8 +356,8 @@ impl<'a> Turn<'a> {
     /// left here is left only where the machine could not.
     pub(crate) fn close_everything(&mut self, reason: ClosedReason) {
         let locked = &mut *self.locked;
-        for (_, route) in locked.routes.mail.drain() {
-            self.delivery.ends.push((route.mail, EndReason::Closed));
+        for (_, mail) in locked.routes.mail.drain() {
+            self.delivery.ends.push((mail, EndReason::Closed));
         }
         for (_, route) in locked.routes.requests.drain() {
             self.delivery.answers.push(match route {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use nats_conn_sm::{Connection, Timestamp};
 
+use crate::core::mail::Terms;
 use crate::core::shared::{Shared, SharedSettings};
 use crate::driver::setup::LinkSetup;
 use crate::error::start::StartError;
@@ -61,9 +62,11 @@ impl<A> ConnectOptions<A> {
             None => (Connection::new(self.config, seed, Timestamp::ZERO)?, None),
         };
         let settings = SharedSettings {
-            mailbox: self.mailbox,
-            // What has arrived and was not read is no silence: between two keep-alives there is a read.
-            patience: self.patience.min(ping_interval),
+            mailbox: Terms {
+                limits: self.mailbox,
+                // What has arrived and was not read is no silence: between two keep-alives there is a read.
+                patience: self.patience.min(ping_interval),
+            },
             drain: self.drain,
             event_capacity: self.event_capacity,
         };

@@ -103,7 +103,7 @@ fn make(
     let subject = Excerpt::new(publish.subject.as_str());
     let made = locked.connection.request_many(now, publish, many);
     let request = made.map_err(|error| RequestError::not_sent(error, subject))?;
-    let slot = ReplySlot::new(handle.shared.mailbox_limits());
+    let slot = ReplySlot::new(handle.shared.mailbox().limits);
     let route = RequestRoute::Many(slot.clone());
     locked.routes.requests.insert(request, route);
     Ok(Replies::new(request, subject, slot, handle.clone()))

@@ -11,7 +11,7 @@ use nats_proto::{Message, Sid};
 
 use crate::core::hand::Hand;
 use crate::core::locked::Locked;
-use crate::core::mail::Mail;
+use crate::core::mail::{Mail, Terms};
 use crate::error::next::NextError;
 use crate::handles::alarm::next_within;
 use crate::handles::handle::Handle;
@@ -142,12 +142,13 @@ impl Subscription {
 
     /// How much may wait.
     pub fn limits(&self) -> MailboxLimits {
-        self.mail.limits()
+        self.mail.limits(self.handle.shared.mailbox())
     }
 
     /// Sets how much may wait, for what arrives from now on.
     pub fn set_limits(&self, limits: MailboxLimits) {
-        self.mail.set_limits(limits);
+        let terms = self.handle.shared.mailbox();
+        self.mail.set_limits(Terms { limits, ..terms });
     }
 }
 

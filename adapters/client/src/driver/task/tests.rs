@@ -11,11 +11,11 @@ use std::thread;
 
 use bytes::BytesMut;
 use nats_conn_sm::{ConnectionEvent, DisconnectReason, MailboxLimits};
-use nats_proto::{Sid, Subject};
+use nats_proto::Subject;
 
 use super::*;
-use crate::core::mail::Mail;
-use crate::core::mail::tests::messages;
+use crate::core::mail::Terms;
+use crate::core::mail::tests::{mail_for, messages};
 use crate::driver::blocking;
 use crate::driver::target::Target;
 use crate::{Client, ClientEvent, ConnectOptions, Events, StartError};
@@ -280,10 +280,9 @@ fn a_reply_that_was_read_counts_also_where_its_driver_was_held_up_beyond_the_dea
 
 #[test]
 fn a_driver_that_held_reading_up_does_not_sleep_when_that_is_over() {
-    let limits = MailboxLimits::new(10, 1 << 20);
-    let mail = Mail::new(Sid::new(1), limits);
     let second = Duration::from_secs(1);
-    assert!(mail.fill(1, &mut messages(8), second, None).crowded);
+    let mail = mail_for(10, second);
+    assert!(mail.fill(1, &mut messages(8), Terms::default(), None).crowded);
 
     let options = ConnectOptions::with_adapter(
         vec!["nats://localhost".parse().unwrap()],
