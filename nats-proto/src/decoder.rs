@@ -40,16 +40,31 @@ pub struct Decoder {
     limits: Limits,
     /// As they are enforced.
     enforced: Limits,
+    progress: Progress,
+}
+
+/// What is known of the bytes at the front of the buffer.
+#[derive(Clone, Debug, Hash)]
+enum Progress {
+    /// Nothing yet.
+    Fresh,
+    /// A frame has begun.
+    Begun(Begun),
+    /// They are not the protocol. Apart: it is large, and rare.
+    Failed(Box<DecodeError>),
+}
+
+/// A frame that has not arrived whole.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Begun {
     /// How many bytes at the front of the buffer are known to hold no line feed.
     scanned: usize,
-    /// How many bytes the buffer must hold for the frame whose line has arrived; 0 if no line has.
-    wanted: usize,
-    /// Up to how many bytes in the buffer a line without an end is nothing to look at more closely; 0 if none has begun.
+    /// Up to how many bytes in the buffer a line without an end is nothing to look at more closely.
     quiet: usize,
+    /// How many bytes the frame has; 0 where that is not known.
+    len: usize,
     /// How many bytes are missing at least.
     need: usize,
-    /// Apart: it is large, and there is none.
-    failed: Option<Box<DecodeError>>,
 }
 
 /// Why what a server sent is not the protocol. Final: what follows cannot be parsed any more.
@@ -120,11 +135,7 @@ impl Decoder {
         Self {
             limits,
             enforced: limits.in_range(),
-            scanned: 0,
-            wanted: 0,
-            quiet: 0,
-            need: 1,
-            failed: None,
+            progress: Progress::Fresh,
         }
     }
 
@@ -138,8 +149,9 @@ impl Decoder {
         self.limits = limits;
         self.enforced = limits.in_range();
         // A frame whose line was accepted is judged again, and so is a line that has begun.
-        self.wanted = 0;
-        self.quiet = 0;
+        if let Progress::Begun(begun) = &mut self.progress {
+            (begun.quiet, begun.len) = (0, 0);
+        }
     }
 
     /// Cuts the next operation from the front of `buffer`, or nothing if it has not arrived whole.
@@ -148,14 +160,17 @@ impl Decoder {
     /// [`DecodeError`]; all later calls give the same.
     #[inline]
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
-        let available = buffer.len();
-        if available < self.wanted {
-            self.need = self.wanted.wrapping_sub(available);
-            return Ok(None);
-        }
-        if available <= self.quiet && !has_line_feed(buffer.get(self.scanned..).unwrap_or_default()) {
-            self.scanned = available;
-            return Ok(None);
+        match &mut self.progress {
+            Progress::Fresh => {}
+            Progress::Begun(begun) => {
+                if begun.goes_on(buffer) {
+                    return Ok(None);
+                }
+                if !begun.has_line(buffer) {
+                    return self.incomplete_line(buffer);
+                }
+            }
+            Progress::Failed(error) => return Err(**error),
         }
         self.decode_available(buffer)
     }
@@ -163,7 +178,10 @@ impl Decoder {
     /// How many more bytes are needed at least before [`decode`](Self::decode) can give anything: what to reserve
     /// in the buffer. At least 1; exact once the control line of a message is there.
     pub fn need(&self) -> usize {
-        self.need
+        match self.progress {
+            Progress::Begun(Begun { need, .. }) => need,
+            Progress::Fresh | Progress::Failed(_) => 1,
+        }
     }
 }
 
@@ -174,18 +192,9 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Decodes where a frame may be whole.
+    /// Decodes where a frame may be whole. Inlined, because a call would move the message once more.
+    #[inline(always)]
     fn decode_available(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
-        if let Some(error) = &self.failed {
-            return Err(**error);
-        }
-        if self.scanned != 0 {
-            // Where a line has begun to trickle in, only what is new is searched for its end.
-            let Some(at) = memchr(b'\n', buffer.get(self.scanned..).unwrap_or_default()) else {
-                return self.incomplete_line(buffer);
-            };
-            self.scanned = self.scanned.wrapping_add(at);
-        }
         let Some(operation) = MessageOperation::of(buffer) else {
             return self.decode_other(buffer);
         };
@@ -198,10 +207,14 @@ impl Decoder {
     /// Decodes what is not a message.
     #[cold]
     fn decode_other(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
-        let Some(at) = memchr(b'\n', buffer.get(self.scanned..).unwrap_or_default()) else {
+        if buffer.is_empty() {
+            return Ok(None);
+        }
+        let scanned = self.scanned();
+        let Some(at) = memchr(b'\n', buffer.get(scanned..).unwrap_or_default()) else {
             return self.incomplete_line(buffer);
         };
-        let line_len = self.scanned.wrapping_add(at).wrapping_add(1);
+        let line_len = scanned.wrapping_add(at).wrapping_add(1);
         let line = without_end(buffer.get(..line_len).unwrap_or_default());
         let Some(word) = Word::of(line) else {
             return self.fail(DecodeError::UnknownOperation(Snippet::new(line)));
@@ -213,7 +226,7 @@ impl Decoder {
         match word.read(line) {
             Ok(operation) => {
                 buffer.advance(line_len);
-                self.start_anew();
+                self.progress = Progress::Fresh;
                 Ok(Some(operation))
             }
             Err(error) => self.fail(error),
@@ -262,17 +275,19 @@ impl Decoder {
         let payload_end = line_len.wrapping_add(content.total_len);
         let frame_len = payload_end.wrapping_add(2);
         if buffer.len() < frame_len {
-            self.scanned = line_len.wrapping_sub(1);
-            self.quiet = 0;
-            self.wanted = frame_len;
-            self.need = frame_len.wrapping_sub(buffer.len());
+            self.progress = Progress::Begun(Begun {
+                scanned: line_len.wrapping_sub(1),
+                quiet: 0,
+                len: frame_len,
+                need: frame_len.wrapping_sub(buffer.len()),
+            });
             return Ok(None);
         }
         if buffer.get(payload_end..frame_len) != Some(b"\r\n") {
             return self.fail(DecodeError::PayloadEnd);
         }
         let frame = buffer.split_to(frame_len).freeze();
-        self.start_anew();
+        self.progress = Progress::Fresh;
         let headers_at = offset(line_len);
         let payload_at = offset(line_len.wrapping_add(content.header_len));
         let views = Views {
@@ -288,7 +303,7 @@ impl Decoder {
     #[inline(never)]
     fn incomplete_line(&mut self, buffer: &BytesMut) -> Result<Option<ServerOp>, DecodeError> {
         // One byte more than is shown, so that the CR of a short line is never among them.
-        self.quiet = Snippet::MAX;
+        let mut quiet = Snippet::MAX;
         if buffer.len() > Snippet::MAX {
             let limit = match (MessageOperation::of(buffer), Word::of(buffer)) {
                 (Some(_), _) => self.enforced.line,
@@ -299,27 +314,57 @@ impl Decoder {
             if buffer.len() >= limit {
                 return self.fail(DecodeError::LineTooLong { limit });
             }
-            self.quiet = limit.wrapping_sub(1);
+            quiet = limit.wrapping_sub(1);
         }
-        self.scanned = buffer.len();
-        self.wanted = 0;
-        self.need = 1;
+        self.progress = Progress::Begun(Begun {
+            scanned: buffer.len(),
+            quiet,
+            len: 0,
+            need: 1,
+        });
         Ok(None)
     }
 
     #[cold]
     fn fail(&mut self, error: DecodeError) -> Result<Option<ServerOp>, DecodeError> {
-        self.failed = Some(Box::new(error));
-        self.wanted = 0;
-        self.quiet = 0;
+        self.progress = Progress::Failed(Box::new(error));
         Err(error)
     }
 
-    fn start_anew(&mut self) {
-        self.scanned = 0;
-        self.wanted = 0;
-        self.quiet = 0;
-        self.need = 1;
+    /// How many bytes at the front of the buffer are known to hold no line feed.
+    fn scanned(&self) -> usize {
+        match self.progress {
+            Progress::Begun(Begun { scanned, .. }) => scanned,
+            Progress::Fresh | Progress::Failed(_) => 0,
+        }
+    }
+}
+
+impl Begun {
+    /// Whether what came in makes no difference.
+    #[inline]
+    fn goes_on(&mut self, buffer: &[u8]) -> bool {
+        let available = buffer.len();
+        if available < self.len {
+            self.need = self.len.wrapping_sub(available);
+            return true;
+        }
+        let goes_on =
+            available <= self.quiet && !has_line_feed(buffer.get(self.scanned..).unwrap_or_default());
+        if goes_on {
+            self.scanned = available;
+        }
+        goes_on
+    }
+
+    /// Whether the line has its end. Only what is new is searched for it.
+    #[inline(never)]
+    fn has_line(&mut self, buffer: &[u8]) -> bool {
+        let Some(at) = memchr(b'\n', buffer.get(self.scanned..).unwrap_or_default()) else {
+            return false;
+        };
+        self.scanned = self.scanned.wrapping_add(at);
+        true
     }
 }
 

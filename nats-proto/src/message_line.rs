@@ -166,18 +166,35 @@ fn reply<'a>(data: &[u8], rest: &'a [u8]) -> Option<(Span, &'a [u8])> {
 /// `u64`.
 #[inline(always)]
 fn number(rest: &[u8]) -> Option<(u64, u8, &[u8])> {
-    let mut value = 0_u64;
-    let mut left = rest;
+    let Some(chunk) = rest.first_chunk() else {
+        return long_number(rest);
+    };
+    // The first digit is in the lowest byte. Zeros come from above, which are no digits.
+    let mut word = u64::from_le_bytes(*chunk);
+    let (mut value, mut digits) = (0_u64, 0_usize);
     loop {
-        let [byte, after @ ..] = left else { return None };
-        let digit = byte.wrapping_sub(b'0');
+        let digit = (word as u8).wrapping_sub(b'0');
         if digit > 9 {
-            let digits = rest.len().wrapping_sub(left.len());
-            return matches!(digits, 1..=19).then_some((value, *byte, after));
+            break;
         }
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        left = after;
+        digits = digits.wrapping_add(1);
+        word >>= 8;
     }
+    match digits {
+        1..=7 => Some((value, word as u8, rest.get(digits.wrapping_add(1)..)?)),
+        _ => long_number(rest),
+    }
+}
+
+/// As [`number`], for any number of digits, and where few bytes follow.
+#[inline(never)]
+fn long_number(rest: &[u8]) -> Option<(u64, u8, &[u8])> {
+    let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+    let (number, [end, after @ ..]) = rest.split_at_checked(digits)? else {
+        return None;
+    };
+    (digits <= 19).then_some((decimal(number).ok()?, *end, after))
 }
 
 /// A size; one that no memory could hold counts as the largest there is, which every limit refuses.
@@ -213,6 +230,9 @@ mod tests {
             b"HMSG a 1 12 12\r\nNATS/1.0\r\n\r\n\r\n",
             b"HMSG orders.eu 1234567890123456789 r 98 765\r\n",
             b"msg \xff 1 0000000000000000005\r\n",
+            b"MSG a 1234567 7654321\r\n",
+            b"MSG a 12345678 87654321\r\n payload",
+            b"HMSG a 123456789 r 98765432 987654321\r\n payload",
         ] {
             let (canonical, read) = both(line);
             assert_eq!(
@@ -237,6 +257,10 @@ mod tests {
             (b"MSG a 1 7 0\r\n", true),
             (b"MSG a 1 r\t0\r\n", true),
             (b"MSG a 12345678901234567890 0\r\n", true),
+            (b"MSG a 1 12345678901234567890\r\n payload", true),
+            (b"MSG a 1\0 0\r\n payload", false),
+            (b"MSG a 1 0\0\r\n payload", false),
+            (b"MSG a 1 12345678\0\r\n payload", false),
             (b"HMSG a 1 0\t0\r\n", true),
             (b"MSG a 1  0\r\n", true),
             // Two blanks are not an empty subject.

@@ -23,39 +23,48 @@ enum Timer {
     Request,
 }
 
-impl View<'_> {
-    /// The timers, in the order in which they fire at one moment.
-    fn timers(self) -> [(Timer, Option<Timestamp>); 9] {
-        let machine = self.machine();
-        let link = machine.link.as_deref();
-        let up = link.is_some_and(|link| link.is_up());
-        let while_up = |at: Option<Timestamp>| at.filter(|_| up);
-        [
-            (Timer::Backoff, machine.dialer.wakes_at()),
-            (Timer::Answer, link.and_then(|link| link.answer_by())),
-            (Timer::Attempt, link.and_then(|link| link.attempt_by())),
-            (Timer::KeepAlive, link.and_then(|link| link.keep_alive_at())),
-            (Timer::Confirm, while_up(machine.outbound.confirm_at())),
-            (Timer::Departure, link.and_then(|link| link.departure_at())),
-            (Timer::Close, while_up(machine.life.close_by())),
-            (Timer::Drain, machine.life.drain_by()),
-            (Timer::Request, machine.interest.next_deadline()),
-        ]
-    }
+/// What is due first, among the timers that were looked at.
+#[derive(Clone, Copy)]
+struct First {
+    timer: Timer,
+    /// What lies at the end of time never comes: it could not be put off any further.
+    at: Timestamp,
+}
 
-    /// The timer that is due first.
-    fn next_timer(self) -> Option<(Timer, Timestamp)> {
-        let mut first: Option<(Timer, Timestamp)> = None;
-        for (timer, at) in self.timers() {
-            // What lies at the end of time never comes: it could not be put off any further.
-            let Some(at) = at.filter(|at| *at < Timestamp::MAX) else {
-                continue;
-            };
-            if first.is_none_or(|(_, earliest)| at < earliest) {
-                first = Some((timer, at));
-            }
+impl First {
+    /// Another timer. One that was looked at before comes first where both are due at one moment.
+    #[inline]
+    fn or(self, timer: Timer, at: Option<Timestamp>) -> Self {
+        match at {
+            Some(at) if at < self.at => Self { timer, at },
+            _ => self,
         }
-        first
+    }
+}
+
+impl View<'_> {
+    /// The timer that is due first. They are looked at in the order in which they fire at one moment.
+    fn next_timer(self) -> Option<(Timer, Timestamp)> {
+        let machine = self.machine();
+        let never = First {
+            timer: Timer::Backoff,
+            at: Timestamp::MAX,
+        };
+        let first = match machine.link.as_deref() {
+            None => never.or(Timer::Backoff, machine.dialer.wakes_at()),
+            Some(link) if link.is_up() => never
+                .or(Timer::KeepAlive, link.keep_alive_at())
+                .or(Timer::Confirm, machine.outbound.confirm_at())
+                .or(Timer::Departure, link.departure_at())
+                .or(Timer::Close, machine.life.close_by()),
+            Some(link) => never
+                .or(Timer::Answer, link.answer_by())
+                .or(Timer::Attempt, link.attempt_by()),
+        };
+        let first = first
+            .or(Timer::Drain, machine.life.drain_by())
+            .or(Timer::Request, machine.interest.next_deadline());
+        (first.at < Timestamp::MAX).then_some((first.timer, first.at))
     }
 
     /// When to call [`fire_timers`](Machine::fire_timers), and to poll: now while something waits to be polled.
