@@ -41,6 +41,8 @@ pub struct Decoder {
     /// As they are enforced.
     enforced: Limits,
     progress: Progress,
+    /// How many bytes are missing at least.
+    need: usize,
 }
 
 /// What is known of the bytes at the front of the buffer.
@@ -63,8 +65,6 @@ struct Begun {
     quiet: usize,
     /// How many bytes the frame has; 0 where that is not known.
     len: usize,
-    /// How many bytes are missing at least.
-    need: usize,
 }
 
 /// Why what a server sent is not the protocol. Final: what follows cannot be parsed any more.
@@ -136,6 +136,7 @@ impl Decoder {
             limits,
             enforced: limits.in_range(),
             progress: Progress::Fresh,
+            need: 1,
         }
     }
 
@@ -160,28 +161,31 @@ impl Decoder {
     /// [`DecodeError`]; all later calls give the same.
     #[inline]
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
-        match &mut self.progress {
-            Progress::Fresh => {}
-            Progress::Begun(begun) => {
-                if begun.goes_on(buffer) {
-                    return Ok(None);
-                }
-                if !begun.has_line(buffer) {
-                    return self.incomplete_line(buffer);
-                }
+        let mut scanned = 0;
+        if let Progress::Begun(begun) = &mut self.progress {
+            let available = buffer.len();
+            if available < begun.len {
+                self.need = begun.len.wrapping_sub(available);
+                return Ok(None);
             }
-            Progress::Failed(error) => return Err(**error),
+            if begun.goes_on(buffer) {
+                return Ok(None);
+            }
+            if !begun.has_line(buffer) {
+                return self.incomplete_line(buffer);
+            }
+            scanned = begun.scanned;
+            self.start_anew();
+        } else if let Progress::Failed(error) = &self.progress {
+            return Err(**error);
         }
-        self.decode_available(buffer)
+        self.decode_available(buffer, scanned)
     }
 
     /// How many more bytes are needed at least before [`decode`](Self::decode) can give anything: what to reserve
     /// in the buffer. At least 1; exact once the control line of a message is there.
     pub fn need(&self) -> usize {
-        match self.progress {
-            Progress::Begun(Begun { need, .. }) => need,
-            Progress::Fresh | Progress::Failed(_) => 1,
-        }
+        self.need
     }
 }
 
@@ -194,9 +198,13 @@ impl Default for Decoder {
 impl Decoder {
     /// Decodes where a frame may be whole. Inlined, because a call would move the message once more.
     #[inline(always)]
-    fn decode_available(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
+    fn decode_available(
+        &mut self,
+        buffer: &mut BytesMut,
+        scanned: usize,
+    ) -> Result<Option<ServerOp>, DecodeError> {
         let Some(operation) = MessageOperation::of(buffer) else {
-            return self.decode_other(buffer);
+            return self.decode_other(buffer, scanned);
         };
         match operation.read_canonical(buffer) {
             Some((line_len, content)) => self.decode_message(buffer, line_len, &content),
@@ -206,11 +214,14 @@ impl Decoder {
 
     /// Decodes what is not a message.
     #[cold]
-    fn decode_other(&mut self, buffer: &mut BytesMut) -> Result<Option<ServerOp>, DecodeError> {
+    fn decode_other(
+        &mut self,
+        buffer: &mut BytesMut,
+        scanned: usize,
+    ) -> Result<Option<ServerOp>, DecodeError> {
         if buffer.is_empty() {
             return Ok(None);
         }
-        let scanned = self.scanned();
         let Some(at) = memchr(b'\n', buffer.get(scanned..).unwrap_or_default()) else {
             return self.incomplete_line(buffer);
         };
@@ -226,7 +237,6 @@ impl Decoder {
         match word.read(line) {
             Ok(operation) => {
                 buffer.advance(line_len);
-                self.progress = Progress::Fresh;
                 Ok(Some(operation))
             }
             Err(error) => self.fail(error),
@@ -279,15 +289,14 @@ impl Decoder {
                 scanned: line_len.wrapping_sub(1),
                 quiet: 0,
                 len: frame_len,
-                need: frame_len.wrapping_sub(buffer.len()),
             });
+            self.need = frame_len.wrapping_sub(buffer.len());
             return Ok(None);
         }
         if buffer.get(payload_end..frame_len) != Some(b"\r\n") {
             return self.fail(DecodeError::PayloadEnd);
         }
         let frame = buffer.split_to(frame_len).freeze();
-        self.progress = Progress::Fresh;
         let headers_at = offset(line_len);
         let payload_at = offset(line_len.wrapping_add(content.header_len));
         let views = Views {
@@ -320,41 +329,33 @@ impl Decoder {
             scanned: buffer.len(),
             quiet,
             len: 0,
-            need: 1,
         });
+        self.need = 1;
         Ok(None)
     }
 
     #[cold]
     fn fail(&mut self, error: DecodeError) -> Result<Option<ServerOp>, DecodeError> {
         self.progress = Progress::Failed(Box::new(error));
+        self.need = 1;
         Err(error)
     }
 
-    /// How many bytes at the front of the buffer are known to hold no line feed.
-    fn scanned(&self) -> usize {
-        match self.progress {
-            Progress::Begun(Begun { scanned, .. }) => scanned,
-            Progress::Fresh | Progress::Failed(_) => 0,
-        }
+    fn start_anew(&mut self) {
+        self.progress = Progress::Fresh;
+        self.need = 1;
     }
 }
 
 impl Begun {
-    /// Whether what came in makes no difference.
+    /// Whether a line goes on.
     #[inline]
     fn goes_on(&mut self, buffer: &[u8]) -> bool {
-        let available = buffer.len();
-        if available < self.len {
-            self.need = self.len.wrapping_sub(available);
-            return true;
+        if has_line_feed(buffer, self.scanned) || buffer.len() > self.quiet {
+            return false;
         }
-        let goes_on =
-            available <= self.quiet && !has_line_feed(buffer.get(self.scanned..).unwrap_or_default());
-        if goes_on {
-            self.scanned = available;
-        }
-        goes_on
+        self.scanned = buffer.len();
+        true
     }
 
     /// Whether the line has its end. Only what is new is searched for it.
@@ -368,12 +369,12 @@ impl Begun {
     }
 }
 
-/// Most often these are many bytes, or one.
+/// Whether there is one after the first `scanned` bytes: most often these are many, or one.
 #[inline]
-fn has_line_feed(bytes: &[u8]) -> bool {
+fn has_line_feed(bytes: &[u8], scanned: usize) -> bool {
     match bytes {
-        [byte] => *byte == b'\n',
-        _ => memchr(b'\n', bytes).is_some(),
+        [before @ .., last] if before.len() == scanned => *last == b'\n',
+        _ => memchr(b'\n', bytes.get(scanned..).unwrap_or_default()).is_some(),
     }
 }
 

@@ -101,8 +101,13 @@ fn run(certificates: &Path, client: Client, cell: &Cell, count: u64) -> Outcome<
     let server = Server::start(certificates, cell, count)?;
     let program = std::env::current_exe()?;
     let mut valgrind = Command::new("valgrind");
-    // Or else it counts every byte that `rep movsb` moves.
-    valgrind.env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=0x40000000");
+    // Or else it counts every byte that `rep movsb` moves and `rep stosb` clears.
+    let tunables = [
+        "glibc.cpu.x86_rep_movsb_threshold",
+        "glibc.cpu.x86_rep_stosb_threshold",
+    ];
+    let tunables = tunables.map(|tunable| format!("{tunable}=0x40000000"));
+    valgrind.env("GLIBC_TUNABLES", tunables.join(":"));
     valgrind
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(&program);
