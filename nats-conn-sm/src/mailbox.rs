@@ -130,12 +130,13 @@ impl Mailbox {
         Some(message)
     }
 
-    /// Takes the oldest `max` messages out, and appends them to `taken`. Where these are all, and `taken` is empty, they
-    /// change places, whatever their number.
+    /// Takes the oldest `max` messages out, and appends them to `taken`. Where these are all, and `taken` is empty, the two
+    /// queues change places, unless that of the mailbox was so large that its memory is given back instead.
     ///
     /// What was taken counts towards no limit any more, and is not reached by [`detach_before`](Self::detach_before).
     pub fn pop_many(&mut self, max: usize, taken: &mut VecDeque<Message>) {
-        if max < self.messages.len() || !taken.is_empty() {
+        let are_all = max >= self.messages.len() && taken.is_empty();
+        if !are_all || self.messages.capacity() > Self::KEPT_SLOTS {
             let (before, count) = (taken.len(), max.min(self.messages.len()));
             taken.extend(self.messages.drain(..count));
             let bytes = taken.iter().skip(before).map(Message::wire_len);
