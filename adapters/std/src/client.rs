@@ -378,7 +378,8 @@ impl Client {
         &self.inner
     }
 
-    /// The same with futures, for an executor or for [`blocking::wait`](crate::blocking::wait).
+    /// The same with futures, for an executor or for [`blocking::wait`](crate::blocking::wait). From then on a thread of the
+    /// connection reads whenever there is a subscription: who polls one on an executor does not read himself.
     pub fn inner(&self) -> &nats_conn_client::Client {
         self.wire.polled_by_an_executor();
         &self.inner
