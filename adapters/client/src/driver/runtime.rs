@@ -1,6 +1,7 @@
 //! What an asynchronous runtime brings: a way to run a driver, timers, streams, TLS.
 
 use std::future::Future;
+use std::task::Context;
 use std::time::Instant;
 
 use nats_conn_sm::LinkEnd;
@@ -28,6 +29,12 @@ pub trait Runtime: Send + Sync + Sized + 'static {
     /// # Cancel safety
     /// It is dropped and made anew when there is an earlier moment to wait for.
     fn sleep_until(&self, deadline: Instant) -> Self::Sleep;
+
+    /// Has the task of this context polled again when everything else that is ready has run. By default it is woken at once,
+    /// which is enough for a runtime that runs what is ready in order.
+    fn let_others_run(&self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
 
     /// Connects a stream to the host and port of the target. Dropped when the attempt is given up.
     ///

@@ -178,7 +178,7 @@ impl<R: Runtime> Driver<R> {
                 now = self.shared.moment();
             }
         }
-        cx.waker().wake_by_ref();
+        self.runtime.let_others_run(cx);
         Poll::Pending
     }
 
