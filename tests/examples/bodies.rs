@@ -84,7 +84,7 @@ fn wish() -> Option<Wish> {
         let value = arguments.next()?;
         match argument.as_str() {
             "--corpus" => wish.corpus = value.into(),
-            "--target" => wish.target = Some(value),
+            "--target" if TARGETS.iter().any(|(name, _)| *name == value) => wish.target = Some(value),
             "--seconds" => wish.time = Duration::from_secs(value.parse().ok()?),
             "--seed" => wish.seed = value.parse().ok()?,
             _ => return None,

@@ -8,8 +8,8 @@ use nats_conn_client::machine::LinkEnd;
 
 use crate::bell::Bell;
 
-/// How long a thread that waits for an answer or a message reads at most while nothing comes. Then the thread that reads goes on, and
-/// this one sleeps until its answer is there, whoever brings it.
+/// How long a thread that waits for an answer or a message reads at most while nothing comes. Then the thread that reads
+/// goes on, and this one sleeps until what it waits for is there, whoever brings it.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
 /// How long nobody reads at most, where nobody waits for anything.
 const UNREAD: Duration = Duration::from_millis(10);
